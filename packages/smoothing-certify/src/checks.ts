@@ -1,0 +1,36 @@
+import { DmaeError } from "@dmae/core";
+
+/** Throws unless `alpha` is a probability of error in (0, 1). */
+export function checkAlpha(caller: string, alpha: number, name = "alpha"): void {
+  if (!(typeof alpha === "number" && alpha > 0 && alpha < 1))
+    throw new DmaeError("argument", `${caller}: ${name} must lie in (0, 1), got ${show(alpha)}`);
+}
+
+/** Throws unless `value` is a finite number above zero. */
+export function checkPositive(caller: string, name: string, value: number): void {
+  if (!(typeof value === "number" && value > 0 && value < Number.POSITIVE_INFINITY))
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${name} must be a finite number above 0, got ${show(value)}`,
+    );
+}
+
+/** Throws unless `value` is an integer of at least `least`. */
+export function checkInteger(caller: string, name: string, value: number, least = 1): void {
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${name} must be an integer of at least ${least}, got ${show(value)}`,
+    );
+}
+
+/** A value as it appears in an error message. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) {
+    const name = value.constructor?.name;
+    return name && name !== "Object" ? `a ${name}` : "an object";
+  }
+  return String(value);
+}
