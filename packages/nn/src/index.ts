@@ -1,3 +1,6 @@
+export { attention } from "./attention.ts";
+export { dropPath } from "./drop-path.ts";
+export { eagerExecutor } from "./eager-executor.ts";
 export type {
   Executor,
   PreparedFunction,
@@ -7,4 +10,19 @@ export type {
   TensorSpec,
   TensorSpecs,
 } from "./executor.ts";
+export { gelu } from "./gelu.ts";
+export { normalInit, ones, truncatedNormal, xavierUniform, zeros } from "./init.ts";
+export { KERNELS } from "./kernels.ts";
+export { layerNorm } from "./layer-norm.ts";
+export { linear } from "./linear.ts";
+export { normalize } from "./normalize.ts";
 export type { Params, Tensors } from "./params.ts";
+export { disposeTensors, toHost, toHostSync, toTensors } from "./params.ts";
+export { bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
+export { type BackendName, type BackendReport, selectBackend } from "./select-backend.ts";
+export { softmaxCrossEntropy } from "./softmax-cross-entropy.ts";
+export {
+  type LossAndAux,
+  type ValueAndGradients,
+  valueAndGradients,
+} from "./value-and-gradients.ts";

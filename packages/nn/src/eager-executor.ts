@@ -1,0 +1,127 @@
+import { DmaeError, type HostTensors } from "@dmae/core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Executor, PreparedFunction, PreparedStep, TensorSpecs } from "./executor.ts";
+import { disposeTensors, type Tensors, toHost, toTensors } from "./params.ts";
+
+/**
+ * Runs steps and functions op by op on the current TensorFlow.js backend ({@link selectBackend}).
+ *
+ * @example
+ * ```ts
+ * const prepared = await eagerExecutor().prepareStep(step, { state, batch: { x: { shape: [8, 2] } } });
+ * const { loss } = await prepared.run({ x });
+ * ```
+ */
+export function eagerExecutor(): Executor {
+  return {
+    get name() {
+      return `eager:${tf.getBackend()}`;
+    },
+    async prepareStep(step, { state, batch }) {
+      return eagerStep(step, toTensors(state), batch);
+    },
+    async prepareFunction(fn, { constants, inputs }) {
+      return eagerFunction(fn, toTensors(constants), inputs);
+    },
+  };
+}
+
+function eagerStep(
+  step: Parameters<Executor["prepareStep"]>[0],
+  initial: Tensors,
+  specs: TensorSpecs,
+): PreparedStep {
+  let state: Tensors | undefined = initial;
+  const current = () => state ?? disposed();
+  return {
+    async run(batch) {
+      const previous = current();
+      const inputs = checkedTensors("run", batch, specs);
+      const result = tf.tidy(() => step(previous, inputs));
+      disposeTensors(inputs);
+      checkState(previous, result.state);
+      state = result.state;
+      const carried = new Set(Object.values(state));
+      for (const tensor of Object.values(previous)) if (!carried.has(tensor)) tensor.dispose();
+      const metrics = await toHost(result.metrics);
+      for (const tensor of Object.values(result.metrics))
+        if (!carried.has(tensor)) tensor.dispose();
+      return Object.fromEntries(
+        Object.entries(metrics).map(([name, { data }]) => [name, Number(data[0])]),
+      );
+    },
+    state: () => toHost(current()),
+    dispose() {
+      if (state) disposeTensors(state);
+      state = undefined;
+    },
+  };
+}
+
+function eagerFunction(
+  fn: Parameters<Executor["prepareFunction"]>[0],
+  initial: Tensors,
+  specs: TensorSpecs,
+): PreparedFunction {
+  let constants: Tensors | undefined = initial;
+  return {
+    async run(values) {
+      const fixed = constants ?? disposed();
+      const inputs = checkedTensors("run", values, specs);
+      const outputs = tf.tidy(() => {
+        // Identities, so that an input or constant passed straight through is not disposed of below.
+        const result = fn({ ...fixed, ...inputs });
+        return Object.fromEntries(Object.entries(result).map(([k, t]) => [k, tf.clone(t)]));
+      });
+      disposeTensors(inputs);
+      const host = await toHost(outputs);
+      disposeTensors(outputs);
+      return host;
+    },
+    dispose() {
+      if (constants) disposeTensors(constants);
+      constants = undefined;
+    },
+  };
+}
+
+function disposed(): never {
+  throw new DmaeError("argument", "eagerExecutor: this program was disposed of; prepare it again");
+}
+
+/** The batch as tensors, after comparing names, shapes and dtypes with the specs given at preparation. */
+function checkedTensors(caller: string, host: HostTensors, specs: TensorSpecs): Tensors {
+  const missing = Object.keys(specs).filter((name) => !host[name]);
+  const unknown = Object.keys(host).filter((name) => !specs[name]);
+  if (missing.length > 0 || unknown.length > 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: inputs must be ${Object.keys(specs).join(", ")}; missing: ${missing.join(", ") || "none"}, unknown: ${unknown.join(", ") || "none"}`,
+      { missing, unknown },
+    );
+  for (const [name, { shape, dtype = "float32" }] of Object.entries(specs)) {
+    const value = host[name]!;
+    if (`${value.shape}` !== `${shape}` || value.dtype !== dtype)
+      throw new DmaeError(
+        "shape",
+        `${caller}: ${name} must be ${dtype} [${shape}] as prepared, got ${value.dtype} [${value.shape}]`,
+      );
+  }
+  return toTensors(host);
+}
+
+function checkState(previous: Tensors, next: Tensors): void {
+  const names = new Set([...Object.keys(previous), ...Object.keys(next)]);
+  for (const name of names) {
+    const before = previous[name];
+    const after = next[name];
+    if (!before || !after || `${before.shape}` !== `${after.shape}` || before.dtype !== after.dtype)
+      throw new DmaeError(
+        "shape",
+        `run: the step must return the state it was given; ${name} was ${describe(before)}, became ${describe(after)}`,
+      );
+  }
+}
+
+const describe = (tensor: tf.Tensor | undefined) =>
+  tensor ? `${tensor.dtype} [${tensor.shape}]` : "absent";

@@ -1,0 +1,79 @@
+import { DmaeError } from "@dmae/core";
+import * as tf from "@tensorflow/tfjs-core";
+
+const a = -0.75;
+
+/** Keys' cubic convolution kernel at distance `t` (IEEE ASSP 29(6), 1981), a = -0.75 as in PyTorch. */
+function keys(t: number): number {
+  const d = Math.abs(t);
+  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  if (d < 2) return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+  return 0;
+}
+
+/**
+ * The matrix of bicubic interpolation along one axis: `out = matrix . in`. Half-pixel centres, a =
+ * -0.75, no antialiasing, indices clamped at the borders: torch's `interpolate(mode="bicubic",
+ * align_corners=False)`.
+ *
+ * @param from length of the axis, `to` its new length; `scale` is input pixels per output pixel
+ * (default `from / to`; torch takes `1 / scale_factor` when it is given one)
+ * @returns `[to, from]` row-major, float64; each row sums to 1
+ */
+export function bicubicMatrix(from: number, to: number, scale = from / to): Float64Array {
+  const matrix = new Float64Array(to * from);
+  for (let row = 0; row < to; row++) {
+    const centre = (row + 0.5) * scale - 0.5;
+    const left = Math.floor(centre);
+    for (let tap = left - 1; tap <= left + 2; tap++) {
+      const column = Math.min(Math.max(tap, 0), from - 1);
+      matrix[row * from + column]! += keys(centre - tap);
+    }
+  }
+  return matrix;
+}
+
+/** `matrix^T (x) identity(channels)`: acts on rows `[W * C]` from the right, gives `[w * C]`. */
+function acrossColumns(from: number, to: number, channels: number): tf.Tensor {
+  const matrix = bicubicMatrix(from, to);
+  const spread = new Float32Array(from * channels * to * channels);
+  for (let out = 0; out < to; out++)
+    for (let column = 0; column < from; column++)
+      for (let c = 0; c < channels; c++)
+        spread[(column * channels + c) * to * channels + out * channels + c] =
+          matrix[out * from + column]!;
+  return tf.tensor2d(spread, [from * channels, to * channels]);
+}
+
+/**
+ * Bicubic resizing as two constant matrix products, so it differentiates and compiles like any other:
+ * what the official models do to images before the patches (torchvision 0.14 `Resize` on tensors).
+ * Values are not clamped.
+ *
+ * @param x `[B, H, W, C]` float32
+ * @param height new height in pixels
+ * @param width new width in pixels
+ * @returns `[B, height, width, C]`; the caller disposes of it
+ * @throws DmaeError "shape" if `x` is not of rank 4, "argument" for a size that is not a positive integer
+ */
+export function resizeBicubic(x: tf.Tensor, height: number, width: number): tf.Tensor {
+  if (x.rank !== 4)
+    throw new DmaeError("shape", `resizeBicubic: x must be [B, H, W, C], got [${x.shape}]`);
+  for (const size of [height, width])
+    if (!Number.isInteger(size) || size < 1)
+      throw new DmaeError(
+        "argument",
+        `resizeBicubic: height and width must be positive integers, got ${height} and ${width}`,
+      );
+  const [batch, fromHeight, fromWidth, channels] = x.shape as [number, number, number, number];
+  return tf.tidy(() => {
+    const rows = tf.reshape(x, [batch * fromHeight, fromWidth * channels]);
+    const wide =
+      fromWidth === width ? rows : tf.matMul(rows, acrossColumns(fromWidth, width, channels));
+    const columns = tf.reshape(wide, [batch, fromHeight, width * channels]);
+    const downRows = () =>
+      tf.tensor3d(Float32Array.from(bicubicMatrix(fromHeight, height)), [1, height, fromHeight]);
+    const tall = fromHeight === height ? columns : tf.matMul(downRows(), columns);
+    return tf.reshape(tall, [batch, height, width, channels]);
+  });
+}
