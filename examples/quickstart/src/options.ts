@@ -1,0 +1,92 @@
+import { parseArgs } from "node:util";
+import { DmaeError } from "@dmae/core";
+
+/** What the user can set. */
+export interface Options {
+  sigma: number;
+  epochs: number;
+  images: number;
+  n: number;
+  seed: number;
+  backend: string;
+  executor: "compiled" | "eager";
+  folder: string | undefined;
+}
+
+export const help = `npm start -- [options]
+
+Pre-trains a Denoising Masked Autoencoder on Fashion-MNIST, fine-tunes it with consistency regularisation
+under Gaussian noise, certifies test images by randomized smoothing, and writes report.html.
+Interrupted and started again with the same options, it goes on where it was.
+
+  --sigma 0.25          standard deviation of the noise, images in [0, 1]
+  --epochs 1            training length, as a multiple of the default one
+  --images 200          test images to certify
+  --n 1000              noisy copies per image; the largest radius that n can certify is printed
+  --seed 0              every random draw follows from it: same seed, same numbers
+  --backend cpu         TensorFlow.js backend of the eager executor: cpu, wasm, tfjs-node, tfjs-node-gpu
+  --executor compiled   compiled (one ONNX graph in ONNX Runtime) or eager (op by op on --backend)
+  --folder DIR          run folder (default: runs/quickstart-<options>)
+  --help                this text`;
+
+const number = (name: string, text: string, rule: string, ok: (value: number) => boolean) => {
+  const value = Number(text);
+  if (text.trim() === "" || !ok(value))
+    throw new DmaeError("argument", `quickstart: --${name} must be ${rule}, got ${text}`);
+  return value;
+};
+
+const natural = (value: number) => Number.isSafeInteger(value) && value >= 1;
+
+/** Reads the command line; throws a `DmaeError` that names the option, its rule and the value. */
+export function readOptions(args: readonly string[]): Options | "help" {
+  let values: Record<string, string | boolean | undefined>;
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      strict: true,
+      options: {
+        sigma: { type: "string", default: "0.25" },
+        epochs: { type: "string", default: "1" },
+        images: { type: "string", default: "200" },
+        n: { type: "string", default: "1000" },
+        seed: { type: "string", default: "0" },
+        backend: { type: "string" },
+        executor: { type: "string" },
+        folder: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    }));
+  } catch (error) {
+    throw new DmaeError("argument", `quickstart: ${(error as Error).message}\n\n${help}`);
+  }
+  if (values.help) return "help";
+  const text = (name: string) => String(values[name]);
+  // A backend named without an executor means: run on that backend.
+  const executor = values.executor ?? (values.backend === undefined ? "compiled" : "eager");
+  if (executor !== "compiled" && executor !== "eager")
+    throw new DmaeError(
+      "argument",
+      `quickstart: --executor must be compiled or eager, got ${executor}`,
+    );
+  return {
+    sigma: number("sigma", text("sigma"), "a number in (0, 2]", (v) => v > 0 && v <= 2),
+    epochs: number("epochs", text("epochs"), "a positive number", (v) => v > 0 && v <= 10_000),
+    images: number(
+      "images",
+      text("images"),
+      "a whole number in [1, 10000]",
+      (v) => natural(v) && v <= 10_000,
+    ),
+    n: number("n", text("n"), "a whole number of at least 1", natural),
+    seed: number(
+      "seed",
+      text("seed"),
+      "a whole number of at least 0",
+      (v) => v === 0 || natural(v),
+    ),
+    backend: values.backend === undefined ? "cpu" : text("backend"),
+    executor,
+    folder: values.folder === undefined ? undefined : text("folder"),
+  };
+}
