@@ -1,1 +1,12 @@
-export {};
+export { type ArrayDataset, type ArrayDatasetOptions, arrayDataset } from "./array-dataset.ts";
+export { type BatchLoader, batchLoader } from "./batch-loader.ts";
+export type { BatchOptions, ImageTransform, TransformContext } from "./batch-options.ts";
+export { batches } from "./batches.ts";
+export { type CifarOptions, cifar10Classes, loadCifar10, loadCifar100 } from "./cifar.ts";
+export type { ImageLocation, PixelDataset, Split, Splits } from "./dataset.ts";
+export { fashionMnist } from "./fashion-mnist.ts";
+export { type IdxOptions, loadIdx } from "./load-idx.ts";
+export { type ImageOperation, randomHorizontalFlip } from "./operations.ts";
+export { type LabeledPixels, type PixelImage, toUnit } from "./pixels.ts";
+export { type SyntheticOptions, synthetic } from "./synthetic.ts";
+export { everyNth, subset, take } from "./views.ts";

@@ -1,0 +1,63 @@
+import {
+  DmaeError,
+  type ImageDataset,
+  type ImageShape,
+  type Key,
+  type LabeledImage,
+} from "@dmae/core";
+import { type ImageOperation, isRandom } from "./operations.ts";
+
+/** Which image a transform is given. */
+export interface TransformContext {
+  /** The image's own key, from the batch key, the epoch and the index; absent without a batch key. */
+  readonly key?: Key;
+  /** The epoch. */
+  readonly epoch: number;
+  /** Position of the image in the data set. */
+  readonly index: number;
+  /** Shape of the image. */
+  readonly imageShape: ImageShape;
+}
+
+/** A transform as a function: it runs on the calling thread and keeps the image's shape. */
+export type ImageTransform = (
+  image: LabeledImage,
+  context: TransformContext,
+) => LabeledImage | Promise<LabeledImage>;
+
+/** Options of {@link batches} and {@link batchLoader}. */
+export interface BatchOptions {
+  /** Number of images in a batch. */
+  readonly batchSize: number;
+  /** New order in every epoch, a function of `key` and the epoch alone; false by default. */
+  readonly shuffle?: boolean;
+  /** Needed for `shuffle` and for random operations. */
+  readonly key?: Key;
+  /** Operations on the bytes, or a function of the float image. Default: the data set's own `get`. */
+  readonly transform?: readonly ImageOperation[] | ImageTransform;
+  /** Leaves out a last batch that is not full; false by default. */
+  readonly dropLast?: boolean;
+  /** Batches prepared ahead of the one asked for; 2 by default. */
+  readonly prefetch?: number;
+}
+
+/** Throws for options outside their ranges. */
+export function checkBatchOptions(
+  caller: string,
+  dataset: ImageDataset,
+  { batchSize, shuffle, key, transform, dropLast, prefetch = 0 }: BatchOptions,
+): void {
+  const fail = (message: string) => {
+    throw new DmaeError("argument", `${caller}: ${message}`);
+  };
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    fail(`batchSize must be a positive integer, got ${batchSize}`);
+  if (dataset.length < 1) fail(`${dataset.name} has no images`);
+  if (dropLast && batchSize > dataset.length)
+    fail(`batchSize ${batchSize} with dropLast leaves no batch of the ${dataset.length} images`);
+  if (!Number.isInteger(prefetch) || prefetch < 0)
+    fail(`prefetch must be a non-negative integer, got ${prefetch}`);
+  if (shuffle && !key) fail("shuffle needs a key; pass key: key(seed)");
+  const random = Array.isArray(transform) && transform.find(isRandom);
+  if (random && !key) fail(`the operation ${random.op} needs a key; pass key: key(seed)`);
+}

@@ -1,0 +1,56 @@
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import type { ImageOperation } from "./operations.ts";
+import type { LabeledPixels } from "./pixels.ts";
+
+/** Which part of a data set to open. */
+export type Split = "train" | "test";
+
+/** The two parts of a data set. */
+export interface Splits<Dataset = PixelDataset> {
+  /** Training images. */
+  readonly train: Dataset;
+  /** Test images. */
+  readonly test: Dataset;
+}
+
+/** Where an encoded image (JPEG, PNG, …) lies; a plain object that other threads can open. */
+export interface ImageLocation {
+  /** Path of the image file, or of the tar file that holds it. */
+  readonly file: string;
+  /** First byte of the image inside `file`. */
+  readonly offset: number;
+  /** Number of bytes; `-1` for the whole file. */
+  readonly length: number;
+  /** The image's name for messages: its path inside the folder or tar file. */
+  readonly name: string;
+  /** Class index. */
+  readonly label: number;
+}
+
+/**
+ * A data set that can also hand out its images as bytes, in their own size, before any transform.
+ * Every data set of this package is one.
+ */
+export interface PixelDataset extends ImageDataset {
+  /** The bytes of image `index`. */
+  pixels(index: number): LabeledPixels | Promise<LabeledPixels>;
+  /** Where image `index` lies, for data sets that decode files. */
+  locate?(index: number): ImageLocation;
+  /** The operations that `get` applies to the bytes; none if absent. */
+  readonly transform?: readonly ImageOperation[];
+}
+
+/** Throws unless `index` is a position in `dataset`. */
+export function checkIndex(dataset: ImageDataset, index: number): void {
+  if (Number.isInteger(index) && index >= 0 && index < dataset.length) return;
+  throw new DmaeError(
+    "argument",
+    `get: index must be an integer in [0, ${dataset.length}) for ${dataset.name}, got ${index}`,
+    { dataset: dataset.name, length: dataset.length, received: index },
+  );
+}
+
+/** True for data sets that hand out bytes. */
+export function isPixelDataset(dataset: ImageDataset): dataset is PixelDataset {
+  return typeof (dataset as Partial<PixelDataset>).pixels === "function";
+}
