@@ -1,4 +1,10 @@
+export type { Drawn, DrawOptions, FloatArray } from "./draw.ts";
 export { DmaeError, type ErrorCode } from "./errors.ts";
+export { generator, permutation } from "./generator.ts";
+export { foldIn, type Key, key, split } from "./key.ts";
+export { type LaplaceOptions, laplace } from "./laplace.ts";
+export { type NormalOptions, normal } from "./normal.ts";
+export { philox4x32 } from "./philox.ts";
 export type {
   Batch,
   DType,
@@ -9,3 +15,4 @@ export type {
   LabeledImage,
   TypedArray,
 } from "./types.ts";
+export { type UniformOptions, uniform } from "./uniform.ts";

@@ -1,0 +1,96 @@
+import { checkFinite } from "./check.ts";
+import {
+  CHUNK_BLOCKS,
+  type Drawn,
+  type DrawOptions,
+  type FloatArray,
+  forEachChunk,
+  prepare,
+} from "./draw.ts";
+import { DmaeError } from "./errors.ts";
+import type { Key } from "./key.ts";
+import { type Address, domains, fillWords } from "./philox.ts";
+
+/** Options of {@link uniform}. */
+export interface UniformOptions extends DrawOptions {
+  /** Lower end, default 0. */
+  readonly low?: number;
+  /** Upper end, above `low`; default 1. */
+  readonly high?: number;
+}
+
+const words = new Uint32Array(4 * CHUNK_BLOCKS);
+const values = new Float64Array(2 * CHUNK_BLOCKS);
+
+/** 53-bit uniforms: the integer k of the top 53 bits of two words over 2^53, 1/2 standing in for 0. */
+function uniformKernel(at: Address, firstBlock: number, blocks: number): Float64Array {
+  fillWords(words, at, firstBlock, blocks);
+  for (let i = 0; i < 2 * blocks; i++) {
+    const k = (words[2 * i] as number) * 2 ** 21 + ((words[2 * i + 1] as number) >>> 11);
+    values[i] = (k === 0 ? 0.5 : k) * 2 ** -53;
+  }
+  return values;
+}
+
+/**
+ * Draws independent uniforms `low + (high - low) u`, where u has 53 random bits and lies in (0, 1).
+ *
+ * A value that would round up to `high` is replaced by the number below it, so the results lie in
+ * `[low, high)`, and in (0, 1) by default. Element `i` is a pure function of (key, index, i).
+ *
+ * @param sizeOrOut number of elements of a new `Float32Array`, or the array to fill; a `Float64Array`
+ *   keeps all 53 bits
+ * @throws {DmaeError} "argument" for a bad key, index or range
+ * @example
+ * const u = uniform(key("dropout"), new Float64Array(10), { index: 3 });
+ */
+export function uniform<T extends number | FloatArray>(
+  key: Key,
+  sizeOrOut: T,
+  options: UniformOptions = {},
+): Drawn<T> {
+  const { low = 0, high = 1 } = options;
+  const out = prepare("uniform", key, sizeOrOut, options);
+  const last = checkRange(low, high, out);
+  forEachChunk(
+    uniformKernel,
+    key,
+    domains.uniform,
+    options,
+    out.length,
+    (values, from, to, position) => {
+      const shift = position - from;
+      for (let i = from; i < to; i++) {
+        const value = low + (high - low) * (values[i] as number);
+        out[i + shift] = value > last ? last : value;
+      }
+    },
+  );
+  return out as Drawn<T>;
+}
+
+/** Checks `low < high` in the precision of `out` and returns the largest value of it below `high`. */
+function checkRange(low: number, high: number, out: FloatArray): number {
+  checkFinite("uniform: low", low);
+  checkFinite("uniform: high", high);
+  const last = below(high, out);
+  if (!Number.isFinite(high - low) || !(low <= last))
+    throw new DmaeError(
+      "argument",
+      `uniform: low must lie below high, less than 1.8e308 apart, got low ${low} and high ${high}`,
+    );
+  return last;
+}
+
+/** The largest number of the type of `like` that is below `limit`. */
+function below(limit: number, like: FloatArray): number {
+  const double = like instanceof Float64Array;
+  const value = double ? new Float64Array([limit]) : new Float32Array([limit]);
+  if ((value[0] as number) < limit) return value[0] as number;
+  if (value[0] === 0) return double ? -Number.MIN_VALUE : -(2 ** -149);
+  const bits = double ? new BigInt64Array(value.buffer) : new Int32Array(value.buffer);
+  const step = (value[0] as number) > 0 ? -1 : 1;
+  if (bits instanceof BigInt64Array) bits[0] = (bits[0] as bigint) + BigInt(step);
+  else bits[0] = (bits[0] as number) + step;
+  return value[0] as number;
+}
