@@ -1,1 +1,44 @@
-export {};
+export { type AdamWOptions, adamw } from "./adamw.ts";
+export {
+  type BatchSource,
+  type ImageTransform,
+  type ShuffledBatchesOptions,
+  shuffledBatches,
+  type TransformContext,
+  toBatchSource,
+} from "./batches.ts";
+export { clipByGlobalNorm, globalNorm } from "./clip.ts";
+export {
+  type Evaluation,
+  type FitOptions,
+  type FitResult,
+  fit,
+  type Metrics,
+  specsOf,
+} from "./fit.ts";
+export {
+  type DecayGroupsOptions,
+  decayGroups,
+  type LayerDecayGroupsOptions,
+  layerDecayGroups,
+} from "./groups.ts";
+export { type LarsOptions, lars } from "./lars.ts";
+export { prefixed, scalarTensors, unprefixed } from "./names.ts";
+export type { Optimizer, ParameterGroups, ParameterOptions } from "./optimizer.ts";
+export type { Progress } from "./progress.ts";
+export { type LogLine, openRunFolder, type RunFolder, type SavedState } from "./run-folder.ts";
+export {
+  type CosineScheduleOptions,
+  cosineSchedule,
+  scaledLearningRate,
+  type TrainingPosition,
+  trainingPosition,
+} from "./schedule.ts";
+export { type SgdOptions, sgd } from "./sgd.ts";
+export {
+  createTrainStep,
+  type LossFunction,
+  type LossResult,
+  type TrainStep,
+  type TrainStepOptions,
+} from "./train-step.ts";

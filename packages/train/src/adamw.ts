@@ -1,0 +1,107 @@
+import type { Tensors } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import {
+  type Optimizer,
+  type ParameterGroups,
+  parameterOptions,
+  requireRange,
+  zeroSlots,
+} from "./optimizer.ts";
+
+/** Options of {@link adamw}. */
+export interface AdamWOptions {
+  /** Decay of the first moment; default 0.9. */
+  readonly beta1?: number;
+  /** Decay of the second moment; default 0.999 (DMAE pre-trains with 0.95). */
+  readonly beta2?: number;
+  /** Added to the root of the second moment; default 1e-8. */
+  readonly epsilon?: number;
+  /** Weight decay of every parameter, where `groups` is left out; default 0.01. */
+  readonly weightDecay?: number;
+  /** Learning-rate scale and weight decay by parameter. */
+  readonly groups?: ParameterGroups;
+}
+
+/**
+ * Adam with decoupled weight decay (arXiv:1711.05101), as `torch.optim.AdamW`:
+ *
+ * `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
+ * `p = p (1 - lr wd) - lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)`.
+ *
+ * State: `exp_avg.<name>` and `exp_avg_sq.<name>`, the names of PyTorch's optimizer state.
+ *
+ * @example
+ * const optimizer = adamw({ beta2: 0.95, groups: decayGroups(params, { weightDecay: 0.05 }) });
+ * const state = optimizer.init(params);
+ */
+export function adamw(options: AdamWOptions = {}): Optimizer {
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01, groups } = options;
+  requireRange("adamw: beta1", beta1, 0, 1);
+  requireRange("adamw: beta2", beta2, 0, 1);
+  requireRange("adamw: epsilon", epsilon, 0, Number.POSITIVE_INFINITY);
+  return {
+    init: (params) => zeroSlots(params, ["exp_avg", "exp_avg_sq"]),
+    update(gradients, state, params, scalars) {
+      const next: Tensors = {};
+      const moments: Tensors = {};
+      for (const [name, param] of Object.entries(params)) {
+        const gradient = gradients[name];
+        if (gradient === undefined) {
+          next[name] = param;
+          continue;
+        }
+        const settings = parameterOptions(groups, name, weightDecay);
+        const first = blend(state[`exp_avg.${name}`]!, gradient, scalars.keep1!, scalars.add1!);
+        const second = blend(
+          state[`exp_avg_sq.${name}`]!,
+          tf.square(gradient),
+          scalars.keep2!,
+          scalars.add2!,
+        );
+        const root = tf.add(tf.mul(tf.sqrt(second), scalars.rootCorrection!), epsilon);
+        const change = tf.mul(
+          tf.div(first, root),
+          tf.mul(scalars.stepSize!, settings.learningRateScale),
+        );
+        next[name] = tf.sub(decayed(param, settings, scalars.learningRate!), change);
+        moments[`exp_avg.${name}`] = first;
+        moments[`exp_avg_sq.${name}`] = second;
+      }
+      return { params: next, state: moments };
+    },
+    scalars(step, learningRate) {
+      const t = step + 1;
+      return {
+        learningRate,
+        stepSize: learningRate / (1 - beta1 ** t),
+        rootCorrection: 1 / Math.sqrt(1 - beta2 ** t),
+        keep1: beta1,
+        add1: 1 - beta1,
+        keep2: beta2,
+        add2: 1 - beta2,
+      };
+    },
+    idle: () => ({
+      learningRate: 0,
+      stepSize: 0,
+      rootCorrection: 1,
+      keep1: 1,
+      add1: 0,
+      keep2: 1,
+      add2: 0,
+    }),
+  };
+}
+
+function blend(old: tf.Tensor, value: tf.Tensor, keep: tf.Tensor, add: tf.Tensor): tf.Tensor {
+  return tf.add(tf.mul(old, keep), tf.mul(value, add));
+}
+
+function decayed(
+  param: tf.Tensor,
+  { weightDecay, learningRateScale }: { weightDecay: number; learningRateScale: number },
+  learningRate: tf.Tensor,
+): tf.Tensor {
+  if (weightDecay === 0) return param;
+  return tf.mul(param, tf.sub(1, tf.mul(learningRate, learningRateScale * weightDecay)));
+}

@@ -1,0 +1,120 @@
+import {
+  type Batch,
+  DmaeError,
+  foldIn,
+  type ImageDataset,
+  type ImageShape,
+  type Key,
+  type LabeledImage,
+  permutation,
+} from "@dmae/core";
+
+/** What an image transform may depend on besides the image. */
+export interface TransformContext {
+  /** The key of this image in this epoch: draw from nothing else. */
+  readonly key: Key;
+  /** Epoch, from 0. */
+  readonly epoch: number;
+  /** Position of the image in its data set. */
+  readonly index: number;
+  /** Shape of the image that came. */
+  readonly imageShape: ImageShape;
+}
+
+/** Augments one image and keeps its shape, values in [0, 1]. */
+export type ImageTransform = (
+  image: LabeledImage,
+  context: TransformContext,
+) => LabeledImage | Promise<LabeledImage>;
+
+/**
+ * Batches by number: batch `step` is the same whenever it is asked for. A `batchLoader(…)` of `@dmae/datasets`
+ * (with `dropLast`) is one; so is {@link shuffledBatches}.
+ */
+export interface BatchSource {
+  /** Batches in an epoch. */
+  readonly stepsPerEpoch: number;
+  /** Shape of the images in the batches. */
+  readonly imageShape: ImageShape;
+  /** Batch `step`, `step = epoch * stepsPerEpoch + iteration`; all of one size. */
+  at(step: number): Promise<Batch>;
+}
+
+/** Options of {@link shuffledBatches}. */
+export interface ShuffledBatchesOptions {
+  /** Images in a batch; what an epoch leaves over is dropped, as in the official loaders. */
+  readonly batchSize: number;
+  /** Keys the order of each epoch and the draws of the transform. */
+  readonly key: Key;
+  /** Augmentation of each image. */
+  readonly transform?: ImageTransform;
+}
+
+/**
+ * Shuffled, augmented batches of a data set by step. The order of epoch `e` is `permutation(foldIn(key, e))`, the
+ * key of image `i` is `foldIn(foldIn(foldIn(key, "image"), e), i)`: those of `batchLoader` in `@dmae/datasets`,
+ * which also works in threads and on bytes.
+ */
+export function shuffledBatches(
+  dataset: ImageDataset,
+  options: ShuffledBatchesOptions,
+): BatchSource {
+  const { batchSize, key, transform } = options;
+  const { imageShape } = dataset;
+  if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > dataset.length)
+    throw new DmaeError(
+      "argument",
+      `shuffledBatches: batchSize must lie in 1 … ${dataset.length} (images of ${dataset.name}), got ${batchSize}`,
+    );
+  const stepsPerEpoch = Math.floor(dataset.length / batchSize);
+  const pixels = imageShape[0] * imageShape[1] * imageShape[2];
+  const orderOf = epochOrders(dataset.length, key);
+
+  async function load(index: number, epoch: number, imageKey: Key): Promise<LabeledImage> {
+    const item = await dataset.get(index);
+    const made = transform
+      ? await transform(item, { key: imageKey, epoch, index, imageShape })
+      : item;
+    if (made.image.length !== pixels)
+      throw new DmaeError(
+        "shape",
+        `shuffledBatches: image ${index} must have ${pixels} values (${imageShape.join(" x ")}), got ${made.image.length}`,
+      );
+    return made;
+  }
+  return {
+    stepsPerEpoch,
+    imageShape,
+    async at(step) {
+      const epoch = Math.floor(step / stepsPerEpoch);
+      const start = (step - epoch * stepsPerEpoch) * batchSize;
+      const indices = Int32Array.from(orderOf(epoch).subarray(start, start + batchSize));
+      const epochKey = foldIn(foldIn(key, "image"), epoch);
+      const items = await Promise.all(
+        Array.from(indices, (index) => load(index, epoch, foldIn(epochKey, index))),
+      );
+      const images = new Float32Array(batchSize * pixels);
+      items.forEach(({ image }, row) => {
+        images.set(image, row * pixels);
+      });
+      const labels = Int32Array.from(items, ({ label }) => label);
+      return { images, labels, indices, size: batchSize, imageShape };
+    },
+  };
+}
+
+/** `source` itself where it has batches, else the shuffled batches of the data set. */
+export function toBatchSource(
+  source: ImageDataset | BatchSource,
+  options: ShuffledBatchesOptions,
+): BatchSource {
+  return "at" in source ? source : shuffledBatches(source, options);
+}
+
+function epochOrders(length: number, key: Key): (epoch: number) => Uint32Array {
+  let cached: { epoch: number; order: Uint32Array } | undefined;
+  return (epoch) => {
+    if (cached?.epoch !== epoch) cached = { epoch, order: permutation(foldIn(key, epoch), length) };
+    return cached.order;
+  };
+}

@@ -1,0 +1,294 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import type { Executor, PreparedStep, StepFunction, TensorSpecs } from "@dmae/nn";
+import { type Progress, rateMeter } from "./progress.ts";
+import { openRunFolder, type RunFolder } from "./run-folder.ts";
+
+/** Values measured by an evaluation, e.g. `{ accuracy: 0.71 }`. */
+export type Metrics = Readonly<Record<string, number>>;
+
+/** Regular evaluations during {@link fit}. */
+export interface Evaluation {
+  /** Steps between two evaluations; there is one after the last step as well. */
+  readonly every: number;
+  /** Measures a state; what it draws must depend on nothing but its arguments. */
+  run(state: Readonly<Record<string, HostTensor>>, step: number): Promise<Metrics>;
+  /** Keeps the state with the best value of one metric as `best.safetensors`. */
+  readonly best?: { readonly metric: string; readonly mode: "max" | "min" };
+}
+
+/** Options of {@link fit}. */
+export interface FitOptions {
+  /** Runs the step: `eagerExecutor()` or `compiledExecutor(…)`. */
+  readonly executor: Executor;
+  /** The pure step, e.g. from `createTrainStep`. */
+  readonly step: StepFunction;
+  /** The state to begin with, or a function that makes it; not asked for when the run is resumed. */
+  readonly state: HostTensors | (() => HostTensors | Promise<HostTensors>);
+  /** Steps in the whole run. */
+  readonly steps: number;
+  /** The inputs of step `step`, from 0. Must depend on `step` alone: that is what makes resuming exact. */
+  readonly batch: (step: number) => HostTensors | Promise<HostTensors>;
+  /** Steps in an epoch, for logs and progress; default: all of them. */
+  readonly stepsPerEpoch?: number;
+  /** Folder for log and checkpoints; a run found in it is resumed. Without it nothing is written. */
+  readonly folder?: string;
+  /** Everything that decides the numbers, as plain JSON; compared when a run is resumed. */
+  readonly recipe?: unknown;
+  /** Steps between two checkpoints; default: an epoch. There is one at the end and on abort as well. */
+  readonly checkpointEvery?: number;
+  /** Keeps every so many steps' checkpoint as `step-<n>.safetensors`. */
+  readonly keepEvery?: number;
+  /** Steps between two `step` lines of the log; default 1. */
+  readonly logEvery?: number;
+  /** Further numbers for the log line of a step. */
+  readonly logExtra?: (step: number) => Metrics;
+  /** Regular evaluations. */
+  readonly evaluate?: Evaluation;
+  /** Batches prepared ahead of the running step; default 1. */
+  readonly prefetch?: number;
+  /** Called after each step. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Called after each evaluation. */
+  readonly onEvaluation?: (metrics: Metrics, step: number) => void;
+  /** Stops the run: it saves a checkpoint and rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link fit} returns. */
+export interface FitResult {
+  /** The state after the last step. */
+  readonly state: Record<string, HostTensor>;
+  /** Steps done in the whole run. */
+  readonly step: number;
+  /** Steps that an earlier process had done. */
+  readonly resumedFrom: number;
+  /** Scalars of the last step that this process made; empty if there was none. */
+  readonly metrics: Metrics;
+}
+
+/**
+ * Runs a pure step over numbered batches: prefetch, progress, log, checkpoints, evaluations. A run that was
+ * interrupted anywhere, by an abort or by `kill -9`, and is started again with the same arguments ends with
+ * the same bits as one that was not.
+ *
+ * @throws DmaeError "numeric" when the loss is not finite, naming the step; `last.safetensors` then still holds the
+ *   last good state. "resume" for a folder of another recipe. The signal's reason on abort.
+ *
+ * @example
+ * const { state } = await fit({ executor, step: train.step, state: train.initState(params), steps: 500,
+ *   batch: async (step) => ({ ...(await data(step)), ...train.inputs(step) }), folder: "runs/a", recipe });
+ */
+export async function fit(options: FitOptions): Promise<FitResult> {
+  const { steps, signal, folder } = options;
+  if (!Number.isInteger(steps) || steps < 0)
+    throw new DmaeError("argument", `fit: steps must be a whole number, got ${steps}`);
+  signal?.throwIfAborted();
+  const run =
+    folder === undefined ? undefined : await openRunFolder(folder, options.recipe ?? null);
+  const saved = await run?.load();
+  const resumedFrom = saved?.step ?? 0;
+  if (resumedFrom > steps)
+    throw new DmaeError(
+      "resume",
+      `fit: ${folder} has done ${resumedFrom} steps, more than the ${steps} asked for`,
+    );
+  if (saved !== undefined && resumedFrom === steps)
+    return { state: saved.state, step: steps, resumedFrom, metrics: {} };
+  await run?.truncateLog(resumedFrom);
+  const state = saved?.state ?? (await initialState(options.state));
+  if (steps === 0) return { state: { ...state }, step: 0, resumedFrom, metrics: {} };
+  const next = prefetched(options, resumedFrom);
+  const first = await next(resumedFrom);
+  const prepared = await options.executor.prepareStep(options.step, {
+    state,
+    batch: specsOf(first),
+  });
+  try {
+    return await loop(options, {
+      run,
+      prepared,
+      resumedFrom,
+      first,
+      next,
+      best: bestOf(saved?.extra),
+    });
+  } finally {
+    prepared.dispose();
+  }
+}
+
+/** Shapes and element types of a batch. */
+export function specsOf(batch: HostTensors): TensorSpecs {
+  return Object.fromEntries(
+    Object.entries(batch).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
+  );
+}
+
+interface Running {
+  readonly run: RunFolder | undefined;
+  readonly prepared: PreparedStep;
+  readonly resumedFrom: number;
+  readonly first: HostTensors;
+  readonly next: (step: number) => Promise<HostTensors>;
+  best: number | undefined;
+}
+
+async function loop(options: FitOptions, running: Running): Promise<FitResult> {
+  const { steps, signal, stepsPerEpoch = steps, logEvery = 1, evaluate } = options;
+  const { checkpointEvery = stepsPerEpoch, keepEvery } = options;
+  const { run, prepared, resumedFrom } = running;
+  const meter = rateMeter();
+  let metrics: Metrics = {};
+  let savedAt = resumedFrom;
+  let inputs: HostTensors | undefined = running.first;
+  const checkpoint = async (done: number, name = "last") => {
+    if (run === undefined) return;
+    await run.flush();
+    const state = await prepared.state();
+    requireFiniteState(state, done, savedAt);
+    await run.save(name, done, state, bestText(running.best));
+    if (name === "last") savedAt = done;
+  };
+  for (let step = resumedFrom; step < steps; step++) {
+    if (signal?.aborted) {
+      if (savedAt < step) await checkpoint(step);
+      throw signal.reason;
+    }
+    metrics = await prepared.run(inputs ?? (await running.next(step)));
+    inputs = undefined;
+    const done = step + 1;
+    await requireFinite(metrics, step, savedAt, options, run);
+    meter.tick();
+    if (run !== undefined && done % logEvery === 0)
+      run.log({
+        kind: "step",
+        step: done,
+        epoch: done / stepsPerEpoch,
+        ...metrics,
+        ...options.logExtra?.(step),
+        seconds: meter.seconds(),
+      });
+    report(options, done, metrics, meter);
+    const isLast = done === steps;
+    if (evaluate !== undefined && (isLast || done % evaluate.every === 0))
+      await evaluated(options, evaluate, running, done);
+    if (isLast || done % checkpointEvery === 0) await checkpoint(done);
+    if (keepEvery !== undefined && done % keepEvery === 0) await checkpoint(done, `step-${done}`);
+  }
+  return { state: await prepared.state(), step: steps, resumedFrom, metrics };
+}
+
+async function evaluated(
+  options: FitOptions,
+  evaluate: Evaluation,
+  running: Running,
+  done: number,
+): Promise<void> {
+  const { run, prepared } = running;
+  const state = await prepared.state();
+  const metrics = await evaluate.run(state, done);
+  run?.log({ kind: "evaluation", step: done, ...metrics });
+  options.onEvaluation?.(metrics, done);
+  if (evaluate.best === undefined) return;
+  const { metric, mode } = evaluate.best;
+  const value = metrics[metric];
+  if (value === undefined)
+    throw new DmaeError(
+      "argument",
+      `fit: best.metric must be one of ${Object.keys(metrics).join(", ")}, got ${metric}`,
+    );
+  const { best } = running;
+  if (best !== undefined && !(mode === "max" ? value > best : value < best)) return;
+  running.best = value;
+  await run?.save("best", done, state, { [metric]: String(value) });
+}
+
+async function requireFinite(
+  metrics: Metrics,
+  step: number,
+  savedAt: number,
+  { folder }: FitOptions,
+  run: RunFolder | undefined,
+): Promise<void> {
+  const bad = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
+  if (bad === undefined) return;
+  await run?.flush();
+  const kept =
+    folder === undefined
+      ? ""
+      : `; ${folder}/last.safetensors holds the state after ${savedAt} steps`;
+  throw new DmaeError(
+    "numeric",
+    `fit: ${bad[0]} must be finite, got ${bad[1]} in step ${step}${kept}`,
+    {
+      step,
+      metrics,
+      savedAt,
+    },
+  );
+}
+
+/** A loss can be finite while the update made of its gradients is not: such a state is never saved. */
+function requireFiniteState(
+  state: Readonly<Record<string, HostTensor>>,
+  done: number,
+  savedAt: number,
+): void {
+  for (const [name, { data }] of Object.entries(state))
+    for (let i = 0; i < data.length; i++)
+      if (!Number.isFinite(data[i]))
+        throw new DmaeError(
+          "numeric",
+          `fit: ${name} must be finite, got ${data[i]} after step ${done - 1}; ` +
+            `the last checkpoint holds the state after ${savedAt} steps`,
+          { step: done - 1, name, savedAt },
+        );
+}
+
+function report(
+  { onProgress, steps, stepsPerEpoch = steps }: FitOptions,
+  done: number,
+  metrics: Metrics,
+  meter: ReturnType<typeof rateMeter>,
+): void {
+  if (onProgress === undefined) return;
+  const stepsPerSecond = meter.rate();
+  onProgress({
+    step: done,
+    steps,
+    epoch: done / stepsPerEpoch,
+    epochs: steps / stepsPerEpoch,
+    metrics,
+    stepsPerSecond,
+    seconds: meter.seconds(),
+    secondsLeft: stepsPerSecond > 0 ? (steps - done) / stepsPerSecond : Number.POSITIVE_INFINITY,
+  });
+}
+
+/** Prepares batches ahead; asked for one step after the other. */
+function prefetched({ batch, steps, prefetch = 1 }: FitOptions, from: number) {
+  const waiting = new Map<number, Promise<HostTensors>>();
+  const ask = (step: number) => {
+    if (step >= steps || step < from || waiting.has(step)) return;
+    const promise = Promise.resolve().then(() => batch(step));
+    promise.catch(() => {}); // told to whoever awaits that step
+    waiting.set(step, promise);
+  };
+  return async (step: number): Promise<HostTensors> => {
+    ask(step);
+    const promise = waiting.get(step)!;
+    waiting.delete(step);
+    const value = await promise;
+    for (let ahead = 1; ahead <= prefetch; ahead++) ask(step + ahead);
+    return value;
+  };
+}
+
+async function initialState(state: FitOptions["state"]): Promise<HostTensors> {
+  return typeof state === "function" ? state() : state;
+}
+
+const bestText = (best: number | undefined) => (best === undefined ? {} : { best: String(best) });
+
+const bestOf = (extra: Readonly<Record<string, string>> | undefined) =>
+  extra?.best === undefined ? undefined : Number(extra.best);

@@ -1,0 +1,83 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import type { Tensors } from "@dmae/nn";
+
+/** How one parameter is trained. */
+export interface ParameterOptions {
+  /** Factor on the learning rate of this parameter (layer-wise decay). */
+  readonly learningRateScale: number;
+  /** Weight decay of this parameter, 0 for none. */
+  readonly weightDecay: number;
+}
+
+/** The options of every parameter that is trained, by name; a parameter left out is frozen. */
+export type ParameterGroups = Readonly<Record<string, ParameterOptions>>;
+
+/**
+ * An optimizer as a pair of pure functions. What depends on the step number is computed on the host in
+ * float64 by `scalars` and enters `update` as scalar tensors, so that an update can be compiled.
+ */
+export interface Optimizer {
+  /** The state before the first update: zeros, named `<slot>.<parameter>` (`exp_avg.head.weight`). */
+  init(params: HostTensors): HostTensors;
+  /**
+   * One update. Disposes of nothing.
+   *
+   * @param gradients one for each parameter that `init` saw
+   * @param state the tensors that `init` described
+   * @param params the parameters; those without a gradient are handed on as they are
+   * @param scalars rank-0 tensors of the values of {@link Optimizer.scalars} or {@link Optimizer.idle}
+   */
+  update(
+    gradients: Tensors,
+    state: Tensors,
+    params: Tensors,
+    scalars: Tensors,
+  ): { params: Tensors; state: Tensors };
+  /**
+   * The scalars of one update.
+   *
+   * @param step number of updates made before this one, from 0
+   * @param learningRate the learning rate of this update, before the scale of each parameter
+   */
+  scalars(step: number, learningRate: number): Record<string, number>;
+  /** Scalars under which `update` changes neither parameters nor state (finite gradients given). */
+  idle(): Record<string, number>;
+}
+
+/** Zeros named `<slot>.<parameter>`. */
+export function zeroSlots(params: HostTensors, slots: readonly string[]): HostTensors {
+  const state: Record<string, HostTensor> = {};
+  for (const slot of slots)
+    for (const [name, { data, shape }] of Object.entries(params))
+      state[`${slot}.${name}`] = {
+        dtype: "float32",
+        shape,
+        data: new Float32Array(data.length),
+      };
+  return state;
+}
+
+/** The options of parameter `name`: from `groups` where given, else `weightDecay` and scale 1. */
+export function parameterOptions(
+  groups: ParameterGroups | undefined,
+  name: string,
+  weightDecay: number,
+): ParameterOptions {
+  if (groups === undefined) return { learningRateScale: 1, weightDecay };
+  const options = groups[name];
+  if (options === undefined)
+    throw new DmaeError(
+      "argument",
+      `optimizer: groups must name every parameter that has a gradient, got none for ${name}`,
+      { name },
+    );
+  return options;
+}
+
+/** Throws unless `value` lies in `[low, high)`. */
+export function requireRange(where: string, value: number, low: number, high: number): void {
+  if (!(value >= low && value < high))
+    throw new DmaeError("argument", `${where} must lie in [${low}, ${high}), got ${value}`, {
+      value,
+    });
+}

@@ -1,0 +1,90 @@
+import { DmaeError } from "@dmae/core";
+
+/** Options of {@link cosineSchedule}; durations in epochs, as in the official scripts. */
+export interface CosineScheduleOptions {
+  /** Highest learning rate, reached at the end of the warm-up. */
+  readonly learningRate: number;
+  /** Learning rate at the end; default 0. */
+  readonly minLearningRate?: number;
+  /** Epochs of linear warm-up from 0; default 0. */
+  readonly warmupEpochs?: number;
+  /** All epochs, the warm-up among them. */
+  readonly epochs: number;
+}
+
+/**
+ * Linear warm-up, then half a cosine, in fractional epochs: `lr * e / warmup` while `e < warmup`, then
+ * `min + (lr - min) / 2 * (1 + cos(pi (e - warmup) / (epochs - warmup)))` (MAE and DMAE, `lr_sched`).
+ * The first step of a run with a warm-up has learning rate 0. Float64.
+ *
+ * @example
+ * const schedule = cosineSchedule({ learningRate: 2.4e-3, warmupEpochs: 40, epochs: 1100 });
+ * schedule(20); // 1.2e-3
+ */
+export function cosineSchedule(options: CosineScheduleOptions): (epoch: number) => number {
+  const { learningRate, minLearningRate = 0, warmupEpochs = 0, epochs } = options;
+  if (!(epochs > 0))
+    throw new DmaeError("argument", `cosineSchedule: epochs must be positive, got ${epochs}`);
+  if (!(warmupEpochs >= 0 && warmupEpochs <= epochs))
+    throw new DmaeError(
+      "argument",
+      `cosineSchedule: warmupEpochs must lie in [0, epochs = ${epochs}], got ${warmupEpochs}`,
+    );
+  if (!(learningRate >= 0 && minLearningRate >= 0))
+    throw new DmaeError(
+      "argument",
+      `cosineSchedule: learning rates must not be negative, got ${learningRate} and ${minLearningRate}`,
+    );
+  return (epoch) => {
+    if (epoch < warmupEpochs) return (learningRate * epoch) / warmupEpochs;
+    // in the order of the official formula: near the end the sum below cancels to its last digits
+    const angle = (Math.PI * (epoch - warmupEpochs)) / (epochs - warmupEpochs || 1);
+    return minLearningRate + (learningRate - minLearningRate) * 0.5 * (1 + Math.cos(angle));
+  };
+}
+
+/**
+ * The linear scaling rule of arXiv:1706.02677: `base * effectiveBatchSize / 256`, where the effective batch
+ * is batch size times accumulated micro-batches (times devices).
+ */
+export function scaledLearningRate(baseLearningRate: number, effectiveBatchSize: number): number {
+  return (baseLearningRate * effectiveBatchSize) / 256;
+}
+
+/** Where one micro-batch stands in a run. */
+export interface TrainingPosition {
+  /** Epoch, from 0. */
+  readonly epoch: number;
+  /** Micro-batch within the epoch, from 0. */
+  readonly iteration: number;
+  /** Updates made before this micro-batch. */
+  readonly update: number;
+  /** This micro-batch is the first of an accumulation: older gradients are dropped. */
+  readonly first: boolean;
+  /** The optimizer updates after this micro-batch. */
+  readonly last: boolean;
+  /** Fractional epoch that the schedule is asked for: that of the first micro-batch of the accumulation. */
+  readonly schedulePosition: number;
+}
+
+/**
+ * Where micro-batch `step` stands, as in the official loops: accumulation begins anew with each epoch, so
+ * that micro-batches left over at the end of an epoch (fewer than `accumulate`) update nothing.
+ */
+export function trainingPosition(
+  step: number,
+  stepsPerEpoch: number,
+  accumulate: number,
+): TrainingPosition {
+  const epoch = Math.floor(step / stepsPerEpoch);
+  const iteration = step - epoch * stepsPerEpoch;
+  const boundary = iteration - (iteration % accumulate);
+  return {
+    epoch,
+    iteration,
+    update: epoch * Math.floor(stepsPerEpoch / accumulate) + boundary / accumulate,
+    first: iteration === boundary,
+    last: (iteration + 1) % accumulate === 0,
+    schedulePosition: boundary / stepsPerEpoch + epoch,
+  };
+}

@@ -1,0 +1,216 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { type StepFunction, type Tensors, valueAndGradients } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { clipByGlobalNorm } from "./clip.ts";
+import { prefixed, scalarTensors, unprefixed } from "./names.ts";
+import type { Optimizer } from "./optimizer.ts";
+import { trainingPosition } from "./schedule.ts";
+
+/** What a loss function returns. */
+export interface LossResult {
+  /** The scalar to minimise. */
+  readonly loss: tf.Tensor;
+  /** Further scalars to log. */
+  readonly metrics?: Tensors;
+  /** New values of parameters that are not trained (running statistics). */
+  readonly updates?: Tensors;
+}
+
+/** A loss as a pure function of parameters and one batch; it draws nothing and reads nothing. */
+export type LossFunction = (params: Tensors, batch: Tensors) => LossResult;
+
+/** Options of {@link createTrainStep}. */
+export interface TrainStepOptions {
+  /** The loss of one (micro-)batch: a mean over its rows. */
+  readonly loss: LossFunction;
+  /** The optimizer. */
+  readonly optimizer: Optimizer;
+  /** Names of the parameters to train; the others stay as they are. Default: all. */
+  readonly trainable?: readonly string[];
+  /** Learning rate by fractional epoch, e.g. `cosineSchedule(…)`. */
+  readonly schedule: (epoch: number) => number;
+  /** Micro-batches in an epoch. */
+  readonly stepsPerEpoch: number;
+  /** Micro-batches whose gradients are averaged for one update; default 1. */
+  readonly accumulate?: number;
+  /** Clips the global l2 norm of the averaged gradients; default: no clipping. Adds the metric `gradientNorm`. */
+  readonly clipNorm?: number;
+  /** Keeps an exponential moving average of the trained parameters with this decay under `ema.<name>`. */
+  readonly emaDecay?: number;
+}
+
+/** A training step with its state and its inputs from the host. */
+export interface TrainStep {
+  /** The pure step; its state is that of `initState`, its batch the loss's batch and `inputs(step)`. */
+  readonly step: StepFunction;
+  /** Initial state: `params.*`, `optimizer.*`, with accumulation `gradients.*`, with a moving average `ema.*`. */
+  initState(params: HostTensors): HostTensors;
+  /** The scalars of micro-batch `step` (learning rate, bias corrections), named `scalars.*`. */
+  inputs(step: number): HostTensors;
+  /** The learning rate of micro-batch `step`. */
+  learningRate(step: number): number;
+}
+
+/**
+ * Builds one pure training step from a loss and an optimizer: gradients, accumulation, clipping, update.
+ *
+ * With `accumulate > 1` the averaged gradients live in the state, and the scalars of every micro-batch but
+ * the last of a group make the update the identity; so one program serves all micro-batches, eager or
+ * compiled. Learning rate and groups follow the official loops, see {@link trainingPosition}.
+ *
+ * @example
+ * const train = createTrainStep({ loss, optimizer: adamw(), schedule, stepsPerEpoch: 100 });
+ * const prepared = await executor.prepareStep(train.step, { state: train.initState(params), batch: specs });
+ * await prepared.run({ ...batch, ...train.inputs(0) });
+ */
+export function createTrainStep(options: TrainStepOptions): TrainStep {
+  const { optimizer, trainable, schedule, stepsPerEpoch, accumulate = 1, clipNorm } = options;
+  const { emaDecay } = options;
+  checkOptions(options);
+  const isTrained = trainable === undefined ? () => true : inSet(trainable);
+  const position = (step: number) => trainingPosition(step, stepsPerEpoch, accumulate);
+
+  const step: StepFunction = (state, batch) => {
+    const params = unprefixed("params.", state);
+    const scalars = unprefixed("scalars.", batch);
+    const trained = filterNames(params, isTrained);
+    const fixed = filterNames(params, (name) => !isTrained(name));
+    const result = lossAndGradients(options.loss, trained, fixed, batch);
+    const next: Tensors = {};
+    let gradients = result.gradients;
+    if (accumulate > 1) {
+      gradients = averaged(gradients, unprefixed("gradients.", state), scalars, accumulate);
+      Object.assign(next, prefixed("gradients.", gradients));
+    }
+    const metrics: Tensors = { loss: result.loss, ...result.metrics };
+    if (clipNorm !== undefined) {
+      const clipped = clipByGlobalNorm(gradients, clipNorm);
+      gradients = clipped.gradients;
+      metrics.gradientNorm = clipped.norm;
+    }
+    const slots = unprefixed("optimizer.", state);
+    const updated = optimizer.update(gradients, slots, trained, unprefixed("optimizer.", scalars));
+    Object.assign(next, prefixed("params.", { ...fixed, ...updated.params, ...result.updates }));
+    Object.assign(next, prefixed("optimizer.", updated.state));
+    if (emaDecay !== undefined) {
+      const ema = unprefixed("ema.", state);
+      for (const [name, value] of Object.entries(updated.params))
+        next[`ema.${name}`] = tf.add(
+          ema[name]!,
+          tf.mul(tf.sub(value, ema[name]!), scalars.emaWeight!),
+        );
+    }
+    return { state: inOrder(state, next), metrics };
+  };
+
+  return {
+    step,
+    initState(params) {
+      const trained = filterNames(params, isTrained);
+      if (trainable !== undefined) requireNames(params, trainable);
+      return {
+        ...prefixed("params.", params),
+        ...prefixed("optimizer.", optimizer.init(trained)),
+        ...(accumulate > 1 ? prefixed("gradients.", zerosLike(trained)) : {}),
+        ...(emaDecay === undefined ? {} : prefixed("ema.", trained)),
+      };
+    },
+    inputs(at) {
+      const { update, first, last, schedulePosition } = position(at);
+      const slots = last ? optimizer.scalars(update, schedule(schedulePosition)) : optimizer.idle();
+      const scalars: Record<string, number> = {};
+      for (const [name, value] of Object.entries(slots)) scalars[`optimizer.${name}`] = value;
+      if (accumulate > 1) scalars.keepGradients = first ? 0 : 1;
+      if (emaDecay !== undefined) scalars.emaWeight = last ? 1 - emaDecay : 0;
+      return prefixed("scalars.", scalarTensors(scalars));
+    },
+    learningRate: (at) => schedule(position(at).schedulePosition),
+  };
+}
+
+function lossAndGradients(loss: LossFunction, trained: Tensors, fixed: Tensors, batch: Tensors) {
+  let metricNames: string[] = [];
+  const {
+    loss: value,
+    aux = {},
+    gradients,
+  } = valueAndGradients((params) => {
+    const result = loss({ ...fixed, ...params }, batch);
+    metricNames = Object.keys(result.metrics ?? {});
+    return {
+      loss: result.loss as tf.Scalar,
+      aux: { ...result.metrics, ...prefixed("updates.", result.updates ?? {}) },
+    };
+  }, trained);
+  const inMetrics = inSet(metricNames);
+  return {
+    loss: value,
+    gradients,
+    metrics: filterNames(aux, inMetrics),
+    updates: unprefixed("updates.", aux),
+  };
+}
+
+function averaged(
+  gradients: Tensors,
+  sums: Tensors,
+  scalars: Tensors,
+  accumulate: number,
+): Tensors {
+  const next: Tensors = {};
+  for (const [name, gradient] of Object.entries(gradients))
+    next[name] = tf.add(
+      tf.mul(sums[name]!, scalars.keepGradients!),
+      tf.mul(gradient, 1 / accumulate),
+    );
+  return next;
+}
+
+function inOrder(model: Tensors, tensors: Tensors): Tensors {
+  const ordered: Tensors = {};
+  for (const name of Object.keys(model)) ordered[name] = tensors[name]!;
+  return ordered;
+}
+
+function inSet(names: readonly string[]): (name: string) => boolean {
+  const set = new Set(names);
+  return (name) => set.has(name);
+}
+
+function filterNames<T>(record: Readonly<Record<string, T>>, keep: (name: string) => boolean) {
+  const kept: Record<string, T> = {};
+  for (const [name, value] of Object.entries(record)) if (keep(name)) kept[name] = value;
+  return kept;
+}
+
+function zerosLike(tensors: HostTensors): HostTensors {
+  const zeros: Record<string, HostTensor> = {};
+  for (const [name, { shape, data }] of Object.entries(tensors))
+    zeros[name] = { dtype: "float32", shape, data: new Float32Array(data.length) };
+  return zeros;
+}
+
+function requireNames(params: HostTensors, names: readonly string[]): void {
+  const unknown = names.filter((name) => !(name in params));
+  if (unknown.length > 0)
+    throw new DmaeError(
+      "argument",
+      `createTrainStep: trainable must name parameters, got ${unknown.join(", ")}`,
+      { unknown },
+    );
+}
+
+function checkOptions({ accumulate = 1, stepsPerEpoch, clipNorm, emaDecay }: TrainStepOptions) {
+  const wrong = (rule: string, value: unknown) => {
+    throw new DmaeError("argument", `createTrainStep: ${rule}, got ${value}`, { value });
+  };
+  if (!Number.isInteger(stepsPerEpoch) || stepsPerEpoch < 1)
+    wrong("stepsPerEpoch must be a positive integer", stepsPerEpoch);
+  if (!Number.isInteger(accumulate) || accumulate < 1)
+    wrong("accumulate must be a positive integer", accumulate);
+  if (accumulate > stepsPerEpoch)
+    wrong(`accumulate must not exceed the ${stepsPerEpoch} steps of an epoch`, accumulate);
+  if (clipNorm !== undefined && !(clipNorm > 0)) wrong("clipNorm must be positive", clipNorm);
+  if (emaDecay !== undefined && !(emaDecay >= 0 && emaDecay < 1))
+    wrong("emaDecay must lie in [0, 1)", emaDecay);
+}
