@@ -1,1 +1,13 @@
-export {};
+export { type BlockOptions, block, initBlock } from "./block.ts";
+export {
+  CIFAR10_NORMALIZATION,
+  IMAGENET_NORMALIZATION,
+  resolveConfig,
+  type ViTConfig,
+  type ViTName,
+  type ViTOptions,
+} from "./config.ts";
+export { layerId } from "./layer-id.ts";
+export { initPatchEmbed, patchEmbed, patchify, unpatchify } from "./patches.ts";
+export { interpolatePositions, sincosPositions2d } from "./positions.ts";
+export { type ApplyOptions, createViT, positionTensor, type ViT } from "./vit.ts";

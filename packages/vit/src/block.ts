@@ -1,0 +1,85 @@
+import { foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import {
+  attention,
+  dropPath,
+  gelu,
+  layerNorm,
+  linear,
+  ones,
+  type Params,
+  xavierUniform,
+  zeros,
+} from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+
+/** What a block needs beside its parameters. */
+export interface BlockOptions {
+  /** Attention heads. */
+  readonly heads: number;
+  /** Epsilon of both LayerNorms. */
+  readonly epsilon: number;
+  /** Scales `[B]` of the attention and the MLP branch (`dropPath` of `@dmae/nn`); none: both kept. */
+  readonly dropPath?: readonly [attention: tf.Tensor, mlp: tf.Tensor];
+}
+
+/**
+ * A pre-norm transformer block: `x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
+ *
+ * @param params those of {@link initBlock}
+ * @param prefix their common prefix, e.g. `blocks.0`
+ * @param x `[B, N, D]`
+ * @returns `[B, N, D]`; the caller disposes of it
+ */
+export function block(
+  params: Params,
+  prefix: string,
+  x: tf.Tensor,
+  options: BlockOptions,
+): tf.Tensor {
+  const p = (name: string) => params[`${prefix}.${name}`]!;
+  const dense = (input: tf.Tensor, name: string) =>
+    linear(input, p(`${name}.weight`), p(`${name}.bias`));
+  const norm = (input: tf.Tensor, name: string) =>
+    layerNorm(input, p(`${name}.weight`), p(`${name}.bias`), options.epsilon);
+  const [keepAttention, keepMlp] = options.dropPath ?? [];
+  const residual = (input: tf.Tensor, branch: tf.Tensor, scale: tf.Tensor | undefined) =>
+    tf.add(input, scale ? dropPath(branch, scale) : branch);
+  return tf.tidy(() => {
+    const attended = attention(dense(norm(x, "norm1"), "attn.qkv"), options.heads);
+    const middle = residual(x, dense(attended, "attn.proj"), keepAttention);
+    const hidden = gelu(dense(norm(middle, "norm2"), "mlp.fc1")); // [B, N, mlpRatio D]
+    return residual(middle, dense(hidden, "mlp.fc2"), keepMlp);
+  });
+}
+
+/**
+ * Initial values of a block, as the official code sets them: Glorot-uniform weights (query, key and
+ * value as one matrix), zero biases, unit gains. Each follows from the key and its own name.
+ *
+ * @param prefix e.g. `blocks.0`
+ */
+export function initBlock(
+  key: Key,
+  prefix: string,
+  shape: { readonly width: number; readonly mlpRatio: number },
+): HostTensors {
+  const { width } = shape;
+  const hidden = width * shape.mlpRatio;
+  const params: Record<string, HostTensor> = {};
+  const norm = (name: string) => {
+    params[`${prefix}.${name}.weight`] = ones([width]);
+    params[`${prefix}.${name}.bias`] = zeros([width]);
+  };
+  const dense = (name: string, outputs: number, inputs: number) => {
+    const full = `${prefix}.${name}.weight`;
+    params[full] = xavierUniform(foldIn(key, full), [outputs, inputs]);
+    params[`${prefix}.${name}.bias`] = zeros([outputs]);
+  };
+  norm("norm1");
+  dense("attn.qkv", 3 * width, width);
+  dense("attn.proj", width, width);
+  norm("norm2");
+  dense("mlp.fc1", hidden, width);
+  dense("mlp.fc2", width, hidden);
+  return params;
+}

@@ -1,0 +1,94 @@
+import { DmaeError, foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
+import { linear, type Params, xavierUniform } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+
+/**
+ * Cuts images into patches, row by row.
+ *
+ * @param images `[B, H, W, C]`, H and W multiples of `patchSize`
+ * @param patchSize side of a patch in pixels
+ * @returns `[B, N, patchSize^2 C]`, a patch in the order (row, column, channel); the caller disposes of it
+ * @throws DmaeError "shape" if the sides are no multiples of `patchSize`
+ */
+export function patchify(images: tf.Tensor, patchSize: number): tf.Tensor {
+  const [batch, height, width, channels] = images.shape as [number, number, number, number];
+  if (images.rank !== 4 || height % patchSize !== 0 || width % patchSize !== 0)
+    throw new DmaeError(
+      "shape",
+      `patchify: images must be [B, H, W, C] with sides that are multiples of ${patchSize}, got [${images.shape}]`,
+    );
+  const [rows, columns, line] = [height / patchSize, width / patchSize, patchSize * channels];
+  return tf.tidy(() => {
+    const lines = tf.reshape(images, [batch * rows, patchSize, columns, line]); // rank 4, for webgpu
+    const patches = tf.transpose(lines, [0, 2, 1, 3]); // [B * rows, columns, patchSize, line]
+    return tf.reshape(patches, [batch, rows * columns, patchSize * line]);
+  });
+}
+
+/**
+ * Puts patches together again, the inverse of {@link patchify}.
+ *
+ * @param patches `[B, N, patchSize^2 C]`
+ * @param patchSize side of a patch in pixels
+ * @param grid rows and columns of patches; a square by default
+ * @returns `[B, H, W, C]`; the caller disposes of it
+ * @throws DmaeError "shape" if N is not rows x columns or the last axis not patchSize^2 C
+ */
+export function unpatchify(
+  patches: tf.Tensor,
+  patchSize: number,
+  grid?: readonly [rows: number, columns: number],
+): tf.Tensor {
+  const [batch, count, length] = patches.shape as [number, number, number];
+  const [rows, columns] = grid ?? [Math.sqrt(count), Math.sqrt(count)];
+  const line = length / patchSize;
+  const whole = [rows, columns, line / patchSize].every(Number.isInteger);
+  if (patches.rank !== 3 || !whole || rows * columns !== count)
+    throw new DmaeError(
+      "shape",
+      `unpatchify: patches must be [B, N, ${patchSize}^2 C] with N = rows x columns, got [${patches.shape}]`,
+    );
+  return tf.tidy(() => {
+    const lines = tf.reshape(patches, [batch * rows, columns, patchSize, line]);
+    const images = tf.transpose(lines, [0, 2, 1, 3]);
+    return tf.reshape(images, [batch, rows * patchSize, columns * patchSize, line / patchSize]);
+  });
+}
+
+/**
+ * Projects each patch to a token: a convolution with stride = kernel = patch, as one matrix product.
+ *
+ * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`
+ * @param images `[B, H, W, C]`, already normalised
+ * @returns `[B, N, D]`; the caller disposes of it
+ */
+export function patchEmbed(params: Params, images: tf.Tensor): tf.Tensor {
+  const weight = params["patch_embed.proj.weight"]!;
+  const [width, , patchSize] = weight.shape as [number, number, number];
+  return tf.tidy(() => {
+    const channelsLast = tf.transpose(weight, [0, 2, 3, 1]); // the order of patchify
+    const patches = patchify(images, patchSize);
+    return linear(patches, tf.reshape(channelsLast, [width, -1]), params["patch_embed.proj.bias"]!);
+  });
+}
+
+/**
+ * Initial values of the patch projection: weights Glorot-uniform as a linear layer, bias as PyTorch
+ * initialises convolutions, U(-1, 1) / sqrt(fanIn) (the official code leaves it so).
+ *
+ * @param shape width D, patch side and channels of the images
+ */
+export function initPatchEmbed(
+  key: Key,
+  shape: { readonly width: number; readonly patchSize: number; readonly channels: number },
+): HostTensors {
+  const { width, patchSize, channels } = shape;
+  const limit = 1 / Math.sqrt(patchSize * patchSize * channels);
+  const [weightName, biasName] = ["patch_embed.proj.weight", "patch_embed.proj.bias"];
+  const range = { low: -limit, high: limit };
+  const bias = uniform(foldIn(key, biasName), new Float32Array(width), range) as Float32Array;
+  return {
+    [weightName]: xavierUniform(foldIn(key, weightName), [width, channels, patchSize, patchSize]),
+    [biasName]: { dtype: "float32", shape: [width], data: bias },
+  };
+}

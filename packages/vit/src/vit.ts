@@ -1,0 +1,178 @@
+import { DmaeError, foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import {
+  layerNorm,
+  linear,
+  normalInit,
+  normalize,
+  ones,
+  type Params,
+  resizeBicubic,
+  toTensors,
+  truncatedNormal,
+  zeros,
+} from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { block, initBlock } from "./block.ts";
+import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "./config.ts";
+import { initPatchEmbed, patchEmbed } from "./patches.ts";
+import { sincosPositions2d } from "./positions.ts";
+
+/** Draws that a pass through the model takes as inputs. */
+export interface ApplyOptions {
+  /** `[depth, 2, B]`: scales of the residual branches, 0 or 1 / (1 - rate); none: nothing is dropped. */
+  readonly dropPath?: tf.Tensor;
+}
+
+/** A Vision Transformer: pure functions of named parameters. */
+export interface ViT {
+  /** Every field, frozen. */
+  readonly config: ViTConfig;
+  /** Initial parameters in host memory; each value follows from the key, the name and the position. */
+  initHost(key: Key): Record<string, HostTensor>;
+  /** Initial parameters on the current backend; the caller disposes of them. */
+  init(key: Key): Params;
+  /**
+   * The representation in front of the head.
+   *
+   * @param x `[B, inputSize, inputSize, channels]` float32, images in [0, 1], noise included
+   * @returns `[B, width]`; the caller disposes of it
+   */
+  features(params: Params, x: tf.Tensor, options?: ApplyOptions): tf.Tensor;
+  /**
+   * Class scores, `[B, numClasses]`; the caller disposes of them.
+   *
+   * @param x as for `features`
+   */
+  logits(params: Params, x: tf.Tensor, options?: ApplyOptions): tf.Tensor;
+}
+
+/**
+ * A Vision Transformer (arXiv:2010.11929) with fixed sine-cosine positions, as in MAE and DMAE.
+ * Images in [0, 1] go in; channel normalisation and, for small images, bicubic upsampling are part of
+ * the model. Names and layouts of parameters are those of the official PyTorch checkpoints.
+ *
+ * Differs from the official code in order only: images are normalised before they are resized, not
+ * after. Each row of the interpolation sums to 1, so the result is the same to rounding.
+ *
+ * @param model a name, or at least `width`, `depth` and `heads`
+ * @param overrides fields of {@link ViTConfig} that differ
+ * @throws DmaeError "argument" for an unknown name or a field outside its range
+ * @example
+ * ```ts
+ * const vit = createViT("vit_base_patch16", { numClasses: 10, inputSize: 32 }); // CIFAR-10
+ * const params = vit.init(key(0));
+ * const logits = vit.logits(params, images); // [B, 10]
+ * ```
+ */
+export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTConfig> = {}): ViT {
+  const config = resolveConfig(model, overrides);
+  const initHost = (key: Key) => initViT(config, key);
+  return {
+    config,
+    initHost,
+    init: (key) => toTensors(initHost(key)),
+    features: (params, x, options = {}) => tf.tidy(() => features(config, params, x, options)),
+    logits: (params, x, options = {}) =>
+      tf.tidy(() => {
+        if (config.numClasses === 0)
+          throw new DmaeError("argument", "logits: this model has no head, its numClasses is 0");
+        const pooled = features(config, params, x, options);
+        return linear(pooled, params["head.weight"]!, params["head.bias"]!);
+      }),
+  };
+}
+
+function features(
+  config: ViTConfig,
+  params: Params,
+  x: tf.Tensor,
+  options: ApplyOptions,
+): tf.Tensor {
+  const { depth, heads, epsilon, globalPool } = config;
+  let tokens = embed(config, params, x); // [B, 1 + N, D]
+  for (let i = 0; i < depth; i++) {
+    const next = tf.tidy(() =>
+      block(params, `blocks.${i}`, tokens, {
+        heads,
+        epsilon,
+        ...dropPathOf(config, options, x, i),
+      }),
+    );
+    tokens.dispose();
+    tokens = next;
+  }
+  const name = globalPool ? "fc_norm" : "norm";
+  const pooled = globalPool ? meanOfPatches(tokens) : classToken(tokens);
+  return layerNorm(pooled, params[`${name}.weight`]!, params[`${name}.bias`]!, epsilon);
+}
+
+/** Images to tokens with positions, class token first. */
+function embed(config: ViTConfig, params: Params, x: tf.Tensor): tf.Tensor {
+  const { inputSize, imageSize, channels, mean, std } = config;
+  if (x.rank !== 4 || `${x.shape.slice(1)}` !== `${[inputSize, inputSize, channels]}`)
+    throw new DmaeError(
+      "shape",
+      `features: x must be [B, ${inputSize}, ${inputSize}, ${channels}], got [${x.shape}]`,
+    );
+  return tf.tidy(() => {
+    const normalized = normalize(x, mean, std);
+    const images =
+      inputSize === imageSize ? normalized : resizeBicubic(normalized, imageSize, imageSize);
+    const patches = patchEmbed(params, images); // [B, N, D]
+    const batch = tf.zeros([x.shape[0]!, 1, config.width]);
+    const first = tf.add(params.cls_token!, batch); // broadcast; the gradient is a sum
+    return tf.add(tf.concat([first, patches], 1), params.pos_embed!);
+  });
+}
+
+function meanOfPatches(tokens: tf.Tensor): tf.Tensor {
+  const [batch, count, width] = tokens.shape as [number, number, number];
+  return tf.mean(tf.slice(tokens, [0, 1, 0], [batch, count - 1, width]), 1);
+}
+
+/** LayerNorm acts on tokens one by one, so normalising the class token alone is enough. */
+function classToken(tokens: tf.Tensor): tf.Tensor {
+  const [batch, , width] = tokens.shape as [number, number, number];
+  return tf.reshape(tf.slice(tokens, [0, 0, 0], [batch, 1, width]), [batch, width]);
+}
+
+function dropPathOf(config: ViTConfig, options: ApplyOptions, x: tf.Tensor, index: number) {
+  const scales = options.dropPath;
+  if (!scales) return {};
+  const batch = x.shape[0]!;
+  if (`${scales.shape}` !== `${[config.depth, 2, batch]}`)
+    throw new DmaeError(
+      "shape",
+      `features: dropPath must be [${config.depth}, 2, ${batch}], got [${scales.shape}]`,
+    );
+  const branch = (j: number) => tf.reshape(tf.slice(scales, [index, j, 0], [1, 1, batch]), [batch]);
+  return { dropPath: [branch(0), branch(1)] as const };
+}
+
+function initViT(config: ViTConfig, key: Key): Record<string, HostTensor> {
+  const { width, depth, imageSize, patchSize, numClasses, globalPool } = config;
+  const grid = imageSize / patchSize;
+  const norm = globalPool ? "fc_norm" : "norm";
+  const blocks: HostTensors[] = [];
+  for (let i = 0; i < depth; i++) blocks.push(initBlock(key, `blocks.${i}`, config));
+  const head: HostTensors = {
+    "head.weight": truncatedNormal(foldIn(key, "head.weight"), [numClasses, width], 2e-5),
+    "head.bias": zeros([numClasses]),
+  };
+  return Object.assign(
+    {
+      cls_token: normalInit(foldIn(key, "cls_token"), [1, 1, width], 0.02),
+      pos_embed: positionTensor(width, grid),
+    },
+    initPatchEmbed(key, config),
+    ...blocks,
+    { [`${norm}.weight`]: ones([width]), [`${norm}.bias`]: zeros([width]) },
+    numClasses > 0 ? head : {},
+  );
+}
+
+/** `pos_embed` as the official models store it: sine-cosine positions rounded to float32, `[1, 1 + grid^2, width]`. */
+export function positionTensor(width: number, grid: number): HostTensor {
+  const data = Float32Array.from(sincosPositions2d(width, grid));
+  return { dtype: "float32", shape: [1, 1 + grid * grid, width], data };
+}
