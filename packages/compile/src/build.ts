@@ -1,0 +1,332 @@
+import {
+  elements,
+  evaluateBinary,
+  evaluateUnary,
+  isFoldable,
+  transposeData,
+  uniformValue,
+} from "./evaluate.ts";
+import {
+  type ElementType,
+  float,
+  type Graph,
+  type OutputSpec,
+  sameShape,
+  sizeOf,
+  type Value,
+} from "./graph.ts";
+
+/** The domain of ONNX Runtime's own operators. */
+export const MICROSOFT = "com.microsoft";
+
+/** The shape of two operands broadcast against each other. */
+export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
+    return x === 1 ? y : x;
+  });
+}
+
+/** An elementwise operator of one operand. */
+export function unary(g: Graph, op: string, x: Value, dtype: ElementType = x.dtype): Value {
+  if (x.constant && isFoldable(x)) {
+    const data = evaluateUnary(op, x.constant, dtype);
+    if (data) return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data);
+  }
+  if (op === "Neg" && x.node?.op === "Neg") return x.node.inputs[0]!;
+  return g.add(op, [x], {}, x.shape, dtype);
+}
+
+/** An elementwise operator of two operands, broadcast; constants are folded, neutral ones dropped. */
+export function binary(
+  g: Graph,
+  op: string,
+  a: Value,
+  b: Value,
+  dtype: ElementType = a.dtype,
+): Value {
+  const shape = broadcastShape(a.shape, b.shape);
+  const folded = foldBinary(g, op, a, b, shape, dtype);
+  if (folded) return folded;
+  const left = narrow(g, a, b, shape);
+  const right = narrow(g, b, left, shape);
+  return neutral(op, left, right, shape) ?? g.add(op, [left, right], {}, shape, dtype);
+}
+
+function foldBinary(
+  g: Graph,
+  op: string,
+  a: Value,
+  b: Value,
+  shape: readonly number[],
+  dtype: ElementType,
+): Value | null {
+  if (!a.constant || !b.constant || !isFoldable(a) || !isFoldable(b)) return null;
+  const uniform = uniformValue(a) !== null && uniformValue(b) !== null;
+  const whole = (v: Value) => sameShape(v.shape, shape) && !v.splat;
+  const one = (v: Value) => uniformValue(v) !== null;
+  if (!uniform && !((whole(a) || one(a)) && (whole(b) || one(b)))) return null;
+  const data = evaluateBinary(op, a.constant, b.constant, dtype);
+  if (!data) return null;
+  return uniform ? g.splat(dtype, shape, data[0]!) : g.constant(dtype, shape, data);
+}
+
+/** The smallest operand that still broadcasts to `shape` beside `other`. */
+function narrow(g: Graph, x: Value, other: Value, shape: readonly number[]): Value {
+  if (!sameShape(other.shape, shape)) return x;
+  const fill = uniformValue(x);
+  if (fill !== null) return g.scalar(x.dtype, fill);
+  if (x.node?.op === "Expand") return x.node.inputs[0]!;
+  return x;
+}
+
+function neutral(op: string, a: Value, b: Value, shape: readonly number[]): Value | null {
+  const is = (v: Value, fill: number) => v.dtype !== "bool" && uniformValue(v) === fill;
+  const keeps = (v: Value) => sameShape(v.shape, shape);
+  if (op === "Add" && is(b, 0) && keeps(a)) return a;
+  if (op === "Add" && is(a, 0) && keeps(b)) return b;
+  if (op === "Mul" && is(b, 1) && keeps(a)) return a;
+  if (op === "Mul" && is(a, 1) && keeps(b)) return b;
+  if (op === "Sub" && is(b, 0) && keeps(a)) return a;
+  if (op === "Div" && is(b, 1) && keeps(a)) return a;
+  return null;
+}
+
+/** `condition ? a : b`, broadcast. */
+export function where(g: Graph, condition: Value, a: Value, b: Value): Value {
+  const shape = broadcastShape(broadcastShape(condition.shape, a.shape), b.shape);
+  const small = (v: Value) => {
+    const fill = uniformValue(v);
+    return fill !== null && sameShape(condition.shape, shape) ? g.scalar(v.dtype, fill) : v;
+  };
+  if (a.dtype === "bool") {
+    const asInt = (v: Value) => cast(g, v, "int32");
+    return cast(g, where(g, condition, asInt(a), asInt(b)), "bool");
+  }
+  return g.add("Where", [condition, small(a), small(b)], {}, shape, a.dtype);
+}
+
+const onnxTypes: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+};
+
+/** The number that ONNX gives an element type. */
+export const onnxType = (dtype: ElementType): number => onnxTypes[dtype];
+
+/** Converts the element type; float to int truncates. */
+export function cast(g: Graph, x: Value, dtype: ElementType): Value {
+  if (x.dtype === dtype) return x;
+  if (x.constant && dtype !== "int64" && x.dtype !== "int64" && isFoldable(x)) {
+    const convert = (v: number) => (dtype === "bool" ? Number(v !== 0) : v);
+    const source = x.constant as Float32Array;
+    const data =
+      dtype === "float32"
+        ? Float32Array.from(source)
+        : dtype === "int32"
+          ? Int32Array.from(source)
+          : Uint8Array.from(source, convert);
+    return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data);
+  }
+  return g.add("Cast", [x], { to: onnxType(dtype) }, x.shape, dtype);
+}
+
+/** The same elements in another shape. */
+export function reshape(g: Graph, x: Value, shape: readonly number[]): Value {
+  if (sameShape(x.shape, shape)) return x;
+  if (x.constant)
+    return x.splat
+      ? g.splat(x.dtype, shape, x.constant[0]!)
+      : g.constant(x.dtype, shape, x.constant, x.name);
+  if (x.node?.op === "Reshape") return reshape(g, x.node.inputs[0]!, shape);
+  return g.add("Reshape", [x, g.integers(shape)], {}, shape, x.dtype);
+}
+
+/** Permutes the axes; permutations in a row become one, and moving axes of length 1 is free. */
+export function transpose(g: Graph, x: Value, permutation: readonly number[]): Value {
+  const shape = permutation.map((p) => x.shape[p]!);
+  const moved = permutation.filter((p) => x.shape[p] !== 1);
+  if (moved.every((p, i) => i === 0 || p > moved[i - 1]!)) return reshape(g, x, shape);
+  if (x.constant && isFoldable(x)) {
+    if (x.splat) return g.splat(x.dtype, shape, x.constant[0]!);
+    return g.constant(x.dtype, shape, transposeData(x.constant, x.shape, permutation, x.dtype));
+  }
+  if (x.node?.op === "Transpose") {
+    const inner = x.node.attributes.perm as readonly number[];
+    return transpose(
+      g,
+      x.node.inputs[0]!,
+      permutation.map((p) => inner[p]!),
+    );
+  }
+  return g.add("Transpose", [x], { perm: [...permutation] }, shape, x.dtype);
+}
+
+/** Repeats along axes of length 1 (or new leading ones) up to `shape`. */
+export function expand(g: Graph, x: Value, shape: readonly number[]): Value {
+  if (sameShape(x.shape, shape)) return x;
+  const fill = uniformValue(x);
+  if (fill !== null) return g.splat(x.dtype, shape, fill);
+  if (x.dtype === "bool") return cast(g, expand(g, cast(g, x, "int32"), shape), "bool");
+  return g.add("Expand", [x, g.integers(shape)], {}, shape, x.dtype);
+}
+
+/** Joins along `axis`. */
+export function concat(g: Graph, parts: readonly Value[], axis: number): Value {
+  const some = parts.filter((v) => sizeOf(v.shape) > 0);
+  const used = some.length > 0 ? some : parts.slice(0, 1);
+  const first = used[0]!;
+  if (used.length === 1) return first;
+  const shape = first.shape.map((d, i) =>
+    i === axis ? used.reduce((n, v) => n + v.shape[axis]!, 0) : d,
+  );
+  return g.add("Concat", used, { axis }, shape, first.dtype);
+}
+
+/** The block that starts at `begin` and has `size`. */
+export function slice(
+  g: Graph,
+  x: Value,
+  begin: readonly number[],
+  size: readonly number[],
+  steps: readonly number[] = begin.map(() => 1),
+): Value {
+  if (sameShape(x.shape, size) && steps.every((s) => s === 1)) return x;
+  const axes = x.shape.map((_, i) => i).filter((i) => size[i] !== x.shape[i] || steps[i] !== 1);
+  const fill = uniformValue(x);
+  if (fill !== null) return g.splat(x.dtype, size, fill);
+  const starts = axes.map((i) => begin[i]!);
+  const ends = axes.map((i) => {
+    const last = begin[i]! + size[i]! * steps[i]!;
+    return steps[i]! < 0 && last < 0 ? -x.shape[i]! - 1 : last;
+  });
+  const stepsUsed = axes.map((i) => steps[i]!);
+  return g.add(
+    "Slice",
+    [x, g.integers(starts), g.integers(ends), g.integers(axes), g.integers(stepsUsed)],
+    {},
+    size,
+    x.dtype,
+  );
+}
+
+/** Consecutive blocks of the given sizes along `axis`. */
+export function split(g: Graph, x: Value, sizes: readonly number[], axis: number): Value[] {
+  if (sizes.length === 1) return [x];
+  const outputs: OutputSpec[] = sizes.map((size) => ({
+    shape: x.shape.map((d, i) => (i === axis ? size : d)),
+    dtype: x.dtype,
+  }));
+  return g.addNode("Split", [x, g.integers(sizes)], { axis }, outputs);
+}
+
+/** Pads with `fill`. */
+export function pad(
+  g: Graph,
+  x: Value,
+  paddings: readonly (readonly [number, number])[],
+  fill: number,
+): Value {
+  if (paddings.every(([a, b]) => a === 0 && b === 0)) return x;
+  if (x.dtype === "bool") return cast(g, pad(g, cast(g, x, "int32"), paddings, fill), "bool");
+  const shape = x.shape.map((d, i) => d + paddings[i]![0] + paddings[i]![1]);
+  const amounts = [...paddings.map(([a]) => a), ...paddings.map(([, b]) => b)];
+  return g.add(
+    "Pad",
+    [x, g.integers(amounts), g.scalar(x.dtype, fill)],
+    { mode: "constant" },
+    shape,
+    x.dtype,
+  );
+}
+
+/** A reduction over `axes`. */
+export function reduce(
+  g: Graph,
+  op: "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd",
+  x: Value,
+  axes: readonly number[],
+  keepDims = false,
+): Value {
+  const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [d]));
+  if (axes.length === 0) return x;
+  if (axes.every((a) => x.shape[a] === 1)) return reshape(g, x, shape);
+  const fill = uniformValue(x);
+  if (fill !== null && op !== "ReduceSum" && op !== "ReduceProd")
+    return g.splat(x.dtype, shape, fill);
+  const sorted = [...axes].sort((a, b) => a - b);
+  return g.add(op, [x, g.integers(sorted)], { keepdims: keepDims ? 1 : 0 }, shape, x.dtype);
+}
+
+/** Elements of `x` along `axis` at integer `indices`. */
+export function gather(g: Graph, x: Value, indices: Value, axis: number): Value {
+  const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
+  return g.add("Gather", [x, indices], { axis }, shape, x.dtype);
+}
+
+const lastTwoSwapped = (rank: number) =>
+  Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
+
+/** A batched matrix product; transposes of a side become part of the product. */
+export function matmul(
+  g: Graph,
+  a: Value,
+  b: Value,
+  transposeA = false,
+  transposeB = false,
+): Value {
+  const [left, flipLeft] = untranspose(a);
+  const [right, flipRight] = untranspose(b);
+  const transA = transposeA !== flipLeft;
+  const transB = transposeB !== flipRight;
+  const rows = (v: Value, t: boolean) => v.shape[v.shape.length - (t ? 1 : 2)]!;
+  const columns = (v: Value, t: boolean) => v.shape[v.shape.length - (t ? 2 : 1)]!;
+  const m = rows(left, transA);
+  const n = columns(right, transB);
+  if (right.shape.length === 2 && (left.shape.length === 2 || !transA)) {
+    const k = columns(left, transA);
+    const flat = left.shape.length === 2 ? left : reshape(g, left, [sizeOf(left.shape) / k, k]);
+    const product = gemm(g, flat, right, transA, transB);
+    return reshape(g, product, [...left.shape.slice(0, -2), m, n]);
+  }
+  const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2));
+  const shape = [...batch, m, n];
+  if (!transA && !transB) return g.add("MatMul", [left, right], {}, shape, left.dtype);
+  const attributes = { alpha: float(1), transA: Number(transA), transB: Number(transB) };
+  return g.add("FusedMatMul", [left, right], attributes, shape, left.dtype, MICROSOFT);
+}
+
+function untranspose(x: Value): [Value, boolean] {
+  if (x.node?.op !== "Transpose") return [x, false];
+  const swapped = lastTwoSwapped(x.shape.length);
+  if (!sameShape(x.node.attributes.perm as readonly number[], swapped)) return [x, false];
+  return [x.node.inputs[0]!, true];
+}
+
+/** `alpha * op(a) op(b) + c` for matrices. */
+export function gemm(
+  g: Graph,
+  a: Value,
+  b: Value,
+  transA: boolean,
+  transB: boolean,
+  c: Value | null = null,
+  alpha = 1,
+): Value {
+  const shape = [a.shape[transA ? 1 : 0]!, b.shape[transB ? 0 : 1]!];
+  const attributes = { alpha: float(alpha), transA: Number(transA), transB: Number(transB) };
+  return g.add("Gemm", c ? [a, b, c] : [a, b], attributes, shape, a.dtype);
+}
+
+/** A constant of the same dtype. */
+export const like = (g: Graph, x: Value, fill: number): Value => g.scalar(x.dtype, fill);
+
+/** The values of a constant as numbers, or null. */
+export const constantNumbers = (x: Value): number[] | null =>
+  x.constant ? Array.from(elements(x) as Float32Array, Number) : null;

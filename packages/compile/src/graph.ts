@@ -1,0 +1,221 @@
+/** Element types of values in a graph; the wider set than TensorFlow.js has serves shapes and int8. */
+export type ElementType = "float32" | "int32" | "bool" | "int64" | "uint8" | "int8";
+
+/** Typed arrays that carry the values of constants. */
+export type ConstantData = Float32Array | Int32Array | Uint8Array | Int8Array | BigInt64Array;
+
+/** A float attribute; plain numbers are integers. */
+export interface FloatAttribute {
+  readonly float: number;
+}
+
+/** One attribute of a node: an integer, integers, a string, a float. */
+export type Attribute = number | string | readonly number[] | FloatAttribute;
+
+/** Attributes of a node by name. */
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** Marks `value` as a float attribute. */
+export const float = (value: number): FloatAttribute => ({ float: value });
+
+/** One tensor of a graph: an input, a constant, or output `index` of `node`. */
+export interface Value {
+  readonly id: number;
+  readonly dtype: ElementType;
+  readonly shape: readonly number[];
+  readonly node: Node | null;
+  readonly index: number;
+  /** Values of a constant; one element stands for all when `splat`. */
+  readonly constant: ConstantData | null;
+  readonly splat: boolean;
+  /** Given by the user: an input's or a parameter's name. */
+  name: string | null;
+}
+
+/** One operation. */
+export interface Node {
+  readonly op: string;
+  readonly domain: string;
+  readonly inputs: readonly (Value | null)[];
+  readonly attributes: Attributes;
+  readonly outputs: Value[];
+}
+
+/** Shape and element type of a node's output. */
+export interface OutputSpec {
+  readonly shape: readonly number[];
+  readonly dtype: ElementType;
+}
+
+/** Number of elements of a shape. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+
+/** True where two shapes are the same. */
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i]);
+
+/** A new typed array for `dtype`. */
+export function allocate(dtype: ElementType, size: number): ConstantData {
+  switch (dtype) {
+    case "float32":
+      return new Float32Array(size);
+    case "int32":
+      return new Int32Array(size);
+    case "int64":
+      return new BigInt64Array(size);
+    case "int8":
+      return new Int8Array(size);
+    default:
+      return new Uint8Array(size);
+  }
+}
+
+/**
+ * A data-flow graph in static single assignment: nodes in the order in which they were added, which is
+ * a topological one. Equal nodes (op, inputs, attributes) and equal small constants are shared.
+ */
+export class Graph {
+  readonly inputs: Value[] = [];
+  readonly nodes: Node[] = [];
+  private nextId = 0;
+  private readonly shared = new Map<string, Node>();
+  private readonly constants = new Map<string, Value>();
+  private readonly byArray = new WeakMap<object, Value[]>();
+
+  input(name: string, dtype: ElementType, shape: readonly number[]): Value {
+    const value = this.value(dtype, shape, null, this.inputs.length, null, false, name);
+    this.inputs.push(value);
+    return value;
+  }
+
+  /** A constant that holds `data`, which must not change afterwards. */
+  constant(
+    dtype: ElementType,
+    shape: readonly number[],
+    data: ConstantData,
+    name: string | null = null,
+  ): Value {
+    if (name === null && data.length > 1 && isUniform(data))
+      return this.splat(dtype, shape, data[0]!);
+    if (data.length <= 64 && name === null) {
+      const key = `${dtype}|${shape.join()}|${bitsOf(data)}`;
+      return this.once(key, () => this.value(dtype, shape, null, 0, data, false, null));
+    }
+    const known = this.byArray.get(data) ?? [];
+    const same = known.find((v) => v.dtype === dtype && sameShape(v.shape, shape));
+    if (same) return same;
+    const value = this.value(dtype, shape, null, 0, data, false, name);
+    this.byArray.set(data, [...known, value]);
+    return value;
+  }
+
+  /** A constant with one value everywhere. */
+  splat(dtype: ElementType, shape: readonly number[], fill: number | bigint): Value {
+    const data = allocate(dtype, 1);
+    data[0] = dtype === "int64" ? BigInt(fill) : Number(fill);
+    const key = `${dtype}|${shape.join()}|s${bitsOf(data)}`;
+    return this.once(key, () => this.value(dtype, shape, null, 0, data, sizeOf(shape) !== 1, null));
+  }
+
+  scalar(dtype: ElementType, fill: number): Value {
+    return this.splat(dtype, [], fill);
+  }
+
+  /** A vector of integers, for shapes and axes. */
+  integers(values: readonly number[]): Value {
+    const data = BigInt64Array.from(values, BigInt);
+    const key = `int64|v|${values.join()}`;
+    return this.once(key, () => this.value("int64", [values.length], null, 0, data, false, null));
+  }
+
+  /** The outputs of the node, which is shared with an equal earlier one. */
+  addNode(
+    op: string,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes,
+    outputs: readonly OutputSpec[],
+    domain = "",
+  ): Value[] {
+    const key = `${domain}:${op}|${inputs.map((v) => v?.id ?? "").join()}|${JSON.stringify(attributes)}|${outputs.length}`;
+    const known = this.shared.get(key);
+    if (known) return known.outputs;
+    const node: Node = { op, domain, inputs: [...inputs], attributes, outputs: [] };
+    for (const [index, spec] of outputs.entries())
+      node.outputs.push(this.value(spec.dtype, spec.shape, node, index, null, false, null));
+    this.nodes.push(node);
+    this.shared.set(key, node);
+    return node.outputs;
+  }
+
+  /** Adds a node with one output. */
+  add(
+    op: string,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes,
+    shape: readonly number[],
+    dtype: ElementType,
+    domain = "",
+  ): Value {
+    return this.addNode(op, inputs, attributes, [{ shape, dtype }], domain)[0]!;
+  }
+
+  private once(key: string, make: () => Value): Value {
+    let value = this.constants.get(key);
+    if (!value) {
+      value = make();
+      this.constants.set(key, value);
+    }
+    return value;
+  }
+
+  private value(
+    dtype: ElementType,
+    shape: readonly number[],
+    node: Node | null,
+    index: number,
+    constant: ConstantData | null,
+    splat: boolean,
+    name: string | null,
+  ): Value {
+    return { id: this.nextId++, dtype, shape: [...shape], node, index, constant, splat, name };
+  }
+}
+
+/** Values that `outputs` need, with how often each is used; an output counts as one use. */
+export function countUses(outputs: readonly Value[]): Map<Value, number> {
+  const uses = new Map<Value, number>();
+  const seen = new Set<Node>();
+  const stack: Value[] = [];
+  const use = (value: Value) => {
+    uses.set(value, (uses.get(value) ?? 0) + 1);
+    stack.push(value);
+  };
+  for (const output of outputs) use(output);
+  for (let value = stack.pop(); value; value = stack.pop()) {
+    const { node } = value;
+    if (!node || seen.has(node)) continue;
+    seen.add(node);
+    for (const input of node.inputs) if (input) use(input);
+  }
+  return uses;
+}
+
+/** The nodes that `outputs` need, in order. */
+export function liveNodes(graph: Graph, outputs: readonly Value[]): Node[] {
+  const uses = countUses(outputs);
+  return graph.nodes.filter((node) => node.outputs.some((output) => uses.has(output)));
+}
+
+function isUniform(data: ConstantData): boolean {
+  const first = data[0];
+  if (first === undefined || Object.is(first, -0)) return false;
+  for (let i = 1; i < data.length; i++) if (!Object.is(data[i], first)) return false;
+  return true;
+}
+
+/** Distinguishes -0, NaN and 64-bit integers, which `join()` would not. */
+function bitsOf(data: ConstantData): string {
+  if (data instanceof Float32Array)
+    return new Uint32Array(data.buffer, data.byteOffset, data.length).join();
+  return data.join();
+}

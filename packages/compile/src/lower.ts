@@ -1,0 +1,145 @@
+import {
+  binary,
+  concat,
+  like,
+  MICROSOFT,
+  matmul,
+  reduce,
+  reshape,
+  split,
+  transpose,
+  unary,
+} from "./build.ts";
+import { float, type Graph, type Node, type Value } from "./graph.ts";
+
+/**
+ * Turns a composite operation into ONNX operators on `g`. `used(i)` says whether output i is read:
+ * attention whose probabilities nobody reads becomes ONNX Runtime's fused operator.
+ */
+export function lowerComposite(
+  g: Graph,
+  node: Node,
+  inputs: readonly Value[],
+  used: (output: number) => boolean,
+): Value[] {
+  const heads = node.attributes.heads as number;
+  switch (node.op) {
+    case "Gelu":
+      return [gelu(g, inputs[0]!)];
+    case "GeluGrad":
+      return [geluGrad(g, inputs[0]!, inputs[1]!)];
+    case "LayerNormGrad":
+      return layerNormGrad(g, inputs);
+    case "Attention":
+      return used(1) ? attention(g, inputs[0]!, heads) : [fusedAttention(g, inputs[0]!, heads)];
+    default:
+      return [attentionGrad(g, inputs, heads)];
+  }
+}
+
+const gelu = (g: Graph, x: Value) => g.add("Gelu", [x], { approximate: "none" }, x.shape, x.dtype);
+
+/**
+ * dy (Phi(x) + x phi(x)) in few passes: with t = x / sqrt 2, twice the bracket is
+ * 1 + erf t + (2 / sqrt pi) t / exp(t^2); the quotient is 0 where exp overflows, as it should be.
+ */
+function geluGrad(g: Graph, x: Value, dy: Value): Value {
+  const t = binary(g, "Mul", x, like(g, x, Math.SQRT1_2));
+  const density = binary(g, "Div", t, unary(g, "Exp", binary(g, "Mul", t, t)));
+  const weighted = binary(g, "Mul", density, like(g, x, 2 / Math.sqrt(Math.PI)));
+  const erf1 = binary(g, "Add", unary(g, "Erf", t), like(g, x, 1));
+  const twice = binary(g, "Add", erf1, weighted);
+  return binary(g, "Mul", binary(g, "Mul", dy, like(g, x, 0.5)), twice);
+}
+
+/** The gradients of a layer normalisation by x, gain and bias. */
+function layerNormGrad(g: Graph, inputs: readonly Value[]): Value[] {
+  const [x, gain, mean, inverseStd, dy] = inputs as [Value, Value, Value, Value, Value];
+  const last = x.shape.length - 1;
+  const rows = x.shape.map((_, i) => i).slice(0, -1);
+  const h = binary(g, "Mul", binary(g, "Sub", x, mean), inverseStd);
+  const dyh = binary(g, "Mul", dy, h);
+  const scaled = binary(g, "Mul", dy, gain);
+  const meanScaled = reduce(g, "ReduceMean", scaled, [last], true);
+  const meanProduct = reduce(g, "ReduceMean", binary(g, "Mul", dyh, gain), [last], true);
+  const centred = binary(g, "Sub", scaled, meanScaled);
+  const dx = binary(
+    g,
+    "Mul",
+    binary(g, "Sub", centred, binary(g, "Mul", h, meanProduct)),
+    inverseStd,
+  );
+  return [dx, reduce(g, "ReduceSum", dyh, rows), reduce(g, "ReduceSum", dy, rows)];
+}
+
+/** `[B, N, parts * H * d]` -> `parts` values `[B, H, N, d]`. */
+function splitHeads(g: Graph, x: Value, parts: number, heads: number): Value[] {
+  const [batch, tokens, width] = x.shape as [number, number, number];
+  const size = width / (parts * heads);
+  const apart = reshape(g, x, [batch, tokens, parts, heads, size]);
+  const moved = transpose(g, apart, [2, 0, 3, 1, 4]);
+  return split(g, moved, Array<number>(parts).fill(1), 0).map((v) =>
+    reshape(g, v, [batch, heads, tokens, size]),
+  );
+}
+
+function joinHeads(g: Graph, parts: readonly Value[]): Value {
+  const [batch, heads, tokens, size] = parts[0]!.shape as [number, number, number, number];
+  const joined = concat(
+    g,
+    parts.map((v) => reshape(g, v, [1, ...v.shape])),
+    0,
+  );
+  const moved = transpose(g, joined, [1, 3, 0, 2, 4]);
+  return reshape(g, moved, [batch, tokens, parts.length * heads * size]);
+}
+
+function scaledMatmul(
+  g: Graph,
+  a: Value,
+  b: Value,
+  transA: boolean,
+  transB: boolean,
+  alpha: number,
+): Value {
+  const m = a.shape[transA ? 3 : 2]!;
+  const n = b.shape[transB ? 2 : 3]!;
+  const attributes = { alpha: float(alpha), transA: Number(transA), transB: Number(transB) };
+  const shape = [...a.shape.slice(0, 2), m, n];
+  return g.add("FusedMatMul", [a, b], attributes, shape, a.dtype, MICROSOFT);
+}
+
+function attention(g: Graph, qkv: Value, heads: number): Value[] {
+  const [q, k, v] = splitHeads(g, qkv, 3, heads) as [Value, Value, Value];
+  const scores = scaledMatmul(g, q, k, false, true, 1 / Math.sqrt(q.shape[3]!));
+  const probabilities = g.add("Softmax", [scores], { axis: 3 }, scores.shape, scores.dtype);
+  return [joinHeads(g, [matmul(g, probabilities, v)]), probabilities];
+}
+
+function fusedAttention(g: Graph, qkv: Value, heads: number): Value {
+  const shape = [qkv.shape[0]!, qkv.shape[1]!, qkv.shape[2]! / 3];
+  const [q, k, v] = split(g, qkv, Array<number>(3).fill(shape[2]!), 2);
+  return g.add(
+    "MultiHeadAttention",
+    [q!, k!, v!],
+    { num_heads: heads },
+    shape,
+    "float32",
+    MICROSOFT,
+  );
+}
+
+function attentionGrad(g: Graph, inputs: readonly Value[], heads: number): Value {
+  const [qkv, y, p, dy] = inputs as [Value, Value, Value, Value];
+  const [q, k, v] = splitHeads(g, qkv, 3, heads) as [Value, Value, Value];
+  const [out] = splitHeads(g, dy, 1, heads) as [Value];
+  const dp = matmul(g, out, v, false, true);
+  const rowSum = reduce(g, "ReduceSum", binary(g, "Mul", dp, p), [3], true);
+  void y;
+  const dScores = binary(g, "Mul", p, binary(g, "Sub", dp, rowSum));
+  const scale = 1 / Math.sqrt(q.shape[3]!);
+  const dq = scaledMatmul(g, dScores, k, false, false, scale);
+  const dk = scaledMatmul(g, dScores, q, true, false, scale);
+  const dv = matmul(g, p, out, true, false);
+  return joinHeads(g, [dq, dk, dv]);
+}

@@ -1,0 +1,192 @@
+import { backend_util } from "@tensorflow/tfjs-core";
+import { binary, cast, concat, like, matmul, reduce, reshape, slice, unary } from "../build.ts";
+import { type Graph, sizeOf, type Value } from "../graph.ts";
+import { type Kernels, normalizeAxes, type Translate } from "./register.ts";
+
+const allAxes = (x: Value) => x.shape.map((_, i) => i);
+
+const axesOf = (x: Value, axis: number | number[] | null | undefined) =>
+  axis == null ? allAxes(x) : normalizeAxes(axis, x.shape.length);
+
+const reduction =
+  (op: "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceProd"): Translate =>
+  (g, { x }, { axis, keepDims }) => {
+    const numeric = x!.dtype === "bool" ? cast(g, x!, "int32") : x!;
+    return reduce(g, op, numeric, axesOf(x!, axis), keepDims);
+  };
+
+const logical =
+  (op: "ReduceMax" | "ReduceMin"): Translate =>
+  (g, { x }, { axis, keepDims }) =>
+    cast(g, reduce(g, op, cast(g, x!, "int32"), axesOf(x!, axis), keepDims), "bool");
+
+const argument =
+  (op: "ArgMax" | "ArgMin"): Translate =>
+  (g, { x }, { axis }) => {
+    const [at] = axesOf(x!, axis);
+    const shape = x!.shape.filter((_, i) => i !== at);
+    const numeric = x!.dtype === "bool" ? cast(g, x!, "int32") : x!;
+    return cast(g, g.add(op, [numeric], { axis: at!, keepdims: 0 }, shape, "int64"), "int32");
+  };
+
+/** A softmax over the last axis. */
+export const softmax = (g: Graph, op: "Softmax" | "LogSoftmax", x: Value): Value =>
+  g.add(op, [x], { axis: x.shape.length - 1 }, x.shape, x.dtype);
+
+/** The activation that fused kernels of TensorFlow.js apply to their result. */
+export function activate(
+  g: Graph,
+  x: Value,
+  activation: string | undefined,
+  weights: Value | undefined,
+  leakyreluAlpha: number | undefined,
+): Value {
+  switch (activation) {
+    case "relu":
+      return unary(g, "Relu", x);
+    case "relu6":
+      return binary(g, "Min", unary(g, "Relu", x), like(g, x, 6));
+    case "elu":
+      return g.add("Elu", [x], { alpha: { float: 1 } }, x.shape, x.dtype);
+    case "sigmoid":
+      return unary(g, "Sigmoid", x);
+    case "leakyrelu":
+      return g.add("LeakyRelu", [x], { alpha: { float: leakyreluAlpha ?? 0.2 } }, x.shape, x.dtype);
+    case "prelu":
+      return g.add("PRelu", [x, weights!], {}, x.shape, x.dtype);
+    default:
+      return x;
+  }
+}
+
+function cumulative(g: Graph, x: Value, axis: number, exclusive: boolean, reverse: boolean): Value {
+  const at = g.scalar("int32", axis);
+  const attributes = { exclusive: Number(exclusive), reverse: Number(reverse) };
+  return g.add("CumSum", [x, at], attributes, x.shape, x.dtype);
+}
+
+function cumulativeProduct(
+  g: Graph,
+  x: Value,
+  axis: number,
+  exclusive: boolean,
+  reverse: boolean,
+): Value {
+  const length = x.shape[axis]!;
+  const part = (i: number) => {
+    const begin = x.shape.map((_, d) => (d === axis ? i : 0));
+    return slice(
+      g,
+      x,
+      begin,
+      x.shape.map((d, j) => (j === axis ? 1 : d)),
+    );
+  };
+  const order = Array.from({ length }, (_, i) => (reverse ? length - 1 - i : i));
+  const results = new Array<Value>(length);
+  let product: Value | null = null;
+  for (const i of order) {
+    const factor = part(i);
+    const next: Value = product ? binary(g, "Mul", product, factor) : factor;
+    results[i] = exclusive ? (product ?? g.splat(x.dtype, factor.shape, 1)) : next;
+    product = next;
+  }
+  return concat(g, results, axis);
+}
+
+/** Histogram of integers in [0, size), weighted; rows of a matrix apart. */
+function denseBincount(
+  g: Graph,
+  x: Value,
+  weights: Value | undefined,
+  size: number,
+  binaryOutput: boolean,
+): Value {
+  const bins = g.constant(
+    "int32",
+    [size],
+    Int32Array.from({ length: size }, (_, i) => i),
+  );
+  const column = reshape(g, cast(g, x, "int32"), [...x.shape, 1]);
+  const hits = cast(g, binary(g, "Equal", column, bins, "bool"), "float32");
+  const axis = x.shape.length - 1;
+  if (binaryOutput) return reduce(g, "ReduceMax", hits, [axis]);
+  const weighted =
+    weights && sizeOf(weights.shape) > 0
+      ? binary(g, "Mul", hits, reshape(g, cast(g, weights, "float32"), [...x.shape, 1]))
+      : hits;
+  return reduce(g, "ReduceSum", weighted, [axis]);
+}
+
+/** Matrix products, reductions, softmax, sorting. */
+export const contraction: Kernels = {
+  BatchMatMul: (g, { a, b }, { transposeA, transposeB }) =>
+    matmul(g, a!, b!, transposeA ?? false, transposeB ?? false),
+  _FusedMatMul: (g, { a, b, bias, preluActivationWeights }, attrs) => {
+    const product = matmul(g, a!, b!, attrs.transposeA ?? false, attrs.transposeB ?? false);
+    const sum = bias ? binary(g, "Add", product, bias) : product;
+    return activate(g, sum, attrs.activation, preluActivationWeights, attrs.leakyreluAlpha);
+  },
+  Einsum: (g, inputs, { equation }) => {
+    const operands = Object.values(inputs);
+    const { allDims, summedDims, idDims } = backend_util.decodeEinsumEquation(
+      equation,
+      operands.length,
+    );
+    const sizes = new Map<number, number>();
+    idDims.forEach((dims, i) => {
+      dims.forEach((dim, axis) => {
+        sizes.set(dim, operands[i]!.shape[axis]!);
+      });
+    });
+    const shape = allDims.flatMap((_, i) => (summedDims.includes(i) ? [] : [sizes.get(i)!]));
+    return g.add("Einsum", operands, { equation }, shape, operands[0]!.dtype);
+  },
+  Sum: (g, inputs, attrs) => reduction("ReduceSum")(g, inputs, attrs),
+  Mean: (g, { x }, { axis, keepDims }) =>
+    reduce(g, "ReduceMean", cast(g, x!, "float32"), axesOf(x!, axis), keepDims),
+  Max: (g, { x }, { reductionIndices, axis, keepDims }) =>
+    reduction("ReduceMax")(g, { x: x! }, { axis: reductionIndices ?? axis, keepDims }),
+  Min: reduction("ReduceMin"),
+  Prod: reduction("ReduceProd"),
+  All: logical("ReduceMin"),
+  Any: logical("ReduceMax"),
+  ArgMax: argument("ArgMax"),
+  ArgMin: argument("ArgMin"),
+  Softmax: (g, { logits }, { dim }) => {
+    const rank = logits!.shape.length;
+    if (normalizeAxes(dim, rank)[0] === rank - 1) return softmax(g, "Softmax", logits!);
+    return g.add("Softmax", [logits!], { axis: dim }, logits!.shape, logits!.dtype);
+  },
+  LogSoftmax: (g, { logits }, { axis }) =>
+    normalizeAxes(axis, logits!.shape.length)[0] === logits!.shape.length - 1
+      ? softmax(g, "LogSoftmax", logits!)
+      : g.add("LogSoftmax", [logits!], { axis }, logits!.shape, logits!.dtype),
+  Cumsum: (g, { x }, { axis, exclusive, reverse }) =>
+    cumulative(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),
+  Cumprod: (g, { x }, { axis, exclusive, reverse }) =>
+    cumulativeProduct(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),
+  TopK: (g, { x }, { k, sorted }) => {
+    const shape = [...x!.shape.slice(0, -1), k];
+    const [values, indices] = g.addNode(
+      "TopK",
+      [x!, g.integers([k])],
+      { axis: x!.shape.length - 1, largest: 1, sorted: Number(sorted) },
+      [
+        { shape, dtype: x!.dtype },
+        { shape, dtype: "int64" },
+      ],
+    );
+    return [values!, cast(g, indices!, "int32")];
+  },
+  DenseBincount: (g, { x, weights }, { size, binaryOutput }) =>
+    denseBincount(g, x!, weights, size, binaryOutput ?? false),
+  Bincount: (g, { x, weights }, { size }) => denseBincount(g, x!, weights, size, false),
+  FusedBatchNorm: (g, { x, scale, offset, mean, variance }, { varianceEpsilon }) => {
+    const epsilon = like(g, x!, varianceEpsilon ?? 0.001);
+    const std = unary(g, "Sqrt", binary(g, "Add", variance!, epsilon));
+    const normalized = binary(g, "Div", binary(g, "Sub", x!, mean!), std);
+    const scaled = scale ? binary(g, "Mul", normalized, scale) : normalized;
+    return offset ? binary(g, "Add", scaled, offset) : scaled;
+  },
+};

@@ -1,0 +1,204 @@
+import { binary, cast, like, reshape, unary, where } from "../build.ts";
+import { type Attributes, float, type Graph, type Value } from "../graph.ts";
+import type { Kernels, Translate } from "./register.ts";
+
+const plain =
+  (op: string): Translate =>
+  (g, { x }) =>
+    unary(g, op, x!);
+
+/** Operators of ONNX that only know floats: integers take the way through float32. */
+const onFloats =
+  (op: string): Translate =>
+  (g, { x }) =>
+    unary(g, op, cast(g, x!, "float32"));
+
+const withAttributes =
+  (op: string, attributes: (attrs: Record<string, number>) => Attributes): Translate =>
+  (g, { x }, attrs) =>
+    g.add(op, [x!], attributes(attrs), x!.shape, x!.dtype);
+
+const arithmetic =
+  (op: string): Translate =>
+  (g, { a, b }) =>
+    a!.dtype === "bool"
+      ? cast(g, binary(g, op, cast(g, a!, "int32"), cast(g, b!, "int32")), "bool")
+      : binary(g, op, a!, b!);
+
+const comparison =
+  (op: string): Translate =>
+  (g, { a, b }) => {
+    const asNumber = (v: Value) => (v.dtype === "bool" && op !== "Equal" ? cast(g, v, "int32") : v);
+    return binary(g, op, asNumber(a!), asNumber(b!), "bool");
+  };
+
+const not = (g: Graph, x: Value) => unary(g, "Not", x, "bool");
+
+/** Rounds the quotient down, as TensorFlow does; ONNX divides integers towards zero. */
+function floorDivide(g: Graph, a: Value, b: Value): Value {
+  if (a.dtype === "float32") return unary(g, "Floor", binary(g, "Div", a, b));
+  const quotient = binary(g, "Div", a, b);
+  const rest = binary(g, "Sub", a, binary(g, "Mul", quotient, b));
+  const zero = like(g, a, 0);
+  const negative = (v: Value) => binary(g, "Less", v, zero, "bool");
+  const signsDiffer = binary(g, "Xor", negative(rest), negative(b), "bool");
+  const nonZero = not(g, binary(g, "Equal", rest, zero, "bool"));
+  const correct = cast(g, binary(g, "And", signsDiffer, nonZero, "bool"), a.dtype);
+  return binary(g, "Sub", quotient, correct);
+}
+
+/** The remainder with the sign of the divisor. */
+function modulo(g: Graph, a: Value, b: Value): Value {
+  if (a.dtype === "int32") return binary(g, "Mod", a, b);
+  return binary(g, "Sub", a, binary(g, "Mul", b, unary(g, "Floor", binary(g, "Div", a, b))));
+}
+
+function atan2(g: Graph, y: Value, x: Value): Value {
+  const zero = like(g, x, 0);
+  const is = (op: string, v: Value) => binary(g, op, v, zero, "bool");
+  const angle = unary(g, "Atan", binary(g, "Div", y, x));
+  const half = where(g, is("Less", y), like(g, y, -Math.PI), like(g, y, Math.PI));
+  const left = binary(g, "Add", angle, half);
+  const quarter = where(
+    g,
+    is("Greater", y),
+    like(g, y, Math.PI / 2),
+    where(g, is("Less", y), like(g, y, -Math.PI / 2), zero),
+  );
+  return where(g, is("Equal", x), quarter, where(g, is("Less", x), left, angle));
+}
+
+const square = (g: Graph, x: Value) => binary(g, "Mul", x, x);
+
+/** log(1 + x) without losing small x: log(u) x / (u - 1) with u = 1 + x (Higham, section 1.14.1). */
+function log1p(g: Graph, x: Value): Value {
+  const u = binary(g, "Add", x, like(g, x, 1));
+  const d = binary(g, "Sub", u, like(g, x, 1));
+  const exact = binary(g, "Equal", d, like(g, x, 0), "bool");
+  const far = not(g, binary(g, "Less", u, like(g, x, Number.POSITIVE_INFINITY), "bool"));
+  const corrected = binary(g, "Mul", unary(g, "Log", u), binary(g, "Div", x, d));
+  return where(g, exact, x, where(g, far, unary(g, "Log", u), corrected));
+}
+
+/** exp(x) - 1 without losing small x: (u - 1) x / log(u) with u = exp(x) (the same). */
+function expm1(g: Graph, x: Value): Value {
+  const u = unary(g, "Exp", x);
+  const d = binary(g, "Sub", u, like(g, x, 1));
+  const log = unary(g, "Log", u);
+  const small = binary(g, "Less", unary(g, "Abs", x), like(g, x, 1), "bool");
+  const exact = binary(g, "Equal", d, like(g, x, 0), "bool");
+  const corrected = binary(g, "Div", binary(g, "Mul", d, x), log);
+  return where(g, small, where(g, exact, x, corrected), d);
+}
+
+const zerosLike =
+  (fill: number): Translate =>
+  (g, { x }) =>
+    g.splat(x!.dtype, x!.shape, fill);
+
+/** Elementwise kernels: arithmetic, comparisons, selection, activations. */
+export const elementwise: Kernels = {
+  Abs: plain("Abs"),
+  Neg: plain("Neg"),
+  Sign: plain("Sign"),
+  Exp: onFloats("Exp"),
+  Log: onFloats("Log"),
+  Sqrt: onFloats("Sqrt"),
+  Rsqrt: (g, { x }) => unary(g, "Reciprocal", unary(g, "Sqrt", cast(g, x!, "float32"))),
+  Reciprocal: onFloats("Reciprocal"),
+  Floor: (g, { x }) => (x!.dtype === "float32" ? unary(g, "Floor", x!) : x!),
+  Ceil: (g, { x }) => (x!.dtype === "float32" ? unary(g, "Ceil", x!) : x!),
+  Round: (g, { x }) => (x!.dtype === "float32" ? unary(g, "Round", x!) : x!),
+  Erf: plain("Erf"),
+  Sin: onFloats("Sin"),
+  Cos: onFloats("Cos"),
+  Tan: onFloats("Tan"),
+  Asin: onFloats("Asin"),
+  Acos: onFloats("Acos"),
+  Atan: onFloats("Atan"),
+  Sinh: onFloats("Sinh"),
+  Cosh: onFloats("Cosh"),
+  Tanh: onFloats("Tanh"),
+  Asinh: onFloats("Asinh"),
+  Acosh: onFloats("Acosh"),
+  Atanh: onFloats("Atanh"),
+  Expm1: (g, { x }) => expm1(g, cast(g, x!, "float32")),
+  Log1p: (g, { x }) => log1p(g, cast(g, x!, "float32")),
+  Sigmoid: onFloats("Sigmoid"),
+  Softplus: onFloats("Softplus"),
+  Relu: plain("Relu"),
+  Relu6: (g, { x }) => binary(g, "Min", unary(g, "Relu", x!), like(g, x!, 6)),
+  LeakyRelu: withAttributes("LeakyRelu", ({ alpha }) => ({ alpha: float(alpha!) })),
+  Elu: withAttributes("Elu", () => ({ alpha: float(1) })),
+  Selu: plain("Selu"),
+  Prelu: (g, { x, alpha }) => {
+    const negative = binary(g, "Less", x!, like(g, x!, 0), "bool");
+    return where(g, negative, binary(g, "Mul", x!, alpha!), x!);
+  },
+  EluGrad: (g, { dy, y }) => {
+    const slope = binary(g, "Add", y!, like(g, y!, 1));
+    const positive = not(g, binary(g, "Less", y!, like(g, y!, 0), "bool"));
+    return where(g, positive, dy!, binary(g, "Mul", dy!, slope));
+  },
+  Step: (g, { x }, { alpha }) => {
+    const zero = like(g, x!, 0);
+    const positive = binary(g, "Greater", x!, zero, "bool");
+    const numbers = where(g, positive, like(g, x!, 1), like(g, x!, alpha));
+    return where(g, unary(g, "IsNaN", x!, "bool"), x!, numbers);
+  },
+  Square: (g, { x }) => square(g, x!),
+  SquaredDifference: (g, { a, b }) => square(g, binary(g, "Sub", a!, b!)),
+  IsNan: (g, { x }) => unary(g, "IsNaN", cast(g, x!, "float32"), "bool"),
+  IsInf: (g, { x }) => unary(g, "IsInf", cast(g, x!, "float32"), "bool"),
+  IsFinite: (g, { x }) => {
+    const size = unary(g, "Abs", cast(g, x!, "float32"));
+    return binary(g, "Less", size, like(g, size, Number.POSITIVE_INFINITY), "bool");
+  },
+  ClipByValue: (g, { x }, { clipValueMin, clipValueMax }) =>
+    g.add(
+      "Clip",
+      [x!, like(g, x!, clipValueMin), like(g, x!, clipValueMax)],
+      {},
+      x!.shape,
+      x!.dtype,
+    ),
+  Add: arithmetic("Add"),
+  Sub: arithmetic("Sub"),
+  Multiply: arithmetic("Mul"),
+  RealDiv: (g, { a, b }) => binary(g, "Div", cast(g, a!, "float32"), cast(g, b!, "float32")),
+  FloorDiv: (g, { a, b }) => floorDivide(g, a!, b!),
+  Mod: (g, { a, b }) => modulo(g, a!, b!),
+  Pow: arithmetic("Pow"),
+  Maximum: arithmetic("Max"),
+  Minimum: arithmetic("Min"),
+  Atan2: (g, { a, b }) => atan2(g, a!, b!),
+  AddN: (g, inputs) => Object.values(inputs).reduce((sum, v) => binary(g, "Add", sum, v)),
+  Equal: comparison("Equal"),
+  NotEqual: (g, { a, b }) => not(g, binary(g, "Equal", a!, b!, "bool")),
+  Greater: comparison("Greater"),
+  GreaterEqual: comparison("GreaterOrEqual"),
+  Less: comparison("Less"),
+  LessEqual: comparison("LessOrEqual"),
+  LogicalAnd: (g, { a, b }) => binary(g, "And", a!, b!, "bool"),
+  LogicalOr: (g, { a, b }) => binary(g, "Or", a!, b!, "bool"),
+  LogicalXor: (g, { a, b }) => binary(g, "Xor", a!, b!, "bool"),
+  LogicalNot: (g, { x }) => not(g, x!),
+  Select: (g, { condition, t, e }) => {
+    const rank = t!.shape.length;
+    const rows = condition!.shape.length < rank;
+    const wide = rows
+      ? reshape(g, condition!, [
+          ...condition!.shape,
+          ...Array<number>(rank - condition!.shape.length).fill(1),
+        ])
+      : condition!;
+    return where(g, wide, t!, e!);
+  },
+  ZerosLike: zerosLike(0),
+  OnesLike: zerosLike(1),
+  Cast: (g, { x }, { dtype }) =>
+    x!.dtype === "float32" && dtype === "bool"
+      ? not(g, binary(g, "Equal", x!, like(g, x!, 0), "bool"))
+      : cast(g, x!, dtype),
+  Identity: (_, { x }) => x!,
+};

@@ -1,0 +1,2 @@
+import type { Kernels } from "./register.ts";
+export const resize: Kernels = {};

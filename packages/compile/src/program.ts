@@ -1,0 +1,146 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import type { TensorSpecs } from "@dmae/nn";
+import type { Value } from "./graph.ts";
+import { encodeModel } from "./onnx-model.ts";
+import { optimize } from "./optimize.ts";
+import {
+  createSession,
+  type Runtime,
+  type RuntimeOptions,
+  type RuntimeSession,
+  type RuntimeTensor,
+} from "./runtime.ts";
+import type { Trace } from "./trace.ts";
+
+/** Facts about a compiled program, for logs and benchmarks. */
+export interface ProgramStatistics {
+  /** Nodes of the graph. */
+  readonly nodes: number;
+  /** Bytes of the ONNX model. */
+  readonly modelBytes: number;
+  /** Milliseconds that tracing and cleaning the graph took. */
+  readonly traceMilliseconds: number;
+  /** Milliseconds that ONNX Runtime took to load it. */
+  readonly loadMilliseconds: number;
+}
+
+/** A graph in a session, with the shapes of what goes in and comes out. */
+export class LoadedProgram {
+  private session: RuntimeSession | null;
+
+  private constructor(
+    readonly caller: string,
+    private readonly runtime: Runtime,
+    session: RuntimeSession,
+    readonly outputs: ReadonlyMap<string, Value>,
+    readonly statistics: ProgramStatistics,
+  ) {
+    this.session = session;
+  }
+
+  static async load(
+    caller: string,
+    makeTrace: () => Trace,
+    options: RuntimeOptions,
+  ): Promise<LoadedProgram> {
+    const started = performance.now();
+    const traced = makeTrace();
+    const program = optimize(traced);
+    const { bytes, nodes } = encodeModel({ ...program, outputNames: traced.outputNames });
+    const outputs = new Map(traced.outputNames.map((name, i) => [name, traced.outputs[i]!]));
+    const encoded = performance.now();
+    const { runtime, session } = await createSession(caller, bytes, options);
+    return new LoadedProgram(caller, runtime, session, outputs, {
+      nodes,
+      modelBytes: bytes.length,
+      traceMilliseconds: encoded - started,
+      loadMilliseconds: performance.now() - encoded,
+    });
+  }
+
+  /** Wraps host memory; nothing is copied. */
+  tensor({ dtype, shape, data }: HostTensor): RuntimeTensor {
+    return new this.runtime.Tensor(dtype as never, data as never, shape);
+  }
+
+  /** Runs; outputs named in `into` are written to those tensors. */
+  async run(
+    feeds: Record<string, RuntimeTensor>,
+    into?: Record<string, RuntimeTensor | null>,
+  ): Promise<Record<string, RuntimeTensor>> {
+    if (!this.session)
+      throw new DmaeError(
+        "argument",
+        `${this.caller}: this program was disposed of; compile it again`,
+      );
+    try {
+      return await (into ? this.session.run(feeds, into) : this.session.run(feeds));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new DmaeError(
+        "unsupported",
+        `${this.caller}: ONNX Runtime failed: ${reason}`,
+        {},
+        { cause: error },
+      );
+    }
+  }
+
+  dispose(): void {
+    const { session } = this;
+    this.session = null;
+    void session?.release();
+  }
+}
+
+/** What a runtime tensor holds, in host memory. */
+export async function toHostTensor(tensor: RuntimeTensor, spec: Value): Promise<HostTensor> {
+  const data = tensor.getData ? await tensor.getData() : tensor.data;
+  return {
+    dtype: spec.dtype as HostTensor["dtype"],
+    shape: [...spec.shape],
+    data: data as HostTensor["data"],
+  };
+}
+
+const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+
+/** Compares host values with specs: names, shapes, dtypes, lengths, no NaN. */
+export function checkInputs(caller: string, values: HostTensors, specs: TensorSpecs): void {
+  const missing = Object.keys(specs).filter((name) => !values[name]);
+  const unknown = Object.keys(values).filter((name) => !specs[name]);
+  if (missing.length > 0 || unknown.length > 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: inputs must be ${Object.keys(specs).join(", ")}; missing: ${missing.join(", ") || "none"}, unknown: ${unknown.join(", ") || "none"}`,
+      { missing, unknown },
+    );
+  for (const [name, { shape, dtype = "float32" }] of Object.entries(specs)) {
+    const value = values[name]!;
+    if (value.dtype !== dtype || `${value.shape}` !== `${shape}`)
+      throw new DmaeError(
+        "shape",
+        `${caller}: ${name} must be ${dtype} [${shape}], got ${value.dtype} [${value.shape}]`,
+        { name },
+      );
+    checkData(caller, name, value);
+  }
+}
+
+/** Checks that the data fit the dtype and shape of a host tensor and contain no NaN. */
+export function checkData(caller: string, name: string, { dtype, shape, data }: HostTensor): void {
+  const size = shape.reduce((n, d) => n * d, 1);
+  if (!(data instanceof arrays[dtype]) || data.length !== size)
+    throw new DmaeError(
+      "shape",
+      `${caller}: ${name} must hold a ${arrays[dtype].name} of ${size} values, got ${data?.constructor?.name} of ${data?.length}`,
+      { name },
+    );
+  if (dtype !== "float32") return;
+  for (let i = 0; i < size; i++)
+    if (data[i] !== data[i])
+      throw new DmaeError("numeric", `${caller}: ${name} holds NaN at element ${i}`, {
+        name,
+        element: i,
+      });
+}

@@ -1,0 +1,124 @@
+import { DmaeError } from "@dmae/core";
+
+/** A tensor of ONNX Runtime, as far as this package uses it. */
+export interface RuntimeTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: unknown;
+  getData?(): Promise<unknown>;
+  dispose?(): void;
+}
+
+/** A session of ONNX Runtime, as far as this package uses it. */
+export interface RuntimeSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  run(
+    feeds: Record<string, RuntimeTensor>,
+    fetches?: Record<string, RuntimeTensor | null> | readonly string[],
+  ): Promise<Record<string, RuntimeTensor>>;
+  release(): Promise<void>;
+}
+
+/** The module `onnxruntime-node` or `onnxruntime-web`, as far as this package uses it. */
+export interface Runtime {
+  readonly Tensor: new (type: never, data: never, dims: readonly number[]) => RuntimeTensor;
+  readonly InferenceSession: {
+    create(model: Uint8Array, options?: object): Promise<unknown>;
+  };
+}
+
+/** Where a compiled program runs. */
+export type ExecutionProvider = "cpu" | "cuda" | "webgpu" | "coreml" | "dml" | "wasm";
+
+/** Options of everything that makes an ONNX Runtime session. */
+export interface RuntimeOptions {
+  /** Execution provider; `"cpu"` (in browsers `"wasm"`) by default. */
+  readonly provider?: ExecutionProvider;
+  /** Threads within an operator; by default the physical cores. */
+  readonly threads?: number;
+  /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
+  readonly onnxruntime?: Runtime;
+}
+
+interface ProcessLike {
+  readonly versions?: { readonly node?: string };
+  getBuiltinModule?(name: string): unknown;
+}
+
+const processLike = (globalThis as { process?: ProcessLike }).process;
+const inNode = processLike?.versions?.node !== undefined;
+
+/** The provider that `options` name, or the default one of this machine. */
+export const providerOf = (options: RuntimeOptions): ExecutionProvider =>
+  options.provider ?? (inNode ? "cpu" : "wasm");
+
+/** Loads ONNX Runtime: onnxruntime-node in Node, onnxruntime-web elsewhere. */
+export async function loadRuntime(caller: string, options: RuntimeOptions): Promise<Runtime> {
+  if (options.onnxruntime) return options.onnxruntime;
+  const name = inNode ? "onnxruntime-node" : "onnxruntime-web";
+  try {
+    // A variable keeps bundlers for browsers from looking into the native package.
+    const loaded = inNode
+      ? await import(/* @vite-ignore */ /* webpackIgnore: true */ name)
+      : await import("onnxruntime-web").catch((error: unknown) => {
+          throw error;
+        });
+    return (loaded.default?.InferenceSession ? loaded.default : loaded) as Runtime;
+  } catch (error) {
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: needs ONNX Runtime; run \`npm install ${name}\``,
+      { package: name },
+      { cause: error },
+    );
+  }
+}
+
+/** Makes a session; spinning threads are off, they would take the core that feeds the session. */
+export async function createSession(
+  caller: string,
+  model: Uint8Array,
+  options: RuntimeOptions,
+): Promise<{ runtime: Runtime; session: RuntimeSession }> {
+  const runtime = await loadRuntime(caller, options);
+  const provider = providerOf(options);
+  try {
+    const session = await runtime.InferenceSession.create(model, {
+      executionProviders: [provider],
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 3,
+      ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
+      extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
+    });
+    return { runtime, session: session as RuntimeSession };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const hint = provider === "cpu" || provider === "wasm" ? "" : "; this machine may lack it";
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${reason}`,
+      { provider, reason },
+      { cause: error },
+    );
+  }
+}
+
+/** Physical cores that this process may use. */
+export function physicalCores(): number {
+  const os = processLike?.getBuiltinModule?.("node:os") as typeof import("node:os") | undefined;
+  const logical = os?.availableParallelism() ?? 1;
+  const fs = processLike?.getBuiltinModule?.("node:fs") as typeof import("node:fs") | undefined;
+  try {
+    const text = fs?.readFileSync("/proc/cpuinfo", "utf8") ?? "";
+    const cores = new Set<string>();
+    for (const block of text.split("\n\n")) {
+      const socket = /physical id\s*: (\d+)/.exec(block)?.[1];
+      const core = /core id\s*: (\d+)/.exec(block)?.[1];
+      if (socket !== undefined && core !== undefined) cores.add(`${socket}:${core}`);
+    }
+    return cores.size > 0 ? Math.min(cores.size, logical) : logical;
+  } catch {
+    return logical;
+  }
+}
