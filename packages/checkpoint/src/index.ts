@@ -1,3 +1,12 @@
+export type { Checkpoint } from "./checkpoint.ts";
 export type { StoredDType, StoredTensor, StoredTensors, TensorSpec } from "./dtypes.ts";
+export type { Fetch } from "./http-source.ts";
+export { type LoadCheckpointOptions, loadCheckpoint } from "./load-checkpoint.ts";
+export {
+  isTensorReference,
+  type PlainRecord,
+  type PlainValue,
+  type TensorReference,
+} from "./plain-value.ts";
 export { decodeSafetensors, encodeSafetensors, type Metadata } from "./safetensors.ts";
 export { saveSafetensors } from "./save-safetensors.ts";

@@ -10,8 +10,8 @@ import {
 import { isWellFormed } from "./json.ts";
 import { headerLength, parseHeader } from "./safetensors-header.ts";
 
-/** Largest JSON header that is read or written: what the Python library accepts. @internal */
-export const maxSafetensorsHeader = 100_000_000;
+/** Largest JSON header that is read or written by default. @internal */
+export const defaultMaxHeader = 1 << 24;
 
 /** Text that travels in a safetensors file beside the tensors: recipe, seed, data set, metrics. */
 export type Metadata = Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export function encodeSafetensors(tensors: StoredTensors, metadata: Metadata = {
  */
 export function decodeSafetensors(bytes: Uint8Array): { tensors: HostTensors; metadata: Metadata } {
   const caller = "decodeSafetensors";
-  const length = headerLength(caller, bytes, bytes.length, maxSafetensorsHeader);
+  const length = headerLength(caller, bytes, bytes.length, defaultMaxHeader);
   const { entries, metadata } = parseHeader(caller, bytes.subarray(8, 8 + length), bytes.length);
   const tensors: Record<string, HostTensor> = {};
   for (const [name, { dtype, shape, start, end }] of entries) {
@@ -91,10 +91,10 @@ export function safetensorsParts(
 function encodeHeader(caller: string, header: readonly [string, unknown][]): Uint8Array {
   const fields = header.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
   const json = new TextEncoder().encode(`{${fields.join(",")}}`);
-  if (json.length > maxSafetensorsHeader - 8)
+  if (json.length > defaultMaxHeader - 8)
     throw new DmaeError(
       "argument",
-      `${caller}: names and metadata may take ${maxSafetensorsHeader} bytes at most, got ${json.length}`,
+      `${caller}: names and metadata may take ${defaultMaxHeader} bytes at most, got ${json.length}`,
     );
   const padded = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + padded).fill(0x20, 8);

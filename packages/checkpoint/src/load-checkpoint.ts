@@ -1,0 +1,95 @@
+import { DmaeError } from "@dmae/core";
+import { type ByteSource, blobSource, bytesSource, fileSource } from "./byte-source.ts";
+import { type Checkpoint, makeCheckpoint } from "./checkpoint.ts";
+import { recogniseFormat } from "./file-format.ts";
+import { type Fetch, httpSource } from "./http-source.ts";
+import { openPytorch } from "./open-pytorch.ts";
+import { openSafetensors } from "./open-safetensors.ts";
+import { defaultMaxHeader } from "./safetensors.ts";
+
+/** Options of {@link loadCheckpoint}. */
+export interface LoadCheckpointOptions {
+  /**
+   * Key, or keys from the outside in, under which the model's tensors lie. Default: a bare state dict,
+   * or the first of "model", "state_dict", "model_state_dict"; `[]` takes every tensor of the file,
+   * with dotted names.
+   */
+  readonly select?: string | readonly string[];
+  /** Python classes, `module.name`, to keep as plain data where the file would be refused for them. */
+  readonly allowGlobals?: readonly string[];
+  /** Largest header or pickle that is read, default 16 MiB. */
+  readonly maxHeaderBytes?: number;
+  /** Largest file that is read whole from a server without range requests, default 256 MiB. */
+  readonly maxWholeBytes?: number;
+  /** For addresses; default the global `fetch`. */
+  readonly fetch?: Fetch;
+}
+
+/**
+ * Opens a checkpoint: PyTorch `.pth` (`torch.save` since 1.6) or `.safetensors`, told apart by their
+ * bytes. Only the header is read; tensors follow on demand, by range. Nothing in the file is executed:
+ * a pickle is read as data, and one that names anything else than what tensors need is refused.
+ *
+ * @param source path or `file:` URL (Node), `http(s):` URL, `Blob`/`File`, or the bytes
+ * @returns the open checkpoint; the caller closes it
+ * @throws DmaeError "file" for a damaged or foreign file; "unsupported" for the older non-zip format,
+ *   TorchScript, or a pickle that names other classes or functions; "checkpoint" where no state dict is
+ *   found
+ *
+ * @example
+ * ```ts
+ * const checkpoint = await loadCheckpoint("checkpoint-799.pth");
+ * checkpoint.names; // ["cls_token", "pos_embed", …]
+ * checkpoint.spec("pos_embed"); // { dtype: "float32", shape: [1, 197, 768] }
+ * const weights = await checkpoint.readAll();
+ * await checkpoint.close();
+ * ```
+ */
+export async function loadCheckpoint(
+  source: string | URL | Blob | Uint8Array,
+  options: LoadCheckpointOptions = {},
+): Promise<Checkpoint> {
+  const caller = "loadCheckpoint";
+  const bytes = await openSource(caller, source, options);
+  try {
+    return await openFile(caller, bytes, options);
+  } catch (error) {
+    await bytes.close();
+    throw error;
+  }
+}
+
+async function openFile(
+  caller: string,
+  source: ByteSource,
+  { select, allowGlobals = [], maxHeaderBytes = defaultMaxHeader }: LoadCheckpointOptions,
+): Promise<Checkpoint> {
+  const start = await source.read(0, Math.min(512, source.size));
+  const format = recogniseFormat(caller, source.label, start);
+  const file =
+    format === "safetensors"
+      ? await openSafetensors(caller, source, maxHeaderBytes)
+      : await openPytorch(caller, source, { maxHeader: maxHeaderBytes, allowGlobals });
+  return makeCheckpoint(caller, source, file, select);
+}
+
+async function openSource(
+  caller: string,
+  source: string | URL | Blob | Uint8Array,
+  { fetch = globalThis.fetch, maxWholeBytes = 1 << 28 }: LoadCheckpointOptions,
+): Promise<ByteSource> {
+  if (source instanceof Uint8Array) return bytesSource(source);
+  if (source instanceof Blob) return blobSource(source);
+  const url = source instanceof URL ? source : httpUrl(source);
+  if (url && /^https?:$/.test(url.protocol))
+    return httpSource(caller, url, { fetch, maxBytes: maxWholeBytes });
+  if (typeof source === "string" || url?.protocol === "file:") return fileSource(caller, source);
+  throw new DmaeError(
+    "argument",
+    `${caller}: the source must be a path, a file: or http(s): URL, a Blob or bytes, got ${source}`,
+  );
+}
+
+function httpUrl(text: string): URL | undefined {
+  return /^https?:\/\//i.test(text) ? new URL(text) : undefined;
+}

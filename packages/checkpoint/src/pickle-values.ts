@@ -1,0 +1,59 @@
+import type { StoredDType } from "./dtypes.ts";
+import type { TensorReference } from "./plain-value.ts";
+
+/**
+ * What a pickle builds here. Lists and tuples are arrays; a class or function is only a name, and
+ * calling an unknown one only notes the arguments.
+ *
+ * @internal
+ */
+export type PickleValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PickleValue[]
+  | Map<PickleValue, PickleValue>
+  | Set<PickleValue>
+  | PickleGlobal
+  | PickleInstance
+  | PickleStorage
+  | PickleTensor;
+
+/** A class or function that the pickle names. @internal */
+export class PickleGlobal {
+  constructor(readonly name: string) {}
+}
+
+/** An object of a class that is kept as data. @internal */
+export class PickleInstance {
+  state: PickleValue = null;
+  constructor(
+    readonly global: PickleGlobal,
+    readonly args: PickleValue[],
+  ) {}
+}
+
+/** A storage: the flat memory that tensors look into. `dtype` is undefined for untyped bytes. @internal */
+export class PickleStorage {
+  constructor(
+    readonly key: string,
+    readonly dtype: StoredDType | undefined,
+    /** Elements, or bytes where untyped. */
+    readonly count: number,
+  ) {}
+}
+
+/** A strided look into a storage. @internal */
+export class PickleTensor implements TensorReference {
+  readonly kind = "tensor";
+  constructor(
+    readonly dtype: StoredDType,
+    readonly shape: readonly number[],
+    readonly strides: readonly number[],
+    readonly offset: number,
+    readonly storage: PickleStorage,
+  ) {}
+}
