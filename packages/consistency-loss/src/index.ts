@@ -1,1 +1,6 @@
-export {};
+export {
+  type ConsistencyMode,
+  type ConsistencyOptions,
+  consistencyLoss,
+} from "./consistency-loss.ts";
+export { entropy, klDivergence } from "./divergence.ts";
