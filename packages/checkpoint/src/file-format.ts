@@ -13,7 +13,7 @@ export function recogniseFormat(
   const text = String.fromCharCode(...start);
   if (text.startsWith("PK\x03\x04")) return "pytorch";
   if (text[8] === "{") return "safetensors";
-  const known = foreign.find(({ test }) => matches(text));
+  const known = foreign.find(({ matches }) => matches(text));
   const code = known?.code ?? "file";
   const what = known?.what ?? "neither a PyTorch nor a safetensors file";
   throw new DmaeError(code, `${caller}: ${label} is ${what}`, { file: label });
