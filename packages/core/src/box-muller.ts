@@ -1,44 +1,13 @@
-/**
- * Standard normals from Philox words by the Box-Muller transform, built only from `+ - * / sqrt`,
- * which IEEE 754 rounds exactly: the same bits on every engine and machine. (`Math.log`, `sin` and
- * `cos` are implementation-approximated in ECMAScript, and do differ between engines.)
- *
- * The polynomials are Chebyshev fits in 60-digit arithmetic, rounded to float64; their relative
- * errors are below 2e-16 on the intervals used. `wasm/random.ts` holds the same operations in the
- * same order; tests compare the bits.
- */
+import { COSINE, HALF_ROOT, LN2, LOG, ONE, SINE } from "./polynomials.ts";
 
-/** log((1 + s) / (1 - s)) = 2 s + s z (L0 + L1 z + …), z = s^2, s up to tan(pi / 8)^2. */
-const L0 = 0.666666666666667;
-const L1 = 0.399999999998995;
-const L2 = 0.2857142862597826;
-const L3 = 0.22222211134341624;
-const L4 = 0.18182889158299903;
-const L5 = 0.15331720502376558;
-const L6 = 0.1461646325895801;
-const LN2 = 0.6931471805599453;
+// Standard normals from Philox words by the Box-Muller transform, built only from `+ - * / sqrt`, which
+// IEEE 754 rounds exactly: the same bits on every engine and machine. (`Math.log`, `sin` and `cos` are
+// implementation-approximated in ECMAScript, and do differ between engines.) `wasm/kernels.ts` holds
+// the same operations in the same order; tests compare the bits.
 
-/** sin(g pi / 2) = g (S0 + S1 g^2 + …), |g| <= 1/2. */
-const S0 = 1.5707963267948966;
-const S1 = -0.6459640975062443;
-const S2 = 0.07969262624604301;
-const S3 = -0.004681754132340976;
-const S4 = 0.0001604411507421909;
-const S5 = -3.59864335298231e-6;
-const S6 = 5.633933781537854e-8;
-
-/** cos(g pi / 2) = 1 + C1 g^2 + C2 g^4 + …, |g| <= 1/2. */
-const C1 = -1.2337005501361697;
-const C2 = 0.2536695079010467;
-const C3 = -0.02086348076331121;
-const C4 = 0.0009192602741831558;
-const C5 = -2.520203677046026e-5;
-const C6 = 4.710609726757823e-7;
-const C7 = -6.321256869628588e-9;
-
-/** High word of sqrt(1/2), where mantissas are cut, and the high word of 1. */
-const HALF_ROOT = 0x3fe6a09e;
-const ONE = 0x3ff00000;
+const [L0, L1, L2, L3, L4, L5, L6] = LOG;
+const [S0, S1, S2, S3, S4, S5, S6] = SINE;
+const [C0, C1, C2, C3, C4, C5, C6, C7] = COSINE;
 
 const float = new Float64Array(1);
 const bits = new Int32Array(float.buffer);
@@ -56,11 +25,12 @@ export function naturalLog(u: number): number {
   const f = (float[0] as number) - 1;
   const s = f / (2 + f);
   const z = s * s;
-  const r = z * (L0 + z * (L1 + z * (L2 + z * (L3 + z * (L4 + z * (L5 + z * L6))))));
+  const z2 = z * z;
+  const r = z * (L0 + L1 * z + (L2 + L3 * z) * z2 + (L4 + L5 * z + L6 * z2) * (z2 * z2));
   return ((shifted >> 20) - 1023) * LN2 + (f - s * (f - r));
 }
 
-/** 64 bits (high word, low word) as a number in (0, 1], spaced 2^-65 near 0: (w + 1/2) / 2^64. */
+/** 64 bits (high word, low word) as a number in (0, 1], spaced 2^-64 near 0: (w + 1/2) / 2^64. */
 export function toUnit(high: number, low: number): number {
   return (high * 2 ** 32 + (low + 0.5)) * 2 ** -64;
 }
@@ -74,12 +44,15 @@ export function toUnit(high: number, low: number): number {
 export function toNormals(words: Uint32Array, blocks: number, out: Float64Array): void {
   for (let block = 0; block < blocks; block++) {
     const at = 4 * block;
-    const radius = Math.sqrt(-2 * naturalLog(toUnit(words[at] as number, words[at + 1] as number)));
+    const u = toUnit(words[at] as number, words[at + 1] as number);
+    const radius = Math.sqrt(-2 * naturalLog(u));
     const turn = words[at + 2] as number;
     const g = (turn << 2) * 2 ** -32 + ((words[at + 3] as number) + 0.5) * 2 ** -62;
     const w = g * g;
-    const sine = g * (S0 + w * (S1 + w * (S2 + w * (S3 + w * (S4 + w * (S5 + w * S6))))));
-    const cosine = 1 + w * (C1 + w * (C2 + w * (C3 + w * (C4 + w * (C5 + w * (C6 + w * C7))))));
+    const w2 = w * w;
+    const w4 = w2 * w2;
+    const sine = g * (S0 + S1 * w + (S2 + S3 * w) * w2 + (S4 + S5 * w + S6 * w2) * w4);
+    const cosine = C0 + C1 * w + (C2 + C3 * w) * w2 + (C4 + C5 * w + (C6 + C7 * w) * w2) * w4;
     const quarter = turn >>> 30;
     const swap = quarter & 1;
     out[2 * block + swap] = radius * cosine * (1 - (quarter & 2));

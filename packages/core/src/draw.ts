@@ -1,7 +1,8 @@
 import { checkCount, show } from "./check.ts";
 import { DmaeError } from "./errors.ts";
+import { CHUNK_BLOCKS, javascriptKernels, type Kernel, type Kernels } from "./kernels.ts";
 import { address, checkKey, type Key } from "./key.ts";
-import type { Address } from "./philox.ts";
+import { fastestKernels } from "./wasm/engine.ts";
 
 /** Where in a stream a draw lies. */
 export interface DrawOptions {
@@ -22,12 +23,6 @@ export type Drawn<T> = T extends number ? Float32Array : T;
 
 /** The array types that draws fill. */
 export type FloatArray = Float32Array | Float64Array;
-
-/** Writes two standard variates for each of `blocks` blocks, valid until the next call. */
-export type Kernel = (at: Address, firstBlock: number, blocks: number) => Float64Array;
-
-/** Blocks per call of a kernel: two arrays of 8 KiB stay in the first-level cache. */
-export const CHUNK_BLOCKS = 512;
 
 /** Elements of one draw: two for each value of the 32-bit block number. */
 const MOST_ELEMENTS = 2 ** 33;
@@ -80,4 +75,9 @@ export function forEachChunk(
     block += blocks;
     from = 0;
   }
+}
+
+/** The kernels for a draw of `length` elements; short ones do not pay for a call across. */
+export function kernelsFor(length: number): Kernels {
+  return length < 32 ? javascriptKernels : fastestKernels();
 }

@@ -1,35 +1,20 @@
-import { naturalLog, toUnit } from "./box-muller.ts";
 import { checkFinite } from "./check.ts";
 import {
-  CHUNK_BLOCKS,
   type Drawn,
   type DrawOptions,
   type FloatArray,
   forEachChunk,
+  kernelsFor,
   prepare,
 } from "./draw.ts";
 import { DmaeError } from "./errors.ts";
 import type { Key } from "./key.ts";
-import { type Address, domains, fillWords } from "./philox.ts";
+import { domains } from "./philox.ts";
 
 /** Options of {@link laplace}. */
 export interface LaplaceOptions extends DrawOptions {
   /** Scale b of the density `exp(-|z| / b) / (2 b)`, finite and `>= 0`; the variance is 2 b^2. Default 1. */
   readonly scale?: number;
-}
-
-const words = new Uint32Array(4 * CHUNK_BLOCKS);
-const values = new Float64Array(2 * CHUNK_BLOCKS);
-
-/** Standard Laplace variates: the first of 64 bits is the sign, the other 63 give -log u. */
-function laplaceKernel(at: Address, firstBlock: number, blocks: number): Float64Array {
-  fillWords(words, at, firstBlock, blocks);
-  for (let i = 0; i < 2 * blocks; i++) {
-    const high = words[2 * i] as number;
-    const u = toUnit((high << 1) >>> 0, words[2 * i + 1] as number);
-    values[i] = naturalLog(u) * (1 - 2 * (high >>> 31));
-  }
-  return values;
 }
 
 /**
@@ -51,7 +36,7 @@ export function laplace<T extends number | FloatArray>(
   checkFinite("laplace: scale", scale);
   if (scale < 0) throw new DmaeError("argument", `laplace: scale must be >= 0, got ${scale}`);
   forEachChunk(
-    laplaceKernel,
+    kernelsFor(out.length).laplaces,
     key,
     domains.laplace,
     options,

@@ -1,16 +1,15 @@
-import { toNormals } from "./box-muller.ts";
 import { checkFinite } from "./check.ts";
 import {
-  CHUNK_BLOCKS,
   type Drawn,
   type DrawOptions,
   type FloatArray,
   forEachChunk,
+  kernelsFor,
   prepare,
 } from "./draw.ts";
 import { DmaeError } from "./errors.ts";
 import type { Key } from "./key.ts";
-import { type Address, domains, fillWords } from "./philox.ts";
+import { domains } from "./philox.ts";
 
 /** Options of {@link normal}. */
 export interface NormalOptions extends DrawOptions {
@@ -18,16 +17,6 @@ export interface NormalOptions extends DrawOptions {
   readonly mean?: number | FloatArray;
   /** Standard deviation, finite and `>= 0`. Default 1. */
   readonly standardDeviation?: number;
-}
-
-const words = new Uint32Array(4 * CHUNK_BLOCKS);
-const values = new Float64Array(2 * CHUNK_BLOCKS);
-
-/** The plain JavaScript kernel of standard normals. */
-export function normalKernel(at: Address, firstBlock: number, blocks: number): Float64Array {
-  fillWords(words, at, firstBlock, blocks);
-  toNormals(words, blocks, values);
-  return values;
 }
 
 /**
@@ -58,10 +47,15 @@ export function normal<T extends number | FloatArray>(
       `normal: standardDeviation must be >= 0, got ${standardDeviation}`,
     );
   checkMean(mean, out.length);
-  const use = typeof mean === "number" ? addToNumber : addToArray;
-  forEachChunk(normalKernel, key, domains.normal, options, out.length, (values, from, to, at) =>
-    use(values, from, to, at, mean as never, standardDeviation, out),
-  );
+  const { normals, shift } = kernelsFor(out.length);
+  const add = typeof mean === "number" ? addToNumber : addToArray;
+  const isFloat32 = out instanceof Float32Array && !(mean instanceof Float64Array);
+  forEachChunk(normals, key, domains.normal, options, out.length, (values, from, to, at) => {
+    if (shift && isFloat32) {
+      const part = typeof mean === "number" ? mean : mean.subarray(at, at + to - from);
+      out.set(shift(from, to, part, standardDeviation), at);
+    } else add(values, from, to, at, mean as never, standardDeviation, out);
+  });
   return out as Drawn<T>;
 }
 

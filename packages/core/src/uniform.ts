@@ -1,15 +1,15 @@
 import { checkFinite } from "./check.ts";
 import {
-  CHUNK_BLOCKS,
   type Drawn,
   type DrawOptions,
   type FloatArray,
   forEachChunk,
+  kernelsFor,
   prepare,
 } from "./draw.ts";
 import { DmaeError } from "./errors.ts";
 import type { Key } from "./key.ts";
-import { type Address, domains, fillWords } from "./philox.ts";
+import { domains } from "./philox.ts";
 
 /** Options of {@link uniform}. */
 export interface UniformOptions extends DrawOptions {
@@ -17,19 +17,6 @@ export interface UniformOptions extends DrawOptions {
   readonly low?: number;
   /** Upper end, above `low`; default 1. */
   readonly high?: number;
-}
-
-const words = new Uint32Array(4 * CHUNK_BLOCKS);
-const values = new Float64Array(2 * CHUNK_BLOCKS);
-
-/** 53-bit uniforms: the integer k of the top 53 bits of two words over 2^53, 1/2 standing in for 0. */
-function uniformKernel(at: Address, firstBlock: number, blocks: number): Float64Array {
-  fillWords(words, at, firstBlock, blocks);
-  for (let i = 0; i < 2 * blocks; i++) {
-    const k = (words[2 * i] as number) * 2 ** 21 + ((words[2 * i + 1] as number) >>> 11);
-    values[i] = (k === 0 ? 0.5 : k) * 2 ** -53;
-  }
-  return values;
 }
 
 /**
@@ -53,7 +40,7 @@ export function uniform<T extends number | FloatArray>(
   const out = prepare("uniform", key, sizeOrOut, options);
   const last = checkRange(low, high, out);
   forEachChunk(
-    uniformKernel,
+    kernelsFor(out.length).uniforms,
     key,
     domains.uniform,
     options,
