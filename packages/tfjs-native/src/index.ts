@@ -1,1 +1,13 @@
-export {};
+export type { AddonManifest, InstalledPackage } from "./addon.ts";
+export type { Card, Driver, NvidiaHardware } from "./cards.ts";
+export type { CudaLibrary } from "./cuda-libraries.ts";
+export type { Check, Facts, Found } from "./diagnose.ts";
+export { type DoctorReport, doctor } from "./doctor.ts";
+export { TfjsNativeError, type TfjsNativeErrorCode } from "./errors.ts";
+export { defaultTensorFlow, type LinkOptions, type LinkResult, link } from "./link.ts";
+export { type LegacyUtil, supplyUtil } from "./node-util.ts";
+export type { LoadedAddon, LoadFailure } from "./probe.ts";
+export { requiredSymbols } from "./symbols.ts";
+export type { CudaBuild, TensorFlow } from "./tensorflow.ts";
+export { type UnlinkResult, unlink } from "./unlink.ts";
+export { tensorflowVersions } from "./versions.ts";

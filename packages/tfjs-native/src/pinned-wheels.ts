@@ -1,0 +1,711 @@
+/** A wheel of the Python package index, by file name and content. */
+export interface PinnedWheel {
+  /** The project on the index: `tensorflow-cpu`, `nvidia-cudnn-cu12`, … */
+  readonly project: string;
+  /** Its release. */
+  readonly version: string;
+  /** The wheel's file name; its tags say for which machine and C library it was built. */
+  readonly file: string;
+  /** Its size. */
+  readonly bytes: number;
+  /** SHA-256 of the file, lower-case hexadecimal. */
+  readonly sha256: string;
+}
+
+/** The wheels of one TensorFlow release: the CPU build for each machine, the CUDA build with its libraries. */
+export interface PinnedRelease {
+  /** The TensorFlow release. */
+  readonly version: string;
+  /** The CPU build: one wheel for each machine. */
+  readonly cpu: { readonly x64: PinnedWheel; readonly arm64: PinnedWheel };
+  /** The CUDA build and the `nvidia-*` wheels it was built against (x64 alone: the arm64 wheels have no CUDA). */
+  readonly gpu: { readonly x64: readonly PinnedWheel[] };
+}
+
+// generated below this line by scripts/pin-wheels.mjs
+export const pinnedReleases: readonly PinnedRelease[] = [
+  {
+    version: "2.16.2",
+    cpu: {
+      x64: {
+        project: "tensorflow-cpu",
+        version: "2.16.2",
+        file: "tensorflow_cpu-2.16.2-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        bytes: 214055683,
+        sha256: "c855cb6bf05d32dd5928086b03a5f6b4189b63c22b95e017703cbee4291023ca",
+      },
+      arm64: {
+        project: "tensorflow",
+        version: "2.16.2",
+        file: "tensorflow-2.16.2-cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        bytes: 218904025,
+        sha256: "8728b12bc86941d90d0a927c40d4b21f8820964a80439a7c45f850eb37d57067",
+      },
+    },
+    gpu: {
+      x64: [
+        {
+          project: "tensorflow",
+          version: "2.16.2",
+          file: "tensorflow-2.16.2-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+          bytes: 590660880,
+          sha256: "d8798dea8e2281b4a0b569d9c00e7949c0090509be363da271e1ef21828bffae",
+        },
+        {
+          project: "nvidia-cublas-cu12",
+          version: "12.3.4.1",
+          file: "nvidia_cublas_cu12-12.3.4.1-py3-none-manylinux1_x86_64.whl",
+          bytes: 412581912,
+          sha256: "9b25b27bd5a5be1cc7e83a7b8004258daa338800798e22986e5b67ee06f0859d",
+        },
+        {
+          project: "nvidia-cuda-cupti-cu12",
+          version: "12.3.101",
+          file: "nvidia_cuda_cupti_cu12-12.3.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 13978802,
+          sha256: "7b984288af7db1faa1e6f1803db075d4350116b72a98d4be0e88d604dc812c0e",
+        },
+        {
+          project: "nvidia-cuda-nvcc-cu12",
+          version: "12.3.107",
+          file: "nvidia_cuda_nvcc_cu12-12.3.107-py3-none-manylinux1_x86_64.whl",
+          bytes: 21955316,
+          sha256: "a3344b94f5e89023fa17e0bbf8fb0dd26d5ef6f4091a5aab08f215e4999eac62",
+        },
+        {
+          project: "nvidia-cuda-nvrtc-cu12",
+          version: "12.3.107",
+          file: "nvidia_cuda_nvrtc_cu12-12.3.107-py3-none-manylinux1_x86_64.whl",
+          bytes: 24875439,
+          sha256: "4db66788a37a234304a0b3203744f9a6c665f48bde65f69a096ae3b5799b5b1d",
+        },
+        {
+          project: "nvidia-cuda-runtime-cu12",
+          version: "12.3.101",
+          file: "nvidia_cuda_runtime_cu12-12.3.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 867700,
+          sha256: "04604679ddca6acb96c76a7a9306282cddc16981f92e148e2dfe227078883cda",
+        },
+        {
+          project: "nvidia-cudnn-cu12",
+          version: "8.9.7.29",
+          file: "nvidia_cudnn_cu12-8.9.7.29-py3-none-manylinux1_x86_64.whl",
+          bytes: 704741186,
+          sha256: "adf4f59ed7a1341103822ed8df6e144f4d47ea8b10d9bf0ea0047ba738fd7b02",
+        },
+        {
+          project: "nvidia-cufft-cu12",
+          version: "11.0.12.1",
+          file: "nvidia_cufft_cu12-11.0.12.1-py3-none-manylinux1_x86_64.whl",
+          bytes: 98790531,
+          sha256: "3b2c85d24d7dcc578720fdf39e2823950b5857e85164c3c1dc97184a8a8e0398",
+        },
+        {
+          project: "nvidia-curand-cu12",
+          version: "10.3.4.107",
+          file: "nvidia_curand_cu12-10.3.4.107-py3-none-manylinux1_x86_64.whl",
+          bytes: 56330780,
+          sha256: "d798db82ae445cf1d8bf6af9ca3bd6bb6cc87753c229a441cf8d2597b09332e5",
+        },
+        {
+          project: "nvidia-cusolver-cu12",
+          version: "11.5.4.101",
+          file: "nvidia_cusolver_cu12-11.5.4.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 125182212,
+          sha256: "783a3279553feaf8e47af12cab1fa769ffd5e644ea876db3dc2252f35f9bf256",
+        },
+        {
+          project: "nvidia-cusparse-cu12",
+          version: "12.2.0.103",
+          file: "nvidia_cusparse_cu12-12.2.0.103-py3-none-manylinux1_x86_64.whl",
+          bytes: 197492558,
+          sha256: "fe9e17daf406c98c28fbc8bcf785ecd4db301bf02ce626de6aa1046de66f84bd",
+        },
+        {
+          project: "nvidia-nccl-cu12",
+          version: "2.19.3",
+          file: "nvidia_nccl_cu12-2.19.3-py3-none-manylinux1_x86_64.whl",
+          bytes: 165987969,
+          sha256: "a9734707a2c96443331c1e48c717024aa6678a0e2a4cb66b2c364d18cee6b48d",
+        },
+        {
+          project: "nvidia-nvjitlink-cu12",
+          version: "12.3.101",
+          file: "nvidia_nvjitlink_cu12-12.3.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 20544772,
+          sha256: "64335a8088e2b9d196ae8665430bc6a2b7e6ef2eb877a9c735c804bd4ff6467c",
+        },
+      ],
+    },
+  },
+  {
+    version: "2.17.1",
+    cpu: {
+      x64: {
+        project: "tensorflow-cpu",
+        version: "2.17.1",
+        file: "tensorflow_cpu-2.17.1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        bytes: 221239512,
+        sha256: "4935d35d15924602605c839cb6cd5a578f89f626d8736f62065fe3a089b63b6f",
+      },
+      arm64: {
+        project: "tensorflow",
+        version: "2.17.1",
+        file: "tensorflow-2.17.1-cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        bytes: 223945776,
+        sha256: "bc41bc3e31d205dcf6e4b8afc0514de05445303d93fade03549085ef8c45a2b2",
+      },
+    },
+    gpu: {
+      x64: [
+        {
+          project: "tensorflow",
+          version: "2.17.1",
+          file: "tensorflow-2.17.1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+          bytes: 601300475,
+          sha256: "68841e17e573301d8ba9192f929b8096b0b341567cb81414096305c723de68d0",
+        },
+        {
+          project: "nvidia-cublas-cu12",
+          version: "12.3.4.1",
+          file: "nvidia_cublas_cu12-12.3.4.1-py3-none-manylinux1_x86_64.whl",
+          bytes: 412581912,
+          sha256: "9b25b27bd5a5be1cc7e83a7b8004258daa338800798e22986e5b67ee06f0859d",
+        },
+        {
+          project: "nvidia-cuda-cupti-cu12",
+          version: "12.3.101",
+          file: "nvidia_cuda_cupti_cu12-12.3.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 13978802,
+          sha256: "7b984288af7db1faa1e6f1803db075d4350116b72a98d4be0e88d604dc812c0e",
+        },
+        {
+          project: "nvidia-cuda-nvcc-cu12",
+          version: "12.3.107",
+          file: "nvidia_cuda_nvcc_cu12-12.3.107-py3-none-manylinux1_x86_64.whl",
+          bytes: 21955316,
+          sha256: "a3344b94f5e89023fa17e0bbf8fb0dd26d5ef6f4091a5aab08f215e4999eac62",
+        },
+        {
+          project: "nvidia-cuda-nvrtc-cu12",
+          version: "12.3.107",
+          file: "nvidia_cuda_nvrtc_cu12-12.3.107-py3-none-manylinux1_x86_64.whl",
+          bytes: 24875439,
+          sha256: "4db66788a37a234304a0b3203744f9a6c665f48bde65f69a096ae3b5799b5b1d",
+        },
+        {
+          project: "nvidia-cuda-runtime-cu12",
+          version: "12.3.101",
+          file: "nvidia_cuda_runtime_cu12-12.3.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 867700,
+          sha256: "04604679ddca6acb96c76a7a9306282cddc16981f92e148e2dfe227078883cda",
+        },
+        {
+          project: "nvidia-cudnn-cu12",
+          version: "8.9.7.29",
+          file: "nvidia_cudnn_cu12-8.9.7.29-py3-none-manylinux1_x86_64.whl",
+          bytes: 704741186,
+          sha256: "adf4f59ed7a1341103822ed8df6e144f4d47ea8b10d9bf0ea0047ba738fd7b02",
+        },
+        {
+          project: "nvidia-cufft-cu12",
+          version: "11.0.12.1",
+          file: "nvidia_cufft_cu12-11.0.12.1-py3-none-manylinux1_x86_64.whl",
+          bytes: 98790531,
+          sha256: "3b2c85d24d7dcc578720fdf39e2823950b5857e85164c3c1dc97184a8a8e0398",
+        },
+        {
+          project: "nvidia-curand-cu12",
+          version: "10.3.4.107",
+          file: "nvidia_curand_cu12-10.3.4.107-py3-none-manylinux1_x86_64.whl",
+          bytes: 56330780,
+          sha256: "d798db82ae445cf1d8bf6af9ca3bd6bb6cc87753c229a441cf8d2597b09332e5",
+        },
+        {
+          project: "nvidia-cusolver-cu12",
+          version: "11.5.4.101",
+          file: "nvidia_cusolver_cu12-11.5.4.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 125182212,
+          sha256: "783a3279553feaf8e47af12cab1fa769ffd5e644ea876db3dc2252f35f9bf256",
+        },
+        {
+          project: "nvidia-cusparse-cu12",
+          version: "12.2.0.103",
+          file: "nvidia_cusparse_cu12-12.2.0.103-py3-none-manylinux1_x86_64.whl",
+          bytes: 197492558,
+          sha256: "fe9e17daf406c98c28fbc8bcf785ecd4db301bf02ce626de6aa1046de66f84bd",
+        },
+        {
+          project: "nvidia-nccl-cu12",
+          version: "2.19.3",
+          file: "nvidia_nccl_cu12-2.19.3-py3-none-manylinux1_x86_64.whl",
+          bytes: 165987969,
+          sha256: "a9734707a2c96443331c1e48c717024aa6678a0e2a4cb66b2c364d18cee6b48d",
+        },
+        {
+          project: "nvidia-nvjitlink-cu12",
+          version: "12.3.101",
+          file: "nvidia_nvjitlink_cu12-12.3.101-py3-none-manylinux1_x86_64.whl",
+          bytes: 20544772,
+          sha256: "64335a8088e2b9d196ae8665430bc6a2b7e6ef2eb877a9c735c804bd4ff6467c",
+        },
+      ],
+    },
+  },
+  {
+    version: "2.18.1",
+    cpu: {
+      x64: {
+        project: "tensorflow-cpu",
+        version: "2.18.1",
+        file: "tensorflow_cpu-2.18.1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        bytes: 230236181,
+        sha256: "810c75d7149d2da0cb2092187817b0dcabb80728ca9f9cf3a61f3f42fadd1298",
+      },
+      arm64: {
+        project: "tensorflow",
+        version: "2.18.1",
+        file: "tensorflow-2.18.1-cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        bytes: 231937898,
+        sha256: "8a6485edd2148f70d011dbd1d8dc2c775e91774a5a159466e83d0d1f21580944",
+      },
+    },
+    gpu: {
+      x64: [
+        {
+          project: "tensorflow",
+          version: "2.18.1",
+          file: "tensorflow-2.18.1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+          bytes: 615510377,
+          sha256: "c9f87e5d2a680a4595f5dc30daf6bbaec9d4129b46d7ef1b2af63c46ac7d2828",
+        },
+        {
+          project: "nvidia-cublas-cu12",
+          version: "12.5.3.2",
+          file: "nvidia_cublas_cu12-12.5.3.2-py3-none-manylinux2014_x86_64.whl",
+          bytes: 363313169,
+          sha256: "ca070ad70e9fa6654084575d01bd001f30cc4665e33d4bb9fc8e0f321caa034b",
+        },
+        {
+          project: "nvidia-cuda-cupti-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_cupti_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 13811507,
+          sha256: "bde77a5feb66752ec61db2adfe47f56b941842825b4c7e2068aff27c9d107953",
+        },
+        {
+          project: "nvidia-cuda-nvcc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvcc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 22468537,
+          sha256: "b03e545b8e8c3ce7ebcd7fc44063180ff52ff01d064ece2127ed90a04ef12cd0",
+        },
+        {
+          project: "nvidia-cuda-nvrtc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvrtc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 24873108,
+          sha256: "3dbd97b0104b4bfbc3c4f8c79cd2496307c89c43c29a9f83125f1d76296ff3fd",
+        },
+        {
+          project: "nvidia-cuda-runtime-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_runtime_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 895707,
+          sha256: "3e79a060e126df40fd3a068f3f787eb000fa51b251ec6cd97d09579632687115",
+        },
+        {
+          project: "nvidia-cudnn-cu12",
+          version: "9.3.0.75",
+          file: "nvidia_cudnn_cu12-9.3.0.75-py3-none-manylinux2014_x86_64.whl",
+          bytes: 577163502,
+          sha256: "9ad9c6929ebb5295eb4a1728024666d1c88283373e265a0c5c883e6f9d5cd76d",
+        },
+        {
+          project: "nvidia-cufft-cu12",
+          version: "11.2.3.61",
+          file: "nvidia_cufft_cu12-11.2.3.61-py3-none-manylinux2014_x86_64.whl",
+          bytes: 192524114,
+          sha256: "9a6e8df162585750f61983a638104a48c756aa13f9f48e19ab079b38e3c828b8",
+        },
+        {
+          project: "nvidia-curand-cu12",
+          version: "10.3.6.82",
+          file: "nvidia_curand_cu12-10.3.6.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 56309107,
+          sha256: "2823fb27de4e44dbb22394a6adf53aa6e1b013aca0f8c22867d1cfae58405536",
+        },
+        {
+          project: "nvidia-cusolver-cu12",
+          version: "11.6.3.83",
+          file: "nvidia_cusolver_cu12-11.6.3.83-py3-none-manylinux2014_x86_64.whl",
+          bytes: 130341232,
+          sha256: "93cfafacde4428b71778eeb092ec615a02a3d05404da1bcf91c53e3fa1bce42b",
+        },
+        {
+          project: "nvidia-cusparse-cu12",
+          version: "12.5.1.3",
+          file: "nvidia_cusparse_cu12-12.5.1.3-py3-none-manylinux2014_x86_64.whl",
+          bytes: 217558979,
+          sha256: "016df8e993c437e8301e62739f01775cba988fd5253cd4c64173f8e8d2f8e752",
+        },
+        {
+          project: "nvidia-nccl-cu12",
+          version: "2.21.5",
+          file: "nvidia_nccl_cu12-2.21.5-py3-none-manylinux2014_x86_64.whl",
+          bytes: 188654414,
+          sha256: "8579076d30a8c24988834445f8d633c697d42397e92ffc3f63fa26766d25e0a0",
+        },
+        {
+          project: "nvidia-nvjitlink-cu12",
+          version: "12.5.82",
+          file: "nvidia_nvjitlink_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 21298879,
+          sha256: "f9b37bc5c8cf7509665cb6ada5aaa0ce65618f2332b7d3e78e9790511f111212",
+        },
+      ],
+    },
+  },
+  {
+    version: "2.19.1",
+    cpu: {
+      x64: {
+        project: "tensorflow-cpu",
+        version: "2.19.1",
+        file: "tensorflow_cpu-2.19.1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        bytes: 251795484,
+        sha256: "0b6d72bd09c267e7573757bd309f5b1e2cdb02577339991da751f3a1411e4dae",
+      },
+      arm64: {
+        project: "tensorflow",
+        version: "2.19.1",
+        file: "tensorflow-2.19.1-cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        bytes: 252660426,
+        sha256: "22deedc251837f2382d2b287c705705cb089bfaf79b2274b78c08740e02bf188",
+      },
+    },
+    gpu: {
+      x64: [
+        {
+          project: "tensorflow",
+          version: "2.19.1",
+          file: "tensorflow-2.19.1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+          bytes: 644896980,
+          sha256: "8e5524eb492160576e5eeea9bb472ddc653123503f2290f83123d5ac9545750e",
+        },
+        {
+          project: "nvidia-cublas-cu12",
+          version: "12.5.3.2",
+          file: "nvidia_cublas_cu12-12.5.3.2-py3-none-manylinux2014_x86_64.whl",
+          bytes: 363313169,
+          sha256: "ca070ad70e9fa6654084575d01bd001f30cc4665e33d4bb9fc8e0f321caa034b",
+        },
+        {
+          project: "nvidia-cuda-cupti-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_cupti_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 13811507,
+          sha256: "bde77a5feb66752ec61db2adfe47f56b941842825b4c7e2068aff27c9d107953",
+        },
+        {
+          project: "nvidia-cuda-nvcc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvcc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 22468537,
+          sha256: "b03e545b8e8c3ce7ebcd7fc44063180ff52ff01d064ece2127ed90a04ef12cd0",
+        },
+        {
+          project: "nvidia-cuda-nvrtc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvrtc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 24873108,
+          sha256: "3dbd97b0104b4bfbc3c4f8c79cd2496307c89c43c29a9f83125f1d76296ff3fd",
+        },
+        {
+          project: "nvidia-cuda-runtime-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_runtime_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 895707,
+          sha256: "3e79a060e126df40fd3a068f3f787eb000fa51b251ec6cd97d09579632687115",
+        },
+        {
+          project: "nvidia-cudnn-cu12",
+          version: "9.3.0.75",
+          file: "nvidia_cudnn_cu12-9.3.0.75-py3-none-manylinux2014_x86_64.whl",
+          bytes: 577163502,
+          sha256: "9ad9c6929ebb5295eb4a1728024666d1c88283373e265a0c5c883e6f9d5cd76d",
+        },
+        {
+          project: "nvidia-cufft-cu12",
+          version: "11.2.3.61",
+          file: "nvidia_cufft_cu12-11.2.3.61-py3-none-manylinux2014_x86_64.whl",
+          bytes: 192524114,
+          sha256: "9a6e8df162585750f61983a638104a48c756aa13f9f48e19ab079b38e3c828b8",
+        },
+        {
+          project: "nvidia-curand-cu12",
+          version: "10.3.6.82",
+          file: "nvidia_curand_cu12-10.3.6.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 56309107,
+          sha256: "2823fb27de4e44dbb22394a6adf53aa6e1b013aca0f8c22867d1cfae58405536",
+        },
+        {
+          project: "nvidia-cusolver-cu12",
+          version: "11.6.3.83",
+          file: "nvidia_cusolver_cu12-11.6.3.83-py3-none-manylinux2014_x86_64.whl",
+          bytes: 130341232,
+          sha256: "93cfafacde4428b71778eeb092ec615a02a3d05404da1bcf91c53e3fa1bce42b",
+        },
+        {
+          project: "nvidia-cusparse-cu12",
+          version: "12.5.1.3",
+          file: "nvidia_cusparse_cu12-12.5.1.3-py3-none-manylinux2014_x86_64.whl",
+          bytes: 217558979,
+          sha256: "016df8e993c437e8301e62739f01775cba988fd5253cd4c64173f8e8d2f8e752",
+        },
+        {
+          project: "nvidia-nccl-cu12",
+          version: "2.23.4",
+          file: "nvidia_nccl_cu12-2.23.4-py3-none-manylinux2014_x86_64.whl",
+          bytes: 198954603,
+          sha256: "b097258d9aab2fa9f686e33c6fe40ae57b27df60cedbd15d139701bb5509e0c1",
+        },
+        {
+          project: "nvidia-nvjitlink-cu12",
+          version: "12.5.82",
+          file: "nvidia_nvjitlink_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 21298879,
+          sha256: "f9b37bc5c8cf7509665cb6ada5aaa0ce65618f2332b7d3e78e9790511f111212",
+        },
+      ],
+    },
+  },
+  {
+    version: "2.20.0",
+    cpu: {
+      x64: {
+        project: "tensorflow-cpu",
+        version: "2.20.0",
+        file: "tensorflow_cpu-2.20.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        bytes: 258876263,
+        sha256: "cf756bbe2d256e942ab5d0ad2c858fb40017581494febdb4387c149b1afde780",
+      },
+      arm64: {
+        project: "tensorflow",
+        version: "2.20.0",
+        file: "tensorflow-2.20.0-cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        bytes: 259465882,
+        sha256: "3e9568c8efcb05c0266be223e3269c62ebf7ad3498f156438311735f6fa5ced5",
+      },
+    },
+    gpu: {
+      x64: [
+        {
+          project: "tensorflow",
+          version: "2.20.0",
+          file: "tensorflow-2.20.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+          bytes: 620570129,
+          sha256: "481499fd0f824583de8945be61d5e827898cdaa4f5ea1bc2cc28ca2ccff8229e",
+        },
+        {
+          project: "nvidia-cublas-cu12",
+          version: "12.5.3.2",
+          file: "nvidia_cublas_cu12-12.5.3.2-py3-none-manylinux2014_x86_64.whl",
+          bytes: 363313169,
+          sha256: "ca070ad70e9fa6654084575d01bd001f30cc4665e33d4bb9fc8e0f321caa034b",
+        },
+        {
+          project: "nvidia-cuda-cupti-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_cupti_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 13811507,
+          sha256: "bde77a5feb66752ec61db2adfe47f56b941842825b4c7e2068aff27c9d107953",
+        },
+        {
+          project: "nvidia-cuda-nvcc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvcc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 22468537,
+          sha256: "b03e545b8e8c3ce7ebcd7fc44063180ff52ff01d064ece2127ed90a04ef12cd0",
+        },
+        {
+          project: "nvidia-cuda-nvrtc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvrtc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 24873108,
+          sha256: "3dbd97b0104b4bfbc3c4f8c79cd2496307c89c43c29a9f83125f1d76296ff3fd",
+        },
+        {
+          project: "nvidia-cuda-runtime-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_runtime_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 895707,
+          sha256: "3e79a060e126df40fd3a068f3f787eb000fa51b251ec6cd97d09579632687115",
+        },
+        {
+          project: "nvidia-cudnn-cu12",
+          version: "9.3.0.75",
+          file: "nvidia_cudnn_cu12-9.3.0.75-py3-none-manylinux2014_x86_64.whl",
+          bytes: 577163502,
+          sha256: "9ad9c6929ebb5295eb4a1728024666d1c88283373e265a0c5c883e6f9d5cd76d",
+        },
+        {
+          project: "nvidia-cufft-cu12",
+          version: "11.2.3.61",
+          file: "nvidia_cufft_cu12-11.2.3.61-py3-none-manylinux2014_x86_64.whl",
+          bytes: 192524114,
+          sha256: "9a6e8df162585750f61983a638104a48c756aa13f9f48e19ab079b38e3c828b8",
+        },
+        {
+          project: "nvidia-curand-cu12",
+          version: "10.3.6.82",
+          file: "nvidia_curand_cu12-10.3.6.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 56309107,
+          sha256: "2823fb27de4e44dbb22394a6adf53aa6e1b013aca0f8c22867d1cfae58405536",
+        },
+        {
+          project: "nvidia-cusolver-cu12",
+          version: "11.6.3.83",
+          file: "nvidia_cusolver_cu12-11.6.3.83-py3-none-manylinux2014_x86_64.whl",
+          bytes: 130341232,
+          sha256: "93cfafacde4428b71778eeb092ec615a02a3d05404da1bcf91c53e3fa1bce42b",
+        },
+        {
+          project: "nvidia-cusparse-cu12",
+          version: "12.5.1.3",
+          file: "nvidia_cusparse_cu12-12.5.1.3-py3-none-manylinux2014_x86_64.whl",
+          bytes: 217558979,
+          sha256: "016df8e993c437e8301e62739f01775cba988fd5253cd4c64173f8e8d2f8e752",
+        },
+        {
+          project: "nvidia-nccl-cu12",
+          version: "2.25.1",
+          file: "nvidia_nccl_cu12-2.25.1-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+          bytes: 201352353,
+          sha256: "362aed5963fb9ea2ed2f264409baae30143498fd0e5c503aeaa1badd88cdc54a",
+        },
+        {
+          project: "nvidia-nvjitlink-cu12",
+          version: "12.5.82",
+          file: "nvidia_nvjitlink_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 21298879,
+          sha256: "f9b37bc5c8cf7509665cb6ada5aaa0ce65618f2332b7d3e78e9790511f111212",
+        },
+      ],
+    },
+  },
+  {
+    version: "2.21.0",
+    cpu: {
+      x64: {
+        project: "tensorflow-cpu",
+        version: "2.21.0",
+        file: "tensorflow_cpu-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
+        bytes: 273829956,
+        sha256: "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
+      },
+      arm64: {
+        project: "tensorflow",
+        version: "2.21.0",
+        file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_aarch64.whl",
+        bytes: 281828020,
+        sha256: "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c",
+      },
+    },
+    gpu: {
+      x64: [
+        {
+          project: "tensorflow",
+          version: "2.21.0",
+          file: "tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl",
+          bytes: 572440367,
+          sha256: "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
+        },
+        {
+          project: "nvidia-cublas-cu12",
+          version: "12.5.3.2",
+          file: "nvidia_cublas_cu12-12.5.3.2-py3-none-manylinux2014_x86_64.whl",
+          bytes: 363313169,
+          sha256: "ca070ad70e9fa6654084575d01bd001f30cc4665e33d4bb9fc8e0f321caa034b",
+        },
+        {
+          project: "nvidia-cuda-cupti-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_cupti_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 13811507,
+          sha256: "bde77a5feb66752ec61db2adfe47f56b941842825b4c7e2068aff27c9d107953",
+        },
+        {
+          project: "nvidia-cuda-nvcc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvcc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 22468537,
+          sha256: "b03e545b8e8c3ce7ebcd7fc44063180ff52ff01d064ece2127ed90a04ef12cd0",
+        },
+        {
+          project: "nvidia-cuda-nvrtc-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_nvrtc_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 24873108,
+          sha256: "3dbd97b0104b4bfbc3c4f8c79cd2496307c89c43c29a9f83125f1d76296ff3fd",
+        },
+        {
+          project: "nvidia-cuda-runtime-cu12",
+          version: "12.5.82",
+          file: "nvidia_cuda_runtime_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 895707,
+          sha256: "3e79a060e126df40fd3a068f3f787eb000fa51b251ec6cd97d09579632687115",
+        },
+        {
+          project: "nvidia-cudnn-cu12",
+          version: "9.3.0.75",
+          file: "nvidia_cudnn_cu12-9.3.0.75-py3-none-manylinux2014_x86_64.whl",
+          bytes: 577163502,
+          sha256: "9ad9c6929ebb5295eb4a1728024666d1c88283373e265a0c5c883e6f9d5cd76d",
+        },
+        {
+          project: "nvidia-cufft-cu12",
+          version: "11.2.3.61",
+          file: "nvidia_cufft_cu12-11.2.3.61-py3-none-manylinux2014_x86_64.whl",
+          bytes: 192524114,
+          sha256: "9a6e8df162585750f61983a638104a48c756aa13f9f48e19ab079b38e3c828b8",
+        },
+        {
+          project: "nvidia-curand-cu12",
+          version: "10.3.6.82",
+          file: "nvidia_curand_cu12-10.3.6.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 56309107,
+          sha256: "2823fb27de4e44dbb22394a6adf53aa6e1b013aca0f8c22867d1cfae58405536",
+        },
+        {
+          project: "nvidia-cusolver-cu12",
+          version: "11.6.3.83",
+          file: "nvidia_cusolver_cu12-11.6.3.83-py3-none-manylinux2014_x86_64.whl",
+          bytes: 130341232,
+          sha256: "93cfafacde4428b71778eeb092ec615a02a3d05404da1bcf91c53e3fa1bce42b",
+        },
+        {
+          project: "nvidia-cusparse-cu12",
+          version: "12.5.1.3",
+          file: "nvidia_cusparse_cu12-12.5.1.3-py3-none-manylinux2014_x86_64.whl",
+          bytes: 217558979,
+          sha256: "016df8e993c437e8301e62739f01775cba988fd5253cd4c64173f8e8d2f8e752",
+        },
+        {
+          project: "nvidia-nccl-cu12",
+          version: "2.27.7",
+          file: "nvidia_nccl_cu12-2.27.7-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+          bytes: 322546339,
+          sha256: "de5ba5562f08029a19cb1cd659404b18411ed0d6c90ac5f52f30bf99ad5809aa",
+        },
+        {
+          project: "nvidia-nvjitlink-cu12",
+          version: "12.5.82",
+          file: "nvidia_nvjitlink_cu12-12.5.82-py3-none-manylinux2014_x86_64.whl",
+          bytes: 21298879,
+          sha256: "f9b37bc5c8cf7509665cb6ada5aaa0ce65618f2332b7d3e78e9790511f111212",
+        },
+      ],
+    },
+  },
+];
