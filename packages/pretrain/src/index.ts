@@ -1,1 +1,7 @@
-export {};
+export { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
+export { createDmae, type Dmae, type DmaeInputs, type DmaeOutputs } from "./dmae.ts";
+export { type PretrainInputOptions, pretrainInputs } from "./inputs.ts";
+export { type DmaeLossOptions, dmaeLoss, type LossRegion, patchStatistics } from "./loss.ts";
+export { randomMasking, visiblePatches } from "./masking.ts";
+export { type PretrainOptions, type PretrainResult, pretrain, pretrainStep } from "./pretrain.ts";
+export type { PretrainAugmentation, PretrainRecipe } from "./recipe.ts";

@@ -1,0 +1,37 @@
+import { type Batch, foldIn, type HostTensors, type Key, normal, uniform } from "@dmae/core";
+import { randomMasking } from "./masking.ts";
+
+/** Options of {@link pretrainInputs}. */
+export interface PretrainInputOptions {
+  /** The run's key. */
+  readonly key: Key;
+  /** Epoch, from 0. */
+  readonly epoch: number;
+  /** Patches in an image. */
+  readonly length: number;
+  /** Share of the patches that are hidden. */
+  readonly maskRatio: number;
+}
+
+/**
+ * The inputs of a pass over one batch. Noise and masking of an image depend on the key, the epoch and the image's
+ * index alone, not on the batch it is in.
+ */
+export function pretrainInputs(batch: Batch, options: PretrainInputOptions): HostTensors {
+  const { key, epoch, length, maskRatio } = options;
+  const shape = [batch.size, ...batch.imageShape];
+  const pixels = batch.images.length / batch.size;
+  const noiseKey = foldIn(foldIn(key, "noise"), epoch);
+  const maskKey = foldIn(foldIn(key, "mask"), epoch);
+  const noise = new Float32Array(batch.images.length);
+  const order = new Float64Array(batch.size * length);
+  batch.indices.forEach((index, row) => {
+    normal(noiseKey, noise.subarray(row * pixels, (row + 1) * pixels), { index });
+    uniform(maskKey, order.subarray(row * length, (row + 1) * length), { index });
+  });
+  return {
+    images: { dtype: "float32", shape, data: batch.images },
+    noise: { dtype: "float32", shape, data: noise },
+    ...randomMasking(order, { length, maskRatio }),
+  };
+}

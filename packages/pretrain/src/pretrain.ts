@@ -1,0 +1,201 @@
+import { saveSafetensors } from "@dmae/checkpoint";
+import {
+  DmaeError,
+  foldIn,
+  type HostTensor,
+  type HostTensors,
+  type ImageDataset,
+  type Key,
+} from "@dmae/core";
+import type { Executor, Tensors } from "@dmae/nn";
+import {
+  adamw,
+  type BatchSource,
+  cosineSchedule,
+  createTrainStep,
+  decayGroups,
+  fit,
+  type ImageTransform,
+  type Metrics,
+  type Progress,
+  scaledLearningRate,
+  type TrainStep,
+  toBatchSource,
+  unprefixed,
+} from "@dmae/train";
+import { createDmae, type Dmae, type DmaeInputs } from "./dmae.ts";
+import { pretrainInputs } from "./inputs.ts";
+import { checkPretrainRecipe, type PretrainRecipe } from "./recipe.ts";
+
+/** Options of {@link pretrain}. */
+export interface PretrainOptions {
+  /** Runs the steps: `eagerExecutor()` or `compiledExecutor(…)`. */
+  readonly executor: Executor;
+  /** Keys initial values, order, augmentation, noise and masks. */
+  readonly key: Key;
+  /** Run folder: log, checkpoints, `model.safetensors` at the end; a run found there is resumed. */
+  readonly folder?: string;
+  /** Augmentation of each image, where a data set (not a batch source) is given. */
+  readonly transform?: ImageTransform;
+  /** Parameters to go on from (continued pre-training) instead of fresh ones. */
+  readonly initialParams?: HostTensors;
+  /** Epochs between two checkpoints; default 1. */
+  readonly checkpointEveryEpochs?: number;
+  /** Epochs between two checkpoints that are kept; default: none is. */
+  readonly keepEveryEpochs?: number;
+  /** Steps between two lines of the log; default 1. */
+  readonly logEvery?: number;
+  /** Called after each step. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops the run after a checkpoint; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link pretrain} returns. */
+export interface PretrainResult {
+  /** All parameters, encoder and decoder, in the names and layouts of the official state dict. */
+  readonly params: Record<string, HostTensor>;
+  /** The model. */
+  readonly dmae: Dmae;
+  /** Steps done in the whole run. */
+  readonly step: number;
+  /** Steps that an earlier process had done. */
+  readonly resumedFrom: number;
+  /** Scalars of the last step. */
+  readonly metrics: Metrics;
+}
+
+/**
+ * Pre-trains a DMAE (or, with sigma 0 and region "masked", an MAE) as the official scripts do: AdamW, per-step cosine
+ * schedule with warm-up, learning rate scaled with the effective batch, fixed positions.
+ *
+ * The same recipe, data and key give the same numbers on the same executor, interrupted or not.
+ *
+ * @param data a data set, shuffled here, or a batch source such as `batchLoader(…)` of `@dmae/datasets`
+ * @throws DmaeError "argument" for a recipe or data that do not fit; "numeric" when the loss is not finite; "resume" for a
+ *   folder of another run
+ *
+ * @example
+ * const { params } = await pretrain(recipe, train, { executor: eagerExecutor(), key: key(0), folder: "runs/a" });
+ */
+export async function pretrain(
+  recipe: PretrainRecipe,
+  data: ImageDataset | BatchSource,
+  options: PretrainOptions,
+): Promise<PretrainResult> {
+  checkPretrainRecipe(recipe);
+  const { executor, key, folder, transform } = options;
+  const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });
+  checkData(recipe, data, dmae, transform);
+  const source = toBatchSource(data, {
+    batchSize: recipe.batchSize,
+    key: foldIn(key, "data"),
+    ...(transform ? { transform } : {}),
+  });
+  const { stepsPerEpoch } = source;
+  const first = options.initialParams ?? dmae.initHost(foldIn(key, "init"));
+  const train = pretrainStep(dmae, recipe, { params: first, stepsPerEpoch });
+  const every = (epochs: number | undefined, fallback: number) =>
+    Math.round((epochs ?? fallback) * stepsPerEpoch);
+  const result = await fit({
+    executor,
+    step: train.step,
+    state: () => train.initState(checkParams(dmae, first)),
+    steps: recipe.epochs * stepsPerEpoch,
+    stepsPerEpoch,
+    batch: async (step) => {
+      const batch = await source.at(step);
+      const epoch = Math.floor(step / stepsPerEpoch);
+      const { maskRatio } = recipe;
+      return {
+        ...pretrainInputs(batch, { key, epoch, length: dmae.length, maskRatio }),
+        ...train.inputs(step),
+      };
+    },
+    logExtra: (step) => ({ learningRate: train.learningRate(step) }),
+    recipe: { task: "pretrain", recipe, key, stepsPerEpoch },
+    checkpointEvery: every(options.checkpointEveryEpochs, 1),
+    ...(options.keepEveryEpochs ? { keepEvery: every(options.keepEveryEpochs, 1) } : {}),
+    ...pick(options, ["folder", "logEvery", "onProgress", "signal"]),
+  });
+  const params = unprefixed("params.", result.state);
+  if (folder !== undefined)
+    await saveSafetensors(`${folder}/model.safetensors`, params, {
+      recipe: JSON.stringify(recipe),
+      step: String(result.step),
+    });
+  return {
+    params,
+    dmae,
+    step: result.step,
+    resumedFrom: result.resumedFrom,
+    metrics: result.metrics,
+  };
+}
+
+/**
+ * The pure step of pre-training, for loops of one's own and for parity tests: its batch is that of
+ * {@link pretrainInputs} and the step's own `inputs`.
+ */
+export function pretrainStep(
+  dmae: Dmae,
+  recipe: Omit<PretrainRecipe, "augmentation" | "batchSize"> & { readonly batchSize: number },
+  run: { readonly params: HostTensors; readonly stepsPerEpoch: number },
+): TrainStep {
+  const { weightDecay, beta1, beta2, accumulate, normPixLoss, region } = recipe;
+  const { minLearningRate, warmupEpochs, epochs } = recipe;
+  const groups = decayGroups(run.params, { weightDecay, frozen: dmae.frozen });
+  const learningRate = scaledLearningRate(recipe.baseLearningRate, recipe.batchSize * accumulate);
+  return createTrainStep({
+    loss: (params: Tensors, batch: Tensors) => ({
+      loss: dmae.loss(params, batch as unknown as DmaeInputs, { normPixLoss, region }),
+    }),
+    optimizer: adamw({ beta1, beta2, groups }),
+    trainable: Object.keys(groups),
+    schedule: cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
+    stepsPerEpoch: run.stepsPerEpoch,
+    accumulate,
+  });
+}
+
+function checkData(
+  { augmentation }: PretrainRecipe,
+  data: ImageDataset | BatchSource,
+  { config }: Dmae,
+  transform: ImageTransform | undefined,
+): void {
+  const { inputSize, channels } = config;
+  const wanted = `${[inputSize, inputSize, channels]}`;
+  if (`${data.imageShape}` !== wanted)
+    throw new DmaeError(
+      "argument",
+      `pretrain: images must be [${wanted}], got [${data.imageShape}]; set inputSize and channels of the model`,
+    );
+  if (augmentation !== null && transform === undefined && !("at" in data))
+    throw new DmaeError(
+      "argument",
+      "pretrain: this recipe augments its images; give a transform, a batchLoader, or augmentation: null",
+    );
+}
+
+/** Names and shapes must be those of the model. */
+function checkParams(dmae: Dmae, params: HostTensors): HostTensors {
+  const expected = dmae.initHost({ high: 0, low: 0 });
+  const names = new Set([...Object.keys(expected), ...Object.keys(params)]);
+  const wrong = [...names].filter(
+    (name) => `${expected[name]?.shape}` !== `${params[name]?.shape}`,
+  );
+  if (wrong.length > 0)
+    throw new DmaeError(
+      "checkpoint",
+      `pretrain: initialParams must have the model's names and shapes; these differ: ${wrong.join(", ")}`,
+      { names: wrong },
+    );
+  return params;
+}
+
+function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  const picked: Partial<T> = {};
+  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
+  return picked as Pick<T, K>;
+}
