@@ -1,1 +1,32 @@
-export {};
+export type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
+export { type CertifyOptions, certify } from "./certify.ts";
+export { type CertifyDatasetOptions, certifyDataset } from "./certify-dataset.ts";
+export type { CertifyResult } from "./certify-procedure.ts";
+export type {
+  Classifier,
+  ClassifierFunction,
+  ClassifierOptions,
+  ClassifierTraits,
+} from "./classifier.ts";
+export { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
+export type { SelectionOptions } from "./dataset-selection.ts";
+export type { ImageInput } from "./image.ts";
+export { readLog, writeLog } from "./log-file.ts";
+export type { LogRow, LogSettings } from "./log-row.ts";
+export {
+  type NoiseDistribution,
+  type NoiseOptions,
+  type NoiseSource,
+  type NoiseStage,
+  noiseSource,
+} from "./noise.ts";
+export { normalCdf, normalQuantile } from "./normal.ts";
+export type { SamplingOptions } from "./options.ts";
+export { type PredictOptions, type PredictResult, predict } from "./predict.ts";
+export type { Progress } from "./progress.ts";
+export { ABSTAIN, certifiedRadius } from "./radius.ts";
+export type { DatasetOptions } from "./run-dataset.ts";
+export type { SingleOptions } from "./run-one.ts";
+export { parseShard, type Shard, shardFromEnvironment } from "./shard.ts";
+export { averageCertifiedRadius, type CertifiedRow, certifiedAccuracy } from "./summary.ts";
+export type { TensorLike } from "./tensors.ts";

@@ -1,0 +1,49 @@
+import { type NoiseOptions, type NoiseSource, type NoiseStage, noiseSource } from "./noise.ts";
+
+/** The address of `count` noisy samples in a row. */
+export interface NoiseAddress {
+  /** Index of the image in its data set. */
+  readonly image: number;
+  /** What the samples are for; samples of different stages are independent. */
+  readonly stage: NoiseStage;
+  /** Index of the first sample within its stage. */
+  readonly first: number;
+  /** Number of samples. */
+  readonly count: number;
+}
+
+/**
+ * Where the noisy copies of a run come from. A sample is a pure function of its address and of the
+ * image, so that batch size, order, workers and shards change nothing.
+ */
+export interface AddressedNoise {
+  /** Name of law and generator, kept in logs: a log is only continued with the same one. */
+  readonly generator: string;
+  /** Writes `address.count` noisy copies of `image`, one after the other, to the start of `out`. */
+  fill(out: Float32Array, image: Float32Array, address: NoiseAddress): void | Promise<void>;
+}
+
+/** The noise of a run: Philox4x32-10 addressed by seed, image, stage and sample. */
+export function addressedNoise(
+  options: Omit<NoiseOptions, "imageIndex" | "stage">,
+): AddressedNoise {
+  const source = lastUsed((imageIndex, stage) => noiseSource({ ...options, imageIndex, stage }));
+  return {
+    generator: `philox4x32-10/${options.distribution ?? "gaussian"}`,
+    fill(out, image, { image: index, stage, first, count }) {
+      source(index, stage).fill(out, image, first, count);
+    },
+  };
+}
+
+/** Remembers the last source: its key is derived once for an image, not once for a batch. */
+export function lastUsed(
+  make: (imageIndex: number, stage: NoiseStage) => NoiseSource,
+): (imageIndex: number, stage: NoiseStage) => NoiseSource {
+  let last: { index: number; stage: NoiseStage; source: NoiseSource } | undefined;
+  return (index, stage) => {
+    if (last?.index !== index || last.stage !== stage)
+      last = { index, stage, source: make(index, stage) };
+    return last.source;
+  };
+}

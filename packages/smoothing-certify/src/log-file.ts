@@ -1,0 +1,133 @@
+import type { FileHandle } from "node:fs/promises";
+import { DmaeError } from "@dmae/core";
+import { formatHeader, formatRow, parseLog, splitTorn } from "./log-format.ts";
+import type { LogRow, LogSettings } from "./log-row.ts";
+
+/**
+ * Reads a certification log: ours, or one of the original Python tools (`idx label predict radius
+ * correct time`, tab-separated); `.gz` files too.
+ *
+ * @param path file path or URL
+ * @param options `partial`: leave out a last line that was cut off, instead of throwing
+ * @throws {DmaeError} "file" for a missing or foreign file, a line that does not parse or an image
+ *   that occurs twice
+ */
+export async function readLog(
+  path: string | URL,
+  { partial = false }: { partial?: boolean } = {},
+): Promise<LogRow[]> {
+  return parseLog(await readText("readLog", path), String(path), partial);
+}
+
+/**
+ * Writes rows to a new log, in the field's columns and ours where the rows have them. An existing
+ * file is never overwritten.
+ */
+export async function writeLog(path: string | URL, rows: readonly LogRow[]): Promise<void> {
+  const { writeFile } = await import("node:fs/promises");
+  const extended = rows.some((row) => row.settings !== undefined);
+  const lines = rows.map((row) => formatRow(row, extended));
+  await writeFile(path, formatHeader(extended) + lines.join(""), { flag: "wx" }).catch((cause) => {
+    throw new DmaeError(
+      "file",
+      cause.code === "EEXIST"
+        ? `writeLog: ${path} exists already and a log is never overwritten; choose another name`
+        : `writeLog: cannot write ${path}: ${cause.message}`,
+      { file: String(path) },
+      { cause },
+    );
+  });
+}
+
+async function readText(caller: string, path: string | URL): Promise<string> {
+  const { readFile } = await import("node:fs/promises");
+  const { gunzipSync } = await import("node:zlib");
+  try {
+    const bytes = await readFile(path);
+    return (String(path).endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError(
+      "file",
+      `${caller}: cannot read ${path}: ${reason}`,
+      { file: String(path) },
+      { cause },
+    );
+  }
+}
+
+/** A log that is written row by row and survives being killed at any moment. */
+export interface LogWriter {
+  /** Rows that were there when the log was opened. */
+  readonly rows: readonly LogRow[];
+  /** Appends a row and waits until it is on the disk. */
+  append(row: LogRow): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a log for appending, and reads what is there. A line that was cut off by a crash is moved to
+ * `PATH.torn`; nothing else is ever removed.
+ *
+ * @param settings what the new rows depend on
+ * @throws {DmaeError} "resume" where the log's rows depend on something else
+ */
+export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
+  const { mkdir, open } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  const { fileURLToPath } = await import("node:url");
+  const file = path instanceof URL ? fileURLToPath(path) : path;
+  await mkdir(dirname(file), { recursive: true });
+  const handle = await open(file, "a+");
+  try {
+    const text = await handle.readFile("utf8");
+    const rows = await recover(handle, file, text);
+    for (const row of rows) checkSame(file, row, settings);
+    if (rows.length === 0 && !text.includes("\n")) await handle.appendFile(formatHeader(true));
+    await handle.sync();
+    return {
+      rows,
+      async append(row) {
+        await handle.appendFile(formatRow(row, true));
+        await handle.datasync();
+      },
+      close: () => handle.close(),
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Repairs the end of the file after a crash and returns its rows. */
+async function recover(handle: FileHandle, file: string, text: string): Promise<readonly LogRow[]> {
+  const { appendFile } = await import("node:fs/promises");
+  const { complete, torn } = splitTorn(text);
+  const rows = complete === "" ? [] : parseLog(complete, file);
+  if (torn !== "") {
+    await appendFile(`${file}.torn`, `${torn}\n`, { flush: true } as object);
+    await handle.truncate(Buffer.byteLength(complete));
+  } else if (text !== complete) await handle.appendFile("\n");
+  return rows;
+}
+
+function checkSame(file: string, row: LogRow, settings: LogSettings): void {
+  const old = row.settings;
+  if (!old)
+    throw new DmaeError(
+      "resume",
+      `certifyDataset: ${file} does not say with which settings it was made; write to another log`,
+      { file },
+    );
+  const names = new Set([...Object.keys(old), ...Object.keys(settings)]);
+  const changed = [...names].filter((name) => old[name] !== settings[name]);
+  if (changed.length === 0) return;
+  const list = changed
+    .map((name) => `${name} ${old[name]} there, ${settings[name]} now`)
+    .join("; ");
+  throw new DmaeError(
+    "resume",
+    `certifyDataset: ${file} was made with other settings (${list}); write to another log`,
+    { file, changed },
+  );
+}

@@ -1,0 +1,59 @@
+import { type AddressedNoise, addressedNoise } from "./addressed-noise.ts";
+import { checkInteger, checkPositive } from "./checks.ts";
+import type { ClassifierOptions, PreparedClassifier } from "./classifier.ts";
+
+/** Options that every procedure on noisy copies takes. */
+export interface SamplingOptions extends ClassifierOptions {
+  /** Standard deviation of the Gaussian noise, in the units of the input. */
+  readonly sigma: number;
+  /** Seed of the noise; default 0. The same seed gives the same votes. */
+  readonly seed?: number | bigint | string | undefined;
+  /** Noisy copies per call of the classifier; default: what fits in `memoryLimit`, at most 128. */
+  readonly batchSize?: number | "auto" | undefined;
+  /** Bytes that the batches of this package may take; default 128 MiB. Ignored if `batchSize` is a number. */
+  readonly memoryLimit?: number | undefined;
+  /** Stops the run between two batches. */
+  readonly signal?: AbortSignal | undefined;
+  /** Interval in which the pixels of the input must lie, e.g. `[0, 1]`. */
+  readonly range?: readonly [low: number, high: number] | undefined;
+  /**
+   * Whether to check, before the run and at its end, that a row's class does not depend on the rows
+   * beside it; default true. Without this property there is no certificate.
+   */
+  readonly checkRows?: boolean | undefined;
+  /**
+   * Declares that the classifier draws randomness of its own, independently for each row. Default
+   * false: a classifier that gives different answers to the same rows is an error.
+   */
+  readonly randomized?: boolean | undefined;
+  /** Another source of noise than the built-in one, e.g. recorded samples in a test. */
+  readonly noise?: AddressedNoise | undefined;
+}
+
+/** The noise of a run. */
+export function noiseOf({ noise, sigma, seed = 0 }: SamplingOptions): AddressedNoise {
+  return noise ?? addressedNoise({ sigma, seed });
+}
+
+/** Checks what all procedures share. */
+export function checkSampling(caller: string, options: SamplingOptions): void {
+  checkPositive(caller, "sigma", options.sigma);
+  if (options.numClasses !== undefined) checkInteger(caller, "numClasses", options.numClasses, 2);
+  if (options.batchSize !== undefined && options.batchSize !== "auto")
+    checkInteger(caller, "batchSize", options.batchSize);
+  if (options.memoryLimit !== undefined) checkPositive(caller, "memoryLimit", options.memoryLimit);
+}
+
+/**
+ * Rows of a batch: the classifier's own number, the caller's, or what fits: two batches here, and as
+ * much again on the side of the classifier's input, four bytes a number.
+ */
+export function batchSizeOf(
+  { batchSize = "auto", memoryLimit = 2 ** 27 }: SamplingOptions,
+  { traits }: PreparedClassifier,
+  imageSize: number,
+): number {
+  if (traits.fixedBatchSize) return traits.fixedBatchSize;
+  if (batchSize !== "auto") return batchSize;
+  return Math.max(1, Math.min(128, Math.floor(memoryLimit / (16 * imageSize))));
+}

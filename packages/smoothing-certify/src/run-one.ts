@@ -1,0 +1,37 @@
+import { type Classifier, prepareClassifier } from "./classifier.ts";
+import { type ImageInput, readImage } from "./image.ts";
+import { batchSizeOf, checkSampling, noiseOf, type SamplingOptions } from "./options.ts";
+import type { Procedure } from "./procedure.ts";
+import { runTasks } from "./run-tasks.ts";
+
+/** Options of the functions that take a single input. */
+export interface SingleOptions extends SamplingOptions {
+  /** Shape of the input where it is a bare array; default `[length]`. */
+  readonly shape?: readonly number[] | undefined;
+  /** Index of the input, part of the address of its noise; default 0. */
+  readonly index?: number | undefined;
+}
+
+/** Runs one procedure on one input. */
+export async function runOne<R>(
+  caller: string,
+  classifier: Classifier,
+  x: ImageInput,
+  options: SingleOptions,
+  procedure: Procedure<R>,
+): Promise<R> {
+  checkSampling(caller, options);
+  const { shape, range, index = 0, signal } = options;
+  const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
+  const prepared = await prepareClassifier(caller, classifier, options, image.tensor);
+  const settings = {
+    classifier: prepared,
+    noise: noiseOf(options),
+    batchSize: batchSizeOf(options, prepared, image.data.length),
+    imageShape: image.shape,
+    signal,
+  };
+  const tasks = [{ index, image: image.data, procedure }].values();
+  for await (const { result } of runTasks(tasks, settings)) return result;
+  throw new Error("a procedure ended without a result");
+}

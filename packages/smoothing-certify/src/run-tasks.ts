@@ -1,0 +1,184 @@
+import type { AddressedNoise } from "./addressed-noise.ts";
+import type { PreparedClassifier } from "./classifier.ts";
+import type { Outputs } from "./outputs.ts";
+import type { Draw, Procedure } from "./procedure.ts";
+
+/** One input and what is to be done with it. */
+export interface Task<R> {
+  /** Index of the image: part of the address of its noise. */
+  readonly index: number;
+  readonly image: Float32Array;
+  readonly procedure: Procedure<R>;
+}
+
+/** A task that is done. */
+export interface Finished<R> {
+  readonly index: number;
+  readonly result: R;
+}
+
+/** What all tasks of a run share. */
+export interface RunSettings {
+  readonly classifier: PreparedClassifier;
+  readonly noise: AddressedNoise;
+  readonly batchSize: number;
+  /** Shape of every image, without batch dimension. */
+  readonly imageShape: readonly number[];
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of rows of every batch that was classified. */
+  readonly onBatch?: ((rows: number) => void) | undefined;
+}
+
+interface Active<R> {
+  readonly task: Task<R>;
+  /** Draws not yet put into a batch, the first maybe in part. */
+  waiting: { draw: Draw; next: number }[];
+  /** Rows that were put into a batch and not yet answered. */
+  inFlight: number;
+}
+
+interface Segment<R> {
+  readonly active: Active<R>;
+  readonly draw: Draw;
+  readonly first: number;
+  readonly row: number;
+  readonly count: number;
+}
+
+interface Packed<R> {
+  readonly batch: Float32Array;
+  readonly rows: number;
+  readonly segments: readonly Segment<R>[];
+}
+
+/**
+ * Runs procedures on their inputs, sharing the rows of each batch among them so that the model always
+ * sees full batches: the samples of one input follow on those of the one before, and inputs are
+ * started as long as a batch has rows left. While the model works on one batch the next is filled.
+ * Yields each result as soon as it is there.
+ *
+ * What a task gets does not depend on the batches, since every sample is addressed.
+ */
+export async function* runTasks<R>(
+  tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
+  settings: RunSettings,
+): AsyncGenerator<Finished<R>, void, void> {
+  const { classifier, batchSize, imageShape, signal, onBatch } = settings;
+  const size = imageShape.reduce((product, length) => product * length, 1);
+  const packer = new Packer(tasks, settings.noise, batchSize, size);
+  let packed = await packer.next();
+  while (packed) {
+    signal?.throwIfAborted();
+    const { batch, rows, segments } = packed;
+    const fixed = classifier.traits.fixedBatchSize;
+    const sent = fixed ?? rows;
+    const answer = classifier.classify(batch.subarray(0, sent * size), [sent, ...imageShape]);
+    answer.catch(() => {}); // awaited below, after the next batch is filled
+    const following = await packer.next();
+    const outputs = await answer;
+    onBatch?.(rows);
+    yield* packer.deliver(segments, outputs);
+    packed = following ?? (await packer.next());
+  }
+  yield* packer.deliver([]);
+}
+
+/** Fills batches from the draws of the tasks that are under way. */
+class Packer<R> {
+  private readonly active: Active<R>[] = [];
+  private readonly done: Finished<R>[] = [];
+  private readonly buffers: Float32Array[];
+  private turn = 0;
+  private exhausted = false;
+
+  constructor(
+    private readonly tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
+    private readonly noise: AddressedNoise,
+    private readonly batchSize: number,
+    private readonly size: number,
+  ) {
+    this.buffers = [0, 1].map(() => new Float32Array(batchSize * size));
+  }
+
+  /** The next batch, or nothing if no draw is waiting and no task is left to start. */
+  async next(): Promise<Packed<R> | undefined> {
+    const batch = this.buffers[(this.turn ^= 1)]!;
+    const segments: Segment<R>[] = [];
+    let row = 0;
+    for (let i = 0; row < this.batchSize; i++) {
+      const active = this.active[i] ?? (await this.start());
+      if (!active) break;
+      row = await this.take(active, batch, row, segments);
+    }
+    if (row === 0) {
+      this.turn ^= 1;
+      return undefined;
+    }
+    return { batch, rows: row, segments };
+  }
+
+  /** Moves draws of one task into the batch from `row` on; returns the next free row. */
+  private async take(
+    active: Active<R>,
+    batch: Float32Array,
+    start: number,
+    segments: Segment<R>[],
+  ): Promise<number> {
+    let row = start;
+    while (active.waiting.length > 0 && row < this.batchSize) {
+      const waiting = active.waiting[0]!;
+      const { draw, next: done } = waiting;
+      const count = Math.min(draw.count - done, this.batchSize - row);
+      const { index, image } = active.task;
+      const out = batch.subarray(row * this.size, (row + count) * this.size);
+      const first = draw.first + done;
+      await this.noise.fill(out, image, { image: index, stage: draw.stage, first, count });
+      segments.push({ active, draw, first, row, count });
+      active.inFlight += count;
+      waiting.next += count;
+      if (waiting.next === draw.count) active.waiting.shift();
+      row += count;
+    }
+    return row;
+  }
+
+  private async start(): Promise<Active<R> | undefined> {
+    while (!this.exhausted) {
+      const { value, done } = await this.tasks.next();
+      if (done) {
+        this.exhausted = true;
+        break;
+      }
+      const active: Active<R> = { task: value, waiting: [], inFlight: 0 };
+      if (this.advance(active)) {
+        this.active.push(active);
+        return active;
+      }
+    }
+    return undefined;
+  }
+
+  /** Continues a procedure; false when it has ended, its result then waits in `done`. */
+  private advance(active: Active<R>): boolean {
+    for (;;) {
+      const step = active.task.procedure.next();
+      if (step.done) {
+        this.done.push({ index: active.task.index, result: step.value });
+        return false;
+      }
+      active.waiting = step.value.filter((d) => d.count > 0).map((draw) => ({ draw, next: 0 }));
+      if (active.waiting.length > 0) return true;
+    }
+  }
+
+  /** Hands the answers out; yields the tasks that end with them. */
+  *deliver(segments: readonly Segment<R>[], outputs?: Outputs): Generator<Finished<R>, void, void> {
+    for (const { active, draw, row, count } of segments) {
+      draw.collector.add(outputs!, row, row + count);
+      active.inFlight -= count;
+      if (active.waiting.length > 0 || active.inFlight > 0) continue;
+      if (!this.advance(active)) this.active.splice(this.active.indexOf(active), 1);
+    }
+    while (this.done.length > 0) yield this.done.shift()!;
+  }
+}
