@@ -6,7 +6,20 @@ export { type CifarOptions, cifar10Classes, loadCifar10, loadCifar100 } from "./
 export type { ImageLocation, PixelDataset, Split, Splits } from "./dataset.ts";
 export { fashionMnist } from "./fashion-mnist.ts";
 export { type IdxOptions, loadIdx } from "./load-idx.ts";
-export { type ImageOperation, randomHorizontalFlip } from "./operations.ts";
+export {
+  centerCrop,
+  evaluationTransform,
+  type ImageOperation,
+  imagenetMean,
+  imagenetStd,
+  randAugment,
+  randomErasing,
+  randomHorizontalFlip,
+  randomResizedCrop,
+  resize,
+} from "./operations.ts";
 export { type LabeledPixels, type PixelImage, toUnit } from "./pixels.ts";
+export type { RandAugmentConfig } from "./rand-augment.ts";
+export { resizePixels } from "./resize.ts";
 export { type SyntheticOptions, synthetic } from "./synthetic.ts";
 export { everyNth, subset, take } from "./views.ts";

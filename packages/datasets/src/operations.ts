@@ -1,61 +1,135 @@
-import { DmaeError, foldIn, generator, type ImageShape, type Key } from "@dmae/core";
-import type { PixelImage } from "./pixels.ts";
+import { DmaeError } from "@dmae/core";
+import { parseRandAugment, type RandAugmentConfig } from "./rand-augment.ts";
 
 /** One step of an image transform: a plain object, so that it can be logged and sent to a worker. */
-export type ImageOperation = { readonly op: "randomHorizontalFlip"; readonly probability: number };
+export type ImageOperation =
+  | { readonly op: "resize"; readonly size: number }
+  | { readonly op: "centerCrop"; readonly size: number }
+  | {
+      readonly op: "randomResizedCrop";
+      readonly size: number;
+      readonly scale: readonly [number, number];
+      readonly ratio: readonly [number, number];
+    }
+  | { readonly op: "randomHorizontalFlip"; readonly probability: number }
+  | ({ readonly op: "randAugment" } & RandAugmentConfig)
+  | {
+      readonly op: "randomErasing";
+      readonly probability: number;
+      readonly mean: readonly number[];
+      readonly std: readonly number[];
+    };
 
-/** A source of uniform draws in [0, 1). */
-export type Draw = () => number;
+/** Mean and deviation of ImageNet's channels in [0, 1]. */
+export const imagenetMean: readonly number[] = [0.485, 0.456, 0.406];
+/** See {@link imagenetMean}. */
+export const imagenetStd: readonly number[] = [0.229, 0.224, 0.225];
+
+/** Resizes, the shorter side to `size` pixels, bicubic as Pillow (torchvision `Resize`). */
+export function resize(size: number): ImageOperation {
+  return { op: "resize", size: checkSize("resize", size) };
+}
+
+/** Takes the middle `size` x `size` pixels (torchvision `CenterCrop`). */
+export function centerCrop(size: number): ImageOperation {
+  return { op: "centerCrop", size: checkSize("centerCrop", size) };
+}
+
+/**
+ * Takes a rectangle of random area and shape and resizes it to `size` x `size`, bicubic as Pillow
+ * (torchvision `RandomResizedCrop`).
+ *
+ * @param size side of the result, pixels
+ * @param options `scale`: range of the area, as a fraction of the image's, `[0.2, 1]` (the pre-training's) by
+ *   default; `ratio`: range of width / height, `[3/4, 4/3]` by default
+ */
+export function randomResizedCrop(
+  size: number,
+  {
+    scale = [0.2, 1],
+    ratio = [3 / 4, 4 / 3],
+  }: {
+    readonly scale?: readonly [number, number];
+    readonly ratio?: readonly [number, number];
+  } = {},
+): ImageOperation {
+  checkRange("randomResizedCrop: scale", scale, 1);
+  checkRange("randomResizedCrop: ratio", ratio, Number.POSITIVE_INFINITY);
+  return { op: "randomResizedCrop", size: checkSize("randomResizedCrop", size), scale, ratio };
+}
 
 /** Mirrors the image left to right with the given probability (torchvision `RandomHorizontalFlip`). */
 export function randomHorizontalFlip(probability = 0.5): ImageOperation {
-  if (!(probability >= 0 && probability <= 1))
-    throw new DmaeError(
-      "argument",
-      `randomHorizontalFlip: probability must lie in [0, 1], got ${probability}`,
-    );
-  return { op: "randomHorizontalFlip", probability };
+  return {
+    op: "randomHorizontalFlip",
+    probability: checkProbability("randomHorizontalFlip", probability),
+  };
 }
 
-/** The image mirrored left to right. */
-export function flipHorizontal({ data, height, width, channels }: PixelImage): PixelImage {
-  const out = new Uint8Array(data.length);
-  for (let row = 0; row < height; row++)
-    for (let column = 0; column < width; column++)
-      for (let channel = 0; channel < channels; channel++)
-        out[(row * width + column) * channels + channel] =
-          data[(row * width + width - 1 - column) * channels + channel]!;
-  return { data: out, height, width, channels };
+/**
+ * RandAugment (Cubuk et al. 2020) in timm's variant with increasing severity: `rand-m9-mstd0.5-inc1` applies
+ * two of 15 operations, each with probability 1/2, at magnitude N(9, 0.5) of 10. For colour images.
+ *
+ * @param policy timm's notation; `m`, `mstd`, `n` and `inc1` are understood
+ * @param options `fill`: what comes in from outside the image, ImageNet's mean colour by default
+ */
+export function randAugment(
+  policy = "rand-m9-mstd0.5-inc1",
+  { fill = [124, 116, 104] }: { readonly fill?: readonly number[] } = {},
+): ImageOperation {
+  return { op: "randAugment", ...parseRandAugment(policy), fill };
+}
+
+/**
+ * Fills a random rectangle with normal noise (Zhong et al. 2020; timm's `mode="pixel"`). The last operation of
+ * a transform, since its values are no bytes. timm erases normalised images; here the model normalises, so the
+ * noise is `mean + std * N(0, 1)`. The official DMAE code never applies it.
+ *
+ * @param probability of erasing
+ * @param options the `mean` and `std` that the model normalises with, ImageNet's by default
+ */
+export function randomErasing(
+  probability = 0.25,
+  {
+    mean = imagenetMean,
+    std = imagenetStd,
+  }: { readonly mean?: readonly number[]; readonly std?: readonly number[] } = {},
+): ImageOperation {
+  if (mean.length !== std.length)
+    throw new DmaeError(
+      "shape",
+      `randomErasing: mean and std must have one value per channel, got ${mean.length} and ${std.length}`,
+    );
+  return {
+    op: "randomErasing",
+    probability: checkProbability("randomErasing", probability),
+    mean,
+    std,
+  };
+}
+
+/**
+ * The evaluation transform of the ImageNet scripts: shorter side to `256 / 224 * size` pixels, then the middle
+ * `size` x `size`.
+ */
+export function evaluationTransform(size = 224): readonly ImageOperation[] {
+  return [resize(Math.trunc((size * 256) / 224)), centerCrop(size)];
 }
 
 /** True for operations that draw random numbers. */
 export const isRandom = ({ op }: ImageOperation): boolean => op.startsWith("rand");
 
-/**
- * Applies `operations` in order. Operation `i` draws from `foldIn(key, i)`, so what it draws does not
- * depend on the others.
- */
-export function applyOperations(
-  image: PixelImage,
-  operations: readonly ImageOperation[],
-  key: Key | undefined,
-): PixelImage {
-  return operations.reduce<PixelImage>((current, operation, i) => {
-    if (!isRandom(operation)) return applyOperation(current, operation, noDraw);
-    if (!key) throw new DmaeError("argument", `${operation.op}: a random operation needs a key`);
-    return applyOperation(current, operation, generator(foldIn(key, i)));
-  }, image);
+function checkSize(name: string, size: number): number {
+  if (Number.isInteger(size) && size > 0) return size;
+  throw new DmaeError("argument", `${name}: size must be a positive integer, got ${size}`);
 }
 
-const noDraw: Draw = () => {
-  throw new Error("a fixed operation drew a random number");
-};
-
-function applyOperation(image: PixelImage, operation: ImageOperation, draw: Draw): PixelImage {
-  return draw() < operation.probability ? flipHorizontal(image) : image;
+function checkProbability(name: string, probability: number): number {
+  if (probability >= 0 && probability <= 1) return probability;
+  throw new DmaeError("argument", `${name}: probability must lie in [0, 1], got ${probability}`);
 }
 
-/** The shape that `operations` give to images of shape `shape`. */
-export function outputShape(operations: readonly ImageOperation[], shape: ImageShape): ImageShape {
-  return shape;
+function checkRange(name: string, [low, high]: readonly [number, number], most: number): void {
+  if (low > 0 && low <= high && high <= most) return;
+  throw new DmaeError("argument", `${name} must be a range in (0, ${most}], got [${low}, ${high}]`);
 }

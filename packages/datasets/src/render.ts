@@ -5,10 +5,11 @@ import {
   type Key,
   type LabeledImage,
 } from "@dmae/core";
+import { outputShape, renderImage } from "./apply-operations.ts";
 import type { BatchOptions, ImageTransform } from "./batch-options.ts";
 import { isPixelDataset, type PixelDataset } from "./dataset.ts";
-import { applyOperations, type ImageOperation, outputShape } from "./operations.ts";
-import { toPixels, toUnit } from "./pixels.ts";
+import type { ImageOperation } from "./operations.ts";
+import { toPixels } from "./pixels.ts";
 
 /** One batch to fill in. */
 export interface RenderTask {
@@ -54,18 +55,25 @@ function operationsRenderer(
   dataset: ImageDataset,
   operations: readonly ImageOperation[],
 ): Renderer {
-  const imageShape = outputShape(operations, dataset.imageShape);
+  const imageShape = operationsShape(dataset, operations);
+  const size = imageShape[0] * imageShape[1] * imageShape[2];
   const pixels = isPixelDataset(dataset) ? dataset.pixels : pixelsOf(dataset);
   return {
     imageShape,
     render: (task) =>
       eachLimited(task.indices, async (index, position) => {
         const bytes = await pixels(index);
-        const { data } = applyOperations(bytes, operations, task.keyOf(index));
-        toUnit(data, task.images, position * data.length);
+        renderImage(bytes, operations, task.keyOf(index), task.images, position * size);
         task.labels[position] = bytes.label;
       }),
   };
+}
+
+/** The shape of the images of `dataset` under `operations` instead of its own transform. */
+function operationsShape(dataset: ImageDataset, operations: readonly ImageOperation[]): ImageShape {
+  const anySize = isPixelDataset(dataset) && dataset.transform !== undefined;
+  const shape = anySize ? undefined : dataset.imageShape;
+  return outputShape("batches", operations, shape, dataset.imageShape[2]);
 }
 
 /** The bytes of a data set that has only floats: the nearest of 256 levels. */

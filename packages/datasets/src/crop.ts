@@ -1,0 +1,94 @@
+import { DmaeError } from "@dmae/core";
+import type { PixelImage } from "./pixels.ts";
+import { resizePixels } from "./resize.ts";
+
+/** A rectangle of pixels. */
+export interface CropBox {
+  /** First row. */
+  readonly top: number;
+  /** First column. */
+  readonly left: number;
+  /** Rows. */
+  readonly height: number;
+  /** Columns. */
+  readonly width: number;
+}
+
+/** Python's `round`: halves go to the even neighbour. */
+export function roundHalfEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** The pixels inside `box`, copied. */
+export function crop({ data, width, channels }: PixelImage, box: CropBox): PixelImage {
+  const line = box.width * channels;
+  const out = new Uint8Array(box.height * line);
+  for (let row = 0; row < box.height; row++) {
+    const source = ((box.top + row) * width + box.left) * channels;
+    out.set(data.subarray(source, source + line), row * line);
+  }
+  return { data: out, height: box.height, width: box.width, channels };
+}
+
+/**
+ * Resizes so that the shorter side has `size` pixels and the longer one `int(size * long / short)`
+ * (torchvision `Resize(size)` on PIL images).
+ */
+export function resizeShorterSide(image: PixelImage, size: number): PixelImage {
+  const { height, width } = image;
+  const long = Math.trunc((size * Math.max(height, width)) / Math.min(height, width));
+  return width <= height ? resizePixels(image, long, size) : resizePixels(image, size, long);
+}
+
+/** The middle `size` x `size` pixels; halves are rounded as Python does (torchvision `CenterCrop`). */
+export function cropCenter(image: PixelImage, size: number): PixelImage {
+  const { height, width } = image;
+  if (height < size || width < size)
+    throw new DmaeError(
+      "argument",
+      `centerCrop: size ${size} is larger than the image, ${height}x${width}; resize first`,
+    );
+  const top = roundHalfEven((height - size) / 2);
+  const left = roundHalfEven((width - size) / 2);
+  return crop(image, { top, left, height: size, width: size });
+}
+
+/**
+ * The rectangle of a random resized crop: up to ten tries of an area uniform in `scale` times the image's and
+ * an aspect ratio log-uniform in `ratio`; then the largest centred one (torchvision `RandomResizedCrop`).
+ *
+ * @param uniform draws in [0, 1): area, ratio, and, once the rectangle fits, top and left
+ */
+export function drawCropBox(
+  height: number,
+  width: number,
+  scale: readonly [number, number],
+  ratio: readonly [number, number],
+  uniform: () => number,
+): CropBox {
+  const between = (low: number, high: number) => low + (high - low) * uniform();
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const area = height * width * between(...scale);
+    const aspect = Math.exp(between(Math.log(ratio[0]), Math.log(ratio[1])));
+    const columns = roundHalfEven(Math.sqrt(area * aspect));
+    const rows = roundHalfEven(Math.sqrt(area / aspect));
+    if (columns > 0 && columns <= width && rows > 0 && rows <= height) {
+      const top = Math.floor(uniform() * (height - rows + 1));
+      const left = Math.floor(uniform() * (width - columns + 1));
+      return { top, left, height: rows, width: columns };
+    }
+  }
+  return centeredBox(height, width, ratio);
+}
+
+function centeredBox(height: number, width: number, ratio: readonly [number, number]): CropBox {
+  const aspect = width / height;
+  const columns = aspect > ratio[1] ? roundHalfEven(height * ratio[1]) : width;
+  const rows = aspect < ratio[0] ? roundHalfEven(width / ratio[0]) : height;
+  const top = Math.floor((height - rows) / 2);
+  const left = Math.floor((width - columns) / 2);
+  return { top, left, height: rows, width: columns };
+}
