@@ -7,6 +7,13 @@ export {
   type ViTName,
   type ViTOptions,
 } from "./config.ts";
+export {
+  type FromPretrainedOptions,
+  fromPretrained,
+  type PretrainedReport,
+  type ShapeMismatch,
+  type TensorSource,
+} from "./from-pretrained.ts";
 export { layerId } from "./layer-id.ts";
 export { initPatchEmbed, patchEmbed, patchify, unpatchify } from "./patches.ts";
 export { interpolatePositions, sincosPositions2d } from "./positions.ts";
