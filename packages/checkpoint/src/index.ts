@@ -3,6 +3,12 @@ export type { StoredDType, StoredTensor, StoredTensors, TensorSpec } from "./dty
 export type { Fetch } from "./http-source.ts";
 export { type LoadCheckpointOptions, loadCheckpoint } from "./load-checkpoint.ts";
 export {
+  type OptimizerState,
+  optimizerState,
+  type WeightDecayGroupsOptions,
+  weightDecayGroups,
+} from "./optimizer-state.ts";
+export {
   isTensorReference,
   type PlainRecord,
   type PlainValue,
