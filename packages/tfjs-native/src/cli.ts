@@ -8,7 +8,7 @@ const usage = `tfjs-native: @tensorflow/tfjs-node on a current TensorFlow
 
   tfjs-native link      compile the installed addon against a TensorFlow wheel
       --tensorflow X    release to fetch: 2.16.2 2.17.1 2.18.1 (default) 2.19.1 2.20.0 2.21.0
-      --gpu             the CUDA build with its libraries (2.6 GB)
+      --gpu             the CUDA build with its libraries (2.4 GB, 3.8 GB unpacked)
       --python PATH     use the TensorFlow of this Python or virtual environment
       --wheel FILE      use this wheel (repeat it for the nvidia-* wheels of a CUDA build)
       --cache DIR       where fetched releases are kept (default ~/.cache/tfjs-native)

@@ -32,9 +32,9 @@ export async function fetchWheel(wheel: PinnedWheel, folder: string): Promise<st
   return file;
 }
 
-/** Fails before the first byte when the wheels and what they unpack to (about three times their size) do not fit. */
+/** Fails before the first byte when the wheels and what they unpack to do not fit: at most 4 times the first, TensorFlow, and twice the others. */
 export async function checkSpace(wheels: readonly PinnedWheel[], folder: string): Promise<void> {
-  const bytes = 4 * wheels.reduce((sum, wheel) => sum + wheel.bytes, 0);
+  const bytes = wheels.reduce((sum, wheel, i) => sum + (i === 0 ? 4 : 2) * wheel.bytes, 0);
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes) {
     const giga = (count: number) => `${(count / 1e9).toFixed(1)} GB`;

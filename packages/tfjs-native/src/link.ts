@@ -26,7 +26,7 @@ export interface LinkOptions {
   readonly project?: string;
   /** The release to fetch: one of {@link tensorflowVersions}; default 2.18.1. */
   readonly tensorflow?: string;
-  /** Fetch the CUDA build with its libraries (2.6 GB), or insist that what `python` or `wheels` name is one. */
+  /** Fetch the CUDA build with its libraries (2.4 GB), or insist that what `python` or `wheels` name is one. */
   readonly gpu?: boolean;
   /** Use the TensorFlow of this Python or virtual environment, where it lies. */
   readonly python?: string;
