@@ -1,0 +1,66 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CHUNK_BLOCKS, javascriptKernels } from "./kernels.ts";
+import { fastestKernels } from "./wasm/engine.ts";
+import { buildModule } from "./wasm/kernels.ts";
+
+const word = fc.integer({ min: 0, max: 0xffffffff });
+const addresses = fc.record({
+  keyLow: word,
+  keyHigh: word,
+  domain: word,
+  indexLow: word,
+  indexHigh: word,
+});
+
+const wasm = fastestKernels();
+const bits = (values: Float64Array) => Array.from(new BigUint64Array(values.slice().buffer));
+
+test("this machine runs the WebAssembly kernels", () => {
+  expect(wasm).not.toBe(javascriptKernels);
+});
+
+test.each(["normals", "uniforms", "laplaces"] as const)(
+  "WebAssembly and JavaScript %s have the same bits",
+  (name) => {
+    fc.assert(
+      fc.property(
+        addresses,
+        word,
+        fc.integer({ min: 1, max: CHUNK_BLOCKS }),
+        (at, first, blocks) => {
+          const expected = bits(javascriptKernels[name](at, first, blocks).subarray(0, 2 * blocks));
+          expect(bits(wasm[name](at, first, blocks).subarray(0, 2 * blocks))).toEqual(expected);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  },
+);
+
+test("shift is mean + scale * value rounded once, for both kinds of mean", () => {
+  const at = { keyLow: 1, keyHigh: 2, domain: 1, indexLow: 3, indexHigh: 4 };
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 9 }),
+      fc.integer({ min: 10, max: 2 * CHUNK_BLOCKS }),
+      fc.double({ min: 0, max: 1e6, noNaN: true }),
+      fc.float({ min: -1e6, max: 1e6, noNaN: true }),
+      (from, to, scale, mean) => {
+        const values = wasm.normals(at, 5, Math.ceil(to / 2));
+        const expected = Float32Array.from(values.subarray(from, to), (z) => mean + scale * z);
+        expect(wasm.shift!(from, to, mean, scale)).toEqual(expected);
+        const means = Float32Array.from({ length: to - from }, (_, i) => mean * i);
+        const each = Float32Array.from(means, (m, i) => m + scale * values[from + i]!);
+        expect(wasm.shift!(from, to, means, scale)).toEqual(each);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("the module is valid, and small enough to be compiled on a browser's main thread", () => {
+  const { code } = buildModule();
+  expect(WebAssembly.validate(code)).toBe(true);
+  expect(code.length).toBeLessThan(4096);
+});
