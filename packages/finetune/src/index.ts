@@ -1,1 +1,20 @@
-export {};
+export { drawDropPath, dropPathRates } from "./drop-path.ts";
+export { type EvaluateOptions, type EvaluateResult, evaluate } from "./evaluate.ts";
+export { type FinetuneLossSettings, finetuneLoss, finetuneStep } from "./finetune-step.ts";
+export { type FinetuneInputOptions, finetuneInputs } from "./inputs.ts";
+export {
+  cutmixBox,
+  drawMixing,
+  type Mixing,
+  type MixingOptions,
+  mixImages,
+  mixingInputs,
+  softTargets,
+} from "./mixing.ts";
+export type { ConsistencySettings, FinetuneAugmentation, FinetuneRecipe } from "./recipe.ts";
+export {
+  type FinetuneEvaluation,
+  type RobustFinetuneOptions,
+  type RobustFinetuneResult,
+  robustFinetune,
+} from "./robust-finetune.ts";

@@ -140,7 +140,11 @@ export async function pretrain(
 export function pretrainStep(
   dmae: Dmae,
   recipe: Omit<PretrainRecipe, "augmentation" | "batchSize"> & { readonly batchSize: number },
-  run: { readonly params: HostTensors; readonly stepsPerEpoch: number },
+  run: {
+    readonly params: HostTensors;
+    readonly stepsPerEpoch: number;
+    readonly updateOffset?: number;
+  },
 ): TrainStep {
   const { weightDecay, beta1, beta2, accumulate, normPixLoss, region } = recipe;
   const { minLearningRate, warmupEpochs, epochs } = recipe;
@@ -154,6 +158,7 @@ export function pretrainStep(
     trainable: Object.keys(groups),
     schedule: cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
     stepsPerEpoch: run.stepsPerEpoch,
+    updateOffset: run.updateOffset ?? 0,
     accumulate,
   });
 }

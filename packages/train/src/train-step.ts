@@ -33,6 +33,11 @@ export interface TrainStepOptions {
   readonly stepsPerEpoch: number;
   /** Micro-batches whose gradients are averaged for one update; default 1. */
   readonly accumulate?: number;
+  /**
+   * Added to the number of updates that the optimizer counts; default 0. The count of an optimizer state that was
+   * restored from another run whose schedule begins anew.
+   */
+  readonly updateOffset?: number;
   /** Clips the global l2 norm of the averaged gradients; default: no clipping. Adds the metric `gradientNorm`. */
   readonly clipNorm?: number;
   /** Keeps an exponential moving average of the trained parameters with this decay under `ema.<name>`. */
@@ -65,7 +70,7 @@ export interface TrainStep {
  */
 export function createTrainStep(options: TrainStepOptions): TrainStep {
   const { optimizer, trainable, schedule, stepsPerEpoch, accumulate = 1, clipNorm } = options;
-  const { emaDecay } = options;
+  const { emaDecay, updateOffset = 0 } = options;
   checkOptions(options);
   const isTrained = trainable === undefined ? () => true : inSet(trainable);
   const position = (step: number) => trainingPosition(step, stepsPerEpoch, accumulate);
@@ -117,7 +122,9 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     },
     inputs(at) {
       const { update, first, last, schedulePosition } = position(at);
-      const slots = last ? optimizer.scalars(update, schedule(schedulePosition)) : optimizer.idle();
+      const slots = last
+        ? optimizer.scalars(update + updateOffset, schedule(schedulePosition))
+        : optimizer.idle();
       const scalars: Record<string, number> = {};
       for (const [name, value] of Object.entries(slots)) scalars[`optimizer.${name}`] = value;
       if (accumulate > 1) scalars.keepGradients = first ? 0 : 1;

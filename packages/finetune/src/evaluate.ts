@@ -1,0 +1,144 @@
+import {
+  DmaeError,
+  foldIn,
+  type HostTensors,
+  type ImageDataset,
+  type Key,
+  normal,
+} from "@dmae/core";
+import type { Executor, PreparedFunction } from "@dmae/nn";
+import type { ViT } from "@dmae/vit";
+
+/** Options of {@link evaluate}. */
+export interface EvaluateOptions {
+  /** Runs the classifier. */
+  readonly executor: Executor;
+  /** Standard deviation of the noise; default 0, clean images. */
+  readonly sigma?: number;
+  /** Keys the noise; needed where sigma is above 0. */
+  readonly key?: Key;
+  /** Noisy copies of each image; default 1. */
+  readonly samples?: number;
+  /** Rows in a batch; default 64. */
+  readonly batchSize?: number;
+  /** Looks at the first so many images; default: all. */
+  readonly limit?: number;
+  /** Stops with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@link evaluate} measures. */
+export interface EvaluateResult {
+  /** Share of rows (image, copy) classified as their label. */
+  readonly accuracy: number;
+  /** Mean cross entropy over the rows. */
+  readonly loss: number;
+  /** Share of images whose most frequent class over the copies is the label (radius-0 accuracy without a proof). */
+  readonly voteAccuracy: number;
+  /** Images looked at. */
+  readonly images: number;
+}
+
+/**
+ * Accuracy of a classifier on clean or noisy images. The noise of copy `c` of image `i` depends on the key, `i` and
+ * `c` alone.
+ *
+ * @param params those of the classifier, in ordinary memory
+ * @throws DmaeError "numeric" for logits that are not finite
+ *
+ * @example
+ * const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, key: key(0) });
+ */
+export async function evaluate(
+  vit: ViT,
+  params: HostTensors,
+  dataset: ImageDataset,
+  options: EvaluateOptions,
+): Promise<EvaluateResult> {
+  const { executor, batchSize = 64, sigma = 0, key } = options;
+  if (sigma > 0 && key === undefined)
+    throw new DmaeError("argument", "evaluate: noise needs a key, got none; pass key: key(seed)");
+  const classifier = await executor.prepareFunction(
+    ({ images, ...rest }) => ({ logits: vit.logits(rest, images!) }),
+    {
+      constants: params,
+      inputs: { images: { shape: [batchSize, ...dataset.imageShape] } },
+    },
+  );
+  try {
+    return await measure(classifier, vit.config.numClasses, dataset, options);
+  } finally {
+    classifier.dispose();
+  }
+}
+
+async function measure(
+  classifier: PreparedFunction,
+  numClasses: number,
+  dataset: ImageDataset,
+  { batchSize = 64, sigma = 0, samples = 1, key, limit, signal }: EvaluateOptions,
+): Promise<EvaluateResult> {
+  const count = Math.min(limit ?? dataset.length, dataset.length);
+  const rows = count * samples;
+  const pixels = dataset.imageShape.reduce((product, side) => product * side, 1);
+  const votes = new Int32Array(count * numClasses);
+  const labels = new Int32Array(count);
+  let correct = 0;
+  let loss = 0;
+  for (let start = 0; start < rows; start += batchSize) {
+    signal?.throwIfAborted();
+    const here = Math.min(batchSize, rows - start);
+    const images = new Float32Array(batchSize * pixels); // the last batch is filled up with black
+    for (let row = 0; row < here; row++) {
+      const index = Math.floor((start + row) / samples);
+      const { image, label } = await dataset.get(index);
+      labels[index] = label;
+      const out = images.subarray(row * pixels, (row + 1) * pixels);
+      out.set(image);
+      if (sigma > 0 && key !== undefined) {
+        const copyKey = foldIn(key, (start + row) % samples);
+        normal(copyKey, out, { index, mean: out, standardDeviation: sigma });
+      }
+    }
+    const shape = [batchSize, ...dataset.imageShape];
+    const { logits } = await classifier.run({ images: { dtype: "float32", shape, data: images } });
+    for (let row = 0; row < here; row++) {
+      const index = Math.floor((start + row) / samples);
+      const scores = logits!.data.subarray(row * numClasses, (row + 1) * numClasses);
+      const { best, crossEntropy } = judge(scores as Float32Array, labels[index]!, index);
+      votes[index * numClasses + best]!++;
+      loss += crossEntropy;
+      if (best === labels[index]) correct++;
+    }
+  }
+  let voted = 0;
+  for (let index = 0; index < count; index++) {
+    const tally = votes.subarray(index * numClasses, (index + 1) * numClasses);
+    if (tally.indexOf(Math.max(...tally)) === labels[index]) voted++;
+  }
+  return {
+    accuracy: correct / rows,
+    loss: loss / rows,
+    voteAccuracy: voted / count,
+    images: count,
+  };
+}
+
+function judge(
+  scores: Float32Array,
+  label: number,
+  index: number,
+): { best: number; crossEntropy: number } {
+  let best = 0;
+  for (let i = 0; i < scores.length; i++) {
+    if (!Number.isFinite(scores[i]))
+      throw new DmaeError(
+        "numeric",
+        `evaluate: logits must be finite, got ${scores[i]} for image ${index}`,
+      );
+    if (scores[i]! > scores[best]!) best = i;
+  }
+  const top = scores[best]!;
+  const sum = scores.reduce((total, score) => total + Math.exp(score - top), 0);
+  return { best, crossEntropy: Math.log(sum) + top - scores[label]! };
+}

@@ -1,0 +1,105 @@
+import { consistencyLoss } from "@dmae/consistency-loss";
+import type { HostTensors } from "@dmae/core";
+import { resizeBicubic, softmaxCrossEntropy, type Tensors } from "@dmae/nn";
+import {
+  adamw,
+  cosineSchedule,
+  createTrainStep,
+  type LossFunction,
+  layerDecayGroups,
+  scaledLearningRate,
+  type TrainStep,
+} from "@dmae/train";
+import { createViT, layerId, type ViTConfig } from "@dmae/vit";
+import * as tf from "@tensorflow/tfjs-core";
+import { mixImages } from "./mixing.ts";
+import type { FinetuneRecipe } from "./recipe.ts";
+
+/** What of a recipe decides the loss. */
+export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "copies" | "consistency">;
+
+/**
+ * The loss of robust fine-tuning as a pure function of parameters and the batch of `finetuneInputs`.
+ *
+ * Images are repeated `copies` times (whole batch after whole batch), noise is added, then the copies are resized,
+ * mixed across the repeated batch, and classified: cross entropy with soft targets over all copies, and with
+ * consistency `lambda KL + mu entropy` between the copies of an image. The order is that of the official code.
+ */
+export function finetuneLoss(config: ViTConfig, settings: FinetuneLossSettings): LossFunction {
+  const { imageSize, inputSize } = config;
+  const { copies, consistency } = settings;
+  const vit = createViT({ ...config, inputSize: imageSize });
+  return (params, batch) => {
+    const noisy = tf.add(repeat(batch.images!, copies), scaledNoise(settings, batch));
+    const resized = inputSize === imageSize ? noisy : resizeBicubic(noisy, imageSize, imageSize);
+    const { mixRows, mixColumns, mixAmount, dropPath } = batch;
+    const images =
+      mixRows && mixColumns && mixAmount
+        ? mixImages(resized, mixRows, mixColumns, mixAmount)
+        : resized;
+    const logits = vit.logits(params, images, dropPath ? { dropPath } : {});
+    const crossEntropy = tf.mean(softmaxCrossEntropy(logits, batch.targets!));
+    if (consistency === null) return { loss: crossEntropy };
+    const [rows, classes] = logits.shape as [number, number];
+    const regularizer = consistencyLoss(
+      tf.reshape(logits, [copies, rows / copies, classes]),
+      consistency,
+    );
+    return {
+      loss: tf.add(crossEntropy, regularizer),
+      metrics: { crossEntropy, consistency: regularizer },
+    };
+  };
+}
+
+function repeat(images: tf.Tensor, copies: number): tf.Tensor {
+  return copies === 1 ? images : tf.concat(Array<tf.Tensor>(copies).fill(images), 0);
+}
+
+function scaledNoise({ sigma }: FinetuneLossSettings, batch: Tensors): tf.Tensor {
+  if (typeof sigma === "number") return tf.mul(batch.noise!, sigma);
+  return tf.mul(batch.noise!, tf.reshape(batch.sigma!, [-1, 1, 1, 1]));
+}
+
+/**
+ * The pure step of robust fine-tuning: AdamW with layer-wise learning-rate decay, positions and class token trained
+ * without weight decay, per-step cosine schedule.
+ *
+ * @param params only names and shapes are looked at
+ */
+export function finetuneStep(
+  config: ViTConfig,
+  recipe: FinetuneRecipe,
+  run: {
+    readonly params: HostTensors;
+    readonly stepsPerEpoch: number;
+    readonly updateOffset?: number;
+  },
+): TrainStep {
+  const { weightDecay, layerDecay, beta1, beta2, accumulate, clipNorm, batchSize } = recipe;
+  const { minLearningRate, warmupEpochs, epochs } = recipe;
+  const groups = layerDecayGroups(run.params, {
+    weightDecay,
+    layerDecay,
+    depth: config.depth,
+    layerId,
+    noWeightDecay: ["cls_token", "pos_embed"],
+    frozen: unused(config, run.params),
+  });
+  const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
+  return createTrainStep({
+    loss: finetuneLoss(config, recipe),
+    optimizer: adamw({ beta1, beta2, groups }),
+    trainable: Object.keys(groups),
+    schedule: cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
+    stepsPerEpoch: run.stepsPerEpoch,
+    updateOffset: run.updateOffset ?? 0,
+    accumulate,
+    ...(clipNorm === null ? {} : { clipNorm }),
+  });
+}
+
+/** With the mean of the patches as the representation nothing reads `norm`; it is absent from such models anyway. */
+function unused({ globalPool }: ViTConfig, params: HostTensors): string[] {
+  return Object.keys(params).filter((name) => name.startsWith(globalPool ? "norm." : "fc_norm."));
+}
