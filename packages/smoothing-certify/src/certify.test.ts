@@ -199,7 +199,7 @@ describe("bad input", () => {
     [
       "too few ids",
       () => new Int32Array(3),
-      "must return logits [64, classes] or class ids [64], got shape [3]",
+      "must return logits [16, classes] or class ids [16], got shape [3]",
     ],
     [
       "a foreign class",
@@ -229,7 +229,7 @@ describe("bad input", () => {
     [
       "transposed logits",
       (_: unknown, [n]: number[]) => ({ data: new Float32Array(2 * n!), dims: [2, n] }),
-      "got shape [2,64]",
+      "got shape [2,16]",
     ],
     [
       "an error",

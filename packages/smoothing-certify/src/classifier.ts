@@ -24,6 +24,8 @@ export interface ClassifierTraits {
   readonly numClasses?: number;
   /** Parts of it that are known to mix the rows of a batch, each as a phrase for people. */
   readonly rowMixers?: readonly string[];
+  /** Parts of it that are known to draw random numbers, each as a phrase for people. */
+  readonly randomParts?: readonly string[];
   /** Name for logs. */
   readonly name?: string;
 }
@@ -81,12 +83,13 @@ export async function prepareClassifier(
 }
 
 function functionTraits(fn: ClassifierFunction): ClassifierTraits {
-  const { input, fixedBatchSize, numClasses, rowMixers } = fn as ClassifierTraits;
+  const { input, fixedBatchSize, numClasses, rowMixers, randomParts } = fn as ClassifierTraits;
   return {
     ...(input && { input }),
     ...(fixedBatchSize && { fixedBatchSize }),
     ...(numClasses && { numClasses }),
     ...(rowMixers && { rowMixers }),
+    ...(randomParts && { randomParts }),
     ...(fn.name && { name: fn.name }),
   };
 }

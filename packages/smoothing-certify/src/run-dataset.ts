@@ -90,6 +90,8 @@ function runSettings(
     batchSize: batchSizeOf(options, classifier, size),
     imageShape: dataset.imageShape,
     signal: options.signal,
+    checkRows: options.checkRows ?? true,
+    randomized: options.randomized ?? false,
     onBatch(rows) {
       meter.addSamples(rows);
       tell();

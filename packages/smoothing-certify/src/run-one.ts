@@ -30,8 +30,11 @@ export async function runOne<R>(
     batchSize: batchSizeOf(options, prepared, image.data.length),
     imageShape: image.shape,
     signal,
+    checkRows: options.checkRows ?? true,
+    randomized: options.randomized ?? false,
   };
   const tasks = [{ index, image: image.data, procedure }].values();
-  for await (const { result } of runTasks(tasks, settings)) return result;
-  throw new Error("a procedure ended without a result");
+  let found: { result: R } | undefined;
+  for await (found of runTasks(tasks, settings)); // to the end, where the rows are checked again
+  return found!.result;
 }

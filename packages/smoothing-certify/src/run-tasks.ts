@@ -2,6 +2,7 @@ import type { AddressedNoise } from "./addressed-noise.ts";
 import type { PreparedClassifier } from "./classifier.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Draw, Procedure } from "./procedure.ts";
+import { RowCheck } from "./row-check.ts";
 
 /** One input and what is to be done with it. */
 export interface Task<R> {
@@ -25,6 +26,10 @@ export interface RunSettings {
   /** Shape of every image, without batch dimension. */
   readonly imageShape: readonly number[];
   readonly signal?: AbortSignal | undefined;
+  /** Whether to check that rows are independent; see `RowCheck`. */
+  readonly checkRows: boolean;
+  /** Whether the classifier is declared to be random. */
+  readonly randomized: boolean;
   /** Called with the number of rows of every batch that was classified. */
   readonly onBatch?: ((rows: number) => void) | undefined;
 }
@@ -66,6 +71,9 @@ export async function* runTasks<R>(
   const { classifier, batchSize, imageShape, signal, onBatch } = settings;
   const size = imageShape.reduce((product, length) => product * length, 1);
   const packer = new Packer(tasks, settings.noise, batchSize, size);
+  const check = settings.checkRows ? new RowCheck({ ...settings }) : undefined;
+  const first = check && (await packer.firstTask());
+  if (first) await check.begin(first.image, first.index);
   let packed = await packer.next();
   while (packed) {
     signal?.throwIfAborted();
@@ -81,6 +89,7 @@ export async function* runTasks<R>(
     packed = following ?? (await packer.next());
   }
   yield* packer.deliver([]);
+  if (first) await check.end(first.image);
 }
 
 /** Fills batches from the draws of the tasks that are under way. */
@@ -90,6 +99,7 @@ class Packer<R> {
   private readonly buffers: Float32Array[];
   private turn = 0;
   private exhausted = false;
+  private peeked: Task<R> | undefined;
 
   constructor(
     private readonly tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
@@ -142,9 +152,18 @@ class Packer<R> {
     return row;
   }
 
+  /** The first task, which is started later, or nothing if there is none. */
+  async firstTask(): Promise<Task<R> | undefined> {
+    const { value, done } = await this.tasks.next();
+    if (done) this.exhausted = true;
+    else this.peeked = value;
+    return this.peeked;
+  }
+
   private async start(): Promise<Active<R> | undefined> {
     while (!this.exhausted) {
-      const { value, done } = await this.tasks.next();
+      const { value, done } = this.peeked ? { value: this.peeked } : await this.tasks.next();
+      this.peeked = undefined;
       if (done) {
         this.exhausted = true;
         break;

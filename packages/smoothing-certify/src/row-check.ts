@@ -1,0 +1,172 @@
+import { DmaeError } from "@dmae/core";
+import type { AddressedNoise } from "./addressed-noise.ts";
+import type { PreparedClassifier } from "./classifier.ts";
+import type { Outputs } from "./outputs.ts";
+
+/** Rows that are compared, and the most rows of a batch that they are compared in. */
+const ROWS = 8;
+const COMPANY = 16;
+
+/** Share of the logits' spread by which float rounding may change a logit in another batch. */
+const TOLERANCE = 1e-3;
+
+const causes =
+  "batch normalization in training mode, dropout left on, dynamic quantization, a mean over the batch";
+
+/** Settings of a {@link RowCheck}. */
+export interface RowCheckSettings {
+  readonly classifier: PreparedClassifier;
+  readonly noise: AddressedNoise;
+  readonly batchSize: number;
+  readonly imageShape: readonly number[];
+  readonly randomized: boolean;
+}
+
+/**
+ * Checks that a row's class does not depend on the rows beside it. The votes of a certificate must be
+ * independent draws of one function; a classifier that takes statistics over the batch makes them
+ * dependent, and then no bound holds.
+ *
+ * The same noisy rows go through the classifier in two companies: in front of further noisy copies,
+ * and, in reverse order and in a batch of another size, behind rows of far larger values, which move
+ * any mean, variance or range over the batch. At the end of the run the first batch must still get
+ * the same answers.
+ */
+export class RowCheck {
+  private readonly size: number;
+  private readonly company: number;
+  private first: { batch: Float32Array; answers: Outputs } | undefined;
+
+  constructor(private readonly settings: RowCheckSettings) {
+    const { batchSize, classifier, imageShape } = settings;
+    this.size = imageShape.reduce((product, length) => product * length, 1);
+    this.company = classifier.traits.fixedBatchSize ?? Math.min(batchSize, COMPANY);
+  }
+
+  /** The check before the run, with noisy copies of its first input. */
+  async begin(image: Float32Array, index: number): Promise<void> {
+    this.refuseKnown();
+    if (this.settings.randomized) return;
+    const batch = new Float32Array(this.company * this.size);
+    const address = { image: index, stage: "selection", first: 0, count: this.company } as const;
+    await this.settings.noise.fill(batch, image, address);
+    const answers = await this.classify(batch, this.company);
+    this.first = { batch, answers };
+    await this.compareInOtherCompany(image, "");
+  }
+
+  /** The check at the end: the same rows once more, and once more in other company. */
+  async end(image: Float32Array): Promise<void> {
+    if (!this.first) return;
+    const again = await this.classify(this.first.batch, this.company);
+    const change = compare(this.first.answers, again, Math.min(ROWS, this.company), (row) => row);
+    if (change)
+      throw failure(
+        `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random`,
+        change,
+      );
+    await this.compareInOtherCompany(image, " at the end of the run");
+  }
+
+  private async compareInOtherCompany(image: Float32Array, when: string): Promise<void> {
+    const { batch, answers } = this.first!;
+    const { company, size } = this;
+    if (company === 1) return this.compareAgain(when);
+    const rows = Math.min(ROWS, company - 1);
+    const fixed = this.settings.classifier.traits.fixedBatchSize;
+    const sent = fixed ?? Math.max(rows + 1, company - 3);
+    const other = new Float32Array(sent * size);
+    for (let row = 0; row < sent - rows; row++)
+      for (let i = 0; i < size; i++) {
+        const noise = batch[(row % company) * size + i]! - image[i]!;
+        other[row * size + i] = image[i]! + 4 * noise;
+      }
+    for (let row = 0; row < rows; row++)
+      other.set(batch.subarray(row * size, (row + 1) * size), (sent - 1 - row) * size);
+    const moved = await this.classify(other, sent);
+    const change = compare(answers, moved, rows, (row) => sent - 1 - row);
+    if (!change) return;
+    await this.compareAgain(when);
+    throw failure(
+      `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound would hold; usual causes: ${causes}`,
+      change,
+    );
+  }
+
+  /** The same batch again: tells randomness from dependence on the batch. */
+  private async compareAgain(when: string): Promise<void> {
+    const { batch, answers } = this.first!;
+    const again = await this.classify(batch, this.company);
+    const change = compare(answers, again, this.company, (row) => row);
+    if (change)
+      throw failure(
+        `the classifier gave different answers to the same batch${when} (${change.text}); usual causes: ${causes}. If it is random on purpose, independently for each row, say randomized: true`,
+        change,
+      );
+  }
+
+  private classify(batch: Float32Array, rows: number): Promise<Outputs> {
+    return this.settings.classifier.classify(batch, [rows, ...this.settings.imageShape]);
+  }
+
+  /** What the graph of the model says about itself. */
+  private refuseKnown(): void {
+    const { rowMixers = [], randomParts = [] } = this.settings.classifier.traits;
+    if (rowMixers.length > 0 && this.company > 1)
+      throw failure(
+        `the classifier's answer to a row depends on the rows beside it, so its votes would not be independent and no bound would hold: ${rowMixers.join("; ")}. Export the model for inference, quantize it with fixed scales, or set batchSize: 1`,
+      );
+    if (randomParts.length > 0 && !this.settings.randomized)
+      throw failure(
+        `the classifier is random: ${randomParts.join("; ")}. Export the model for inference, or, if it is meant to be random, independently for each row, say randomized: true`,
+      );
+  }
+}
+
+interface Change {
+  readonly text: string;
+  readonly largest: number;
+  readonly classes: number;
+}
+
+/** What differs between the answers to rows `0 … rows - 1` and their places in another batch. */
+function compare(
+  a: Outputs,
+  b: Outputs,
+  rows: number,
+  place: (row: number) => number,
+): Change | undefined {
+  let classes = 0;
+  for (let row = 0; row < rows; row++) if (a.classes[row] !== b.classes[place(row)]) classes++;
+  if (!a.logits || !b.logits) {
+    if (classes === 0) return undefined;
+    return { text: `${classes} of ${rows} classes changed`, largest: Number.NaN, classes };
+  }
+  const width = a.numClasses;
+  let largest = 0;
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < rows; row++)
+    for (let c = 0; c < width; c++) {
+      const before = a.logits[row * width + c]!;
+      const after = b.logits[place(row) * width + c]!;
+      if (before === after) continue; // infinities too
+      largest = Math.max(largest, Math.abs(before - after));
+    }
+  for (let i = 0; i < rows * width; i++) {
+    if (!Number.isFinite(a.logits[i]!)) continue;
+    low = Math.min(low, a.logits[i]!);
+    high = Math.max(high, a.logits[i]!);
+  }
+  const spread = high - low;
+  if (largest <= TOLERANCE * spread) return undefined;
+  const text = `logits differ by up to ${largest.toPrecision(3)}, their spread is ${spread.toPrecision(3)}; ${classes} of ${rows} classes changed`;
+  return { text, largest, classes };
+}
+
+function failure(problem: string, change?: Change): DmaeError {
+  const details = change
+    ? { largestDifference: change.largest, changedClasses: change.classes }
+    : {};
+  return new DmaeError("classifier", `certify: ${problem}`, details);
+}
