@@ -51,7 +51,7 @@ export function diagnose(facts: Facts): readonly Check[] {
     ),
     compilerCheck(facts),
     addonCheck(facts),
-    ...(facts.tensorflow ? [found("tensorflow", facts.tensorflow, describe)] : []),
+    ...(facts.tensorflow ? [withFix(found("tensorflow", facts.tensorflow, describe), relink)] : []),
     ...(facts.loaded ? [loadCheck(facts.loaded)] : []),
     ...gpuChecks(facts),
   ];
@@ -64,6 +64,10 @@ function found<Value>(name: string, fact: Found<Value>, show: (value: Value) => 
 
 function failure(name: string, text: string, fix?: string): Check {
   return { name, status: "failure", found: text, ...(fix !== undefined && { fix }) };
+}
+
+function withFix(check: Check, fix: string): Check {
+  return check.status === "failure" ? { fix, ...check } : check;
 }
 
 function describe({ version, folder, cuda }: TensorFlow): string {

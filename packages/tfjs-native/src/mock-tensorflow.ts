@@ -15,7 +15,7 @@ export const hasCompiler =
 
 /** How a mock TensorFlow differs from the one that links. */
 export interface MockOptions {
-  /** What its headers say. */
+  /** What its record says. */
   version?: string;
   /** What its library says. */
   libraryVersion?: string;
@@ -61,14 +61,9 @@ export function buildTensorFlow(
     ],
   ]);
   const include = join(folder, "include/tensorflow");
-  const [major, minor, patch] = version.split(".");
   cpSync(source("c_api.h"), join(include, "c/c_api.h"), { recursive: true });
   write(join(include, "c/types.h"), "#pragma once\ntypedef const char *mock_text;\n");
   write(join(include, "c/unused.h"), "#error nobody includes this\n");
-  write(
-    join(include, "core/public/version.h"),
-    `#define TF_MAJOR_VERSION ${major}\n#define TF_MINOR_VERSION ${minor}\n#define TF_PATCH_VERSION ${patch}\n`,
-  );
   const info = cuda
     ? "[('cuda_compute_capabilities', ['sm_60', 'sm_80', 'compute_90']), ('cuda_version', '12.5.1'), ('cudnn_version', '9'), ('is_cuda_build', True)]"
     : "[('is_cuda_build', False)]";

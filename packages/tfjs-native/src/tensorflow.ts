@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { readSharedLibrary, type SharedLibrary } from "./elf.ts";
 import { TfjsNativeError } from "./errors.ts";
@@ -78,24 +78,18 @@ async function readLibrary(path: string): Promise<SharedLibrary> {
   return library;
 }
 
-/** TensorFlow 2.20 moved the numbers from version.h to release_version.h. */
+/** From the name of pip's record beside it; the headers have not held the numbers since 2.20. */
 async function readVersion(folder: string): Promise<string> {
-  const sources = await Promise.all(
-    ["release_version.h", "version.h"].map((name) =>
-      readFile(join(folder, "include/tensorflow/core/public", name), "utf8").catch(() => ""),
-    ),
-  );
-  const numbers = ["MAJOR", "MINOR", "PATCH"].map(
-    (part) => new RegExp(`#define TF_${part}_VERSION (\\d+)`).exec(sources.join("\n"))?.[1],
-  );
-  if (numbers.includes(undefined)) {
-    throw new TfjsNativeError(
-      "tensorflow",
-      `link: ${folder}/include must hold TensorFlow's headers, found no version in tensorflow/core/public`,
-      "reinstall the wheel",
-    );
+  const beside = await readdir(dirname(folder));
+  for (const name of beside) {
+    const version = /^(?:tensorflow(?:_cpu)?|tf_nightly(?:_cpu)?)-(.+)\.dist-info$/.exec(name)?.[1];
+    if (version !== undefined) return version;
   }
-  return numbers.join(".");
+  throw new TfjsNativeError(
+    "tensorflow",
+    `link: ${dirname(folder)} must hold the record of an installed wheel (tensorflow-….dist-info), found none`,
+    "install TensorFlow with pip",
+  );
 }
 
 /** The wheel's own record is a Python literal; three of its entries are read. */

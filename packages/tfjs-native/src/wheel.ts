@@ -22,7 +22,6 @@ const headers = [
   "tensorflow/c/tf_status.h",
   "tensorflow/c/tf_tensor.h",
   "tensorflow/core/platform/ctstring_internal.h",
-  "tensorflow/core/public/version.h",
 ];
 
 /**
