@@ -1,0 +1,233 @@
+import { DmaeError } from "@dmae/core";
+import { describe, expect, test } from "vitest";
+import { type LoadCheckpointOptions, loadCheckpoint } from "./index.ts";
+import {
+  archive,
+  bytes,
+  call,
+  dict,
+  global,
+  little,
+  pickle,
+  tensor,
+  text,
+  tuple,
+  whole,
+} from "./pickle-builder.ts";
+
+const one = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
+
+/** Loads a checkpoint whose pickle is `value`, over one storage of four floats. */
+const load = (value: Uint8Array, options: LoadCheckpointOptions = { select: [] }) =>
+  loadCheckpoint(archive(pickle(value), { 0: one }), options);
+
+async function refused(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (!DmaeError.isInstance(error)) throw error ?? new Error("nothing was thrown");
+  return `${error.code}: ${error.message}`;
+}
+
+describe("a pickle that tries to run something is refused by name", () => {
+  const command = text("touch /tmp/owned");
+  test.each([
+    ["os.system", call(global("os", "system"), command)],
+    ["posix.system", call(global("posix", "system"), command)],
+    ["nt.system", call(global("nt", "system"), command)],
+    ["builtins.eval", call(global("builtins", "eval"), text("1"))],
+    ["__builtin__.eval", call(global("__builtin__", "eval"), text("1"))],
+    ["builtins.getattr", call(global("builtins", "getattr"), global("os", "x"), text("system"))],
+    ["subprocess.Popen", bytes(global("subprocess", "Popen"), tuple(command), 0x81)],
+    ["torch.hub.load", call(global("torch.hub", "load"), command)],
+    ["torch.load", call(global("torch", "load"), command)],
+    ["constructor.constructor", call(global("constructor", "constructor"), command)],
+    ["__proto__.toString", call(global("__proto__", "toString"), command)],
+  ])("%s", async (name, value) => {
+    const message = await refused(load(value));
+    expect(message).toMatch(/^unsupported: loadCheckpoint: the pickle names /);
+    expect(message).toContain(name);
+    expect(message).toContain("nothing was executed");
+  });
+
+  test("nested in what tensors need, by protocol 4 names, and in what is thrown away", async () => {
+    const system = call(global("os", "system"), command);
+    const inside = call(global("torch._utils", "_rebuild_parameter"), system, bytes(0x88));
+    expect(await refused(load(inside))).toMatch(/^unsupported.*os\.system/);
+    const inHooks = dict([text("model"), call(global("collections", "OrderedDict"), system)]);
+    expect(await refused(load(inHooks))).toMatch(/^unsupported.*os\.system/);
+    const stackGlobal = bytes(text("os"), text("system"), 0x93, tuple(command), "R");
+    expect(await refused(load(stackGlobal))).toMatch(/^unsupported.*os\.system/);
+    expect(await refused(load(bytes(system, "0N")))).toMatch(/^unsupported.*os\.system/);
+    const built = bytes(global("os", "system"), "}b");
+    expect(await refused(load(built))).toMatch(/^unsupported.*os\.system/);
+  });
+
+  test("all names are listed at once, also where the pickle breaks off", async () => {
+    const two = tuple(global("os", "system"), global("numpy", "dtype"));
+    expect(await refused(load(two))).toMatch(/names os\.system, numpy\.dtype, which/);
+    expect(await refused(load(bytes(two, 0xff)))).toMatch(/names os\.system, numpy\.dtype, which/);
+  });
+
+  test("opcodes that could reach further do not exist here", async () => {
+    for (const opcode of ["i", "o", "P", "\x82", "\x83", "\x84", "\x92", "\x97", "\x98", "S", "I"])
+      expect(await refused(load(bytes("(N", opcode, "os\nsystem\n")))).toMatch(/^file.*opcode 0x/);
+  });
+
+  test("allowGlobals keeps an object as data", async () => {
+    const path = call(global("pathlib", "PosixPath"), text("/"), text("data"));
+    expect(await refused(load(path))).toMatch(/allowGlobals: \["pathlib\.PosixPath"\]/);
+    const { contents } = await load(path, { allowGlobals: ["pathlib.PosixPath"], select: [] });
+    expect(contents).toEqual({ global: "pathlib.PosixPath", args: ["/", "data"], state: null });
+  });
+});
+
+describe("tensors are checked against their storage before anything is read", () => {
+  const model = (options: Parameters<typeof tensor>[0]) => load(dict([text("x"), tensor(options)]));
+
+  test("offset, shape and strides inside the storage", async () => {
+    const checkpoint = await model({ count: 4, offset: 1, shape: [2, 1], strides: [2, 1] });
+    expect(await checkpoint.read("x")).toEqual({
+      dtype: "float32",
+      shape: [2, 1],
+      data: new Float32Array([2, 4]),
+    });
+  });
+
+  test("stride 0 repeats", async () => {
+    const checkpoint = await model({ count: 4, offset: 3, shape: [2, 2], strides: [0, 0] });
+    expect([...(await checkpoint.read("x")).data]).toEqual([4, 4, 4, 4]);
+  });
+
+  test.each([
+    ["beyond the end", { count: 4, shape: [5], strides: [1] }, /reaches element 4 of .* 4/],
+    ["offset beyond the end", { count: 4, offset: 4, shape: [1], strides: [1] }, /element 4/],
+    ["stride beyond the end", { count: 4, shape: [2, 2], strides: [3, 1] }, /element 4/],
+    ["negative stride", { count: 4, shape: [2], strides: [-1] }, /no whole numbers/],
+    ["negative size", { count: 4, shape: [-1], strides: [1] }, /no whole numbers/],
+    ["ranks that differ", { count: 4, shape: [2, 2], strides: [1] }, /no whole numbers/],
+    [
+      "a terabyte out of four numbers",
+      { count: 4, shape: [2 ** 20, 2 ** 20], strides: [0, 0] },
+      /repeats a storage/,
+    ],
+    [
+      "a product that overflows",
+      { count: 4, shape: [2 ** 30, 2 ** 30, 2 ** 30], strides: [0, 0, 0] },
+      /builds a tensor of shape/,
+    ],
+    ["another count than the file has", { count: 5, shape: [5], strides: [1] }, /16 bytes, not 5/],
+    ["no such storage", { key: "7", count: 4, shape: [4], strides: [1] }, /lacks the storage "7"/],
+    ["no such type", { type: "Tensor", count: 4, shape: [4], strides: [1] }, /not known/],
+  ])("%s", async (_, options, message) => {
+    expect(await refused(model(options))).toMatch(message);
+  });
+
+  test("an unknown storage type is named", async () => {
+    const options = { type: "ComplexFloatStorage", count: 2, shape: [2], strides: [1] };
+    expect(await refused(model(options))).toMatch(/^unsupported.*torch\.ComplexFloatStorage/);
+  });
+});
+
+describe("bombs", () => {
+  test("a list that doubles thirty times stays small", async () => {
+    // memo i = [memo i-1, memo i-1]: 2^30 leaves when walked naively
+    const steps = Array.from({ length: 30 }, (_, i) =>
+      bytes("h", i, "h", i, 0x86, "q", i + 1, "0"),
+    );
+    const { contents } = await load(bytes("]q\x00", "0", ...steps, "h\x1e"), {
+      select: ["0"],
+    }).catch((error) => ({ contents: error }));
+    expect(DmaeError.isInstance(contents, "checkpoint")).toBe(true);
+    const everything = load(bytes("]q\x00", "0", ...steps, "h\x1e"));
+    expect(await refused(everything)).toMatch(/^file.*more than 1000000 values/);
+  });
+
+  test("a value that contains itself, and one nested very deep", async () => {
+    expect(await refused(load(bytes("]q\x00h\x00a")))).toMatch(/contains itself/);
+    const deep = bytes("]".repeat(5000), "a".repeat(4999));
+    expect(await refused(load(deep))).toMatch(/more than 200 deep/);
+  });
+
+  test("copies of a long list count as work", async () => {
+    const list = bytes("](", ...Array.from({ length: 2000 }, () => "N"), "e", "q\x00");
+    const copies = Array.from({ length: 2000 }, () =>
+      bytes("0", global("builtins", "set"), "h\x00", 0x85, "R"),
+    );
+    expect(await refused(load(bytes(list, ...copies)))).toMatch(/more than 1000000 steps/);
+  });
+
+  test("announced lengths beyond the end are not allocated", async () => {
+    for (const code of ["X", "B", "T"])
+      expect(await refused(load(bytes(code, little(0xfffffff0, 4))))).toMatch(/ends in the middle/);
+    for (const code of [0x8d, 0x8e, 0x96])
+      expect(await refused(load(bytes(code, little(2 ** 50, 8))))).toMatch(
+        /more bytes than it has/,
+      );
+    expect(await refused(load(bytes(0x8b, little(100000, 4))))).toMatch(/whole number of 100000/);
+  });
+
+  test("a pickle larger than the cap", async () => {
+    const large = load(text("x".repeat(2000)), { select: [], maxHeaderBytes: 1000 });
+    expect(await refused(large)).toMatch(/may have 1000 bytes at most, got 2008; maxHeaderBytes/);
+  });
+});
+
+describe("values", () => {
+  test.each([
+    ["a long of three bytes", bytes(0x8a, 3, 0, 0, 0x80), -8388608],
+    ["an empty long", bytes(0x8a, 0), 0],
+    ["2^64", bytes(0x8a, 9, little(0, 8), 1), 2n ** 64n],
+    ["-2^53", bytes(0x8a, 7, little(0, 6), 0xe0), -(2n ** 53n)],
+    ["a dict with tuple keys", dict([tuple(whole(1)), text("a")]), new Map([[[1], "a"]])],
+    ["a dict with 1 and '1'", dict([whole(1), text("a")], [text("1"), text("b")]), undefined],
+    ["whole keys", dict([whole(10), text("a")], [whole(2), text("b")]), { 2: "b", 10: "a" }],
+    ["a dict of marks", bytes("(", text("k"), "Nd"), { k: null }],
+    ["a list of marks", bytes("(NNl"), [null, null]],
+    ["a frozenset", bytes("(K\x01K\x02", 0x91), [1, 2]],
+    ["a set", bytes(0x8f, "(K\x01K\x01", 0x90), [1]],
+    ["DUP and POP", bytes("K\x05", "2", "0"), 5],
+    ["POP_MARK", bytes("K\x05(NN1"), 5],
+    ["bytes", bytes("C\x02\x00\xff"), Uint8Array.of(0, 255)],
+    ["a float", bytes("G\x3f\xb9\x99\x99\x99\x99\x99\x9a"), 0.1],
+    ["uint16", bytes("M\xff\xff"), 65535],
+  ])("%s", async (_, value, expected) => {
+    const { contents } = await load(value);
+    if (expected !== undefined) expect(contents).toEqual(expected);
+    else expect(contents).toEqual(new Map<unknown, unknown>([[1, "a"], ["1", "b"]])); // biome-ignore format: one line
+  });
+
+  test("a key __proto__ stays data", async () => {
+    const { contents } = await load(dict([text("__proto__"), dict([text("polluted"), text("x")])]));
+    expect(Object.keys(contents as object)).toEqual(["__proto__"]);
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+    const named = load(dict([text("__proto__"), tensor({ count: 4, shape: [4], strides: [1] })]));
+    expect(await refused(named)).toMatch(/^checkpoint.*"__proto__"/);
+  });
+
+  test("plain data that looks like a tensor is none", async () => {
+    const { names } = await load(
+      dict([text("kind"), text("tensor")], [text("shape"), bytes("]")], [text("dtype"), text("f")]),
+    );
+    expect(names).toEqual([]);
+  });
+
+  test.each([
+    ["an empty stack", bytes("0")],
+    ["a missing mark", bytes("t")],
+    ["values left behind", bytes("NN")],
+    ["an unknown memo", bytes("h\x05")],
+    ["appending to a dict", bytes("}Na")],
+    ["setting in a list", bytes("]NNs")],
+    ["an odd number of items", bytes("}(Nu")],
+    ["calling a number", bytes("K\x01)R")],
+    ["attributes of a number", bytes("K\x01}b")],
+    ["reaching below a mark", bytes("N(0")],
+    ["text that is not UTF-8", bytes("X\x01\x00\x00\x00\xff")],
+    ["protocol 9", bytes("\x80\x09N")],
+    ["a foreign persistent id", bytes(text("x"), "Q")],
+  ])("%s is a damaged pickle", async (_, value) => {
+    expect(await refused(load(value))).toMatch(/^file: loadCheckpoint: the pickle is damaged/);
+  });
+});
