@@ -37,15 +37,17 @@ function eagerStep(
     async run(batch) {
       const previous = current();
       const inputs = checkedTensors("run", batch, specs);
-      const result = tf.tidy(() => step(previous, inputs));
-      disposeTensors(inputs);
-      checkState(previous, result.state);
+      const result = guarded(inputs, () => {
+        const next = step(previous, inputs);
+        checkState(previous, next.state);
+        return next;
+      });
       state = result.state;
       const carried = new Set(Object.values(state));
-      for (const tensor of Object.values(previous)) if (!carried.has(tensor)) tensor.dispose();
-      const metrics = await toHost(result.metrics);
-      for (const tensor of Object.values(result.metrics))
-        if (!carried.has(tensor)) tensor.dispose();
+      const metrics = await toHost(result.metrics); // may show the previous state or the batch
+      disposeExcept(previous, carried);
+      disposeExcept(inputs, carried);
+      disposeExcept(result.metrics, carried);
       return Object.fromEntries(
         Object.entries(metrics).map(([name, { data }]) => [name, Number(data[0])]),
       );
@@ -68,14 +70,10 @@ function eagerFunction(
     async run(values) {
       const fixed = constants ?? disposed();
       const inputs = checkedTensors("run", values, specs);
-      const outputs = tf.tidy(() => {
-        // Identities, so that an input or constant passed straight through is not disposed of below.
-        const result = fn({ ...fixed, ...inputs });
-        return Object.fromEntries(Object.entries(result).map(([k, t]) => [k, tf.clone(t)]));
-      });
-      disposeTensors(inputs);
+      const outputs = guarded(inputs, () => fn({ ...fixed, ...inputs }));
       const host = await toHost(outputs);
-      disposeTensors(outputs);
+      disposeTensors(inputs);
+      disposeExcept(outputs, new Set(Object.values(fixed)));
       return host;
     },
     dispose() {
@@ -83,6 +81,20 @@ function eagerFunction(
       constants = undefined;
     },
   };
+}
+
+/** Runs `body` in a tidy; if it throws, the inputs are disposed of. */
+function guarded<T extends tf.TensorContainer>(inputs: Tensors, body: () => T): T {
+  try {
+    return tf.tidy(body);
+  } catch (error) {
+    disposeTensors(inputs);
+    throw error;
+  }
+}
+
+function disposeExcept(tensors: Tensors, kept: ReadonlySet<tf.Tensor>): void {
+  for (const tensor of Object.values(tensors)) if (!kept.has(tensor)) tensor.dispose();
 }
 
 function disposed(): never {

@@ -1,6 +1,7 @@
 import "#gradients";
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
+import { backpropagate, record, release } from "./backpropagate.ts";
 import type { Params, Tensors } from "./params.ts";
 
 /** What the function given to {@link valueAndGradients} returns. */
@@ -41,40 +42,35 @@ export function valueAndGradients(
   params: Params,
 ): ValueAndGradients {
   const names = Object.keys(params);
-  let aux: Tensors = {};
-  const { value, grads } = tf.tidy(() =>
-    tf.engine().gradients(
-      () => {
-        const result = fn(params);
-        if (result.loss.rank !== 0)
-          throw new DmaeError(
-            "shape",
-            `valueAndGradients: loss must be a scalar, got shape [${result.loss.shape}]`,
-          );
-        aux = mapTensors(result.aux ?? {}, (tensor) => tf.keep(tf.clone(tensor)));
-        return result.loss;
-      },
-      names.map((name) => params[name]!),
-      undefined,
-      true,
-    ),
-  );
-  const kept = aux;
-  aux = mapTensors(kept, (tensor) => tf.clone(tensor)); // hand over to the caller's scope
-  for (const tensor of Object.values(kept)) tensor.dispose();
-  const missing = names.filter((_, i) => grads[i] == null);
-  if (missing.length > 0)
-    throw new DmaeError(
-      "argument",
-      `valueAndGradients: the loss does not depend on ${missing.join(", ")}; leave them out of params`,
-      { missing },
-    );
-  return {
-    loss: value as tf.Scalar,
-    aux,
-    gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]!])),
-  };
+  return tf.tidy(() => {
+    const { value, tape } = record(() => tf.tidy(() => evaluate(fn, params)));
+    try {
+      const xs = names.map((name) => params[name]!);
+      const gradients = backpropagate(tape, xs, value.loss);
+      const missing = names.filter((_, i) => gradients[i] === undefined);
+      if (missing.length > 0)
+        throw new DmaeError(
+          "argument",
+          `valueAndGradients: the loss does not depend on ${missing.join(", ")}; leave them out of params`,
+          { missing },
+        );
+      const entries = names.map((name, i) => [name, gradients[i]!] as const);
+      return { ...value, gradients: Object.fromEntries(entries) };
+    } catch (error) {
+      release(tape);
+      throw error;
+    }
+  });
 }
 
-const mapTensors = (tensors: Tensors, fn: (tensor: tf.Tensor) => tf.Tensor): Tensors =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, fn(tensor)]));
+/** Loss and aux, each a tensor of its own: `fn` may hand back a parameter, or one tensor twice. */
+function evaluate(fn: (params: Params) => LossAndAux, params: Params) {
+  const { loss, aux = {} } = fn(params);
+  if (loss.rank !== 0)
+    throw new DmaeError(
+      "shape",
+      `valueAndGradients: loss must be a scalar, got shape [${loss.shape}]`,
+    );
+  const copies = Object.entries(aux).map(([name, tensor]) => [name, tf.clone(tensor)] as const);
+  return { loss: tf.clone(loss) as tf.Scalar, aux: Object.fromEntries(copies) as Tensors };
+}

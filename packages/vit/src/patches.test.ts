@@ -55,17 +55,9 @@ describe.each(["cpu", "wasm"])("patches on %s", (backend) => {
     const params = toTensors(initPatchEmbed(key(1), shape));
     const images = tf.ones([1, 4, 4, 3]);
     await expectNoLeak(() => patchEmbed(params, images).dispose());
-    await expectNoLeak(
-      () =>
-        tf.dispose(
-          unpatchify(
-            tf.tidy(() => patchify(images, 2)),
-            2,
-          ),
-        ),
-      1,
-    );
-    tf.disposeVariables();
+    const patches = patchify(images, 2);
+    await expectNoLeak(() => unpatchify(patches, 2).dispose());
+    tf.dispose([images, patches, params]);
   });
 });
 

@@ -1,0 +1,103 @@
+import "@tensorflow/tfjs-backend-cpu";
+import "@tensorflow/tfjs-backend-wasm";
+import type { HostTensor } from "@dmae/core";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, test } from "vitest";
+import { expectNoLeak } from "../../../testing/tensors.ts";
+import { eagerExecutor, type StepFunction, selectBackend, valueAndGradients } from "./index.ts";
+
+const host = (...values: number[]): HostTensor => ({
+  dtype: "float32",
+  shape: [values.length],
+  data: Float32Array.from(values),
+});
+
+/** Gradient descent on (w x - y)^2 with a parameter that never changes. */
+const step: StepFunction = (state, batch) => {
+  const { loss, gradients } = valueAndGradients(
+    ({ w }) => ({ loss: tf.sum(tf.squaredDifference(tf.mul(w!, batch.x!), batch.y!)) }),
+    { w: state.w! },
+  );
+  const w = tf.sub(state.w!, tf.mul(gradients.w!, 0.125));
+  return { state: { w, frozen: state.frozen! }, metrics: { loss } };
+};
+
+const init = {
+  state: { w: host(0), frozen: host(5, 6) },
+  batch: { x: { shape: [1] }, y: { shape: [1] } },
+};
+
+describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
+  beforeAll(() => selectBackend(backend));
+
+  test("steps by hand, state carried and copied, all memory returned", async () => {
+    expect(eagerExecutor().name).toBe(`eager:${backend}`);
+    await expectNoLeak(async () => {
+      const prepared = await eagerExecutor().prepareStep(step, init);
+      const batch = { x: host(2), y: host(4) };
+      expect(await prepared.run(batch)).toEqual({ loss: 16 }); // w: 0 -> 2
+      const before = tf.memory().numTensors;
+      expect(await prepared.run(batch)).toEqual({ loss: 0 });
+      expect(tf.memory().numTensors).toBe(before);
+      expect(await prepared.state()).toEqual({ w: host(2), frozen: host(5, 6) });
+      prepared.dispose();
+    });
+    expect(Array.from(init.state.w.data)).toEqual([0]);
+  });
+
+  test("metrics may be the batch or the state before the step", async () => {
+    await expectNoLeak(async () => {
+      const prepared = await eagerExecutor().prepareStep(
+        (state, batch) => ({
+          state: { w: batch.x!, frozen: state.frozen! },
+          metrics: { before: state.w!, x: batch.x!, y: batch.y! },
+        }),
+        init,
+      );
+      const run = (x: number) => prepared.run({ x: host(x), y: host(-x) });
+      expect(await run(1)).toEqual({ before: 0, x: 1, y: -1 });
+      expect(await run(2)).toEqual({ before: 1, x: 2, y: -2 });
+      prepared.dispose();
+    });
+  });
+
+  test("functions keep their constants; inputs and constants may be passed through", async () => {
+    await expectNoLeak(async () => {
+      const prepared = await eagerExecutor().prepareFunction(
+        ({ k, x }) => ({ sum: tf.add(k!, x!), x: x!, k: k! }),
+        { constants: { k: host(1, 2) }, inputs: { x: { shape: [2] } } },
+      );
+      for (let i = 0; i < 2; i++)
+        expect(await prepared.run({ x: host(i, 1) })).toEqual({
+          sum: host(1 + i, 3),
+          x: host(i, 1),
+          k: host(1, 2),
+        });
+      prepared.dispose();
+    });
+  });
+
+  test("errors name the input, the shape and the way out", async () => {
+    const prepared = await eagerExecutor().prepareStep(step, init);
+    await expect(prepared.run({ x: host(1) })).rejects.toThrow(/missing: y, unknown: none/);
+    await expect(prepared.run({ x: host(1), y: host(1), z: host(1) })).rejects.toThrow(
+      /unknown: z/,
+    );
+    await expect(prepared.run({ x: host(1, 2), y: host(1) })).rejects.toThrow(
+      /x must be float32 \[1\] as prepared, got float32 \[2\]/,
+    );
+    prepared.dispose();
+    await expect(prepared.run({ x: host(1), y: host(1) })).rejects.toThrow(/disposed of/);
+    const grows: StepFunction = (state) => ({
+      state: { ...state, w: tf.concat([state.w!, state.w!]) },
+      metrics: {},
+    });
+    await expectNoLeak(async () => {
+      const bad = await eagerExecutor().prepareStep(grows, init);
+      await expect(bad.run({ x: host(1), y: host(1) })).rejects.toThrow(
+        /w was float32 \[1\], became float32 \[2\]/,
+      );
+      bad.dispose();
+    });
+  });
+});
