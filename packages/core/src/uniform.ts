@@ -39,21 +39,27 @@ export function uniform<T extends number | FloatArray>(
   const { low = 0, high = 1 } = options;
   const out = prepare("uniform", key, sizeOrOut, options);
   const last = checkRange(low, high, out);
-  forEachChunk(
-    kernelsFor(out.length).uniforms,
-    key,
-    domains.uniform,
-    options,
-    out.length,
-    (values, from, to, position) => {
-      const shift = position - from;
-      for (let i = from; i < to; i++) {
-        const value = low + (high - low) * (values[i] as number);
-        out[i + shift] = value > last ? last : value;
-      }
-    },
-  );
+  const { uniforms } = kernelsFor(out.length);
+  const unchanged = out instanceof Float64Array && low === 0 && high === 1;
+  forEachChunk(uniforms, key, domains.uniform, options, out.length, (values, from, to, at) => {
+    if (unchanged) out.set(values.subarray(from, to), at);
+    else stretch(values.subarray(from, to), at, low, high, last, out);
+  });
   return out as Drawn<T>;
+}
+
+function stretch(
+  values: Float64Array,
+  position: number,
+  low: number,
+  high: number,
+  last: number,
+  out: FloatArray,
+): void {
+  for (let i = 0; i < values.length; i++) {
+    const value = low + (high - low) * (values[i] as number);
+    out[position + i] = value > last ? last : value;
+  }
 }
 
 /** Checks `low < high` in the precision of `out` and returns the largest value of it below `high`. */
