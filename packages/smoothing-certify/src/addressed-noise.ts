@@ -21,6 +21,12 @@ export interface AddressedNoise {
   readonly generator: string;
   /** Writes `address.count` noisy copies of `image`, one after the other, to the start of `out`. */
   fill(out: Float32Array, image: Float32Array, address: NoiseAddress): void | Promise<void>;
+  /**
+   * Where the law of the copies is only close to the one that the guarantee is about: a bound on the total
+   * variation distance for an image of `dimension` numbers, to be taken off every lower bound on a
+   * probability and added to every upper one. See `soundNoise`.
+   */
+  totalVariation?(dimension: number): number;
 }
 
 /** The noise of a run: Philox4x32-10 addressed by seed, image, stage and sample. */

@@ -1,5 +1,20 @@
 export type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
+export type { AtRadiusResult } from "./at-radius-procedure.ts";
 export { type CertifyOptions, certify } from "./certify.ts";
+export {
+  type AdaptiveDatasetOptions,
+  type AdaptiveOptions,
+  type AdaptiveSampling,
+  certifyAdaptive,
+  certifyDatasetAdaptive,
+} from "./certify-adaptive.ts";
+export {
+  type AtRadiusDatasetOptions,
+  type AtRadiusOptions,
+  certifyAtRadius,
+  certifyDatasetAtRadius,
+  type SequentialOptions,
+} from "./certify-at-radius.ts";
 export { type CertifyDatasetOptions, certifyDataset } from "./certify-dataset.ts";
 export type { CertifyResult } from "./certify-procedure.ts";
 export type {

@@ -88,7 +88,15 @@ interface GridTable extends NormalThresholds {
 
 const GUIDE_BITS = 12;
 
+let lastTable: { sigma: number; table: GridTable } | undefined;
+
+/** The tables of sigma; the last ones are kept, as they take up to a tenth of a second. */
 function gridTable(sigma: number): GridTable {
+  if (lastTable?.sigma !== sigma) lastTable = { sigma, table: makeGridTable(sigma) };
+  return lastTable.table;
+}
+
+function makeGridTable(sigma: number): GridTable {
   const law = normalThresholds(sigma, LEVELS);
   const guide = new Uint16Array(2 ** GUIDE_BITS + 1);
   for (let cell = 0, at = 0; cell < guide.length; cell++) {

@@ -1,0 +1,81 @@
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
+import type { CertifyResult } from "./certify-procedure.ts";
+import { checkAlpha, checkInteger, show } from "./checks.ts";
+import type { Classifier } from "./classifier.ts";
+import type { ImageInput } from "./image.ts";
+import type { LogRow } from "./log-row.ts";
+import { type DatasetOptions, runDataset } from "./run-dataset.ts";
+import { runOne, type SingleOptions } from "./run-one.ts";
+
+/** The options of an adaptive certification. */
+export interface AdaptiveSampling {
+  /** Share of the radius that may be given away against `maxSamples` samples; default 0.05. */
+  readonly relativeWidth?: number | undefined;
+  /** Most estimation samples; default 100,000. */
+  readonly maxSamples?: number | undefined;
+  /** Pilot samples; default 500. */
+  readonly pilot?: number | undefined;
+  /** Allowed probability of a wrong certificate; default 0.001. */
+  readonly alpha?: number | undefined;
+}
+
+/** Options of {@link certifyAdaptive}. */
+export interface AdaptiveOptions extends SingleOptions, AdaptiveSampling {}
+
+/** Options of {@link certifyDatasetAdaptive}. */
+export interface AdaptiveDatasetOptions extends DatasetOptions, AdaptiveSampling {}
+
+/**
+ * CERTIFY with as many samples as the input is worth: a pilot guesses the class and the size that
+ * brings the radius within `relativeWidth` of that of `maxSamples`; a fresh sample of this size gives
+ * the bound. Exactly valid: the guarantee is that of {@link certify}.
+ *
+ * @returns as {@link certify}; `counts0` are the pilot's votes
+ * @example
+ * const { radius, samples } = await certifyAdaptive(classify, image, { sigma: 0.25, relativeWidth: 0.05 });
+ */
+export async function certifyAdaptive(
+  classifier: Classifier,
+  x: ImageInput,
+  options: AdaptiveOptions,
+): Promise<CertifyResult> {
+  const procedure = adaptiveProcedure(prepare("certifyAdaptive", options));
+  return runOne("certifyAdaptive", classifier, x, options, procedure);
+}
+
+/** {@link certifyAdaptive} for the images of a data set; rows and log as in {@link certifyDataset}. */
+export async function* certifyDatasetAdaptive(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  options: AdaptiveDatasetOptions,
+): AsyncGenerator<LogRow, void, void> {
+  const settings = prepare("certifyDatasetAdaptive", options);
+  const { alpha, maxSamples: n, pilot: n0, relativeWidth } = settings;
+  yield* runDataset<CertifyResult>(classifier, dataset, options, {
+    caller: "certifyDatasetAdaptive",
+    settings: { procedure: "adaptive", alpha, n, n0, relativeWidth },
+    procedure: () => adaptiveProcedure(settings),
+    row: ({ prediction, radius, pLower, samples, counts0, counts }) => ({
+      predict: prediction,
+      radius,
+      pLower,
+      samples,
+      counts0,
+      counts,
+    }),
+  });
+}
+
+function prepare(caller: string, options: AdaptiveSampling & { sigma: number }): AdaptiveSettings {
+  const { sigma, alpha = 0.001, pilot = 500, relativeWidth = 0.05, maxSamples = 100_000 } = options;
+  checkAlpha(caller, alpha);
+  checkInteger(caller, "pilot", pilot);
+  checkInteger(caller, "maxSamples", maxSamples);
+  if (!(typeof relativeWidth === "number" && relativeWidth > 0 && relativeWidth < 1))
+    throw new DmaeError(
+      "argument",
+      `${caller}: relativeWidth must lie in (0, 1), got ${show(relativeWidth)}`,
+    );
+  return { sigma, alpha, pilot, relativeWidth, maxSamples };
+}
