@@ -125,9 +125,12 @@ function embed(config: ViTConfig, params: Params, x: tf.Tensor): tf.Tensor {
   });
 }
 
+/** One product with a constant row: 0 for the class token, 1 / N for each patch. */
 function meanOfPatches(tokens: tf.Tensor): tf.Tensor {
   const [batch, count, width] = tokens.shape as [number, number, number];
-  return tf.mean(tf.slice(tokens, [0, 1, 0], [batch, count - 1, width]), 1);
+  const weights = new Float32Array(count).fill(1 / (count - 1), 1);
+  const row = tf.tensor3d(weights, [1, 1, count]);
+  return tf.reshape(tf.matMul(row, tokens), [batch, width]);
 }
 
 /** LayerNorm acts on tokens one by one, so normalising the class token alone is enough. */
