@@ -1,3 +1,7 @@
 import { library } from "../../tsup.base.ts";
 
-export default library({ platform: "node" });
+// The worker is a file of its own: threads are started from it.
+export default library(
+  { platform: "node" },
+  { entry: { worker: "src/worker.ts" }, platform: "node" },
+);

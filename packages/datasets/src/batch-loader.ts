@@ -1,5 +1,4 @@
 import {
-  type Batch,
   DmaeError,
   foldIn,
   type ImageDataset,
@@ -8,7 +7,9 @@ import {
   permutation,
 } from "@dmae/core";
 import { type BatchOptions, checkBatchOptions } from "./batch-options.ts";
-import { createRenderer, type Renderer } from "./render.ts";
+import { createPool, type WorkerPool } from "./image-workers.ts";
+import { createRenderer } from "./render.ts";
+import { type BatchMaker, type LoadedBatch, renderBatch } from "./render-batch.ts";
 
 /** Batches by their step number, prepared ahead; see {@link batchLoader}. */
 export interface BatchLoader {
@@ -16,12 +17,14 @@ export interface BatchLoader {
   readonly stepsPerEpoch: number;
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
+  /** The damaged images met so far, one error each, with the file's name; see `onCorrupt`. */
+  readonly corrupt: readonly DmaeError[];
   /**
    * The batch of `step`, counted from 0 across epochs: a function of data set, options and step
    * alone. The steps that follow are prepared meanwhile.
    */
-  at(step: number): Promise<Batch>;
-  /** Lets go of what was prepared. */
+  at(step: number): Promise<LoadedBatch>;
+  /** Lets go of what was prepared and of the threads that the loader started. */
   close(): Promise<void>;
 }
 
@@ -30,7 +33,7 @@ export interface BatchLoader {
  * that goes on at step 1,000 sees what it would have seen.
  *
  * The order of epoch `e` is `permutation(foldIn(key, e))`; the draws of image `i` come from
- * `foldIn(foldIn(foldIn(key, "image"), e), i)`, whatever the batch size.
+ * `foldIn(foldIn(foldIn(key, "image"), e), i)`, whatever the batch size and the number of workers.
  *
  * @throws DmaeError "argument" for options outside their ranges
  *
@@ -53,25 +56,32 @@ export function createLoader(
   end: number,
 ): BatchLoader {
   checkBatchOptions(caller, dataset, options);
-  const { batchSize, dropLast = false, prefetch = 2 } = options;
+  const { batchSize, dropLast = false, prefetch = 2, noiseKeys } = options;
   const stepsPerEpoch = Math[dropLast ? "floor" : "ceil"](dataset.length / batchSize);
   const order = epochOrders(dataset.length, options);
-  const renderer = createRenderer(dataset, options);
-  const prepared = new Map<number, Promise<Batch>>();
-  const prepare = (step: number) => {
+  const { pool, own } = choosePool(options);
+  const renderer = createRenderer(dataset, options, pool);
+  const { corrupt, report } = corruptionLog(options);
+  const maker: BatchMaker = { renderer, pool, length: dataset.length, report };
+  const prepared = new Map<number, Promise<LoadedBatch>>();
+
+  function prepare(step: number): Promise<LoadedBatch> {
     const existing = prepared.get(step);
     if (existing) return existing;
     const epoch = Math.floor(step / stepsPerEpoch);
     const start = (step % stepsPerEpoch) * batchSize;
     const indices = Int32Array.from(order(epoch).subarray(start, start + batchSize));
-    const batch = renderBatch(renderer, indices, imageKeys(options.key, epoch), epoch);
+    const request = { indices, keyOf: imageKeys(options.key, epoch), epoch };
+    const batch = renderBatch(maker, request, noiseKeys?.(epoch));
     batch.catch(() => {}); // whoever asks for the step gets the error
     prepared.set(step, batch);
     return batch;
-  };
+  }
+
   return {
     stepsPerEpoch,
     imageShape: renderer.imageShape,
+    corrupt,
     async at(step) {
       if (!Number.isInteger(step) || step < 0)
         throw new DmaeError(
@@ -87,22 +97,35 @@ export function createLoader(
     async close() {
       const pending = [...prepared.values()];
       prepared.clear();
+      if (own) await own.close();
       await Promise.allSettled(pending);
     },
   };
 }
 
-async function renderBatch(
-  renderer: Renderer,
-  indices: Int32Array,
-  keyOf: (index: number) => Key | undefined,
-  epoch: number,
-): Promise<Batch> {
-  const { imageShape } = renderer;
-  const images = new Float32Array(indices.length * imageShape[0] * imageShape[1] * imageShape[2]);
-  const labels = new Int32Array(indices.length);
-  await renderer.render({ indices, keyOf, epoch, images, labels });
-  return { images, labels, indices, size: indices.length, imageShape };
+/** The threads to use, and those to end with the loader. */
+function choosePool({ workers = 0 }: BatchOptions): {
+  pool: WorkerPool | undefined;
+  own: WorkerPool | undefined;
+} {
+  if (workers === 0) return { pool: undefined, own: undefined };
+  if (typeof workers !== "number") return { pool: workers as WorkerPool, own: undefined };
+  const own = createPool(workers);
+  return { pool: own, own };
+}
+
+/** Collects damaged images, each once. */
+function corruptionLog({ onCorrupt }: BatchOptions) {
+  const corrupt: DmaeError[] = [];
+  const known = new Set<string>();
+  const report = (error: unknown) => {
+    if (!onCorrupt || !DmaeError.isInstance(error, "file")) throw error;
+    if (known.has(error.message)) return;
+    known.add(error.message);
+    corrupt.push(error);
+    onCorrupt(error);
+  };
+  return { corrupt, report };
 }
 
 /** The keys of the images of one epoch. */

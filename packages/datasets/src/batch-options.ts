@@ -5,6 +5,8 @@ import {
   type Key,
   type LabeledImage,
 } from "@dmae/core";
+import { isPixelDataset } from "./dataset.ts";
+import type { ImageWorkers } from "./image-workers.ts";
 import { type ImageOperation, isRandom } from "./operations.ts";
 
 /** Which image a transform is given. */
@@ -39,13 +41,30 @@ export interface BatchOptions {
   readonly dropLast?: boolean;
   /** Batches prepared ahead of the one asked for; 2 by default. */
   readonly prefetch?: number;
+  /**
+   * Threads that decode, transform and draw noise: their number (then the loader starts and ends them), or
+   * {@link createImageWorkers} to share them. 0, the default, works on the calling thread. With a data set of
+   * this package and operations, not with a function.
+   */
+  readonly workers?: number | ImageWorkers;
+  /**
+   * Called for each damaged image file, which is then replaced by the next readable image of the data set
+   * (`indices` says which). Without it, a damaged image is an error.
+   */
+  readonly onCorrupt?: (error: DmaeError) => void;
+  /**
+   * Draws standard normal noise ahead of the step: one key per copy of the batch in this epoch. Batches then
+   * have `noise`, `[copies * B, H, W, C]`, whose row `copy * B + i` is
+   * `normal(keys[copy], …, { index: indices[i] })`.
+   */
+  readonly noiseKeys?: (epoch: number) => readonly Key[];
 }
 
 /** Throws for options outside their ranges. */
 export function checkBatchOptions(
   caller: string,
   dataset: ImageDataset,
-  { batchSize, shuffle, key, transform, dropLast, prefetch = 0 }: BatchOptions,
+  { batchSize, shuffle, key, transform, dropLast, prefetch = 0, workers = 0 }: BatchOptions,
 ): void {
   const fail = (message: string) => {
     throw new DmaeError("argument", `${caller}: ${message}`);
@@ -60,4 +79,8 @@ export function checkBatchOptions(
   if (shuffle && !key) fail("shuffle needs a key; pass key: key(seed)");
   const random = Array.isArray(transform) && transform.find(isRandom);
   if (random && !key) fail(`the operation ${random.op} needs a key; pass key: key(seed)`);
+  if (typeof workers === "number" && (!Number.isInteger(workers) || workers < 0))
+    fail(`workers must be a non-negative integer or createImageWorkers(…), got ${workers}`);
+  if (workers && (typeof transform === "function" || !isPixelDataset(dataset)))
+    fail("workers need a data set of @dmae/datasets and a transform of operations, not a function");
 }

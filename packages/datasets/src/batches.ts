@@ -1,6 +1,7 @@
-import { type Batch, DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
 import { createLoader } from "./batch-loader.ts";
 import type { BatchOptions } from "./batch-options.ts";
+import type { LoadedBatch } from "./render-batch.ts";
 
 /**
  * The batches of one epoch, as an async iterator that prepares the next ones ahead.
@@ -25,7 +26,7 @@ import type { BatchOptions } from "./batch-options.ts";
 export async function* batches(
   dataset: ImageDataset,
   { epoch = 0, ...options }: BatchOptions & { readonly epoch?: number },
-): AsyncGenerator<Batch, void, undefined> {
+): AsyncGenerator<LoadedBatch, void, undefined> {
   if (!Number.isInteger(epoch) || epoch < 0)
     throw new DmaeError("argument", `batches: epoch must be a non-negative integer, got ${epoch}`);
   const perEpoch = Math[options.dropLast ? "floor" : "ceil"](dataset.length / options.batchSize);

@@ -1,4 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
+import type { DecodeLimits } from "./decode.ts";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
 
@@ -38,6 +39,8 @@ export interface PixelDataset extends ImageDataset {
   locate?(index: number): ImageLocation;
   /** The operations that `get` applies to the bytes; none if absent. */
   readonly transform?: readonly ImageOperation[];
+  /** Limits for the files that are decoded. */
+  readonly limits?: DecodeLimits;
 }
 
 /** Throws unless `index` is a position in `dataset`. */

@@ -4,7 +4,12 @@ export type { BatchOptions, ImageTransform, TransformContext } from "./batch-opt
 export { batches } from "./batches.ts";
 export { type CifarOptions, cifar10Classes, loadCifar10, loadCifar100 } from "./cifar.ts";
 export type { ImageLocation, PixelDataset, Split, Splits } from "./dataset.ts";
+export type { DecodeLimits } from "./decode.ts";
+export { decodeImage } from "./decode.ts";
+export type { EncodedDataset, EncodedOptions } from "./encoded-dataset.ts";
 export { fashionMnist } from "./fashion-mnist.ts";
+export { type ImageFolderOptions, loadImageFolder } from "./image-folder.ts";
+export { createImageWorkers, type ImageWorkers } from "./image-workers.ts";
 export { type IdxOptions, loadIdx } from "./load-idx.ts";
 export {
   centerCrop,
@@ -20,6 +25,10 @@ export {
 } from "./operations.ts";
 export { type LabeledPixels, type PixelImage, toUnit } from "./pixels.ts";
 export type { RandAugmentConfig } from "./rand-augment.ts";
+export type { LoadedBatch } from "./render-batch.ts";
 export { resizePixels } from "./resize.ts";
 export { type SyntheticOptions, synthetic } from "./synthetic.ts";
+export { loadTarShards, type TarShardOptions } from "./tar-shards.ts";
 export { everyNth, subset, take } from "./views.ts";
+export { writeCifar10 } from "./write-cifar.ts";
+export { type WriteTarOptions, writeTarShards } from "./write-tar-shards.ts";

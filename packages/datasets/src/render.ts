@@ -1,118 +1,158 @@
-import {
-  DmaeError,
-  type ImageDataset,
-  type ImageShape,
-  type Key,
-  type LabeledImage,
-} from "@dmae/core";
-import { outputShape, renderImage } from "./apply-operations.ts";
+import { DmaeError, type ImageDataset, type ImageShape, type Key } from "@dmae/core";
+import { outputShape } from "./apply-operations.ts";
 import type { BatchOptions, ImageTransform } from "./batch-options.ts";
 import { isPixelDataset, type PixelDataset } from "./dataset.ts";
+import { defaultLimits } from "./decode.ts";
+import type { WorkerPool } from "./image-workers.ts";
 import type { ImageOperation } from "./operations.ts";
 import { toPixels } from "./pixels.ts";
+import {
+  type RenderFailure,
+  type RenderItem,
+  type RenderTask,
+  renderItems,
+} from "./render-items.ts";
 
-/** One batch to fill in. */
-export interface RenderTask {
+/** Images to render: their positions in the data set and their keys. */
+export interface RenderRequest {
   readonly indices: Int32Array;
   readonly keyOf: (index: number) => Key | undefined;
   readonly epoch: number;
-  /** Where the images go. */
-  readonly images: Float32Array;
-  /** Where the labels go. */
-  readonly labels: Int32Array;
 }
 
 /** Turns positions in a data set into float images. */
 export interface Renderer {
   readonly imageShape: ImageShape;
-  render(task: RenderTask): Promise<void>;
+  /** Writes the images to `out`; returns their labels and those that failed. */
+  render(
+    request: RenderRequest,
+    out: Float32Array,
+  ): Promise<{ labels: Int32Array; failures: readonly RenderFailure[] }>;
 }
 
 /** How many images are decoded at once: enough for every core, few enough to keep memory flat. */
 const atOnce = 8;
+/** Most images that a worker gets at once. */
+const mostPerTask = 16;
 
 /** The way from bytes to the images of a batch, as the options ask for it. */
-export function createRenderer(dataset: ImageDataset, { transform }: BatchOptions): Renderer {
+export function createRenderer(
+  dataset: ImageDataset,
+  { transform }: BatchOptions,
+  pool: WorkerPool | undefined,
+): Renderer {
   if (typeof transform === "function") return functionRenderer(dataset, transform);
+  if (isPixelDataset(dataset))
+    return operationsRenderer(dataset, transform ?? dataset.transform ?? [], pool);
   if (transform === undefined) return functionRenderer(dataset, (image) => image);
-  return operationsRenderer(dataset, transform);
+  return operationsRenderer(withPixels(dataset), transform, undefined);
 }
 
 function functionRenderer(dataset: ImageDataset, transform: ImageTransform): Renderer {
   const { imageShape } = dataset;
+  const size = imageShape[0] * imageShape[1] * imageShape[2];
   return {
     imageShape,
-    render: (task) =>
-      eachLimited(task.indices, async (index, position) => {
-        const key = task.keyOf(index);
-        const context = { epoch: task.epoch, index, imageShape, ...(key && { key }) };
-        place(task, position, await transform(await dataset.get(index), context), dataset, index);
-      }),
+    async render({ indices, keyOf, epoch }, out) {
+      const labels = new Int32Array(indices.length);
+      const failures: RenderFailure[] = [];
+      await eachLimited(indices.length, async (position) => {
+        const index = indices[position]!;
+        const key = keyOf(index);
+        const context = { epoch, index, imageShape, ...(key && { key }) };
+        try {
+          const { image, label } = await transform(await dataset.get(index), context);
+          checkSize(dataset, index, image, size);
+          out.set(image, position * size);
+          labels[position] = label;
+        } catch (error) {
+          failures.push({ position, error });
+        }
+      });
+      return { labels, failures };
+    },
   };
 }
 
 function operationsRenderer(
-  dataset: ImageDataset,
+  dataset: PixelDataset,
   operations: readonly ImageOperation[],
+  pool: WorkerPool | undefined,
 ): Renderer {
   const imageShape = operationsShape(dataset, operations);
   const size = imageShape[0] * imageShape[1] * imageShape[2];
-  const pixels = isPixelDataset(dataset) ? dataset.pixels : pixelsOf(dataset);
+  const { limits = defaultLimits } = dataset;
+  const itemOf = async (index: number, key: Key | undefined): Promise<RenderItem> => ({
+    ...(dataset.locate
+      ? { location: dataset.locate(index) }
+      : { pixels: await dataset.pixels(index) }),
+    ...(key && { key }),
+  });
   return {
     imageShape,
-    render: (task) =>
-      eachLimited(task.indices, async (index, position) => {
-        const bytes = await pixels(index);
-        renderImage(bytes, operations, task.keyOf(index), task.images, position * size);
-        task.labels[position] = bytes.label;
-      }),
+    async render({ indices, keyOf }, out) {
+      const items = await Promise.all(Array.from(indices, (index) => itemOf(index, keyOf(index))));
+      const task = { items, operations, size, limits };
+      return pool ? renderInPool(pool, task, out) : renderItems(task, out, atOnce);
+    },
   };
 }
 
+/** Splits the task over the workers and puts the results together. */
+async function renderInPool(pool: WorkerPool, task: RenderTask, out: Float32Array) {
+  const { items, size } = task;
+  const labels = new Int32Array(items.length);
+  const failures: RenderFailure[] = [];
+  const chunk = Math.min(mostPerTask, Math.ceil(items.length / pool.count));
+  const parts: Promise<void>[] = [];
+  for (let start = 0; start < items.length; start += chunk) {
+    const part = items.slice(start, start + chunk).map(withOwnPixels);
+    const receive: Parameters<WorkerPool["render"]>[1] = (images, partLabels, failed) => {
+      out.set(images, start * size);
+      labels.set(partLabels, start);
+      for (const { position, error } of failed)
+        failures.push({ position: start + position, error });
+    };
+    parts.push(pool.render({ ...task, items: part }, receive));
+  }
+  await Promise.all(parts);
+  return { labels, failures };
+}
+
+/** Sending a view would send all the memory behind it. */
+const withOwnPixels = (item: RenderItem): RenderItem =>
+  item.pixels ? { ...item, pixels: { ...item.pixels, data: item.pixels.data.slice() } } : item;
+
 /** The shape of the images of `dataset` under `operations` instead of its own transform. */
-function operationsShape(dataset: ImageDataset, operations: readonly ImageOperation[]): ImageShape {
-  const anySize = isPixelDataset(dataset) && dataset.transform !== undefined;
-  const shape = anySize ? undefined : dataset.imageShape;
+function operationsShape(dataset: PixelDataset, operations: readonly ImageOperation[]): ImageShape {
+  const shape = dataset.transform ? undefined : dataset.imageShape;
   return outputShape("batches", operations, shape, dataset.imageShape[2]);
 }
 
-/** The bytes of a data set that has only floats: the nearest of 256 levels. */
-function pixelsOf(dataset: ImageDataset): PixelDataset["pixels"] {
-  return async (index) => {
-    const { image, label } = await dataset.get(index);
-    return { ...toPixels(image, dataset.imageShape), label };
+/** A data set that has only floats, with its bytes: the nearest of 256 levels. */
+function withPixels(dataset: ImageDataset): PixelDataset {
+  const { name, length, imageShape, numClasses } = dataset;
+  const get = (index: number) => dataset.get(index);
+  const pixels: PixelDataset["pixels"] = async (index) => {
+    const { image, label } = await get(index);
+    return { ...toPixels(image, imageShape), label };
   };
+  return { name, length, imageShape, numClasses, get, pixels };
 }
 
-function place(
-  { images, labels }: RenderTask,
-  position: number,
-  { image, label }: LabeledImage,
-  dataset: ImageDataset,
-  index: number,
-): void {
-  const [height, width, channels] = dataset.imageShape;
-  const size = height * width * channels;
-  if (image.length !== size)
-    throw new DmaeError(
-      "shape",
-      `batches: image ${index} of ${dataset.name} must have ${size} values, got ${image.length}`,
-    );
-  images.set(image, position * size);
-  labels[position] = label;
+function checkSize(dataset: ImageDataset, index: number, image: Float32Array, size: number): void {
+  if (image.length === size) return;
+  throw new DmaeError(
+    "shape",
+    `batches: image ${index} of ${dataset.name} must have ${size} values, got ${image.length}`,
+  );
 }
 
-/** Runs `body` for every element, at most {@link atOnce} at a time; the first error ends it. */
-async function eachLimited(
-  indices: Int32Array,
-  body: (index: number, position: number) => Promise<void>,
-): Promise<void> {
+/** Runs `body` for `0 … count - 1`, at most {@link atOnce} at a time. */
+async function eachLimited(count: number, body: (position: number) => Promise<void>) {
   let next = 0;
   const lane = async () => {
-    while (next < indices.length) {
-      const position = next++;
-      await body(indices[position]!, position);
-    }
+    while (next < count) await body(next++);
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, indices.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(atOnce, count) }, lane));
 }

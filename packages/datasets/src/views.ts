@@ -64,11 +64,12 @@ const range = (count: number, step: number) =>
   Uint32Array.from({ length: count }, (_, i) => i * step);
 
 function pixelView(dataset: PixelDataset, position: (index: number) => number) {
-  const { transform } = dataset;
+  const { transform, limits } = dataset;
   return {
     pixels: (index: number) => dataset.pixels(position(index)),
     ...(dataset.locate && { locate: (index: number) => dataset.locate!(position(index)) }),
     ...(transform && { transform }),
+    ...(limits && { limits }),
   };
 }
 

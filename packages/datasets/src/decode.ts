@@ -1,0 +1,83 @@
+import { DmaeError } from "@dmae/core";
+import type { ImageLocation } from "./dataset.ts";
+import { readSlice, readWhole, reason } from "./files.ts";
+import type { LabeledPixels, PixelImage } from "./pixels.ts";
+
+/** Limits for files that may be anything. */
+export interface DecodeLimits {
+  /** Largest encoded image in bytes; 64 MiB by default. */
+  readonly maxBytes: number;
+  /** Largest image in pixels; 2^26 by default. */
+  readonly maxPixels: number;
+}
+
+/** The limits that hold unless others are given. */
+export const defaultLimits: DecodeLimits = { maxBytes: 2 ** 26, maxPixels: 2 ** 26 };
+
+type Sharp = typeof import("sharp")["default"];
+let loading: Promise<Sharp> | undefined;
+
+/** The optional peer `sharp`, loaded once. */
+export function loadSharp(caller: string): Promise<Sharp> {
+  loading ??= import("sharp").then(
+    (module) => module.default,
+    (cause: unknown) => {
+      loading = undefined;
+      throw new DmaeError(
+        "unsupported",
+        `${caller}: decoding images needs the package sharp; run npm install sharp`,
+        {},
+        { cause },
+      );
+    },
+  );
+  return loading;
+}
+
+/**
+ * Decodes an image file (JPEG, PNG, WebP, …) to red, green and blue bytes, as Pillow's `convert("RGB")` does:
+ * grey is repeated, transparency and colour profiles are ignored, EXIF orientation too.
+ *
+ * @param name for messages
+ * @throws DmaeError "file" for damaged or truncated images, "unsupported" without sharp
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  name: string,
+  { maxPixels }: Pick<DecodeLimits, "maxPixels"> = defaultLimits,
+): Promise<PixelImage> {
+  const sharp = await loadSharp("decodeImage");
+  try {
+    const { data, info } = await sharp(bytes, {
+      failOn: "error",
+      ignoreIcc: true,
+      limitInputPixels: maxPixels,
+    })
+      .toColourspace("srgb")
+      .removeAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+    return { data: pixels, height: info.height, width: info.width, channels: info.channels };
+  } catch (cause) {
+    throw new DmaeError(
+      "file",
+      `decodeImage: ${name} is not a readable image: ${reason(cause)}`,
+      { file: name, received: `${bytes.length} bytes` },
+      { cause },
+    );
+  }
+}
+
+/** Reads and decodes the image at a location. */
+export async function decodeAt(
+  location: ImageLocation,
+  limits: DecodeLimits,
+): Promise<LabeledPixels> {
+  const { file, offset, length, name, label } = location;
+  const bytes =
+    length < 0
+      ? await readWhole("decodeImage", file, limits.maxBytes)
+      : await readSlice("decodeImage", file, offset, length);
+  return { ...(await decodeImage(bytes, name, limits)), label };
+}

@@ -1,0 +1,67 @@
+import { DmaeError, type ImageShape } from "@dmae/core";
+import { outputShape, renderImage } from "./apply-operations.ts";
+import { checkIndex, type ImageLocation, type PixelDataset } from "./dataset.ts";
+import { type DecodeLimits, decodeAt, defaultLimits } from "./decode.ts";
+import { evaluationTransform, type ImageOperation, isRandom } from "./operations.ts";
+
+/** A data set whose images are decoded when they are asked for. */
+export interface EncodedDataset extends PixelDataset {
+  readonly classNames: readonly string[];
+  readonly transform: readonly ImageOperation[];
+  readonly limits: DecodeLimits;
+  locate(index: number): ImageLocation;
+}
+
+/** Options that data sets of encoded images share. */
+export interface EncodedOptions extends Partial<DecodeLimits> {
+  /** Name of the data set for logs. */
+  readonly name?: string;
+  /**
+   * What `get` does with the decoded image, ending in one size for all; by default `evaluationTransform(224)`:
+   * shorter side to 256, centre crop 224. Batches may be given another transform.
+   */
+  readonly transform?: readonly ImageOperation[];
+}
+
+/** A data set over located files. */
+export function encodedDataset(
+  caller: string,
+  items: {
+    readonly name: string;
+    readonly length: number;
+    readonly classNames: readonly string[];
+    readonly locate: (index: number) => ImageLocation;
+  },
+  { transform = evaluationTransform(), ...limits }: EncodedOptions,
+): EncodedDataset {
+  const random = transform.find(isRandom);
+  if (random)
+    throw new DmaeError(
+      "argument",
+      `${caller}: transform must be fixed, got ${random.op}; pass random operations to batches`,
+    );
+  const imageShape: ImageShape = outputShape(caller, transform, undefined, 3);
+  const dataset: EncodedDataset = {
+    name: items.name,
+    length: items.length,
+    classNames: items.classNames,
+    numClasses: items.classNames.length,
+    imageShape,
+    transform,
+    limits: { ...defaultLimits, ...limits },
+    locate(index) {
+      checkIndex(dataset, index);
+      return items.locate(index);
+    },
+    async pixels(index) {
+      return decodeAt(dataset.locate(index), dataset.limits);
+    },
+    async get(index) {
+      const pixels = await dataset.pixels(index);
+      const image = new Float32Array(imageShape[0] * imageShape[1] * imageShape[2]);
+      renderImage(pixels, transform, undefined, image);
+      return { image, label: pixels.label };
+    },
+  };
+  return dataset;
+}

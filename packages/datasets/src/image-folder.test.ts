@@ -1,0 +1,236 @@
+import { copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DmaeError, key } from "@dmae/core";
+import { expect, test } from "vitest";
+import { readFixture } from "../../../testing/fixtures.ts";
+import { batches } from "./batches.ts";
+import { decodeImage } from "./decode.ts";
+import { loadImageFolder } from "./image-folder.ts";
+import { centerCrop, randomHorizontalFlip, randomResizedCrop } from "./operations.ts";
+import { subset } from "./views.ts";
+
+const fixture = (name: string) => fileURLToPath(new URL(`./__fixtures__/${name}`, import.meta.url));
+const pil = readFixture(new URL("./__fixtures__/pil.safetensors", import.meta.url));
+
+/** A folder of class folders; `colour` copies picture.jpg, `grey` grey.jpg, other strings are contents. */
+async function folder(files: Record<string, string>): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), "dmae-folder-"));
+  for (const [name, contents] of Object.entries(files)) {
+    await mkdir(join(root, name, ".."), { recursive: true });
+    if (contents === "colour" || contents === "grey")
+      await copyFile(fixture(contents === "colour" ? "picture.jpg" : "grey.jpg"), join(root, name));
+    else await writeFile(join(root, name), contents);
+  }
+  return root;
+}
+
+const names = (
+  data: { length: number; locate: (i: number) => { name: string; label: number } },
+  root: string,
+) =>
+  Array.from({ length: data.length }, (_, i) => {
+    const { name, label } = data.locate(i);
+    return `${name.slice(root.length + 1)} ${label}`;
+  });
+
+const small = { transform: [centerCrop(20)], indexFile: false } as const;
+
+test("classes and files are in torchvision's order", async () => {
+  const root = await folder({
+    "n02/b.JPEG": "colour",
+    "n02/a.png": "colour",
+    "n02/Z.jpg": "colour",
+    "n02/deep/c.jpg": "colour",
+    "n02/notes.txt": "no image",
+    "n01/x.jpeg": "grey",
+    "n10/y.webp": "grey",
+    ".hidden/z.jpg": "grey",
+    "readme.txt": "no class",
+  });
+  const data = await loadImageFolder(root, small);
+  expect(data.classNames).toEqual(["n01", "n02", "n10"]);
+  expect(names(data, root)).toEqual([
+    "n01/x.jpeg 0",
+    "n02/Z.jpg 1",
+    "n02/a.png 1",
+    "n02/b.JPEG 1",
+    "n02/deep/c.jpg 1",
+    "n10/y.webp 2",
+  ]);
+  expect(data.numClasses).toBe(3);
+});
+
+test("JPEGs decode to Pillow's bytes, grey ones to three equal channels", async () => {
+  for (const [file, tensor] of [
+    ["picture.jpg", "jpeg"],
+    ["grey.jpg", "jpeg.grey"],
+  ] as const) {
+    const { data, height, width, channels } = await decodeImage(
+      await readFile(fixture(file)),
+      file,
+    );
+    const expected = pil.get(tensor);
+    expect([height, width, channels]).toEqual(expected.shape);
+    expect(Buffer.compare(data, expected.data as Uint8Array)).toBe(0);
+  }
+});
+
+test("get applies the data set's transform", async () => {
+  const root = await folder({ "a/1.jpg": "colour", "b/2.jpg": "grey" });
+  const data = await loadImageFolder(root, small);
+  expect(data.imageShape).toEqual([20, 20, 3]);
+  const { image, label } = await data.get(1);
+  expect(label).toBe(1);
+  const whole = pil.get("jpeg.grey").data; // 33x21; the middle 20x20 starts at round(6.5) = 6, round(0.5) = 0
+  for (const [row, column] of [
+    [0, 0],
+    [19, 19],
+    [7, 3],
+  ] as const)
+    expect(image[(row * 20 + column) * 3]).toBe(
+      Math.fround(whole[((row + 6) * 21 + column) * 3]! / 255),
+    );
+  expect((await loadImageFolder(root, { indexFile: false })).imageShape).toEqual([224, 224, 3]);
+});
+
+test("splits are found, and asked for where there are two", async () => {
+  const root = await folder({
+    "train/a/1.jpg": "colour",
+    "train/a/2.jpg": "colour",
+    "val/a/1.jpg": "colour",
+  });
+  expect((await loadImageFolder(root, { ...small, split: "train" })).length).toBe(2);
+  expect((await loadImageFolder(root, { ...small, split: "test" })).length).toBe(1);
+  await expect(loadImageFolder(root, small)).rejects.toThrow('pass split: "train" or "test"');
+  await rm(join(root, "val"), { recursive: true });
+  await expect(loadImageFolder(root, { ...small, split: "test" })).rejects.toThrow(
+    "has none of val/, validation/, test/; it holds train",
+  );
+});
+
+test("missing folders, no classes, empty classes are errors that name them", async () => {
+  await expect(loadImageFolder("/nonexistent", small)).rejects.toThrow(
+    "cannot read the folder /nonexistent",
+  );
+  await expect(loadImageFolder(await folder({ "1.jpg": "colour" }), small)).rejects.toThrow(
+    "must hold one folder per class, it holds 1 files, such as 1.jpg",
+  );
+  await expect(
+    loadImageFolder(await folder({ "a/1.jpg": "grey", "b/1.txt": "" }), small),
+  ).rejects.toThrow(/the class folder .*\/b holds no image/);
+  await expect(
+    loadImageFolder(await folder({ "a/1.jpg": "grey" }), {
+      transform: [randomHorizontalFlip()],
+      indexFile: false,
+    }),
+  ).rejects.toThrow("transform must be fixed, got randomHorizontalFlip");
+});
+
+test("the index is kept, used, and rebuilt when a folder changes or the file is damaged", async () => {
+  const root = await folder({ "a/1.jpg": "colour", "a/2.jpg": "colour", "b/1.jpg": "grey" });
+  const indexFile = join(await folder({}), "sub", "index");
+  const options = { ...small, indexFile };
+  const first = names(await loadImageFolder(root, options), root);
+  const stored = await readFile(indexFile);
+  expect(names(await loadImageFolder(root, options), root)).toEqual(first);
+  expect(await readFile(indexFile)).toEqual(stored); // not written again
+
+  await copyFile(fixture("grey.jpg"), join(root, "b", "0.jpg"));
+  await utimes(join(root, "b"), 1e9, 1e9); // a change within the clock's resolution would also be one
+  expect(names(await loadImageFolder(root, options), root)).toEqual([
+    ...first.slice(0, 2),
+    "b/0.jpg 1",
+    "b/1.jpg 1",
+  ]);
+  await mkdir(join(root, "c"));
+  await expect(loadImageFolder(root, options)).rejects.toThrow("/c holds no image");
+  await rm(join(root, "c"), { recursive: true });
+
+  const good = names(await loadImageFolder(root, options), root);
+  for (const position of [0, 20, 90, 200]) {
+    const damaged = await readFile(indexFile);
+    damaged[position]! ^= 1;
+    await writeFile(indexFile, damaged);
+    expect(names(await loadImageFolder(root, options), root)).toEqual(good);
+  }
+  await writeFile(indexFile, "dmae-index 1\n");
+  expect(names(await loadImageFolder(root, options), root)).toEqual(good);
+});
+
+test("while folders keep their times, the index is used and nothing is listed", async () => {
+  const root = await folder({ "a/1.jpg": "colour" });
+  const options = { ...small, indexFile: join(await folder({}), "index") };
+  const sameTime = () => utimes(join(root, "a"), 1e9, 1e9);
+  await sameTime();
+  await loadImageFolder(root, options);
+  await copyFile(fixture("grey.jpg"), join(root, "a", "2.jpg"));
+  await sameTime();
+  expect((await loadImageFolder(root, options)).length).toBe(1);
+  expect((await loadImageFolder(root, { ...options, indexFile: false })).length).toBe(2);
+});
+
+test("damaged images are errors by name, or reported and replaced", async () => {
+  const root = await folder({ "a/1.jpg": "colour", "a/2.jpg": "not a jpeg", "b/3.jpg": "grey" });
+  await writeFile(
+    join(root, "b/4.jpg"),
+    (await readFile(fixture("picture.jpg"))).subarray(0, 2500),
+  );
+  const data = await loadImageFolder(root, small);
+  const error = await Promise.resolve(data.get(1)).catch((thrown: unknown) => thrown);
+  expect(DmaeError.isInstance(error, "file")).toBe(true);
+  expect(String(error)).toContain(`${root}/a/2.jpg is not a readable image`);
+  await expect(data.get(3)).rejects.toThrow(`${root}/b/4.jpg`); // cut off half way
+
+  const all = (options: object) => batches(data, { batchSize: 4, ...options });
+  await expect(all({}).next()).rejects.toThrow("a/2.jpg");
+  const reported: string[] = [];
+  const { value } = await all({
+    onCorrupt: (e: DmaeError) => reported.push(String(e.details.file)),
+  }).next();
+  expect(Array.from(value!.indices)).toEqual([0, 2, 2, 0]);
+  expect(Array.from(value!.labels)).toEqual([0, 1, 1, 0]);
+  expect(reported.map((file) => file.slice(root.length + 1))).toEqual(["a/2.jpg", "b/4.jpg"]);
+  const none = subset(data, [1, 3]);
+  await expect(batches(none, { batchSize: 1, onCorrupt: () => {} }).next()).rejects.toThrow(
+    "not one image",
+  );
+});
+
+test("caps on bytes and pixels hold before decoding", async () => {
+  const root = await folder({ "a/1.jpg": "colour" });
+  const bytes = await loadImageFolder(root, { ...small, maxBytes: 1000 });
+  await expect(bytes.get(0)).rejects.toThrow("at most 1000 bytes (maxBytes)");
+  const pixels = await loadImageFolder(root, { ...small, maxPixels: 1000 });
+  await expect(pixels.get(0)).rejects.toThrow(/exceeds pixel limit/);
+});
+
+test("workers give the very same batches, whatever their number and the batch size", async () => {
+  const root = await folder(
+    Object.fromEntries(
+      Array.from({ length: 9 }, (_, i) => [`${"abc"[i % 3]}/${i}.jpg`, i % 2 ? "grey" : "colour"]),
+    ),
+  );
+  const data = await loadImageFolder(root, small);
+  const transform = [randomResizedCrop(16), randomHorizontalFlip()];
+  const collect = async (batchSize: number, workers: number) => {
+    const images = new Map<number, Float32Array>();
+    for await (const batch of batches(data, {
+      batchSize,
+      workers,
+      transform,
+      key: key(2),
+      shuffle: true,
+      epoch: 3,
+    }))
+      batch.indices.forEach((index, i) => {
+        images.set(index, batch.images.slice(i * 768, (i + 1) * 768));
+      });
+    return [...images].sort(([a], [b]) => a - b);
+  };
+  const local = await collect(4, 0);
+  expect(local).toHaveLength(9);
+  expect(await collect(4, 2)).toEqual(local);
+  expect(await collect(9, 1)).toEqual(local);
+});

@@ -1,0 +1,44 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+/** A cached index: small facts as JSON, and one block of bytes. */
+export interface CachedIndex {
+  readonly facts: unknown;
+  readonly block: Buffer;
+}
+
+const magic = "dmae-index 1\n";
+
+/** Where the index of `path` is kept: `$XDG_CACHE_HOME/dmae` or `~/.cache/dmae`, by a hash of the path. */
+export function defaultIndexFile(kind: string, path: string): string {
+  const home = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  const hash = createHash("sha256").update(resolve(path)).digest("hex").slice(0, 24);
+  return join(home, "dmae", `${kind}-${hash}.index`);
+}
+
+/** Reads a cached index; undefined if there is none or it is damaged: then it is built again. */
+export async function readIndex(file: string): Promise<CachedIndex | undefined> {
+  const bytes = await readFile(file).catch(() => undefined);
+  if (!bytes?.subarray(0, magic.length).equals(Buffer.from(magic))) return undefined;
+  const body = bytes.subarray(magic.length + 65);
+  if (bytes.toString("latin1", magic.length, magic.length + 64) !== digest(body)) return undefined;
+  const end = body.indexOf(10);
+  return { facts: JSON.parse(body.toString("utf8", 0, end)), block: body.subarray(end + 1) };
+}
+
+/** Writes an index: all of it or nothing. A folder that cannot be written to only costs the next start time. */
+export async function writeIndex(file: string, { facts, block }: CachedIndex): Promise<void> {
+  const body = Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), block]);
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(temporary, Buffer.concat([Buffer.from(`${magic}${digest(body)}\n`), body]));
+    await rename(temporary, file);
+  } catch {
+    await rm(temporary, { force: true }).catch(() => {});
+  }
+}
+
+const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
