@@ -131,7 +131,7 @@ function startLane(free: () => void, spare: ArrayBuffer[]) {
   };
 
   const open = () => {
-    const started = new Worker(workerFile, { name: "dmae-images" });
+    const started = new Worker(workerFile, { name: "dmae-images", execArgv: [] });
     started.on("message", (reply: WorkerReply) => {
       if (!pending || reply.id !== id) return;
       pending.receive(reply, new Float32Array(reply.memory));
