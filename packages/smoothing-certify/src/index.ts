@@ -28,6 +28,7 @@ export type { SelectionOptions } from "./dataset-selection.ts";
 export type { ImageInput } from "./image.ts";
 export { readLog, writeLog } from "./log-file.ts";
 export type { LogRow, LogSettings } from "./log-row.ts";
+export { type MergeOptions, mergeLogs } from "./merge.ts";
 export {
   type NoiseDistribution,
   type NoiseOptions,

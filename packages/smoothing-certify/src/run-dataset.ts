@@ -65,7 +65,7 @@ export async function* runDataset<R>(
     for await (const { index, result } of runTasks(tasks, run)) {
       const label = labels.get(index)!;
       labels.delete(index);
-      const time = meter.addImage();
+      const time = Math.round(meter.addImage() * 1e6) / 1e6;
       const row = toRow(index, label, time, plan.row(result, label), settings);
       await log?.append(row);
       options.onProgress?.(meter.read());
@@ -143,7 +143,8 @@ function logSettings<R>(
   options: DatasetOptions,
   plan: DatasetPlan<R>,
 ): LogSettings {
-  const { sigma, seed = 0, model } = options;
+  const { sigma, seed = 0, model, shard } = options;
+  const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined }).length;
   return {
     ...plan.settings,
     sigma,
@@ -151,5 +152,6 @@ function logSettings<R>(
     generator: noiseOf(options).generator,
     dataset: dataset.name ?? "",
     model: model ?? traits.name ?? "",
+    ...(shard && { shard: `${shard.index}/${shard.count} of ${all}` }),
   };
 }

@@ -1,0 +1,221 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { halves, steps } from "./__fixtures__/steps.ts";
+import { certify } from "./certify.ts";
+import { type CertifyDatasetOptions, certifyDataset } from "./certify-dataset.ts";
+import { readLog, writeLog } from "./log-file.ts";
+import type { LogRow } from "./log-row.ts";
+import { mergeLogs } from "./merge.ts";
+import type { Progress } from "./progress.ts";
+import { parseShard, shardFromEnvironment } from "./shard.ts";
+
+const folder = () => mkdtempSync(join(tmpdir(), "smoothing-run-"));
+const options = { sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves" };
+
+async function run(more: Partial<CertifyDatasetOptions> = {}, dataset = steps(40)) {
+  const rows: LogRow[] = [];
+  for await (const row of certifyDataset(halves, dataset, { ...options, ...more })) rows.push(row);
+  return rows;
+}
+const timeless = (rows: readonly LogRow[]) => rows.map(({ time: _, ...row }) => row);
+
+describe("certifyDataset", () => {
+  it("gives for every image what certify gives, with label and settings", async () => {
+    const rows = await run();
+    expect(rows.map((row) => row.idx)).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    for (const row of rows) {
+      const image = [row.idx / 40];
+      const alone = await certify(halves, image, { ...options, numClasses: 2, index: row.idx });
+      const { prediction, radius, pLower, counts, counts0, samples } = alone;
+      expect(row).toMatchObject({ predict: prediction, radius, pLower, counts, counts0, samples });
+      expect(row.correct).toBe(prediction === (row.idx < 3 ? 0 : 1) ? 1 : 0);
+    }
+    expect(rows[0]!.settings).toEqual({
+      procedure: "certify",
+      sigma: 0.5,
+      alpha: 0.001,
+      n: 100,
+      n0: 10,
+      seed: "0",
+      generator: "philox4x32-10/gaussian",
+      dataset: "steps",
+      model: "halves",
+    });
+  });
+
+  it("does not depend on the batch size, and fills every batch but the last", async () => {
+    const want = timeless(await run());
+    for (const batchSize of [1, 33, 5000, "auto"] as const)
+      expect(timeless(await run({ batchSize }))).toEqual(want);
+    const sizes: number[] = [];
+    const spy = (batch: Float32Array, shape: number[]) => {
+      sizes.push(shape[0]!);
+      return halves(batch, shape);
+    };
+    for await (const _ of certifyDataset(spy, steps(40), { ...options, checkRows: false }));
+    expect(sizes).toEqual(new Array(88).fill(50));
+  });
+
+  it("selects by skip, max and indices", async () => {
+    expect((await run({ skip: 7 })).map((row) => row.idx)).toEqual([0, 7, 14, 21, 28, 35]);
+    expect((await run({ skip: 7, max: 2 })).map((row) => row.idx)).toEqual([0, 7]);
+    expect((await run({ indices: [30, 4] })).map((row) => row.idx)).toEqual([30, 4]);
+    await expect(run({ indices: [40] })).rejects.toThrow(
+      "indices must be integers in [0, 40), got 40",
+    );
+    await expect(run({ indices: [1, 1] })).rejects.toThrow("indices must differ, got 1 twice");
+    await expect(run({ skip: 0 })).rejects.toThrow("skip must be an integer of at least 1, got 0");
+    await expect(run({}, steps(0))).rejects.toThrow("the data set must have images, got length 0");
+  });
+
+  it("refuses images and labels that are none", async () => {
+    const broken = (get: () => unknown) => ({ ...steps(2), get: get as never });
+    const image = Float32Array.of(0.5);
+    await expect(
+      run(
+        {},
+        broken(() => ({ image: new Float32Array(2), label: 0 })),
+      ),
+    ).rejects.toThrow("image 0 must have 1 numbers for shape [1,1,1], got 2");
+    await expect(
+      run(
+        {},
+        broken(() => ({ image: Float32Array.of(1.5), label: 0 })),
+      ),
+    ).rejects.toThrow("image 0: x must lie in [0, 1], got 1.5");
+    await expect(
+      run(
+        {},
+        broken(() => ({ image: Float32Array.of(Number.NaN), label: 0 })),
+      ),
+    ).rejects.toThrow("image 0: x must be finite, got NaN");
+    await expect(
+      run(
+        {},
+        broken(() => ({ image, label: 2 })),
+      ),
+    ).rejects.toThrow("label of image 0 must be an integer in [0, 2), got 2");
+  });
+
+  it("resumes: yields what is there and appends the rest, without a second classification", async () => {
+    const log = join(folder(), "a.tsv");
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const first = certifyDataset(halves, steps(40), { ...options, log, signal: controller.signal });
+    await expect(
+      (async () => {
+        for await (const row of first) {
+          seen.push(row.idx);
+          if (row.idx === 11) controller.abort(new Error("stop"));
+        }
+      })(),
+    ).rejects.toThrow("stop");
+    expect((await readLog(log)).map((row) => row.idx)).toEqual(seen);
+    const before = readFileSync(log, "utf8");
+    const progress: Progress[] = [];
+    const rows = await run({ log, onProgress: (p) => progress.push(p) });
+    expect(readFileSync(log, "utf8").startsWith(before)).toBe(true);
+    expect(timeless(rows)).toEqual(timeless(await run()));
+    expect(await readLog(log)).toEqual(rows);
+    expect(progress.at(-1)).toMatchObject({
+      done: 40,
+      total: 40,
+      samples: (40 - seen.length) * 110,
+      secondsLeft: 0,
+    });
+    await expect(run({ log, sigma: 0.25 })).rejects.toMatchObject({ code: "resume" });
+    await expect(run({ log, seed: 1 })).rejects.toThrow("seed 0 there, 1 now");
+    await expect(run({ log, model: "other" })).rejects.toThrow("model halves there, other now");
+  });
+
+  it("loses and repeats no row when killed with SIGKILL, twice", async () => {
+    const log = join(folder(), "killed.tsv");
+    const program = fileURLToPath(new URL("./__fixtures__/slow-run.ts", import.meta.url));
+    const tsx = createRequire(import.meta.url).resolve("tsx");
+    const start = (): ChildProcess =>
+      spawn(process.execPath, ["--import", `file://${tsx}`, program, log], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+    const printed = new Set<number>();
+    let finished = false;
+    for (let session = 0; session < 30 && !finished; session++) {
+      const child = start();
+      let errors = "";
+      let fresh = 0;
+      child.stderr!.on("data", (text) => {
+        errors += text;
+      });
+      child.stdout!.on("data", (text: Buffer) => {
+        for (const line of String(text).trim().split("\n")) {
+          if (!printed.has(Number(line))) fresh++;
+          printed.add(Number(line));
+          if (fresh >= 15) child.kill("SIGKILL");
+        }
+      });
+      const [code, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+        child.on("close", (...end) => resolve(end)),
+      );
+      finished = code === 0;
+      if (!finished) expect(signal, errors).toBe("SIGKILL");
+    }
+    expect(finished).toBe(true);
+    const rows = await readLog(log);
+    expect(timeless(rows)).toEqual(timeless(await run()));
+    expect(printed.size).toBe(40);
+  }, 120_000);
+});
+
+describe("shards", () => {
+  it("together give the whole, and merge checks that they do", async () => {
+    const at = folder();
+    const logs: string[] = [];
+    for (let index = 0; index < 3; index++) {
+      logs.push(join(at, `${index}.tsv`));
+      await run({ shard: { index, count: 3 }, skip: 4, log: logs[index] });
+    }
+    const merged = await mergeLogs(logs);
+    expect(timeless(merged)).toEqual(timeless(await run({ skip: 4 })));
+    await writeLog(join(at, "all.tsv"), merged);
+    expect(await readLog(join(at, "all.tsv"))).toEqual(merged);
+    await expect(mergeLogs(logs.slice(0, 2))).rejects.toThrow(
+      "mergeLogs: shard 2/3 has 0 of 3 images",
+    );
+    expect((await mergeLogs(logs.slice(0, 2), { partial: true })).length).toBe(7);
+    await expect(mergeLogs([...logs, logs[1]!])).rejects.toThrow(
+      /image 4 is in .*1.tsv and in .*1.tsv/,
+    );
+    await expect(mergeLogs(logs, { images: 11 })).rejects.toThrow("11 images expected, 10 found");
+    const other = join(at, "other.tsv");
+    await run({ indices: [39], log: other, sigma: 0.25 });
+    await expect(mergeLogs([...logs, other])).rejects.toThrow(
+      "has other settings than the logs before it: sigma 0.5 and 0.25",
+    );
+    await expect(run({ shard: { index: 1, count: 3 }, skip: 4, log: logs[0] })).rejects.toThrow(
+      "shard 0/3 of 10 there, 1/3 of 10 now",
+    );
+  });
+
+  it("come from text and from clusters", () => {
+    expect(parseShard("3/8")).toEqual({ index: 3, count: 8 });
+    for (const text of ["8/8", "-1/3", "1", "1/0", "a/b", ""])
+      expect(() => parseShard(text)).toThrow("shard: must read i/n with 0 <= i < n, e.g. 0/8");
+    expect(shardFromEnvironment({})).toBeUndefined();
+    expect(shardFromEnvironment({ JOB_COMPLETION_INDEX: "2", SHARD_COUNT: "5" })).toEqual({
+      index: 2,
+      count: 5,
+    });
+    expect(() => shardFromEnvironment({ JOB_COMPLETION_INDEX: "2" })).toThrow("SHARD_COUNT is not");
+    expect(
+      shardFromEnvironment({
+        SLURM_ARRAY_TASK_ID: "12",
+        SLURM_ARRAY_TASK_MIN: "10",
+        SLURM_ARRAY_TASK_COUNT: "4",
+      }),
+    ).toEqual({ index: 2, count: 4 });
+  });
+});
