@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { test, vi } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectReadmeExample } from "../../../testing/readme.ts";
 
