@@ -87,7 +87,7 @@ def randomize(model, seed):
     """Values everywhere, so that nothing hides behind a zero bias or a unit gain."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
-        if "pos_embed" in name:
+        if not parameter.requires_grad:  # fixed sine-cosine positions
             continue
         fan_in = parameter[0].numel() if parameter.ndim > 1 else 100
         draw = torch.randn(parameter.shape, generator=generator) * fan_in**-0.5
@@ -224,7 +224,7 @@ class Kept(torch.nn.Module):
         self.rate, self.log, self.generator = rate, log, generator
 
     def forward(self, x):
-        keep = (torch.rand(x.shape[0], generator=self.generator) >= self.rate).double() / (1 - self.rate)
+        keep = (RAND(x.shape[0], generator=self.generator) >= self.rate).double() / (1 - self.rate)
         self.log.append(keep)
         return x * keep.reshape(-1, 1, 1)
 
@@ -233,7 +233,8 @@ def record_mixup(mixup_fn, log):
     """Keeps what Mixup drew: lambda and, for CutMix, the box."""
     import timm.data.mixup as module
 
-    params, corrected = mixup_fn._params_per_batch, module.cutmix_bbox_and_lam
+    params = mixup_fn._params_per_batch
+    corrected = getattr(module.cutmix_bbox_and_lam, "official", module.cutmix_bbox_and_lam)
 
     def params_per_batch():
         lam, use_cutmix = params()
@@ -245,6 +246,7 @@ def record_mixup(mixup_fn, log):
         log[-1] |= {"box": [int(v) for v in box], "lambda": float(lam)}
         return box, lam
 
+    bbox.official = corrected
     mixup_fn._params_per_batch = params_per_batch
     module.cutmix_bbox_and_lam = bbox
 
@@ -282,7 +284,8 @@ def finetune(out):
         notes[f"{name}_groups"] = {
             by_id[id(p)]: [g["lr_scale"], g["weight_decay"]] for g in groups for p in g["params"]}
         optimizer = torch.optim.AdamW(groups, lr=args.lr)
-        tensors |= with_prefix(f"{name}.param.", snapshot(model))
+        if name != "rs":  # its parameters are those of gp
+            tensors |= with_prefix(f"{name}.param.", snapshot(model))
         steps = watch(optimizer, model)
         recorder, drops, mixing, mixup_fn = Recorder(SEED + 13), [], [], None
         if v["drop_path"] > 0:
@@ -291,7 +294,7 @@ def finetune(out):
                 block.drop_path = Kept(rate, drops, generator)
         criterion = LabelSmoothingCrossEntropy(smoothing=0.1)
         if v["mix"]:
-            np.random.seed(SEED + 15)
+            np.random.seed(SEED + (15 if v["con_reg"] else 17))
             mixup_fn = Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, prob=1.0, switch_prob=0.5, mode="batch",
                              label_smoothing=0.1, num_classes=5)
             record_mixup(mixup_fn, mixing)
@@ -316,7 +319,7 @@ def finetune(out):
             run(model, observed, loader[: v["micro"]], optimizer, torch.device("cpu"), epoch,
                 NativeScalerWithGradNormCount(), v["clip"], mixup_fn, args=args)
         engine_finetune.consistency_loss = real_loss
-        tensors |= with_prefix(f"{name}.grad1.", steps[0][0])
+        tensors |= with_prefix(f"{name}.grad1.", steps[0][0]) if name != "rs" else {}
         tensors |= with_prefix(f"{name}.after1.", steps[0][1]) if name == "gp" else {}
         tensors |= with_prefix(f"{name}.state1.", steps[0][2]) if name == "gp" else {}
         tensors |= with_prefix(f"{name}.after3.", steps[2][1])

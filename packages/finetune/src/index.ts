@@ -2,6 +2,7 @@ export { drawDropPath, dropPathRates } from "./drop-path.ts";
 export { type EvaluateOptions, type EvaluateResult, evaluate } from "./evaluate.ts";
 export { type FinetuneLossSettings, finetuneLoss, finetuneStep } from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs } from "./inputs.ts";
+export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
 export {
   cutmixBox,
   drawMixing,
@@ -11,6 +12,8 @@ export {
   mixingInputs,
   softTargets,
 } from "./mixing.ts";
+export type { LinearProbeRecipe } from "./probe-recipe.ts";
+export { batchNorm, foldProbe, probeStep } from "./probe-step.ts";
 export type { ConsistencySettings, FinetuneAugmentation, FinetuneRecipe } from "./recipe.ts";
 export {
   type FinetuneEvaluation,

@@ -39,6 +39,13 @@ export interface PretrainOptions {
   readonly transform?: ImageTransform;
   /** Parameters to go on from (continued pre-training) instead of fresh ones. */
   readonly initialParams?: HostTensors;
+  /** Optimizer state that belongs to `initialParams`, e.g. `optimizerState(…)` of `@dmae/checkpoint`. */
+  readonly initialOptimizer?: {
+    /** `exp_avg.<name>` and `exp_avg_sq.<name>`. */
+    readonly tensors: HostTensors;
+    /** Updates made. */
+    readonly step: number;
+  };
   /** Epochs between two checkpoints; default 1. */
   readonly checkpointEveryEpochs?: number;
   /** Epochs between two checkpoints that are kept; default: none is. */
@@ -94,13 +101,18 @@ export async function pretrain(
   });
   const { stepsPerEpoch } = source;
   const first = options.initialParams ?? dmae.initHost(foldIn(key, "init"));
-  const train = pretrainStep(dmae, recipe, { params: first, stepsPerEpoch });
+  const { initialOptimizer } = options;
+  const train = pretrainStep(dmae, recipe, {
+    params: first,
+    stepsPerEpoch,
+    updateOffset: initialOptimizer?.step ?? 0,
+  });
   const every = (epochs: number | undefined, fallback: number) =>
     Math.round((epochs ?? fallback) * stepsPerEpoch);
   const result = await fit({
     executor,
     step: train.step,
-    state: () => train.initState(checkParams(dmae, first)),
+    state: () => train.initState(checkParams(dmae, first), initialOptimizer?.tensors),
     steps: recipe.epochs * stepsPerEpoch,
     stepsPerEpoch,
     batch: async (step) => {

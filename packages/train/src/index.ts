@@ -35,6 +35,7 @@ export {
   trainingPosition,
 } from "./schedule.ts";
 export { type SgdOptions, sgd } from "./sgd.ts";
+export { torchGroups } from "./torch-groups.ts";
 export {
   createTrainStep,
   type LossFunction,

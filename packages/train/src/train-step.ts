@@ -48,8 +48,12 @@ export interface TrainStepOptions {
 export interface TrainStep {
   /** The pure step; its state is that of `initState`, its batch the loss's batch and `inputs(step)`. */
   readonly step: StepFunction;
-  /** Initial state: `params.*`, `optimizer.*`, with accumulation `gradients.*`, with a moving average `ema.*`. */
-  initState(params: HostTensors): HostTensors;
+  /**
+   * Initial state: `params.*`, `optimizer.*`, with accumulation `gradients.*`, with a moving average `ema.*`.
+   *
+   * @param slots optimizer state to begin with (see `updateOffset`); zeros if left out
+   */
+  initState(params: HostTensors, slots?: HostTensors): HostTensors;
   /** The scalars of micro-batch `step` (learning rate, bias corrections), named `scalars.*`. */
   inputs(step: number): HostTensors;
   /** The learning rate of micro-batch `step`. */
@@ -110,12 +114,12 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
 
   return {
     step,
-    initState(params) {
+    initState(params, slots) {
       const trained = filterNames(params, isTrained);
       if (trainable !== undefined) requireNames(params, trainable);
       return {
         ...prefixed("params.", params),
-        ...prefixed("optimizer.", optimizer.init(trained)),
+        ...prefixed("optimizer.", checkSlots(optimizer.init(trained), slots)),
         ...(accumulate > 1 ? prefixed("gradients.", zerosLike(trained)) : {}),
         ...(emaDecay === undefined ? {} : prefixed("ema.", trained)),
       };
@@ -205,6 +209,20 @@ function requireNames(params: HostTensors, names: readonly string[]): void {
       `createTrainStep: trainable must name parameters, got ${unknown.join(", ")}`,
       { unknown },
     );
+}
+
+/** `given` in the order of `expected`, after comparing names and shapes; `expected` where none is given. */
+function checkSlots(expected: HostTensors, given: HostTensors | undefined): HostTensors {
+  if (given === undefined) return expected;
+  const names = new Set([...Object.keys(expected), ...Object.keys(given)]);
+  const wrong = [...names].filter((name) => `${expected[name]?.shape}` !== `${given[name]?.shape}`);
+  if (wrong.length > 0)
+    throw new DmaeError(
+      "checkpoint",
+      `initState: the optimizer state must have the names and shapes of the parameters; these differ: ${wrong.join(", ")}`,
+      { names: wrong },
+    );
+  return Object.fromEntries(Object.keys(expected).map((name) => [name, given[name]!]));
 }
 
 function checkOptions({ accumulate = 1, stepsPerEpoch, clipNorm, emaDecay }: TrainStepOptions) {

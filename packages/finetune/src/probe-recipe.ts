@@ -1,0 +1,51 @@
+import { DmaeError } from "@dmae/core";
+import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
+import type { FinetuneAugmentation } from "./recipe.ts";
+
+/** A linear-probing run, every field written out. */
+export interface LinearProbeRecipe {
+  /** A name for logs. */
+  readonly name: string;
+  /** Where the values come from. */
+  readonly source: string;
+  /** The classifier by name, or a whole configuration. */
+  readonly model: ViTName | ViTOptions;
+  /** Fields of the configuration that differ from the model's. */
+  readonly config: Partial<ViTConfig>;
+  /** Standard deviation of the noise, in images in [0, 1]. */
+  readonly sigma: number;
+  /** Passes over the data. */
+  readonly epochs: number;
+  /** Epochs of linear warm-up. */
+  readonly warmupEpochs: number;
+  /** Images in a micro-batch; 2 or more, for the statistics of the batch. */
+  readonly batchSize: number;
+  /** Micro-batches in an update. */
+  readonly accumulate: number;
+  /** Learning rate for an effective batch of 256. */
+  readonly baseLearningRate: number;
+  /** Learning rate at the end. */
+  readonly minLearningRate: number;
+  /** LARS weight decay. */
+  readonly weightDecay: number;
+  /** LARS momentum. */
+  readonly momentum: number;
+  /** LARS trust coefficient. */
+  readonly trustCoefficient: number;
+  /** Augmentation, or null for none. */
+  readonly augmentation: FinetuneAugmentation | null;
+}
+
+/** Throws for a field outside its range. */
+export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
+  const fail = (rule: string, value: unknown) => {
+    throw new DmaeError("argument", `linearProbe: ${rule}, got ${value}`, { value });
+  };
+  for (const name of ["epochs", "batchSize", "accumulate"] as const)
+    if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
+      fail(`${name} must be a positive integer`, recipe[name]);
+  if (recipe.batchSize < 2) fail("batchSize must be 2 or more", recipe.batchSize);
+  for (const name of ["sigma", "warmupEpochs", "baseLearningRate", "minLearningRate"] as const)
+    if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
+      fail(`${name} must be a number, 0 or more`, recipe[name]);
+}

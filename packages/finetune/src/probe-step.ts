@@ -1,0 +1,95 @@
+import type { HostTensor, HostTensors } from "@dmae/core";
+import { linear, softmaxCrossEntropy, type Tensors } from "@dmae/nn";
+import {
+  cosineSchedule,
+  createTrainStep,
+  type LossFunction,
+  lars,
+  scaledLearningRate,
+  type TrainStep,
+} from "@dmae/train";
+import * as tf from "@tensorflow/tfjs-core";
+import type { LinearProbeRecipe } from "./probe-recipe.ts";
+
+const epsilon = 1e-6;
+const momentum = 0.1; // weight of a new batch in the running statistics, PyTorch's default
+
+/**
+ * Batch normalisation without gain and bias, with the statistics of the batch, and the running statistics after it
+ * (`momentum` 0.1, the running variance unbiased), as `torch.nn.BatchNorm1d(affine=False)` in training.
+ *
+ * @param x `[B, D]`, B > 1
+ */
+export function batchNorm(
+  x: tf.Tensor,
+  running: { readonly mean: tf.Tensor; readonly variance: tf.Tensor },
+): { normalized: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor } {
+  const rows = x.shape[0]!;
+  const mean = tf.mean(x, 0);
+  const centred = tf.sub(x, mean);
+  const variance = tf.mean(tf.square(centred), 0);
+  const blend = (old: tf.Tensor, now: tf.Tensor, factor: number) =>
+    tf.add(tf.mul(old, 1 - momentum), tf.mul(now, momentum * factor));
+  return {
+    normalized: tf.div(centred, tf.sqrt(tf.add(variance, epsilon))),
+    mean: blend(running.mean, mean, 1),
+    variance: blend(running.variance, variance, rows / (rows - 1)),
+  };
+}
+
+/** Loss of a linear probe on the batch `features` `[B, D]`, `targets` `[B, K]`. */
+export const probeLoss: LossFunction = (params: Tensors, batch: Tensors) => {
+  const { normalized, mean, variance } = batchNorm(batch.features!, {
+    mean: params["head.0.running_mean"]!,
+    variance: params["head.0.running_var"]!,
+  });
+  const logits = linear(normalized, params["head.1.weight"]!, params["head.1.bias"]!);
+  return {
+    loss: tf.mean(softmaxCrossEntropy(logits, batch.targets!)),
+    updates: { "head.0.running_mean": mean, "head.0.running_var": variance },
+  };
+};
+
+/** The pure step of linear probing: LARS on weight and bias of the head. */
+export function probeStep(
+  recipe: LinearProbeRecipe,
+  run: { readonly stepsPerEpoch: number; readonly updateOffset?: number },
+): TrainStep {
+  const { batchSize, accumulate, weightDecay, trustCoefficient } = recipe;
+  const { minLearningRate, warmupEpochs, epochs } = recipe;
+  const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
+  return createTrainStep({
+    loss: probeLoss,
+    optimizer: lars({ momentum: recipe.momentum, trustCoefficient, weightDecay }),
+    trainable: ["head.1.weight", "head.1.bias"],
+    schedule: cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
+    stepsPerEpoch: run.stepsPerEpoch,
+    updateOffset: run.updateOffset ?? 0,
+    accumulate,
+  });
+}
+
+/**
+ * The head of a probe as a plain linear head: running statistics folded into weight and bias in float64,
+ * `w / sqrt(var + eps)` and `b - w mean / sqrt(var + eps)`.
+ *
+ * @param head `head.0.running_mean`, `head.0.running_var`, `head.1.weight`, `head.1.bias`
+ * @returns `head.weight` `[K, D]` and `head.bias` `[K]`
+ */
+export function foldProbe(head: HostTensors): Record<"head.weight" | "head.bias", HostTensor> {
+  const [weight, bias] = [head["head.1.weight"]!, head["head.1.bias"]!];
+  const [mean, variance] = [head["head.0.running_mean"]!.data, head["head.0.running_var"]!.data];
+  const [classes, width] = weight.shape as [number, number];
+  const folded = new Float32Array(classes * width);
+  const shift = Float64Array.from(bias.data);
+  for (let row = 0; row < classes; row++)
+    for (let i = 0; i < width; i++) {
+      const value = weight.data[row * width + i]! / Math.sqrt(variance[i]! + epsilon);
+      folded[row * width + i] = value;
+      shift[row]! -= value * mean[i]!;
+    }
+  return {
+    "head.weight": { dtype: "float32", shape: weight.shape, data: folded },
+    "head.bias": { dtype: "float32", shape: bias.shape, data: Float32Array.from(shift) },
+  };
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
+import { cosineSchedule, scaledLearningRate, trainingPosition } from "./schedule.ts";
+
+interface Setting {
+  name: string;
+  lr: number;
+  min_lr: number;
+  warmup_epochs: number;
+  epochs: number;
+  points: [epoch: number, learningRate: number][];
+}
+
+// Recorded from util/lr_sched.py by testing/reference/training.py.
+const { settings }: { settings: Setting[] } = JSON.parse(
+  readFileSync(new URL("./__fixtures__/schedules.json", import.meta.url), "utf8"),
+);
+
+describe("cosineSchedule", () => {
+  it.each(settings.map((setting) => [setting.name, setting] as const))(
+    "is the official one: %s",
+    (_, s) => {
+      const schedule = cosineSchedule({
+        learningRate: s.lr,
+        minLearningRate: s.min_lr,
+        warmupEpochs: s.warmup_epochs,
+        epochs: s.epochs,
+      });
+      for (const [epoch, learningRate] of s.points)
+        expectClose([schedule(epoch)], [learningRate], { relative: 1e-15 });
+    },
+  );
+
+  it("begins at 0, peaks after the warm-up and ends at the minimum", () => {
+    const schedule = cosineSchedule({
+      learningRate: 1,
+      minLearningRate: 0.1,
+      warmupEpochs: 5,
+      epochs: 10,
+    });
+    expect([schedule(0), schedule(5)]).toEqual([0, 1]);
+    expectClose([schedule(7.5), schedule(10)], [0.55, 0.1], { relative: 1e-12 });
+  });
+
+  it("names what is wrong", () => {
+    expect(() => cosineSchedule({ learningRate: 1, epochs: 0 })).toThrow("got 0");
+    expect(() => cosineSchedule({ learningRate: 1, epochs: 2, warmupEpochs: 3 })).toThrow(
+      "cosineSchedule: warmupEpochs must lie in [0, epochs = 2], got 3",
+    );
+    expect(() => cosineSchedule({ learningRate: -1, epochs: 2 })).toThrow("got -1 and 0");
+  });
+});
+
+describe("scaledLearningRate", () => {
+  it("is the rule of the official scripts: base * batch / 256", () => {
+    expect(scaledLearningRate(1.5e-4, 4096)).toBe(2.4e-3);
+    expect(scaledLearningRate(0.1, 16384)).toBe(6.4);
+  });
+});
+
+describe("trainingPosition", () => {
+  it("counts updates, and begins each epoch with a new group", () => {
+    const rows = Array.from({ length: 10 }, (_, step) => trainingPosition(step, 5, 2));
+    expect(rows.map((row) => row.update)).toEqual([0, 0, 1, 1, 2, 2, 2, 3, 3, 4]);
+    expect(rows.map((row) => row.first)).toEqual([1, 0, 1, 0, 1, 1, 0, 1, 0, 1].map(Boolean));
+    expect(rows.map((row) => row.last)).toEqual([0, 1, 0, 1, 0, 0, 1, 0, 1, 0].map(Boolean));
+    expect(rows.map((row) => row.schedulePosition)).toEqual([
+      0, 0, 0.4, 0.4, 0.8, 1, 1, 1.4, 1.4, 1.8,
+    ]);
+  });
+});
