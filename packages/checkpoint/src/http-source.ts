@@ -43,24 +43,43 @@ async function request(remote: Remote, start: number, end: number): Promise<Resp
   const headers: Record<string, string> = { range: `bytes=${start}-${end - 1}` };
   if (version !== undefined) headers["if-range"] = version;
   const response = await fetch(url, { headers }).catch((cause) => {
-    throw new DmaeError("file", `${caller}: cannot reach ${url}: ${cause.message}`, {}, { cause });
+    throw broken(`${caller}: cannot reach ${url}: ${cause.message}`, cause);
   });
   if (response.status === 200 || response.status === 206) return response;
   await response.body?.cancel();
   throw new DmaeError("file", `${caller}: ${url} answered ${response.status}`, {
     url,
     status: response.status,
+    transient: response.status >= 500,
   });
 }
 
+const attempts = 3;
+
+/** Reads a range; a connection that fails is tried again. */
 async function readRange(
   remote: Remote,
   size: number,
   start: number,
   end: number,
 ): Promise<Uint8Array> {
-  const { caller, url } = remote;
   if (start === end) return new Uint8Array(0);
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await readRangeOnce(remote, size, start, end);
+    } catch (error) {
+      const isTransient = DmaeError.isInstance(error) && error.details.transient === true;
+      if (!isTransient || attempt === attempts) throw error;
+    }
+}
+
+async function readRangeOnce(
+  remote: Remote,
+  size: number,
+  start: number,
+  end: number,
+): Promise<Uint8Array> {
+  const { caller, url } = remote;
   const response = await request(remote, start, end);
   const range = response.headers.get("content-range");
   if (response.status !== 206 || range !== `bytes ${start}-${end - 1}/${size}`) {
@@ -120,7 +139,7 @@ async function next(
   try {
     return (await reader?.read())?.value;
   } catch (cause) {
-    throw new DmaeError("file", `${caller}: the connection to ${url} broke off`, {}, { cause });
+    throw broken(`${caller}: the connection to ${url} broke off`, cause);
   }
 }
 
@@ -132,4 +151,8 @@ function concatenate(chunks: readonly Uint8Array[], length: number): Uint8Array 
     position += chunk.length;
   }
   return bytes;
+}
+
+function broken(message: string, cause: unknown): DmaeError {
+  return new DmaeError("file", message, { transient: true }, { cause });
 }

@@ -1,4 +1,7 @@
+export { cacheFolder } from "./cache-folder.ts";
 export type { Checkpoint } from "./checkpoint.ts";
+export { type DownloadOptions, type DownloadProgress, download } from "./download.ts";
+export { type DownloadCifar10Options, downloadCifar10 } from "./download-cifar10.ts";
 export type { StoredDType, StoredTensor, StoredTensors, TensorSpec } from "./dtypes.ts";
 export type { Fetch } from "./http-source.ts";
 export { type LoadCheckpointOptions, loadCheckpoint } from "./load-checkpoint.ts";
@@ -14,5 +17,12 @@ export {
   type PlainValue,
   type TensorReference,
 } from "./plain-value.ts";
+export {
+  type CheckpointName,
+  downloadCheckpoint,
+  type PublishedCheckpoint,
+  publishedCheckpoints,
+} from "./published-checkpoints.ts";
 export { decodeSafetensors, encodeSafetensors, type Metadata } from "./safetensors.ts";
 export { saveSafetensors } from "./save-safetensors.ts";
+export type { FileFacts } from "./verify-file.ts";

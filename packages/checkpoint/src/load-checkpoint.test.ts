@@ -8,6 +8,7 @@ import {
   encodeSafetensors,
   isTensorReference,
   loadCheckpoint,
+  type TensorReference,
 } from "./index.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
@@ -84,7 +85,11 @@ describe("all dtypes, views and plain values", () => {
 
   test("values beside the tensors", async () => {
     const checkpoint = await loadCheckpoint(fixture("edge-zip-protocol4.pth"));
-    const { optimizer, epoch, args } = checkpoint.contents as Record<string, any>;
+    const { optimizer, epoch, args } = checkpoint.contents as unknown as {
+      optimizer: { state: Record<string, TensorReference>[]; param_groups: unknown[] };
+      epoch: number;
+      args: unknown;
+    };
     expect(epoch).toBe(7);
     expect(args).toMatchObject({
       lr: 0.5,
@@ -95,9 +100,9 @@ describe("all dtypes, views and plain values", () => {
       neg: -1,
     });
     expect(optimizer.param_groups[0]).toMatchObject({ betas: [0.9, 0.95], params: [0, 1] });
-    expect(isTensorReference(optimizer.state[0].step)).toBe(true);
-    expect(optimizer.state[1].step).toBe(4);
-    const moment = await checkpoint.read(optimizer.state[1].exp_avg);
+    expect(isTensorReference(optimizer.state[0]!.step)).toBe(true);
+    expect(optimizer.state[1]!.step).toBe(4);
+    const moment = await checkpoint.read(optimizer.state[1]!.exp_avg!);
     const expected = await loadCheckpoint(fixture("edge-expected.safetensors"));
     expect(moment).toEqual(await expected.read("optimizer.state.1.exp_avg"));
     await checkpoint.close();
@@ -202,7 +207,8 @@ describe("choice of the state dict", () => {
     const error = await errorOf(checkpoint.read("head.weight"));
     expect(error.message).toMatch(/has no tensor "head.weight"; it has f32, f64, f16/);
     const other = await loadCheckpoint(readFileSync(fixture("edge-zip.pth")));
-    const reference = (other.contents as Record<string, any>).model.f32;
+    const { model } = other.contents as { model: Record<string, TensorReference> };
+    const reference = model.f32!;
     expect((await errorOf(checkpoint.read(reference))).message).toMatch(/of another file/);
     await checkpoint.close();
     expect((await errorOf(checkpoint.read("f32"))).message).toMatch(/is closed already/);

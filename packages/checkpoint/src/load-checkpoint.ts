@@ -5,6 +5,7 @@ import { recogniseFormat } from "./file-format.ts";
 import { type Fetch, httpSource } from "./http-source.ts";
 import { openPytorch } from "./open-pytorch.ts";
 import { openSafetensors } from "./open-safetensors.ts";
+import { defaultFetch } from "./proxy-fetch.ts";
 import { defaultMaxHeader } from "./safetensors.ts";
 
 /** Options of {@link loadCheckpoint}. */
@@ -21,7 +22,7 @@ export interface LoadCheckpointOptions {
   readonly maxHeaderBytes?: number;
   /** Largest file that is read whole from a server without range requests, default 256 MiB. */
   readonly maxWholeBytes?: number;
-  /** For addresses; default the global `fetch`. */
+  /** For addresses; default as in `download`. */
   readonly fetch?: Fetch;
 }
 
@@ -76,13 +77,16 @@ async function openFile(
 async function openSource(
   caller: string,
   source: string | URL | Blob | Uint8Array,
-  { fetch = globalThis.fetch, maxWholeBytes = 1 << 28 }: LoadCheckpointOptions,
+  { fetch, maxWholeBytes = 1 << 28 }: LoadCheckpointOptions,
 ): Promise<ByteSource> {
   if (source instanceof Uint8Array) return bytesSource(source);
   if (source instanceof Blob) return blobSource(source);
   const url = source instanceof URL ? source : httpUrl(source);
   if (url && /^https?:$/.test(url.protocol))
-    return httpSource(caller, url, { fetch, maxBytes: maxWholeBytes });
+    return httpSource(caller, url, {
+      fetch: fetch ?? (await defaultFetch()),
+      maxBytes: maxWholeBytes,
+    });
   if (typeof source === "string" || url?.protocol === "file:") return fileSource(caller, source);
   throw new DmaeError(
     "argument",

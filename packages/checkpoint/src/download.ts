@@ -1,0 +1,145 @@
+import { DmaeError } from "@dmae/core";
+import { cacheFolder } from "./cache-folder.ts";
+import { type Attempt, fetchRest, type Transfer } from "./download-attempt.ts";
+import type { Fetch } from "./http-source.ts";
+import { defaultFetch } from "./proxy-fetch.ts";
+import { checkFacts, type FileFacts, findFault } from "./verify-file.ts";
+
+/** How far a download is. */
+export interface DownloadProgress {
+  /** Bytes on disk, those of an earlier, interrupted download included. */
+  readonly received: number;
+  /** Bytes in all, where known. */
+  readonly total: number | undefined;
+}
+
+/** Options of {@link download}. */
+export interface DownloadOptions extends FileFacts {
+  /** File to write; default: the last part of the address, in {@link cacheFolder}. */
+  readonly to?: string;
+  /** False starts over where an earlier download was interrupted. */
+  readonly resume?: boolean;
+  /** Called at the start and after every piece. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Stops the download; what has arrived is kept for the next time. */
+  readonly signal?: AbortSignal;
+  /** Connections in a row that may fail without coming further, default 5. */
+  readonly attempts?: number;
+  /** Default: the global `fetch`, through the proxy of `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`. */
+  readonly fetch?: Fetch;
+}
+
+/**
+ * Downloads a file and verifies it. Bytes go to `<to>.part`; when a connection is cut, or the program
+ * was stopped, the rest is asked for by a range request, provided that the file on the server is still
+ * the same one. Only a complete file of the right size and digest gets the name `to`. A file that is
+ * there already and verifies is not downloaded again. Node only.
+ *
+ * @returns the path of the file
+ * @throws DmaeError "file" where the server refuses, the connection keeps failing, or the file is not
+ *   what `size`, `sha256` or `md5` say (it is deleted then); what `signal` was aborted with
+ *
+ * @example
+ * ```ts
+ * const path = await download("https://example.org/weights.safetensors", {
+ *   sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+ *   onProgress: ({ received, total }) => console.log(received, "of", total),
+ * });
+ * ```
+ */
+export async function download(url: string | URL, options: DownloadOptions = {}): Promise<string> {
+  const caller = "download";
+  checkFacts(caller, options);
+  const address = new URL(url);
+  const to = options.to ?? (await defaultPath(caller, address));
+  options.signal?.throwIfAborted();
+  if ((await isFile(to)) && !(await findFault(to, options))) return to;
+  await prepare(to, options.resume ?? true);
+  const transfer: Transfer = {
+    caller,
+    url: address.href,
+    part: `${to}.part`,
+    facts: options,
+    fetch: options.fetch ?? (await defaultFetch()),
+    signal: options.signal,
+    onProgress: options.onProgress ?? (() => {}),
+  };
+  await transferAll(transfer, options.attempts ?? 5);
+  await accept(transfer, to);
+  return to;
+}
+
+/** Connects until the file is complete or `attempts` connections in a row came no further. */
+async function transferAll(transfer: Transfer, attempts: number): Promise<void> {
+  let furthest = 0;
+  for (let failures = 0; ; ) {
+    const outcome: Attempt = await fetchRest(transfer);
+    if (outcome.complete) return;
+    failures = outcome.position > furthest ? 0 : failures + 1;
+    furthest = Math.max(furthest, outcome.position);
+    if (failures >= attempts || outcome.isFinal)
+      throw new DmaeError(
+        "file",
+        `${transfer.caller}: ${transfer.url}: ${outcome.reason}`,
+        { url: transfer.url, part: transfer.part },
+        { cause: outcome.cause },
+      );
+    await pause(Math.min(8000, 100 * 2 ** failures), transfer.signal);
+  }
+}
+
+/** Verifies the complete file and gives it its name. */
+async function accept({ caller, url, part, facts }: Transfer, to: string): Promise<void> {
+  const { open, rename, rm } = await import("node:fs/promises");
+  const fault = await findFault(part, facts);
+  await rm(`${part}.json`, { force: true });
+  if (fault !== undefined) {
+    const page = (await looksLikePage(part)) ? "; the server sent a web page instead" : "";
+    await rm(part, { force: true });
+    throw new DmaeError("file", `${caller}: ${url} is not the expected file: ${fault}${page}`, {
+      url,
+    });
+  }
+  const file = await open(part, "r+");
+  await file.sync().finally(() => file.close());
+  await rename(part, to);
+}
+
+async function defaultPath(caller: string, { pathname, href }: URL): Promise<string> {
+  const { join } = await import("node:path");
+  const name = decodeURIComponent(pathname.slice(pathname.lastIndexOf("/") + 1));
+  if (!/^[\w.+ -]+$/.test(name) || /^\.+$/.test(name))
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${href} does not end in a file name; give one in to`,
+    );
+  return join(await cacheFolder(), name);
+}
+
+async function prepare(to: string, resume: boolean): Promise<void> {
+  const { mkdir, rm } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  await mkdir(dirname(to), { recursive: true });
+  if (!resume) await rm(`${to}.part`, { force: true });
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const { stat } = await import("node:fs/promises");
+  return stat(path).then(
+    (entry) => entry.isFile(),
+    () => false,
+  );
+}
+
+async function looksLikePage(path: string): Promise<boolean> {
+  const { open } = await import("node:fs/promises");
+  const file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(200)).finally(() => file.close());
+  return /^\s*<(!doctype|html|\?xml)/i.test(buffer.toString("latin1", 0, bytesRead));
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  const { setTimeout: sleep } = await import("node:timers/promises");
+  await sleep(milliseconds, undefined, signal ? { signal } : {}).catch(() => {});
+  signal?.throwIfAborted();
+}
