@@ -7,6 +7,7 @@ import {
   createTrainStep,
   type LossFunction,
   layerDecayGroups,
+  type ParameterGroups,
   scaledLearningRate,
   type TrainStep,
 } from "@dmae/train";
@@ -76,16 +77,9 @@ export function finetuneStep(
     readonly updateOffset?: number;
   },
 ): TrainStep {
-  const { weightDecay, layerDecay, beta1, beta2, accumulate, clipNorm, batchSize } = recipe;
+  const { beta1, beta2, accumulate, clipNorm, batchSize } = recipe;
   const { minLearningRate, warmupEpochs, epochs } = recipe;
-  const groups = layerDecayGroups(run.params, {
-    weightDecay,
-    layerDecay,
-    depth: config.depth,
-    layerId,
-    noWeightDecay: ["cls_token", "pos_embed"],
-    frozen: unused(config, run.params),
-  });
+  const groups = finetuneGroups(config, recipe, run.params);
   const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
   return createTrainStep({
     loss: finetuneLoss(config, recipe),
@@ -99,7 +93,17 @@ export function finetuneStep(
   });
 }
 
-/** With the mean of the patches as the representation nothing reads `norm`; it is absent from such models anyway. */
-function unused({ globalPool }: ViTConfig, params: HostTensors): string[] {
-  return Object.keys(params).filter((name) => name.startsWith(globalPool ? "norm." : "fc_norm."));
+/** Learning-rate scale and weight decay by parameter, as the official script forms its groups. */
+export function finetuneGroups(
+  config: ViTConfig,
+  { weightDecay, layerDecay }: Pick<FinetuneRecipe, "weightDecay" | "layerDecay">,
+  params: HostTensors,
+): ParameterGroups {
+  return layerDecayGroups(params, {
+    weightDecay,
+    layerDecay,
+    depth: config.depth,
+    layerId,
+    noWeightDecay: ["cls_token", "pos_embed"],
+  });
 }

@@ -1,6 +1,11 @@
 export { drawDropPath, dropPathRates } from "./drop-path.ts";
 export { type EvaluateOptions, type EvaluateResult, evaluate } from "./evaluate.ts";
-export { type FinetuneLossSettings, finetuneLoss, finetuneStep } from "./finetune-step.ts";
+export {
+  type FinetuneLossSettings,
+  finetuneGroups,
+  finetuneLoss,
+  finetuneStep,
+} from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs } from "./inputs.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
 export {
