@@ -1,0 +1,30 @@
+import { parentPort, workerData } from "node:worker_threads";
+import type { NoiseAddress } from "./addressed-noise.ts";
+import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
+
+/** What a thread is asked for: noisy copies, and the memory to put them into. */
+export interface NoiseRequest {
+  readonly id: number;
+  readonly image: Float32Array;
+  readonly address: NoiseAddress;
+  readonly memory: ArrayBuffer;
+}
+
+/** What it sends back: the memory, filled unless drawing failed. */
+export interface NoiseReply {
+  readonly id: number;
+  readonly memory: ArrayBuffer;
+  readonly failed: boolean;
+}
+
+const noise = noiseHere(workerData as NoiseSettings);
+
+parentPort?.on("message", async ({ id, image, address, memory }: NoiseRequest) => {
+  let failed = false;
+  try {
+    await noise.fill(new Float32Array(memory), image, address);
+  } catch {
+    failed = true; // the caller draws these copies itself and meets the error with its type
+  }
+  parentPort?.postMessage({ id, memory, failed } satisfies NoiseReply, [memory]);
+});
