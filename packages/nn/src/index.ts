@@ -19,7 +19,12 @@ export { normalize } from "./normalize.ts";
 export type { Params, Tensors } from "./params.ts";
 export { disposeTensors, toHost, toHostSync, toTensors } from "./params.ts";
 export { bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
-export { type BackendName, type BackendReport, selectBackend } from "./select-backend.ts";
+export {
+  type BackendName,
+  type BackendReport,
+  selectBackend,
+  type TriedBackend,
+} from "./select-backend.ts";
 export { softmaxCrossEntropy } from "./softmax-cross-entropy.ts";
 export {
   type LossAndAux,
