@@ -1,0 +1,276 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DmaeError, type HostTensors } from "@dmae/core";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { expectNoLeak } from "../../../testing/tensors.ts";
+import { demoBatch, demoParams, demoRun, demoStep } from "./__fixtures__/demo-run.ts";
+import type { FitResult } from "./fit.ts";
+import { differingFields, openRunFolder } from "./run-folder.ts";
+
+const steps = 40;
+let folder: string;
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "dmae-fit-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const bits = ({ state }: { state: HostTensors }) =>
+  Object.fromEntries(
+    Object.entries(state).map(([name, { data }]) => [
+      name,
+      Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64"),
+    ]),
+  );
+
+const logOf = (path: string) =>
+  readFileSync(join(path, "log.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => {
+      const { seconds: _, ...rest } = JSON.parse(line);
+      return rest;
+    });
+
+async function failure(promise: Promise<unknown>): Promise<DmaeError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason) => reason,
+  );
+  if (!DmaeError.isInstance(error)) throw new Error(`expected a DmaeError, got ${error}`);
+  return error;
+}
+
+describe("fit", () => {
+  it("learns, reports and logs each step, and leaves no tensor behind", async () => {
+    await expectNoLeak(async () => {
+      const seen: number[] = [];
+      const result = await demoRun({
+        steps,
+        folder,
+        logExtra: (step) => ({ learningRate: demoStep().learningRate(step) }),
+        onProgress: ({ step, epoch, epochs, secondsLeft, stepsPerSecond }) => {
+          seen.push(step);
+          expect(epoch).toBe(step / 10);
+          expect(epochs).toBe(4);
+          expect(secondsLeft).toBeCloseTo((steps - step) / stepsPerSecond, 6);
+        },
+      });
+      expect(seen).toEqual(Array.from({ length: steps }, (_, i) => i + 1));
+      expect(result).toMatchObject({ step: steps, resumedFrom: 0 });
+      const log = logOf(folder);
+      expect(log.map((line) => line.step)).toEqual(seen);
+      expect(log[12]).toMatchObject({
+        kind: "step",
+        epoch: 1.3,
+        learningRate: (0.05 * (1 + Math.cos((Math.PI * 0.2) / 5))) / 2,
+      });
+      const mean = (lines: typeof log) =>
+        lines.reduce((sum, line) => sum + line.loss, 0) / lines.length;
+      expect(mean(log.slice(30))).toBeLessThan(0.5 * mean(log.slice(0, 10)));
+    });
+  });
+
+  it("ends with the same bits when it is aborted and started again", async () => {
+    const whole = await demoRun({ steps });
+    for (const stop of [1, 7, 8, 25]) {
+      const controller = new AbortController();
+      const reason = new Error("stop");
+      const aborted = demoRun({
+        steps,
+        folder,
+        signal: controller.signal,
+        onProgress: ({ step }) => step === stop && controller.abort(reason),
+      });
+      await expect(aborted).rejects.toBe(reason);
+      const resumed = await demoRun({ steps, folder });
+      expect(resumed.resumedFrom).toBe(stop); // on abort the state is saved at once
+      expect(bits(resumed)).toEqual(bits(whole));
+      expect(logOf(folder).map((line) => line.step)).toEqual(
+        Array.from({ length: steps }, (_, i) => i + 1),
+      );
+      rmSync(folder, { recursive: true });
+    }
+    await demoRun({ steps, folder });
+  });
+
+  it("ends with the same bits when its process is killed, time after time", async () => {
+    const whole = await demoRun({ steps: 60 });
+    let killed = 0;
+    for (const wait of [5, 14, 23]) if (await killAfter(wait, 60)) killed++;
+    expect(killed).toBe(3);
+    const result: FitResult = await demoRun({ steps: 60, folder });
+    expect(result.resumedFrom).toBeGreaterThan(0);
+    expect(bits(result)).toEqual(bits(whole));
+    const log = logOf(folder).map((line) => line.step);
+    expect(log).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    expect(readdirSync(folder).filter((name) => name.endsWith(".part"))).toEqual([]);
+  }, 120_000);
+
+  it("does nothing when the run is finished already", async () => {
+    const first = await demoRun({ steps, folder });
+    const again = await demoRun({
+      steps,
+      folder,
+      state: () => {
+        throw new Error("the state was asked for");
+      },
+    });
+    expect(again).toMatchObject({ step: steps, resumedFrom: steps, metrics: {} });
+    expect(bits(again)).toEqual(bits(first));
+  });
+
+  it("keeps the last good checkpoint when the loss is no number", async () => {
+    const train = demoStep();
+    const broken = (at: number) => async (step: number) => {
+      const { x, y } = demoBatch(step);
+      if (step === at) y!.data.fill(Number.NaN);
+      return { x: x!, y: y!, ...train.inputs(step) };
+    };
+    const error = await failure(demoRun({ steps, folder, batch: broken(10) }));
+    expect(error.code).toBe("numeric");
+    expect(error.message).toBe(
+      `fit: loss must be finite, got NaN in step 10; ${folder}/last.safetensors holds the state after 9 steps`,
+    );
+    expect(error.details).toMatchObject({ step: 10, savedAt: 9 });
+    const mended = await demoRun({ steps, folder });
+    expect(mended.resumedFrom).toBe(9);
+    expect(bits(mended)).toEqual(bits(await demoRun({ steps })));
+  });
+
+  it("never saves a state that is not finite, though the loss is", async () => {
+    const train = demoStep();
+    const overflowing = (state: tf.NamedTensorMap, batch: tf.NamedTensorMap) => {
+      const result = train.step(state, batch);
+      const first = tf.mul(result.state["params.first"]!, 1e38); // infinite in the second step
+      return { ...result, state: { ...result.state, "params.first": first } };
+    };
+    const error = await failure(demoRun({ steps, folder, step: overflowing, checkpointEvery: 2 }));
+    expect(error.code).toBe("numeric");
+    expect(error.message).toMatch(
+      /^fit: params.first must be finite, got -?Infinity after step 1; /,
+    );
+    expect(readdirSync(folder)).not.toContain("last.safetensors");
+  });
+
+  it("refuses the folder of another run, and names what differs", async () => {
+    await demoRun({ steps: 4, folder, recipe: { sigma: 0.25, model: { width: 16 } } });
+    const error = await failure(
+      demoRun({ steps: 4, folder, recipe: { sigma: 0.5, model: { width: 16, depth: 2 } } }),
+    );
+    expect(error.code).toBe("resume");
+    expect(error.message).toContain("recipe.sigma: 0.25 there, 0.5 now");
+    expect(error.message).toContain("recipe.model.depth: undefined there, 2 now");
+    await expect(
+      demoRun({ steps: 2, folder, recipe: { sigma: 0.25, model: { width: 16 } } }),
+    ).rejects.toThrow("has done 4 steps, more than the 2 asked for");
+    writeFileSync(join(folder, "run.json"), "{");
+    expect((await failure(demoRun({ steps: 4, folder }))).code).toBe("file");
+  });
+
+  it("evaluates, and keeps the best and every few checkpoints", async () => {
+    const scores = new Map([
+      [10, 0.5],
+      [20, 0.7],
+      [30, 0.6],
+      [40, 0.7],
+    ]);
+    const heard: number[] = [];
+    await demoRun({
+      steps,
+      folder,
+      keepEvery: 15,
+      evaluate: {
+        every: 10,
+        run: async (_, step) => ({ accuracy: scores.get(step)! }),
+        best: { metric: "accuracy", mode: "max" },
+      },
+      onEvaluation: (metrics, step) => heard.push(step, metrics.accuracy!),
+    });
+    expect(heard).toEqual([...scores].flat());
+    expect(readdirSync(folder).sort()).toEqual(
+      ["best", "last", "step-15", "step-30"]
+        .map((name) => `${name}.safetensors`)
+        .concat("log.jsonl", "run.json")
+        .sort(),
+    );
+    rmSync(join(folder, "last.safetensors"));
+    writeFileSync(join(folder, "last.safetensors"), readFileSync(join(folder, "best.safetensors")));
+    const run = await openRunFolder(folder, { demo: 1 });
+    expect((await run.load())!.step).toBe(20);
+    const evaluations = logOf(folder).filter((line) => line.kind === "evaluation");
+    expect(evaluations).toEqual(
+      [...scores].map(([step, accuracy]) => ({ kind: "evaluation", step, accuracy })),
+    );
+  });
+
+  it("prepares the next batch while a step runs, and tells a failure at the step it belongs to", async () => {
+    const train = demoStep();
+    const asked: number[] = [];
+    const done: number[] = [];
+    const run = demoRun({
+      steps,
+      batch: async (step) => {
+        asked.push(step);
+        if (step === 5) throw new Error("no such image");
+        return { ...demoBatch(step), ...train.inputs(step) };
+      },
+      onProgress: ({ step }) => done.push(step),
+    });
+    await expect(run).rejects.toThrow("no such image");
+    expect(asked).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(done).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("starts from the state given, and runs zero steps", async () => {
+    const train = demoStep();
+    const state = train.initState(demoParams());
+    const { state: after } = await demoRun({ steps: 0, state });
+    expect(bits({ state: after })).toEqual(bits({ state }));
+    await expect(demoRun({ steps: -1 })).rejects.toThrow(
+      "fit: steps must be a whole number, got -1",
+    );
+  });
+});
+
+describe("differingFields", () => {
+  it("names each leaf", () => {
+    expect(differingFields({ a: 1, b: [1, 2] }, { a: 1, b: [1, 3] })).toEqual([
+      "b: [1,2] there, [1,3] now",
+    ]);
+    expect(differingFields({ a: null }, { a: null })).toEqual([]);
+  });
+});
+
+/** Starts the demo in a process of its own and kills it without warning after `count` of its steps. */
+function killAfter(count: number, all: number): Promise<boolean> {
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
+  const script = fileURLToPath(new URL("./__fixtures__/killed-run.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--import", "tsx", script, folder, String(all)], {
+    cwd: root,
+    env: { ...process.env, TSX_TSCONFIG_PATH: join(root, "tsconfig.json") },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let seen = 0;
+  let errors = "";
+  child.stderr.on("data", (text) => {
+    errors += text;
+  });
+  child.stdout.on("data", (text: Buffer) => {
+    seen += text.toString().split("step ").length - 1;
+    if (seen >= count) child.kill("SIGKILL");
+  });
+  return new Promise((resolve, reject) =>
+    child.on("exit", (code, signal) =>
+      signal === "SIGKILL" ? resolve(true) : reject(new Error(`exit ${code}: ${errors}`)),
+    ),
+  );
+}
