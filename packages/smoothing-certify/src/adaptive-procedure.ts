@@ -1,13 +1,11 @@
-import { bound, type CertifyResult } from "./certify-procedure.ts";
+import type { CertificateSettings } from "./certificate.ts";
+import { type CertifyResult, certified, nothing } from "./certify-procedure.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalQuantile } from "./normal.ts";
 import { type Procedure, VoteCounts } from "./procedure.ts";
-import { ABSTAIN } from "./radius.ts";
 
 /** The numbers of an adaptive certification. */
-export interface AdaptiveSettings {
-  readonly sigma: number;
-  readonly alpha: number;
+export interface AdaptiveSettings extends CertificateSettings {
   /** Pilot samples: they guess the class and the number of samples that is worth drawing. */
   readonly pilot: number;
   /** Share of the radius that may be given away against `maxSamples` samples. */
@@ -20,23 +18,14 @@ export interface AdaptiveSettings {
  * the full alpha: given the pilot the size is a constant, so nothing is spent on the choice.
  */
 export function* adaptiveProcedure(settings: AdaptiveSettings): Procedure<CertifyResult> {
-  const { sigma, alpha, pilot } = settings;
+  const { pilot } = settings;
   const guess = new VoteCounts();
   yield [{ stage: "selection", first: 0, count: pilot, collector: guess }];
   const n = sampleSize(guess.counts[guess.top()]!, settings);
-  if (n === 0)
-    return {
-      prediction: ABSTAIN,
-      radius: 0,
-      pLower: 0,
-      counts0: guess.counts,
-      counts: [],
-      abstained: true,
-      samples: pilot,
-    };
+  if (n === 0) return nothing(guess.counts, pilot);
   const votes = new VoteCounts();
   yield [{ stage: "estimation", first: 0, count: n, collector: votes }];
-  return bound({ sigma, alpha, n0: pilot, n }, guess.counts, votes.counts);
+  return certified(settings, guess.counts, votes.counts);
 }
 
 /**

@@ -1,10 +1,12 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
+import { inDimension } from "./certify.ts";
 import type { CertifyResult } from "./certify-procedure.ts";
 import { checkAlpha, checkInteger, show } from "./checks.ts";
 import type { Classifier } from "./classifier.ts";
 import type { ImageInput } from "./image.ts";
 import type { LogRow } from "./log-row.ts";
+import type { SamplingOptions } from "./options.ts";
 import { type DatasetOptions, runDataset } from "./run-dataset.ts";
 import { runOne, type SingleOptions } from "./run-one.ts";
 
@@ -40,8 +42,10 @@ export async function certifyAdaptive(
   x: ImageInput,
   options: AdaptiveOptions,
 ): Promise<CertifyResult> {
-  const procedure = adaptiveProcedure(prepare("certifyAdaptive", options));
-  return runOne("certifyAdaptive", classifier, x, options, procedure);
+  const settings = prepare("certifyAdaptive", options);
+  return runOne("certifyAdaptive", classifier, x, options, (dimension) =>
+    adaptiveProcedure({ ...settings, ...inDimension(options, dimension) }),
+  );
 }
 
 /** {@link certifyAdaptive} for the images of a data set; rows and log as in {@link certifyDataset}. */
@@ -50,7 +54,11 @@ export async function* certifyDatasetAdaptive(
   dataset: ImageDataset,
   options: AdaptiveDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
-  const settings = prepare("certifyDatasetAdaptive", options);
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const settings = {
+    ...prepare("certifyDatasetAdaptive", options),
+    ...inDimension(options, size),
+  };
   const { alpha, maxSamples: n, pilot: n0, relativeWidth } = settings;
   yield* runDataset<CertifyResult>(classifier, dataset, options, {
     caller: "certifyDatasetAdaptive",
@@ -67,8 +75,18 @@ export async function* certifyDatasetAdaptive(
   });
 }
 
-function prepare(caller: string, options: AdaptiveSampling & { sigma: number }): AdaptiveSettings {
-  const { sigma, alpha = 0.001, pilot = 500, relativeWidth = 0.05, maxSamples = 100_000 } = options;
+function prepare(
+  caller: string,
+  options: AdaptiveSampling & Pick<SamplingOptions, "sigma" | "distribution">,
+): AdaptiveSettings {
+  const {
+    sigma,
+    distribution,
+    alpha = 0.001,
+    pilot = 500,
+    relativeWidth = 0.05,
+    maxSamples = 100_000,
+  } = options;
   checkAlpha(caller, alpha);
   checkInteger(caller, "pilot", pilot);
   checkInteger(caller, "maxSamples", maxSamples);
@@ -77,5 +95,5 @@ function prepare(caller: string, options: AdaptiveSampling & { sigma: number }):
       "argument",
       `${caller}: relativeWidth must lie in (0, 1), got ${show(relativeWidth)}`,
     );
-  return { sigma, alpha, pilot, relativeWidth, maxSamples };
+  return { sigma, alpha, distribution, pilot, relativeWidth, maxSamples };
 }

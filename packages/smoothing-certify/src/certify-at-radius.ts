@@ -9,6 +9,7 @@ import type { Classifier } from "./classifier.ts";
 import type { ImageInput } from "./image.ts";
 import type { LogRow } from "./log-row.ts";
 import { normalCdf } from "./normal.ts";
+import { type SamplingOptions, totalVariationOf } from "./options.ts";
 import { type DatasetOptions, runDataset } from "./run-dataset.ts";
 import { runOne, type SingleOptions } from "./run-one.ts";
 import { SequentialTest } from "./sequential-test.ts";
@@ -64,9 +65,10 @@ export async function certifyAtRadius(
   const { label, batchSize } = options;
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
   const firstLook = typeof batchSize === "number" ? batchSize : 32;
-  const { settings, test } = prepare("certifyAtRadius", options, firstLook);
-  const procedure = atRadiusProcedure(settings, test, label);
-  return runOne("certifyAtRadius", classifier, x, options, procedure);
+  return runOne("certifyAtRadius", classifier, x, options, (dimension) => {
+    const { settings, test } = prepare("certifyAtRadius", options, firstLook, dimension);
+    return atRadiusProcedure(settings, test, label);
+  });
 }
 
 /**
@@ -85,7 +87,8 @@ export async function* certifyDatasetAtRadius(
   options: AtRadiusDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
   const { mode = "evaluate" } = options;
-  const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8);
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, size);
   if (mode !== "evaluate" && mode !== "deploy")
     throw new DmaeError(
       "argument",
@@ -111,8 +114,9 @@ export async function* certifyDatasetAtRadius(
 
 function prepare(
   caller: string,
-  options: SequentialOptions & { sigma: number },
+  options: SequentialOptions & SamplingOptions,
   firstLook: number,
+  dimension: number,
 ) {
   const { radius, sigma, alpha = 0.001, beta = 0.001, maxSamples = 100_000, n0 = 100 } = options;
   checkPositive(caller, "sigma", sigma);
@@ -121,7 +125,10 @@ function prepare(
   checkAlpha(caller, beta, "beta");
   checkInteger(caller, "maxSamples", maxSamples);
   checkInteger(caller, "n0", n0);
-  const threshold = normalCdf(radius / sigma) * (1 + 2 ** -50);
+  if (options.distribution && options.distribution !== "gaussian")
+    throw new DmaeError("unsupported", `${caller}: is there for Gaussian noise only`);
+  const law = totalVariationOf(options, dimension);
+  const threshold = (normalCdf(radius / sigma) + law) * (1 + 2 ** -50);
   const test = threshold < 1 && new SequentialTest({ threshold, alpha, beta, maxSamples });
   if (!test || test.needed > maxSamples)
     throw new DmaeError(

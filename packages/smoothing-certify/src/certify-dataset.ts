@@ -1,5 +1,5 @@
 import type { ImageDataset } from "@dmae/core";
-import { type CertifyOptions, certifySettings } from "./certify.ts";
+import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 import { type CertifyResult, certifyProcedure } from "./certify-procedure.ts";
 import type { Classifier } from "./classifier.ts";
 import type { LogRow } from "./log-row.ts";
@@ -8,7 +8,7 @@ import { type DatasetOptions, runDataset } from "./run-dataset.ts";
 /** Options of {@link certifyDataset}. */
 export interface CertifyDatasetOptions
   extends DatasetOptions,
-    Pick<CertifyOptions, "n0" | "n" | "alpha"> {
+    Pick<CertifyOptions, "n0" | "n" | "alpha" | "bound" | "norm"> {
   /**
    * Abstain without estimating where the first guess is not the label, as the official DMAE script
    * does. Certified accuracy is the same and wrong images are cheap, but the log then knows no wrong
@@ -37,12 +37,22 @@ export async function* certifyDataset(
   dataset: ImageDataset,
   options: CertifyDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
-  const settings = certifySettings("certifyDataset", options);
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const extra = inDimension(options, size);
+  const settings = { ...certifySettings("certifyDataset", options), ...extra };
   const { n0, n, alpha } = settings;
   const { skipWrongGuess = false } = options;
   yield* runDataset<CertifyResult>(classifier, dataset, options, {
     caller: "certifyDataset",
-    settings: { procedure: "certify", alpha, n, n0, ...(skipWrongGuess && { skipWrongGuess }) },
+    settings: {
+      procedure: "certify",
+      alpha,
+      n,
+      n0,
+      ...(skipWrongGuess && { skipWrongGuess }),
+      ...(options.bound && options.bound !== "one-class" && { bound: options.bound }),
+      ...(options.norm && { norm: options.norm, dimension: size }),
+    },
     procedure: (label) => certifyProcedure(settings, skipWrongGuess ? label : undefined),
     row: ({ prediction, radius, pLower, samples, counts0, counts }) => ({
       predict: prediction,

@@ -1,6 +1,6 @@
-import { clopperPearsonLower } from "./clopper-pearson.ts";
+import { type CertificateSettings, certificate } from "./certificate.ts";
 import { type Draw, type Procedure, VoteCounts } from "./procedure.ts";
-import { ABSTAIN, certifiedRadius } from "./radius.ts";
+import { ABSTAIN } from "./radius.ts";
 
 /** What CERTIFY found out about one input. */
 export interface CertifyResult {
@@ -21,15 +21,11 @@ export interface CertifyResult {
 }
 
 /** The numbers of a CERTIFY run. */
-export interface CertifySettings {
-  /** Standard deviation of the Gaussian noise, in the units of the input. */
-  readonly sigma: number;
+export interface CertifySettings extends CertificateSettings {
   /** Selection samples: they only guess the class. */
   readonly n0: number;
   /** Estimation samples: they bound the class's probability. */
   readonly n: number;
-  /** Allowed probability of a wrong certificate. */
-  readonly alpha: number;
 }
 
 /**
@@ -51,40 +47,32 @@ export function* certifyProcedure(
   if (expected === undefined) yield [select, estimate];
   else {
     yield [select];
-    if (selection.top() !== expected) return wrongGuess(selection, n0);
+    if (selection.top() !== expected) return nothing(selection.counts, n0);
     yield [estimate];
   }
-  return bound(settings, selection.counts, estimation.counts);
+  return certified(settings, selection.counts, estimation.counts);
 }
 
 /** The result of CERTIFY given all votes. */
-export function bound(
-  { sigma, n0, n, alpha }: CertifySettings,
+export function certified(
+  settings: CertificateSettings,
   counts0: readonly number[],
   counts: readonly number[],
 ): CertifyResult {
-  const guess = counts0.indexOf(Math.max(...counts0));
-  const pLower = clopperPearsonLower(counts[guess]!, n, alpha);
-  const abstained = !(pLower > 0.5);
-  return {
-    prediction: abstained ? ABSTAIN : guess,
-    radius: certifiedRadius(pLower, sigma),
-    pLower,
-    counts0,
-    counts,
-    abstained,
-    samples: n0 + n,
-  };
+  const { prediction, radius, pLower, abstained } = certificate(settings, counts0, counts);
+  const samples = [...counts0, ...counts].reduce((sum, count) => sum + count, 0);
+  return { prediction, radius, pLower, counts0, counts, abstained, samples };
 }
 
-function wrongGuess(selection: VoteCounts, n0: number): CertifyResult {
+/** The result where the selection alone led to abstain. */
+export function nothing(counts0: readonly number[], samples: number): CertifyResult {
   return {
     prediction: ABSTAIN,
     radius: 0,
     pLower: 0,
-    counts0: selection.counts,
+    counts0,
     counts: [],
     abstained: true,
-    samples: n0,
+    samples,
   };
 }

@@ -1,7 +1,10 @@
+import { type BoundKind, certificate } from "./certificate.ts";
 import { type CertifyResult, type CertifySettings, certifyProcedure } from "./certify-procedure.ts";
-import { checkAlpha, checkInteger } from "./checks.ts";
+import { checkAlpha, checkInteger, checkPositive } from "./checks.ts";
 import type { Classifier } from "./classifier.ts";
 import type { ImageInput } from "./image.ts";
+import type { Norm } from "./noises-and-norms.ts";
+import { type SamplingOptions, totalVariationOf } from "./options.ts";
 import { runOne, type SingleOptions } from "./run-one.ts";
 
 /** Options of {@link certify}. */
@@ -12,6 +15,13 @@ export interface CertifyOptions extends SingleOptions {
   readonly n?: number | undefined;
   /** Allowed probability of a wrong certificate; default 0.001. */
   readonly alpha?: number | undefined;
+  /**
+   * `"one-class"` (default) is the published protocol; `"two-class"` bounds the runner-up as well, which
+   * gives larger radii where the remaining votes are spread over several classes.
+   */
+  readonly bound?: BoundKind | undefined;
+  /** Norm of the radius; default l2 for Gaussian noise, l1 for the others. */
+  readonly norm?: Norm | undefined;
 }
 
 /**
@@ -36,14 +46,27 @@ export async function certify(
   options: CertifyOptions,
 ): Promise<CertifyResult> {
   const settings = certifySettings("certify", options);
-  return runOne("certify", classifier, x, options, certifyProcedure(settings));
+  return runOne("certify", classifier, x, options, (dimension) =>
+    certifyProcedure({ ...settings, ...inDimension(options, dimension) }),
+  );
 }
 
 /** Fills in the defaults of the published protocol and checks the numbers. */
 export function certifySettings(caller: string, options: CertifyOptions): CertifySettings {
-  const { sigma, n0 = 100, n = 10_000, alpha = 0.001 } = options;
+  const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound, distribution, norm } = options;
+  checkPositive(caller, "sigma", sigma);
   checkInteger(caller, "n0", n0);
   checkInteger(caller, "n", n);
   checkAlpha(caller, alpha);
-  return { sigma, n0, n, alpha };
+  const settings = { sigma, n0, n, alpha, bound, distribution, norm };
+  certificate({ ...settings, dimension: 1 }, [1], [n]); // throws for what no certificate can have
+  return settings;
+}
+
+/** What a certificate depends on that is known with the input. */
+export function inDimension(
+  options: SamplingOptions,
+  dimension: number,
+): { dimension: number; totalVariation: number } {
+  return { dimension, totalVariation: totalVariationOf(options, dimension) };
 }

@@ -36,7 +36,8 @@ export interface ClassifierTraits {
  */
 export type Classifier =
   | ClassifierFunction
-  | (ClassifierTraits & { predict: ClassifierFunction })
+  // biome-ignore lint/suspicious/noExplicitAny: TensorFlow.js models take their own second argument
+  | (ClassifierTraits & { predict: (batch: any, shape: any) => unknown })
   | (ClassifierTraits & { run: ClassifierFunction });
 
 /** A classifier behind one interface. */

@@ -1,5 +1,11 @@
 export type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
 export type { AtRadiusResult } from "./at-radius-procedure.ts";
+export {
+  type BoundKind,
+  type Certificate,
+  type CertificateSettings,
+  certificate,
+} from "./certificate.ts";
 export { type CertifyOptions, certify } from "./certify.ts";
 export {
   type AdaptiveDatasetOptions,
@@ -36,13 +42,32 @@ export {
   type NoiseStage,
   noiseSource,
 } from "./noise.ts";
+export type { NoiseSettings } from "./noise-settings.ts";
+export { noiseInWorkers, type WorkerNoise } from "./noise-workers.ts";
+export {
+  type Norm,
+  type NormRadius,
+  type NormRadiusOptions,
+  radiusInNorm,
+} from "./noises-and-norms.ts";
 export { normalCdf, normalQuantile } from "./normal.ts";
 export type { SamplingOptions } from "./options.ts";
 export { type PredictOptions, type PredictResult, predict } from "./predict.ts";
 export type { Progress } from "./progress.ts";
 export { ABSTAIN, certifiedRadius } from "./radius.ts";
+export { type RecertifyOptions, recertify } from "./recertify.ts";
 export type { DatasetOptions } from "./run-dataset.ts";
 export type { SingleOptions } from "./run-one.ts";
 export { parseShard, type Shard, shardFromEnvironment } from "./shard.ts";
+export {
+  bernsteinLower,
+  certifySoft,
+  hoeffdingLower,
+  type SoftBound,
+  type SoftOptions,
+  type SoftResult,
+} from "./soft-votes.ts";
+export { type SoundNoise, soundNoise, soundNoiseSource } from "./sound-noise.ts";
 export { averageCertifiedRadius, type CertifiedRow, certifiedAccuracy } from "./summary.ts";
 export type { TensorLike } from "./tensors.ts";
+export { type TopKOptions, topKRadius } from "./top-k.ts";

@@ -1,6 +1,9 @@
+import { DmaeError } from "@dmae/core";
 import { type AddressedNoise, addressedNoise } from "./addressed-noise.ts";
 import { checkInteger, checkPositive } from "./checks.ts";
 import type { ClassifierOptions, PreparedClassifier } from "./classifier.ts";
+import type { NoiseDistribution } from "./noise.ts";
+import { soundNoise } from "./sound-noise.ts";
 
 /** Options that every procedure on noisy copies takes. */
 export interface SamplingOptions extends ClassifierOptions {
@@ -26,13 +29,30 @@ export interface SamplingOptions extends ClassifierOptions {
    * false: a classifier that gives different answers to the same rows is an error.
    */
   readonly randomized?: boolean | undefined;
+  /** Law of the noise; default `"gaussian"`. The others certify in l1. */
+  readonly distribution?: NoiseDistribution | undefined;
+  /**
+   * Draw the noise on the grid of 8-bit pixels, so that floating point cannot break the guarantee; see
+   * `soundNoise` for what that takes. Gaussian noise and inputs k / 255 only. Default false.
+   */
+  readonly sound?: boolean | undefined;
   /** Another source of noise than the built-in one, e.g. recorded samples in a test. */
   readonly noise?: AddressedNoise | undefined;
 }
 
 /** The noise of a run. */
-export function noiseOf({ noise, sigma, seed = 0 }: SamplingOptions): AddressedNoise {
-  return noise ?? addressedNoise({ sigma, seed });
+export function noiseOf(options: SamplingOptions): AddressedNoise {
+  const { noise, sigma, seed = 0, distribution, sound } = options;
+  if (noise) return noise;
+  if (!sound) return addressedNoise({ sigma, seed, ...(distribution && { distribution }) });
+  if (distribution && distribution !== "gaussian")
+    throw new DmaeError("unsupported", `certify: sound noise is Gaussian, got ${distribution}`);
+  return soundNoise({ sigma, seed });
+}
+
+/** What the noise's law is away from that of the guarantee, for inputs of `dimension` numbers. */
+export function totalVariationOf(options: SamplingOptions, dimension: number): number {
+  return noiseOf(options).totalVariation?.(dimension) ?? 0;
 }
 
 /** Checks what all procedures share. */

@@ -42,7 +42,8 @@ export async function predict(
   x: ImageInput,
   options: PredictOptions,
 ): Promise<PredictResult> {
-  return runOne("predict", classifier, x, options, predictProcedure(predictSettings(options)));
+  const settings = predictSettings(options);
+  return runOne("predict", classifier, x, options, () => predictProcedure(settings));
 }
 
 /** Fills in the defaults of PREDICT and checks the numbers. */

@@ -5,7 +5,13 @@ import { type SelectionOptions, selectIndices } from "./dataset-selection.ts";
 import { checkPixels } from "./image.ts";
 import { openLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
-import { batchSizeOf, checkSampling, noiseOf, type SamplingOptions } from "./options.ts";
+import {
+  batchSizeOf,
+  checkSampling,
+  noiseOf,
+  type SamplingOptions,
+  totalVariationOf,
+} from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { type Progress, ProgressMeter } from "./progress.ts";
 import { type RunSettings, runTasks, type Task } from "./run-tasks.ts";
@@ -145,8 +151,13 @@ function logSettings<R>(
 ): LogSettings {
   const { sigma, seed = 0, model, shard } = options;
   const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined }).length;
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const totalVariation = totalVariationOf(options, size);
+  const { distribution = "gaussian" } = options;
   return {
     ...plan.settings,
+    ...(distribution !== "gaussian" && { distribution }),
+    ...(totalVariation > 0 && { totalVariation }),
     sigma,
     seed: typeof seed === "string" ? JSON.stringify(seed) : String(seed),
     generator: noiseOf(options).generator,

@@ -12,13 +12,13 @@ export interface SingleOptions extends SamplingOptions {
   readonly index?: number | undefined;
 }
 
-/** Runs one procedure on one input. */
+/** Runs one procedure, started with the number of pixels, on one input. */
 export async function runOne<R>(
   caller: string,
   classifier: Classifier,
   x: ImageInput,
   options: SingleOptions,
-  procedure: Procedure<R>,
+  start: (dimension: number) => Procedure<R>,
 ): Promise<R> {
   checkSampling(caller, options);
   const { shape, range, index = 0, signal } = options;
@@ -33,7 +33,7 @@ export async function runOne<R>(
     checkRows: options.checkRows ?? true,
     randomized: options.randomized ?? false,
   };
-  const tasks = [{ index, image: image.data, procedure }].values();
+  const tasks = [{ index, image: image.data, procedure: start(image.data.length) }].values();
   let found: { result: R } | undefined;
   for await (found of runTasks(tasks, settings)); // to the end, where the rows are checked again
   return found!.result;
