@@ -34,15 +34,16 @@ function update(
   gradients: HostTensors,
   scalars: Record<string, number>,
 ): { params: HostTensors; state: HostTensors } {
-  return tf.tidy(() => {
-    const result = optimizer.update(
-      toTensors(gradients),
-      toTensors(state),
-      toTensors(params),
-      toTensors(scalarTensors(scalars)),
-    );
-    return { params: toHostSync(result.params), state: toHostSync(result.state) };
-  });
+  tf.engine().startScope();
+  const result = optimizer.update(
+    toTensors(gradients),
+    toTensors(state),
+    toTensors(params),
+    toTensors(scalarTensors(scalars)),
+  );
+  const made = { params: toHostSync(result.params), state: toHostSync(result.state) };
+  tf.engine().endScope();
+  return made;
 }
 
 const optimizers: Record<string, Optimizer> = {
