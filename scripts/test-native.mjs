@@ -63,6 +63,7 @@ function main() {
     cwd: repository,
     env: onNative,
   });
+  if (values.gpu && !hasDriver()) checkCudaLibraries();
   runQuickstart();
   native("unlink");
   native("doctor", [], 1);
@@ -81,6 +82,30 @@ function runQuickstart() {
     ],
     { cwd: repository, env: { ...onNative, NODE_OPTIONS: `--import ${hook}` } },
   );
+}
+
+/** TensorFlow, told by a stand-in driver that there is a card, must open each CUDA library out of the wheels fetched. */
+function checkCudaLibraries() {
+  const source = join(repository, "testing/native/fake-driver.c");
+  const driver = join(project, "libcuda.so.1");
+  run("stand-in driver", "gcc", [
+    ...["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", driver, source],
+  ]);
+  const addon = join(project, "node_modules/@tensorflow/tfjs-node/lib/napi-v8/tfjs_binding.node");
+  const { stderr } = spawnSync(
+    process.execPath,
+    ["-e", "process.dlopen({ exports: {} }, process.argv[1])", addon],
+    { env: { ...quiet, LD_LIBRARY_PATH: project, LD_DEBUG: "libs" }, maxBuffer: 1 << 28 },
+  );
+  const opened = new Set(
+    [...String(stderr).matchAll(/calling init: (\S+\/nvidia\/\S+)/g)].map(([, path]) => path),
+  );
+  for (const path of opened) console.log(`TensorFlow opened ${path}`);
+  const wanted = ["cudart", "cublas", "cublasLt", "cufft", "cusolver", "cusparse", "cudnn"];
+  const missing = wanted.filter(
+    (name) => ![...opened].some((path) => path.includes(`lib${name}.so`)),
+  );
+  if (missing.length > 0) throw new Error(`TensorFlow did not open ${missing.join(", ")}`);
 }
 
 function hasDriver() {
