@@ -16,7 +16,7 @@ export interface WorkerNoise extends AddressedNoise {
 const SMALL = 100_000;
 
 /**
- * Noise with the bits of {@link addressedNoise} or {@link soundNoise}, drawn in worker threads: a batch is
+ * Noise with the bits of {@link noiseSource} or {@link soundNoise}, drawn in worker threads: a batch is
  * shared among them, and while an image's samples are asked for in order the next batch is drawn ahead,
  * so that it is there when the model is done with this one.
  *
@@ -26,7 +26,7 @@ const SMALL = 100_000;
  * start, everything is drawn in the caller's thread.
  *
  * @param settings seed, sigma, law, or `sound: true`
- * @param options `workers`: number of threads; default: one less than there are cores, at most 4
+ * @param options `workers`: number of threads; default: one less than there are cores, at most 8
  * @throws {DmaeError} "argument" for bad settings
  * @example
  * const noise = await noiseInWorkers({ seed: 0, sigma: 0.5 });
@@ -55,7 +55,7 @@ export async function noiseInWorkers(
 async function defaultWorkers(): Promise<number> {
   if (typeof process !== "object" || !process.versions?.node) return 0;
   const { availableParallelism } = await import("node:os");
-  return Math.min(4, availableParallelism() - 1);
+  return Math.min(8, availableParallelism() - 1);
 }
 
 /** Samples `first … first + count - 1` of the current image and stage, drawn or being drawn. */
