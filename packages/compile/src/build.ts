@@ -36,6 +36,8 @@ export function unary(g: Graph, op: string, x: Value, dtype: ElementType = x.dty
     if (data) return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data);
   }
   if (op === "Neg" && x.node?.op === "Neg") return x.node.inputs[0]!;
+  const whole = beforeReshape(x);
+  if (whole) return reshape(g, unary(g, op, whole, dtype), x.shape);
   return g.add(op, [x], {}, x.shape, dtype);
 }
 
@@ -52,7 +54,41 @@ export function binary(
   if (folded) return folded;
   const left = narrow(g, a, b, shape);
   const right = narrow(g, b, left, shape);
-  return neutral(op, left, right, shape) ?? g.add(op, [left, right], {}, shape, dtype);
+  const kept = neutral(op, left, right, shape);
+  if (kept) return kept;
+  const sunk = sinkReshape(left, right, shape) ?? swap(sinkReshape(right, left, shape));
+  if (!sunk) return g.add(op, [left, right], {}, shape, dtype);
+  const [x, y, target] = sunk;
+  const fit = (v: Value) =>
+    sameShape(v.shape, shape) && sizeOf(v.shape) !== 1 ? reshape(g, v, target) : v;
+  const result = binary(g, op, fit(x), fit(y), dtype);
+  return reshape(g, result, shape);
+}
+
+/** What a reshape reads, if it only joins or splits axes: operations can then come before it. */
+export function beforeReshape(x: Value): Value | null {
+  return x.node?.op === "Reshape" && x.node.domain === "" ? x.node.inputs[0]! : null;
+}
+
+type Sunk = readonly [Value, Value, readonly number[]];
+
+const swap = (sunk: Sunk | null): Sunk | null => sunk && [sunk[1], sunk[0], sunk[2]];
+
+/**
+ * Does `op(reshape(x), y)` as `reshape(op(x, y))`, so that chains keep the form of the matrix products
+ * that feed them: where y is one number, has the full shape, or is a vector along an unchanged last axis.
+ */
+function sinkReshape(left: Value, right: Value, shape: readonly number[]): Sunk | null {
+  const source = beforeReshape(left);
+  if (!source || !sameShape(left.shape, shape)) return null;
+  const inner = source.shape;
+  const last = shape.at(-1);
+  const scalar = sizeOf(right.shape) === 1 && right.shape.length <= inner.length;
+  const vector = right.shape.length === 1 && right.shape[0] === last && inner.at(-1) === last;
+  const matched = beforeReshape(right)?.shape;
+  const fits = inner.length < shape.length || (matched && sameShape(matched, inner));
+  const whole = sameShape(right.shape, shape) && !right.constant && fits;
+  return scalar || vector || whole ? [source, right, inner] : null;
 }
 
 function foldBinary(
@@ -318,9 +354,15 @@ export function gemm(
   transB: boolean,
   c: Value | null = null,
   alpha = 1,
+  beta = 1,
 ): Value {
   const shape = [a.shape[transA ? 1 : 0]!, b.shape[transB ? 0 : 1]!];
-  const attributes = { alpha: float(alpha), transA: Number(transA), transB: Number(transB) };
+  const attributes = {
+    alpha: float(alpha),
+    beta: float(beta),
+    transA: Number(transA),
+    transB: Number(transB),
+  };
   return g.add("Gemm", c ? [a, b, c] : [a, b], attributes, shape, a.dtype);
 }
 

@@ -1,6 +1,7 @@
 import {
   binary,
   concat,
+  gemm,
   like,
   MICROSOFT,
   matmul,
@@ -21,11 +22,12 @@ export function lowerComposite(
   node: Node,
   inputs: readonly Value[],
   used: (output: number) => boolean,
+  inTraining: boolean,
 ): Value[] {
   const heads = node.attributes.heads as number;
   switch (node.op) {
     case "Gelu":
-      return [gelu(g, inputs[0]!)];
+      return [(inTraining ? geluForTraining : gelu)(g, inputs[0]!)];
     case "GeluGrad":
       return [geluGrad(g, inputs[0]!, inputs[1]!)];
     case "LayerNormGrad":
@@ -39,37 +41,48 @@ export function lowerComposite(
 
 const gelu = (g: Graph, x: Value) => g.add("Gelu", [x], { approximate: "none" }, x.shape, x.dtype);
 
-/**
- * dy (Phi(x) + x phi(x)) in few passes: with t = x / sqrt 2, twice the bracket is
- * 1 + erf t + (2 / sqrt pi) t / exp(t^2); the quotient is 0 where exp overflows, as it should be.
- */
-function geluGrad(g: Graph, x: Value, dy: Value): Value {
+/** t = x / sqrt 2 and s = 1 + erf t, which the gradient shares. */
+function geluParts(g: Graph, x: Value): { t: Value; s: Value } {
   const t = binary(g, "Mul", x, like(g, x, Math.SQRT1_2));
-  const density = binary(g, "Div", t, unary(g, "Exp", binary(g, "Mul", t, t)));
-  const weighted = binary(g, "Mul", density, like(g, x, 2 / Math.sqrt(Math.PI)));
-  const erf1 = binary(g, "Add", unary(g, "Erf", t), like(g, x, 1));
-  const twice = binary(g, "Add", erf1, weighted);
-  return binary(g, "Mul", binary(g, "Mul", dy, like(g, x, 0.5)), twice);
+  return { t, s: binary(g, "Add", unary(g, "Erf", t), like(g, x, 1)) };
 }
 
-/** The gradients of a layer normalisation by x, gain and bias. */
+/** The same as {@link gelu} from parts; the factors move into the matrix products around it. */
+function geluForTraining(g: Graph, x: Value): Value {
+  const { t, s } = geluParts(g, x);
+  return binary(g, "Mul", binary(g, "Mul", t, s), like(g, x, Math.SQRT1_2));
+}
+
+/**
+ * dy (Phi(x) + x phi(x)) in few passes: twice the bracket is s + (2 / sqrt pi) t exp(-t^2), and the
+ * constant goes into the exponent.
+ */
+function geluGrad(g: Graph, x: Value, dy: Value): Value {
+  const { t, s } = geluParts(g, x);
+  const exponent = binary(
+    g,
+    "Sub",
+    like(g, x, Math.log(2 / Math.sqrt(Math.PI))),
+    binary(g, "Mul", t, t),
+  );
+  const density = binary(g, "Mul", t, unary(g, "Exp", exponent));
+  const half = binary(g, "Mul", dy, like(g, x, 0.5));
+  return binary(g, "Mul", half, binary(g, "Add", s, density));
+}
+
+/** The gradients of a layer normalisation by x, gain and bias; x and dy are matrices. */
 function layerNormGrad(g: Graph, inputs: readonly Value[]): Value[] {
   const [x, gain, mean, inverseStd, dy] = inputs as [Value, Value, Value, Value, Value];
-  const last = x.shape.length - 1;
-  const rows = x.shape.map((_, i) => i).slice(0, -1);
+  const width = gain.shape[0]!;
   const h = binary(g, "Mul", binary(g, "Sub", x, mean), inverseStd);
   const dyh = binary(g, "Mul", dy, h);
+  const column = reshape(g, gain, [width, 1]);
+  const meanWithGain = (v: Value) => gemm(g, v, column, false, false, null, 1 / width);
   const scaled = binary(g, "Mul", dy, gain);
-  const meanScaled = reduce(g, "ReduceMean", scaled, [last], true);
-  const meanProduct = reduce(g, "ReduceMean", binary(g, "Mul", dyh, gain), [last], true);
-  const centred = binary(g, "Sub", scaled, meanScaled);
-  const dx = binary(
-    g,
-    "Mul",
-    binary(g, "Sub", centred, binary(g, "Mul", h, meanProduct)),
-    inverseStd,
-  );
-  return [dx, reduce(g, "ReduceSum", dyh, rows), reduce(g, "ReduceSum", dy, rows)];
+  const correction = binary(g, "Mul", h, meanWithGain(dyh));
+  const centred = binary(g, "Sub", binary(g, "Sub", scaled, correction), meanWithGain(dy));
+  const dx = binary(g, "Mul", centred, inverseStd);
+  return [dx, reduce(g, "ReduceSum", dyh, [0]), reduce(g, "ReduceSum", dy, [0])];
 }
 
 /** `[B, N, parts * H * d]` -> `parts` values `[B, H, N, d]`. */

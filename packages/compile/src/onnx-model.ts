@@ -117,9 +117,8 @@ function writeNode(
   for (const input of inputs) proto.string(1, input);
   const last = node.outputs.findLastIndex((output) => uses.has(output));
   node.outputs.slice(0, last + 1).forEach((output, i) => {
-    if (!uses.has(output)) return proto.string(2, "");
     if (!names.has(output)) names.give(output, last > 0 ? `${name}:${i}` : `${name}:y`);
-    return proto.string(2, names.of(output));
+    proto.string(2, names.of(output));
   });
   proto.string(3, name).string(4, node.op);
   for (const [key, attribute] of Object.entries(node.attributes))

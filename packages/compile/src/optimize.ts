@@ -25,6 +25,8 @@ interface RewriteContext {
   readonly g: Graph;
   /** How often a value of the old graph is used. */
   uses(value: Value | null | undefined): number;
+  /** Values of the old graph that a composite gradient reads first. */
+  readonly differentiated: ReadonlySet<Value>;
   /** The new value for one of the old graph. */
   map(value: Value): Value;
 }
@@ -46,12 +48,15 @@ function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
     mapped.set(value, copy);
     return copy;
   };
+  const nodes = liveNodes(graph, outputs);
+  const gradients = nodes.filter((n) => n.domain === COMPOSITE && n.op.endsWith("Grad"));
   const context: RewriteContext = {
     g,
+    differentiated: new Set(gradients.map((n) => n.inputs[0]!)),
     uses: (value) => (value ? (uses.get(value) ?? 0) : 0),
     map,
   };
-  for (const node of liveNodes(graph, outputs)) {
+  for (const node of nodes) {
     const inputs = node.inputs.map((value) => (value ? map(value) : null));
     const results =
       rewrite(context, node, inputs) ??
@@ -63,10 +68,13 @@ function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
   return { graph: g, outputs: outputs.map(map) };
 }
 
-const lower: Rewrite = ({ g, uses }, node, inputs) =>
-  node.domain === COMPOSITE
-    ? lowerComposite(g, node, inputs as Value[], (i) => uses(node.outputs[i]) > 0)
-    : null;
+/** Composite operations of one input that a gradient reads too keep their parts. */
+const lower: Rewrite = (context, node, inputs) => {
+  if (node.domain !== COMPOSITE) return null;
+  const used = (i: number) => context.uses(node.outputs[i]) > 0;
+  const inTraining = context.differentiated.has(node.inputs[0]!);
+  return lowerComposite(context.g, node, inputs as Value[], used, inTraining);
+};
 
 /** Repeats what the builder does (neutral elements, reshapes, transposes) after other rewrites. */
 const simplify: Rewrite = ({ g }, node, inputs) => {
@@ -118,8 +126,11 @@ const inverse = (x: number | null) => (x === null || x === 0 ? null : 1 / x);
 
 function scaleProduct(g: Graph, product: Value, factor: number | null): Value | null {
   const node = product.node!;
-  if (factor === null || node.inputs.length > 2) return null;
-  const attributes = { ...node.attributes, alpha: float(alphaOf(node) * factor) };
+  if (factor === null) return null;
+  const scaled = (name: string) =>
+    float(((node.attributes[name] as FloatAttribute).float ?? 1) * factor);
+  const beta = node.op === "Gemm" ? { beta: scaled("beta") } : {};
+  const attributes = { ...node.attributes, alpha: scaled("alpha"), ...beta };
   return g.add(node.op, node.inputs, attributes, product.shape, product.dtype, node.domain);
 }
 
@@ -134,8 +145,33 @@ function addToProduct(g: Graph, product: Value, term: Value): Value | null {
   return gemm(g, node.inputs[0]!, node.inputs[1]!, transA === 1, transB === 1, term, alphaOf(node));
 }
 
+/** Takes constant factors of a matrix product's sides into its alpha. */
+const fuseFactors: Rewrite = ({ g }, node, inputs) => {
+  const product = node.op === "Gemm" || (node.op === "FusedMatMul" && node.domain !== "");
+  if (!product) return null;
+  let alpha = alphaOf(node);
+  const sides = inputs.slice(0, 2).map((side) => {
+    const [source, factor] = factorOf(side!);
+    alpha *= factor;
+    return source;
+  });
+  if (sides.every((side, i) => side === inputs[i])) return null;
+  const attributes = { ...node.attributes, alpha: float(alpha) };
+  return g.addNode(node.op, [...sides, ...inputs.slice(2)], attributes, node.outputs, node.domain);
+};
+
+function factorOf(value: Value): [Value, number] {
+  if (value.node?.op !== "Mul" || value.node.domain !== "") return [value, 1];
+  for (const side of [0, 1]) {
+    const factor = uniformValue(value.node.inputs[side]!);
+    const source = value.node.inputs[1 - side]!;
+    if (factor !== null && source.shape.length === value.shape.length) return [source, factor];
+  }
+  return [value, 1];
+}
+
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program): Program {
-  const passes: Rewrite[] = [simplify, lower, simplify, fuseProducts];
+  const passes: Rewrite[] = [simplify, lower, simplify, fuseFactors, fuseProducts, simplify];
   return passes.reduce(rebuild, program);
 }

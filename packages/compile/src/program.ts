@@ -12,6 +12,12 @@ import {
 } from "./runtime.ts";
 import type { Trace } from "./trace.ts";
 
+/** Keeps outputs apart from inputs of the same name. */
+const OUTPUT = "out:";
+
+const renamed = <T>(record: Readonly<Record<string, T>>, rename: (name: string) => string) =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [rename(name), value]));
+
 /** Facts about a compiled program, for logs and benchmarks. */
 export interface ProgramStatistics {
   /** Nodes of the graph. */
@@ -46,7 +52,8 @@ export class LoadedProgram {
     const started = performance.now();
     const traced = makeTrace();
     const program = optimize(traced);
-    const { bytes, nodes } = encodeModel({ ...program, outputNames: traced.outputNames });
+    const outputNames = traced.outputNames.map((name) => OUTPUT + name);
+    const { bytes, nodes } = encodeModel({ ...program, outputNames });
     const outputs = new Map(traced.outputNames.map((name, i) => [name, traced.outputs[i]!]));
     const encoded = performance.now();
     const { runtime, session } = await createSession(caller, bytes, options);
@@ -68,13 +75,16 @@ export class LoadedProgram {
     feeds: Record<string, RuntimeTensor>,
     into?: Record<string, RuntimeTensor | null>,
   ): Promise<Record<string, RuntimeTensor>> {
-    if (!this.session)
+    const { session } = this;
+    if (!session)
       throw new DmaeError(
         "argument",
         `${this.caller}: this program was disposed of; compile it again`,
       );
     try {
-      return await (into ? this.session.run(feeds, into) : this.session.run(feeds));
+      const targets = into && renamed(into, (name) => OUTPUT + name);
+      const results = await (targets ? session.run(feeds, targets) : session.run(feeds));
+      return renamed(results, (name) => name.slice(OUTPUT.length));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new DmaeError(
@@ -138,7 +148,7 @@ export function checkData(caller: string, name: string, { dtype, shape, data }: 
     );
   if (dtype !== "float32") return;
   for (let i = 0; i < size; i++)
-    if (data[i] !== data[i])
+    if (Number.isNaN(data[i]))
       throw new DmaeError("numeric", `${caller}: ${name} holds NaN at element ${i}`, {
         name,
         element: i,

@@ -43,6 +43,7 @@ export interface RuntimeOptions {
 
 interface ProcessLike {
   readonly versions?: { readonly node?: string };
+  readonly env?: Readonly<Record<string, string | undefined>>;
   getBuiltinModule?(name: string): unknown;
 }
 
@@ -87,7 +88,8 @@ export async function createSession(
     const session = await runtime.InferenceSession.create(model, {
       executionProviders: [provider],
       graphOptimizationLevel: "all",
-      logSeverityLevel: 3,
+      logSeverityLevel: 4, // errors are thrown, not printed as well
+      ...profiling(),
       ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
       extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
     });
@@ -102,6 +104,12 @@ export async function createSession(
       { cause: error },
     );
   }
+}
+
+/** With DMAE_ORT_PROFILE=prefix ONNX Runtime writes a profile of every session when it is disposed of. */
+function profiling(): object {
+  const prefix = processLike?.env?.DMAE_ORT_PROFILE;
+  return prefix ? { enableProfiling: true, profileFilePrefix: prefix } : {};
 }
 
 /** Physical cores that this process may use. */

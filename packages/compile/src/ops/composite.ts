@@ -1,5 +1,5 @@
-import { gemm } from "../build.ts";
-import { float, type Graph, type Value } from "../graph.ts";
+import { beforeReshape, gemm, reshape } from "../build.ts";
+import { float, type Graph, sizeOf, type Value } from "../graph.ts";
 import type { Kernels } from "./register.ts";
 
 /**
@@ -8,7 +8,19 @@ import type { Kernels } from "./register.ts";
  */
 export const COMPOSITE = "dmae";
 
+/** The matrix `[rows, columns]` behind a reshape that keeps the last axis, else the value itself. */
+function asMatrix(x: Value): Value {
+  const source = beforeReshape(x);
+  return source?.shape.length === 2 && source.shape[1] === x.shape.at(-1) ? source : x;
+}
+
 function layerNorm(g: Graph, x: Value, gain: Value, bias: Value, epsilon: number): Value[] {
+  const matrix = asMatrix(x);
+  if (matrix !== x) {
+    const [y, mean, inverseStd] = layerNorm(g, matrix, gain, bias, epsilon);
+    const column = [...x.shape.slice(0, -1), 1];
+    return [reshape(g, y!, x.shape), reshape(g, mean!, column), reshape(g, inverseStd!, column)];
+  }
   const rows = [...x.shape.slice(0, -1), 1];
   return g.addNode(
     "LayerNormalization",
@@ -26,20 +38,33 @@ function layerNorm(g: Graph, x: Value, gain: Value, bias: Value, epsilon: number
 export const composite: Kernels = {
   DmaeLinear: (g, { x, weight, bias }) => gemm(g, x!, weight!, false, true, bias ?? null),
   DmaeLayerNorm: (g, { x, gain, bias }, { epsilon }) => layerNorm(g, x!, gain!, bias!, epsilon),
-  DmaeLayerNormGrad: (g, { x, gain, mean, inverseStd, dy }) =>
-    g.addNode(
+  DmaeLayerNormGrad: (g, { x, gain, mean, inverseStd, dy }) => {
+    const width = gain!.shape[0]!;
+    const rows = sizeOf(x!.shape) / width;
+    const matrix = (v: Value) => reshape(g, v, [rows, width]);
+    const column = (v: Value) => reshape(g, v, [rows, 1]);
+    const [dx, dgain, dbias] = g.addNode(
       "LayerNormGrad",
-      [x!, gain!, mean!, inverseStd!, dy!],
+      [matrix(x!), gain!, column(mean!), column(inverseStd!), matrix(dy!)],
       {},
       [
-        { shape: x!.shape, dtype: "float32" },
+        { shape: [rows, width], dtype: "float32" },
         { shape: gain!.shape, dtype: "float32" },
         { shape: gain!.shape, dtype: "float32" },
       ],
       COMPOSITE,
-    ),
-  DmaeGelu: (g, { x }) => g.add("Gelu", [x!], {}, x!.shape, "float32", COMPOSITE),
-  DmaeGeluGrad: (g, { x, dy }) => g.add("GeluGrad", [x!, dy!], {}, x!.shape, "float32", COMPOSITE),
+    );
+    return [reshape(g, dx!, x!.shape), dgain!, dbias!];
+  },
+  DmaeGelu: (g, { x }) => {
+    const source = beforeReshape(x!) ?? x!;
+    return reshape(g, g.add("Gelu", [source], {}, source.shape, "float32", COMPOSITE), x!.shape);
+  },
+  DmaeGeluGrad: (g, { x, dy }) => {
+    const source = beforeReshape(x!) ?? x!;
+    const inputs = [source, reshape(g, dy!, source.shape)];
+    return reshape(g, g.add("GeluGrad", inputs, {}, source.shape, "float32", COMPOSITE), x!.shape);
+  },
   DmaeAttention: (g, { qkv }, { heads }) => {
     const [batch, tokens, width] = qkv!.shape as [number, number, number];
     return g.addNode(

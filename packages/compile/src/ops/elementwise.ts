@@ -34,22 +34,32 @@ const comparison =
 
 const not = (g: Graph, x: Value) => unary(g, "Not", x, "bool");
 
-/** Rounds the quotient down, as TensorFlow does; ONNX divides integers towards zero. */
-function floorDivide(g: Graph, a: Value, b: Value): Value {
-  if (a.dtype === "float32") return unary(g, "Floor", binary(g, "Div", a, b));
-  const quotient = binary(g, "Div", a, b);
-  const rest = binary(g, "Sub", a, binary(g, "Mul", quotient, b));
-  const zero = like(g, a, 0);
-  const negative = (v: Value) => binary(g, "Less", v, zero, "bool");
-  const signsDiffer = binary(g, "Xor", negative(rest), negative(b), "bool");
-  const nonZero = not(g, binary(g, "Equal", rest, zero, "bool"));
-  const correct = cast(g, binary(g, "And", signsDiffer, nonZero, "bool"), a.dtype);
-  return binary(g, "Sub", quotient, correct);
+/** The divisor with 1 for 0, and where it was 0: ONNX Runtime stops at integer divisions by zero. */
+function safeDivisor(g: Graph, b: Value): { divisor: Value; isZero: Value } {
+  const isZero = binary(g, "Equal", b, like(g, b, 0), "bool");
+  return { divisor: where(g, isZero, like(g, b, 1), b), isZero };
 }
 
-/** The remainder with the sign of the divisor. */
+/** Rounds the quotient down, as TensorFlow does; ONNX divides integers towards zero. x / 0 is 0. */
+function floorDivide(g: Graph, a: Value, b: Value): Value {
+  if (a.dtype === "float32") return cast(g, unary(g, "Floor", binary(g, "Div", a, b)), "int32");
+  const { divisor, isZero } = safeDivisor(g, b);
+  const quotient = binary(g, "Div", a, divisor);
+  const rest = binary(g, "Sub", a, binary(g, "Mul", quotient, divisor));
+  const zero = like(g, a, 0);
+  const negative = (v: Value) => binary(g, "Less", v, zero, "bool");
+  const signsDiffer = binary(g, "Xor", negative(rest), negative(divisor), "bool");
+  const nonZero = not(g, binary(g, "Equal", rest, zero, "bool"));
+  const correct = cast(g, binary(g, "And", signsDiffer, nonZero, "bool"), a.dtype);
+  return where(g, isZero, zero, binary(g, "Sub", quotient, correct));
+}
+
+/** The remainder with the sign of the divisor; of a division by integer 0 it is 0. */
 function modulo(g: Graph, a: Value, b: Value): Value {
-  if (a.dtype === "int32") return binary(g, "Mod", a, b);
+  if (a.dtype === "int32") {
+    const { divisor, isZero } = safeDivisor(g, b);
+    return where(g, isZero, like(g, a, 0), binary(g, "Mod", a, divisor));
+  }
   return binary(g, "Sub", a, binary(g, "Mul", b, unary(g, "Floor", binary(g, "Div", a, b))));
 }
 

@@ -1,0 +1,93 @@
+import type { HostTensor } from "@dmae/core";
+import type { TensorSpec } from "@dmae/nn";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import { runFunction } from "./compiled-executor.ts";
+import { checkInputs, LoadedProgram, type ProgramStatistics } from "./program.ts";
+import type { RuntimeOptions } from "./runtime.ts";
+import {
+  flatSpecs,
+  flatTensors,
+  flatten,
+  isSpec,
+  isTensor,
+  type NestedHostTensors,
+  type NestedRecord,
+  type NestedSpecs,
+  type NestedTensors,
+  unflatten,
+} from "./specs.ts";
+import { trace } from "./trace.ts";
+
+/** A record of the form of `Specs` with `Leaf` in place of every spec. */
+export type InFormOf<Specs, Leaf> = {
+  [Name in keyof Specs]: Specs[Name] extends TensorSpec ? Leaf : InFormOf<Specs[Name], Leaf>;
+};
+
+/** A record of the form of a function's result with a {@link HostTensor} in place of every tensor. */
+export type HostResult<Result> = {
+  [Name in keyof Result]: Result[Name] extends Tensor ? HostTensor : HostResult<Result[Name]>;
+};
+
+/** A function that ONNX Runtime executes as one graph. */
+export interface CompiledFunction<Specs, Result> {
+  /**
+   * Runs it on values in host memory.
+   *
+   * @throws DmaeError "argument" for unknown or missing inputs and after `dispose`, "shape" for other
+   * shapes, dtypes or lengths than the specs say, "numeric" for NaN
+   */
+  call(inputs: InFormOf<Specs, HostTensor>): Promise<HostResult<Result>>;
+  /** Facts about the graph. */
+  readonly statistics: ProgramStatistics;
+  /** Frees the graph; tensors that `call` returned stay. */
+  dispose(): void;
+}
+
+/**
+ * Compiles a pure function of TensorFlow.js tensors, gradients included, to one ONNX graph.
+ *
+ * The function runs once, on a backend that records instead of computing, so shapes are those of the
+ * specs and JavaScript control flow is decided then. Tensors it closes over become constants.
+ *
+ * @param fn synchronous; reads no values (`dataSync`) and draws no random numbers
+ * @param specs the inputs, a record of shapes and dtypes, nested as `fn` wants it
+ * @throws DmaeError "unsupported" naming an operation without translation, a host read or an unseeded
+ * draw together with the line that called it, or where ONNX Runtime is missing
+ * @example
+ * ```ts
+ * const square = await compile(({ x }) => ({ y: tf.square(x) }), { x: { shape: [2] } });
+ * const { y } = await square.call({ x: { dtype: "float32", shape: [2], data: Float32Array.of(2, 3) } });
+ * y.data; // Float32Array [4, 9]
+ * ```
+ */
+export async function compile<Specs extends NestedSpecs, Result extends NestedTensors>(
+  fn: (inputs: InFormOf<Specs, Tensor>) => Result,
+  specs: Specs,
+  options: RuntimeOptions = {},
+): Promise<CompiledFunction<Specs, Result>> {
+  const flat = flatSpecs(specs);
+  let form: NestedTensors = {};
+  const flatFn = (inputs: Record<string, Tensor>) => {
+    form = fn(unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>);
+    return flatTensors("compile", form);
+  };
+  const program = await LoadedProgram.load(
+    "compile",
+    () => trace("compile", flatFn, flat),
+    options,
+  );
+  return {
+    statistics: program.statistics,
+    async call(inputs) {
+      const values = flatten<HostTensor>(inputs as NestedHostTensors, isSpec);
+      checkInputs("call", values, flat);
+      const results = await runFunction(program, values);
+      return unflatten(
+        results,
+        form as NestedRecord<Tensor>,
+        isTensor as never,
+      ) as HostResult<Result>;
+    },
+    dispose: () => program.dispose(),
+  };
+}

@@ -1,0 +1,131 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import type { TensorSpec } from "@dmae/nn";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { InFormOf } from "./compile.ts";
+import { unifyBatch } from "./dynamic-batch.ts";
+import { encodeModel } from "./onnx-model.ts";
+import { optimize } from "./optimize.ts";
+import {
+  flatSpecs,
+  flatTensors,
+  isSpec,
+  type NestedSpecs,
+  type NestedTensors,
+  unflatten,
+} from "./specs.ts";
+import { type Trace, trace } from "./trace.ts";
+
+/** Options of {@link exportOnnx}. */
+export interface ExportOptions {
+  /**
+   * Leaves the first dimension of every input open; the specs' first dimension is then any number.
+   * Default false.
+   */
+  readonly dynamicBatch?: boolean;
+  /** Parameters, stored in the file under their names and given to `fn` among its inputs. */
+  readonly constants?: HostTensors;
+  /** The name of the graph, which viewers show. Default `function`. */
+  readonly graphName?: string;
+  /** New names of inputs and outputs by the old ones (nested names are joined with `/`). */
+  readonly names?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes a function as an `.onnx` file (opset 20) that ONNX Runtime runs in any language: attention uses
+ * its `com.microsoft` operators.
+ *
+ * @param fn as for `compile`; with `constants` they come among its inputs
+ * @returns the bytes of the file
+ * @throws DmaeError as `compile` does; "shape" if `dynamicBatch` is asked for and the function's numbers
+ * depend on the batch size
+ * @example
+ * ```ts
+ * const bytes = exportOnnx(({ image, ...params }) => ({ logits: vit.logits(params, image) }),
+ *   { image: { shape: [1, 28, 28, 1] } }, { constants: params, dynamicBatch: true });
+ * await writeFile("classifier.onnx", bytes);
+ * ```
+ */
+export function exportOnnx<Specs extends NestedSpecs>(
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+  specs: Specs,
+  options: ExportOptions = {},
+): Uint8Array {
+  const { constants = {}, dynamicBatch = false } = options;
+  const traceAt = (batch: number | null): Trace => {
+    const sized = batch === null ? specs : withBatch(specs, batch);
+    const flatFn = (inputs: Record<string, Tensor>) => {
+      const nested = unflatten(inputs, sized, isSpec) as InFormOf<Specs, Tensor>;
+      const fixed = Object.fromEntries(Object.keys(constants).map((name) => [name, inputs[name]!]));
+      return flatTensors("exportOnnx", fn({ ...fixed, ...nested }));
+    };
+    const traced = trace("exportOnnx", flatFn, flatSpecs(sized), constants);
+    return { ...traced, ...optimize(traced) };
+  };
+  const traced = dynamicBatch
+    ? unifyBatch("exportOnnx", traceAt(SIZES[0]), traceAt(SIZES[1]), ...SIZES)
+    : traceAt(null);
+  checkSize(constants);
+  return encodeModel(renamed(traced, options)).bytes;
+}
+
+/** Two batch sizes that no other dimension is likely to have. */
+const SIZES = [97, 101] as const;
+
+function withBatch<Specs extends NestedSpecs>(specs: Specs, batch: number): Specs {
+  const resize = (record: NestedSpecs): NestedSpecs =>
+    Object.fromEntries(
+      Object.entries(record).map(([name, value]) => {
+        if (!isSpec<TensorSpec>(value)) return [name, resize(value)];
+        if (value.shape.length === 0)
+          throw new DmaeError(
+            "shape",
+            `exportOnnx: with dynamicBatch every input needs a batch axis, ${name} is a scalar`,
+          );
+        return [name, { ...value, shape: [batch, ...value.shape.slice(1)] }];
+      }),
+    );
+  return resize(specs) as Specs;
+}
+
+function renamed(
+  traced: ReturnType<typeof unifyBatch> | Trace,
+  { names = {}, graphName }: ExportOptions,
+) {
+  const known = [...traced.graph.inputs.map((input) => input.name!), ...traced.outputNames];
+  const unknown = Object.keys(names).filter((name) => !known.includes(name));
+  if (unknown.length > 0)
+    throw new DmaeError(
+      "argument",
+      `exportOnnx: names must rename ${known.join(", ")}, got ${unknown.join(", ")}`,
+      { unknown },
+    );
+  for (const input of traced.graph.inputs)
+    if (
+      traced.outputNames.some(
+        (name) => (names[name] ?? name) === (names[input.name!] ?? input.name),
+      )
+    )
+      throw new DmaeError(
+        "argument",
+        `exportOnnx: an input and an output are both called ${input.name}; rename one of them with names`,
+      );
+  for (const input of traced.graph.inputs) input.name = names[input.name!] ?? input.name;
+  return {
+    ...traced,
+    outputNames: traced.outputNames.map((name) => names[name] ?? name),
+    ...(graphName ? { name: graphName } : {}),
+  };
+}
+
+function checkSize(constants: HostTensors): void {
+  const bytes = Object.values(constants).reduce(
+    (n, { data }: HostTensor) => n + data.byteLength,
+    0,
+  );
+  if (bytes > 2_000_000_000)
+    throw new DmaeError(
+      "unsupported",
+      `exportOnnx: an .onnx file holds at most 2 GB, the constants take ${bytes} bytes`,
+      { bytes },
+    );
+}
