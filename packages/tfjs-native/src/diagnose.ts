@@ -210,7 +210,7 @@ function cardCheck(build: CudaBuild, card: Card, driverCuda: string | undefined)
   return {
     name: "card",
     status: "warning",
-    found: `${text}: the first start takes minutes`,
+    found: `${text}, which takes from minutes to half an hour`,
     fix: "export CUDA_CACHE_MAXSIZE=4294967296, so that later starts find it done",
   };
 }
