@@ -5,9 +5,9 @@ import {
   type HostTensor,
   type HostTensors,
   type Key,
-  normal,
   uniform,
 } from "@dmae/core";
+import { batchNoise, type NoisyBatch, noiseKeys } from "@dmae/train";
 import type { ViTConfig } from "@dmae/vit";
 import { drawDropPath, dropPathRates } from "./drop-path.ts";
 import { drawMixing, mixingInputs, softTargets } from "./mixing.ts";
@@ -32,7 +32,7 @@ export interface FinetuneInputOptions {
  */
 export function finetuneInputs(
   recipe: FinetuneRecipe,
-  batch: Batch,
+  batch: NoisyBatch,
   { key, step, epoch, config }: FinetuneInputOptions,
 ): HostTensors {
   const { copies } = recipe;
@@ -44,7 +44,7 @@ export function finetuneInputs(
     noise: {
       dtype: "float32",
       shape: [rows, ...batch.imageShape],
-      data: drawNoise(batch, copies, foldIn(foldIn(key, "noise"), epoch)),
+      data: batchNoise(batch, noiseKeys(key, copies)(epoch)),
     },
   };
   if (typeof recipe.sigma !== "number") inputs.sigma = drawSigmas(recipe, batch, key, step, epoch);
@@ -65,20 +65,6 @@ export function finetuneInputs(
     inputs.dropPath = drawDropPath(dropPathRates(recipe.dropPath, config.depth), draws);
   }
   return inputs;
-}
-
-/** Standard normals `[copies * B, …]`, whole batch after whole batch. */
-function drawNoise(batch: Batch, copies: number, key: Key): Float32Array {
-  const pixels = batch.images.length / batch.size;
-  const noise = new Float32Array(copies * batch.images.length);
-  for (let copy = 0; copy < copies; copy++) {
-    const copyKey = foldIn(key, copy);
-    batch.indices.forEach((index, row) => {
-      const start = (copy * batch.size + row) * pixels;
-      normal(copyKey, noise.subarray(start, start + pixels), { index });
-    });
-  }
-  return noise;
 }
 
 /** `[copies * B]`; the copies of an image share their sigma. */

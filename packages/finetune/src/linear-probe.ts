@@ -1,20 +1,16 @@
 import { saveSafetensors } from "@dmae/checkpoint";
-import {
-  DmaeError,
-  foldIn,
-  type HostTensor,
-  type HostTensors,
-  type ImageDataset,
-  type Key,
-  normal,
-} from "@dmae/core";
+import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
 import { type Executor, ones, type PreparedFunction, truncatedNormal, zeros } from "@dmae/nn";
 import {
   type BatchSource,
+  batchNoise,
   fit,
   type ImageTransform,
   type Metrics,
+  noiseKeys,
   type Progress,
+  pick,
+  requireImages,
   toBatchSource,
   unprefixed,
 } from "@dmae/train";
@@ -96,7 +92,14 @@ export async function linearProbe(
   checkProbeRecipe(recipe);
   const { executor, key, folder, transform, evaluation } = options;
   const vit = createViT(recipe.model, recipe.config);
-  checkData(recipe, data, vit, transform);
+  const { inputSize, channels, numClasses } = vit.config;
+  requireImages(data, {
+    caller: "linearProbe",
+    imageShape: [inputSize, inputSize, channels],
+    numClasses,
+    augments: recipe.augmentation !== null,
+    transform,
+  });
   const { params: encoder, report } = await fromPretrained(vit, options.pretrained, {
     ...options.loading,
     fresh: ["head.*", ...(options.loading?.fresh ?? [])],
@@ -204,49 +207,13 @@ async function probeInputs(
 ): Promise<HostTensors> {
   const batch = await source.at(step);
   const epoch = Math.floor(step / source.stepsPerEpoch);
-  const noiseKey = foldIn(foldIn(key, "noise"), epoch);
-  const pixels = batch.images.length / batch.size;
-  const noise = new Float32Array(batch.images.length);
-  batch.indices.forEach((index, row) => {
-    normal(noiseKey, noise.subarray(row * pixels, (row + 1) * pixels), { index });
-  });
   const shape = [batch.size, ...batch.imageShape];
   const made = await features.run({
     images: { dtype: "float32", shape, data: batch.images },
-    noise: { dtype: "float32", shape, data: noise },
+    noise: { dtype: "float32", shape, data: batchNoise(batch, noiseKeys(key, 1)(epoch)) },
   });
   return {
     features: made.features!,
     targets: softTargets(batch.labels, config.numClasses, 0),
   };
-}
-
-function checkData(
-  { augmentation }: LinearProbeRecipe,
-  data: ImageDataset | BatchSource,
-  { config }: ViT,
-  transform: ImageTransform | undefined,
-): void {
-  const wanted = `${[config.inputSize, config.inputSize, config.channels]}`;
-  if (`${data.imageShape}` !== wanted)
-    throw new DmaeError(
-      "argument",
-      `linearProbe: images must be [${wanted}], got [${data.imageShape}]; set inputSize and channels of the model`,
-    );
-  if ("numClasses" in data && data.numClasses !== config.numClasses)
-    throw new DmaeError(
-      "argument",
-      `linearProbe: numClasses of the model must be the ${data.numClasses} of ${data.name}, got ${config.numClasses}`,
-    );
-  if (augmentation !== null && transform === undefined && !("at" in data))
-    throw new DmaeError(
-      "argument",
-      "linearProbe: this recipe augments its images; give a transform, a batchLoader, or augmentation: null",
-    );
-}
-
-function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  const picked: Partial<T> = {};
-  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
-  return picked as Pick<T, K>;
 }

@@ -1,12 +1,5 @@
 import { saveSafetensors } from "@dmae/checkpoint";
-import {
-  DmaeError,
-  foldIn,
-  type HostTensor,
-  type HostTensors,
-  type ImageDataset,
-  type Key,
-} from "@dmae/core";
+import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
 import type { Executor } from "@dmae/nn";
 import {
   type BatchSource,
@@ -14,6 +7,8 @@ import {
   type ImageTransform,
   type Metrics,
   type Progress,
+  pick,
+  requireImages,
   toBatchSource,
   unprefixed,
 } from "@dmae/train";
@@ -109,7 +104,14 @@ export async function robustFinetune(
   checkFinetuneRecipe(recipe);
   const { executor, key, folder, transform, evaluation } = options;
   const vit = createViT(recipe.model, recipe.config);
-  checkData(recipe, data, vit, transform);
+  const { inputSize, channels, numClasses } = vit.config;
+  requireImages(data, {
+    caller: "robustFinetune",
+    imageShape: [inputSize, inputSize, channels],
+    numClasses,
+    augments: recipe.augmentation !== null,
+    transform,
+  });
   const source = toBatchSource(data, {
     batchSize: recipe.batchSize,
     key: foldIn(key, "data"),
@@ -190,35 +192,4 @@ async function evaluateState(
     ...(signal ? { signal } : {}),
   });
   return { accuracy: result.accuracy, loss: result.loss };
-}
-
-function checkData(
-  { augmentation }: FinetuneRecipe,
-  data: ImageDataset | BatchSource,
-  { config }: ViT,
-  transform: ImageTransform | undefined,
-): void {
-  const { inputSize, channels, numClasses } = config;
-  const wanted = `${[inputSize, inputSize, channels]}`;
-  if (`${data.imageShape}` !== wanted)
-    throw new DmaeError(
-      "argument",
-      `robustFinetune: images must be [${wanted}], got [${data.imageShape}]; set inputSize and channels of the model`,
-    );
-  if ("numClasses" in data && data.numClasses !== numClasses)
-    throw new DmaeError(
-      "argument",
-      `robustFinetune: numClasses of the model must be the ${data.numClasses} of ${data.name}, got ${numClasses}`,
-    );
-  if (augmentation !== null && transform === undefined && !("at" in data))
-    throw new DmaeError(
-      "argument",
-      "robustFinetune: this recipe augments its images; give a transform, a batchLoader, or augmentation: null",
-    );
-}
-
-function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  const picked: Partial<T> = {};
-  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
-  return picked as Pick<T, K>;
 }

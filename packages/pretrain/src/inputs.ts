@@ -1,4 +1,5 @@
-import { type Batch, foldIn, type HostTensors, type Key, normal, uniform } from "@dmae/core";
+import { foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
+import { batchNoise, type NoisyBatch, noiseKeys } from "@dmae/train";
 import { randomMasking } from "./masking.ts";
 
 /** Options of {@link pretrainInputs}. */
@@ -17,21 +18,17 @@ export interface PretrainInputOptions {
  * The inputs of a pass over one batch. Noise and masking of an image depend on the key, the epoch and the image's
  * index alone, not on the batch it is in.
  */
-export function pretrainInputs(batch: Batch, options: PretrainInputOptions): HostTensors {
+export function pretrainInputs(batch: NoisyBatch, options: PretrainInputOptions): HostTensors {
   const { key, epoch, length, maskRatio } = options;
   const shape = [batch.size, ...batch.imageShape];
-  const pixels = batch.images.length / batch.size;
-  const noiseKey = foldIn(foldIn(key, "noise"), epoch);
   const maskKey = foldIn(foldIn(key, "mask"), epoch);
-  const noise = new Float32Array(batch.images.length);
   const order = new Float64Array(batch.size * length);
   batch.indices.forEach((index, row) => {
-    normal(noiseKey, noise.subarray(row * pixels, (row + 1) * pixels), { index });
     uniform(maskKey, order.subarray(row * length, (row + 1) * length), { index });
   });
   return {
     images: { dtype: "float32", shape, data: batch.images },
-    noise: { dtype: "float32", shape, data: noise },
+    noise: { dtype: "float32", shape, data: batchNoise(batch, noiseKeys(key, 1)(epoch)) },
     ...randomMasking(order, { length, maskRatio }),
   };
 }

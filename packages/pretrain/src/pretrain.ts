@@ -18,6 +18,8 @@ import {
   type ImageTransform,
   type Metrics,
   type Progress,
+  pick,
+  requireImages,
   scaledLearningRate,
   type TrainStep,
   toBatchSource,
@@ -93,7 +95,13 @@ export async function pretrain(
   checkPretrainRecipe(recipe);
   const { executor, key, folder, transform } = options;
   const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });
-  checkData(recipe, data, dmae, transform);
+  const { inputSize, channels } = dmae.config;
+  requireImages(data, {
+    caller: "pretrain",
+    imageShape: [inputSize, inputSize, channels],
+    augments: recipe.augmentation !== null,
+    transform,
+  });
   const source = toBatchSource(data, {
     batchSize: recipe.batchSize,
     key: foldIn(key, "data"),
@@ -175,26 +183,6 @@ export function pretrainStep(
   });
 }
 
-function checkData(
-  { augmentation }: PretrainRecipe,
-  data: ImageDataset | BatchSource,
-  { config }: Dmae,
-  transform: ImageTransform | undefined,
-): void {
-  const { inputSize, channels } = config;
-  const wanted = `${[inputSize, inputSize, channels]}`;
-  if (`${data.imageShape}` !== wanted)
-    throw new DmaeError(
-      "argument",
-      `pretrain: images must be [${wanted}], got [${data.imageShape}]; set inputSize and channels of the model`,
-    );
-  if (augmentation !== null && transform === undefined && !("at" in data))
-    throw new DmaeError(
-      "argument",
-      "pretrain: this recipe augments its images; give a transform, a batchLoader, or augmentation: null",
-    );
-}
-
 /** Names and shapes must be those of the model. */
 function checkParams(dmae: Dmae, params: HostTensors): HostTensors {
   const expected = dmae.initHost({ high: 0, low: 0 });
@@ -209,10 +197,4 @@ function checkParams(dmae: Dmae, params: HostTensors): HostTensors {
       { names: wrong },
     );
   return params;
-}
-
-function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  const picked: Partial<T> = {};
-  for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
-  return picked as Pick<T, K>;
 }

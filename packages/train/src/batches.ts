@@ -1,5 +1,4 @@
 import {
-  type Batch,
   DmaeError,
   foldIn,
   type ImageDataset,
@@ -8,6 +7,7 @@ import {
   type LabeledImage,
   permutation,
 } from "@dmae/core";
+import type { NoisyBatch } from "./noise.ts";
 
 /** What an image transform may depend on besides the image. */
 export interface TransformContext {
@@ -37,7 +37,7 @@ export interface BatchSource {
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
   /** Batch `step`, `step = epoch * stepsPerEpoch + iteration`; all of one size. */
-  at(step: number): Promise<Batch>;
+  at(step: number): Promise<NoisyBatch>;
 }
 
 /** Options of {@link shuffledBatches}. */

@@ -8,6 +8,7 @@ export {
   toBatchSource,
 } from "./batches.ts";
 export { clipByGlobalNorm, globalNorm } from "./clip.ts";
+export { type ImageRequirements, pick, requireImages } from "./data.ts";
 export {
   type Evaluation,
   type FitOptions,
@@ -24,6 +25,7 @@ export {
 } from "./groups.ts";
 export { type LarsOptions, lars } from "./lars.ts";
 export { prefixed, scalarTensors, unprefixed } from "./names.ts";
+export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
 export type { Optimizer, ParameterGroups, ParameterOptions } from "./optimizer.ts";
 export type { Progress } from "./progress.ts";
 export { type LogLine, openRunFolder, type RunFolder, type SavedState } from "./run-folder.ts";
