@@ -1,6 +1,8 @@
 /** The part of `node:util` that `@tensorflow/tfjs-node` 4.22 calls and that Node 23 took away. */
 export interface LegacyUtil {
+  /** True for null and undefined. */
   isNullOrUndefined?: (value: unknown) => boolean;
+  /** `Array.isArray`. */
   isArray?: (value: unknown) => boolean;
 }
 
