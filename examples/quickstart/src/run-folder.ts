@@ -1,0 +1,21 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Options } from "./options.ts";
+
+/**
+ * The folder of a run: the one asked for, or one whose name follows from every option that decides the
+ * numbers, so that the same command goes on where it was and another one starts afresh.
+ */
+export function runFolder({ folder, ...options }: Options): string {
+  const { sigma, epochs, seed, executor, backend } = options;
+  const training = createHash("sha256")
+    .update(JSON.stringify([sigma, epochs, seed, executor, executor === "eager" ? backend : ""]))
+    .digest("hex")
+    .slice(0, 8);
+  const path =
+    folder ??
+    fileURLToPath(new URL(`../runs/sigma-${sigma}-seed-${seed}-${training}`, import.meta.url));
+  mkdirSync(path, { recursive: true });
+  return path;
+}
