@@ -30,27 +30,55 @@ export function affine(
 /** Writes the interpolated pixel at column `x`, row `y` to `out[target …]`. */
 function sample(image: PixelImage, x: number, y: number, out: Uint8Array, target: number): void {
   const { data, height, width, channels } = image;
-  const column = Math.floor(x) - 1;
-  const row = Math.floor(y) - 1;
-  const dx = x - Math.floor(x);
-  const dy = y - Math.floor(y);
-  const columnAt = (i: number) => Math.max(0, Math.min(width - 1, column + i)) * channels;
-  const rowAt = (i: number) => Math.max(0, Math.min(height - 1, row + i)) * width * channels;
-  for (let channel = 0; channel < channels; channel++) {
-    const along = (i: number) => {
-      const line = rowAt(i) + channel;
-      return cubic(
-        data[line + columnAt(0)]!,
-        data[line + columnAt(1)]!,
-        data[line + columnAt(2)]!,
-        data[line + columnAt(3)]!,
-        dx,
-      );
-    };
-    const value = cubic(along(0), along(1), along(2), along(3), dy);
-    out[target + channel] = Math.max(0, Math.min(255, value));
+  const left = Math.floor(x);
+  const above = Math.floor(y);
+  const dx = x - left;
+  const dy = y - above;
+  const c0 = clamp(left - 1, width) * channels;
+  const c1 = clamp(left, width) * channels;
+  const c2 = clamp(left + 1, width) * channels;
+  const c3 = clamp(left + 2, width) * channels;
+  const line = width * channels;
+  const r0 = clamp(above - 1, height) * line;
+  const r1 = clamp(above, height) * line;
+  const r2 = clamp(above + 1, height) * line;
+  const r3 = clamp(above + 2, height) * line;
+  for (let i = 0; i < channels; i++) {
+    const v0 = cubic(
+      data[r0 + c0 + i]!,
+      data[r0 + c1 + i]!,
+      data[r0 + c2 + i]!,
+      data[r0 + c3 + i]!,
+      dx,
+    );
+    const v1 = cubic(
+      data[r1 + c0 + i]!,
+      data[r1 + c1 + i]!,
+      data[r1 + c2 + i]!,
+      data[r1 + c3 + i]!,
+      dx,
+    );
+    const v2 = cubic(
+      data[r2 + c0 + i]!,
+      data[r2 + c1 + i]!,
+      data[r2 + c2 + i]!,
+      data[r2 + c3 + i]!,
+      dx,
+    );
+    const v3 = cubic(
+      data[r3 + c0 + i]!,
+      data[r3 + c1 + i]!,
+      data[r3 + c2 + i]!,
+      data[r3 + c3 + i]!,
+      dx,
+    );
+    const value = cubic(v0, v1, v2, v3, dy);
+    out[target + i] = value <= 0 ? 0 : Math.min(255, value);
   }
 }
+
+const clamp = (position: number, length: number) =>
+  position < 0 ? 0 : position < length ? position : length - 1;
 
 function cubic(v1: number, v2: number, v3: number, v4: number, t: number): number {
   const p2 = v3 - v1;

@@ -70,41 +70,79 @@ function computeTaps(inputs: number, outputs: number): Taps {
   return { starts, counts, weights, size };
 }
 
-function resizeColumns({ data, height, width, channels }: PixelImage, columns: number): PixelImage {
-  if (columns === width) return { data, height, width, channels };
-  const { starts, counts, weights, size } = computeTaps(width, columns);
+function resizeColumns(image: PixelImage, columns: number): PixelImage {
+  const { data, height, width, channels } = image;
+  if (columns === width) return image;
+  const taps = computeTaps(width, columns);
   const out = new Uint8ClampedArray(height * columns * channels);
-  for (let row = 0; row < height; row++) {
-    const line = row * width * channels;
-    let target = row * columns * channels;
-    for (let column = 0; column < columns; column++) {
-      const first = line + starts[column]! * channels;
-      const count = counts[column]!;
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = half;
-        for (let tap = 0, source = first + channel; tap < count; tap++, source += channels)
-          sum = (sum + Math.imul(data[source]!, weights[column * size + tap]!)) | 0;
-        out[target++] = sum >> precisionBits;
-      }
-    }
-  }
+  const resizeLine = channels === 3 ? resizeColourLine : resizeLineOf(channels);
+  for (let row = 0; row < height; row++)
+    resizeLine(data, row * width * channels, taps, out, row * columns * channels, columns);
   return { data: new Uint8Array(out.buffer), height, width: columns, channels };
 }
 
-function resizeRows({ data, height, width, channels }: PixelImage, rows: number): PixelImage {
-  if (rows === height) return { data, height, width, channels };
+/** One line of pixels: from `data[source …]` to `out[target …]`. */
+type ResizeLine = (
+  data: Uint8Array,
+  source: number,
+  taps: Taps,
+  out: Uint8ClampedArray,
+  target: number,
+  columns: number,
+) => void;
+
+const resizeLineOf =
+  (channels: number): ResizeLine =>
+  (data, source, { starts, counts, weights, size }, out, target, columns) => {
+    for (let column = 0, to = target; column < columns; column++)
+      for (let channel = 0; channel < channels; channel++) {
+        let sum = half;
+        let from = source + starts[column]! * channels + channel;
+        const first = column * size;
+        for (let tap = first; tap < first + counts[column]!; tap++, from += channels)
+          sum = (sum + Math.imul(data[from]!, weights[tap]!)) | 0;
+        out[to++] = sum >> precisionBits;
+      }
+  };
+
+/** The same for three channels, each weight loaded once: twice as fast. */
+const resizeColourLine: ResizeLine = (data, source, taps, out, target, columns) => {
+  const { starts, counts, weights, size } = taps;
+  for (let column = 0, to = target; column < columns; column++, to += 3) {
+    let red = half;
+    let green = half;
+    let blue = half;
+    let from = source + starts[column]! * 3;
+    const first = column * size;
+    const end = first + counts[column]!;
+    for (let tap = first; tap < end; tap++, from += 3) {
+      const weight = weights[tap]!;
+      red = (red + Math.imul(data[from]!, weight)) | 0;
+      green = (green + Math.imul(data[from + 1]!, weight)) | 0;
+      blue = (blue + Math.imul(data[from + 2]!, weight)) | 0;
+    }
+    out[to] = red >> precisionBits;
+    out[to + 1] = green >> precisionBits;
+    out[to + 2] = blue >> precisionBits;
+  }
+};
+
+function resizeRows(image: PixelImage, rows: number): PixelImage {
+  const { data, height, width, channels } = image;
+  if (rows === height) return image;
   const { starts, counts, weights, size } = computeTaps(height, rows);
   const line = width * channels;
   const out = new Uint8ClampedArray(rows * line);
-  const sums = new Int32Array(line);
   for (let row = 0; row < rows; row++) {
-    sums.fill(half);
-    for (let tap = 0; tap < counts[row]!; tap++) {
-      const weight = weights[row * size + tap]!;
-      const source = (starts[row]! + tap) * line;
-      for (let i = 0; i < line; i++) sums[i] = sums[i]! + Math.imul(data[source + i]!, weight);
+    const first = row * size;
+    const end = first + counts[row]!;
+    const source = starts[row]! * line;
+    for (let i = 0; i < line; i++) {
+      let sum = half;
+      for (let tap = first, from = source + i; tap < end; tap++, from += line)
+        sum = (sum + Math.imul(data[from]!, weights[tap]!)) | 0;
+      out[row * line + i] = sum >> precisionBits;
     }
-    for (let i = 0; i < line; i++) out[row * line + i] = sums[i]! >> precisionBits;
   }
   return { data: new Uint8Array(out.buffer), height: rows, width, channels };
 }

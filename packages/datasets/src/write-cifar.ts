@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { ahead } from "./ahead.ts";
 import type { PixelDataset, Splits } from "./dataset.ts";
 import type { LabeledPixels } from "./pixels.ts";
 import { writeWhole } from "./write-files.ts";
@@ -44,10 +45,10 @@ function check(dataset: PixelDataset, least: number): void {
     );
 }
 
-async function* records(dataset: PixelDataset, first: number, end: number) {
-  for (let index = first; index < end; index++)
-    yield record(await dataset.pixels(index), `image ${index} of ${dataset.name}`);
-}
+const records = (dataset: PixelDataset, first: number, end: number) =>
+  ahead(first, end, async (index) =>
+    record(await dataset.pixels(index), `image ${index} of ${dataset.name}`),
+  );
 
 /** One label byte, then the red, green and blue plane. */
 function record({ data, height, width, channels, label }: LabeledPixels, name: string): Uint8Array {

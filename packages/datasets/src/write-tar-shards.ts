@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { loadSharp } from "./decode.ts";
 import { readSlice, readWhole } from "./files.ts";
@@ -51,9 +52,9 @@ export async function writeTarShards(
 }
 
 async function* shard(dataset: PixelDataset, first: number, end: number) {
-  for (let index = first; index < end; index++) {
-    const key = String(index).padStart(9, "0");
-    const { bytes, extension, label } = await encoded(dataset, index);
+  let index = first;
+  for await (const { bytes, extension, label } of ahead(first, end, (i) => encoded(dataset, i))) {
+    const key = String(index++).padStart(9, "0");
     yield* entry(`${key}.cls`, Buffer.from(String(label)));
     yield* entry(`${key}.${extension}`, bytes);
   }
