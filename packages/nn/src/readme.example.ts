@@ -11,7 +11,7 @@ import {
 } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 
-await selectBackend("auto"); // the first that works of tensorflow (native), webgpu, wasm, cpu
+await selectBackend("auto"); // the fastest of tensorflow (native), webgpu, wasm and cpu that works here
 
 // A pure step: parameters in, parameters out; rates, noise and masks would be inputs like x and y.
 const prepared = await eagerExecutor().prepareStep(

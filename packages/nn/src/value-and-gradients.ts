@@ -12,15 +12,15 @@ export interface LossAndAux {
   aux?: Tensors;
 }
 
-/** What {@link valueAndGradients} returns; the caller disposes of all of it. */
-export interface ValueAndGradients {
+/** What {@link valueAndGradients} returns; the caller disposes of all of it, or a tidy around the call. */
+export type ValueAndGradients = {
   /** The loss, a scalar. */
   loss: tf.Scalar;
   /** The tensors that the function returned as `aux`. */
   aux: Tensors;
   /** d loss / d parameter, one for each parameter. */
   gradients: Tensors;
-}
+};
 
 /**
  * A scalar function of parameters, its value and its gradients.
