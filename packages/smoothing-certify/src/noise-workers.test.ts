@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { DmaeError } from "@dmae/core";
 import { afterAll, describe, expect, test } from "vitest";
 import type { NoiseAddress } from "./addressed-noise.ts";
+import { certify } from "./certify.ts";
 import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
 import { noiseInWorkers } from "./noise-workers.ts";
 
@@ -126,4 +127,28 @@ test("a process with idle threads ends by itself", () => {
   const expected = new Float32Array(3072);
   void noiseHere({ seed: 0, sigma: 1 }).fill(expected, new Float32Array(3072), at(100, 1));
   expect([status, stdout.trim()]).toEqual([0, `2 ${expected[0]}`]);
+});
+
+test("certify counts the same votes with threads as without, and sound noise as its own", async () => {
+  // A stand-in for a model: row sums of a weighting that no symmetry helps.
+  const classify = (batch: Float32Array, [rows = 0]: readonly number[]) =>
+    Int32Array.from({ length: rows }, (_, row) => {
+      let sum = 0;
+      for (let i = 0; i < d; i++) sum += batch[row * d + i]! * Math.sin(i);
+      return sum > 0.5 ? 1 : 0;
+    });
+  for (const setting of [
+    { seed: 4, sigma: 0.25 },
+    { seed: 4, sigma: 0.25, sound: true },
+  ]) {
+    const noise = await noiseInWorkers(setting, { workers: 2 });
+    const options = { n0: 60, n: 700, alpha: 0.001, batchSize: 100, numClasses: 2, shape: [d] };
+    const alone = await certify(classify, x, { ...options, ...setting });
+    const threaded = await certify(classify, x, { ...options, sigma: 0.25, noise });
+    expect(threaded.counts).toEqual(alone.counts);
+    expect(threaded.counts0).toEqual(alone.counts0);
+    expect(threaded.pLower).toBe(alone.pLower);
+    expect(Math.min(...alone.counts)).toBeGreaterThan(0);
+    await noise.close();
+  }
 });
