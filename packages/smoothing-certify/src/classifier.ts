@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "./checks.ts";
+import type { OnnxSession } from "./from-onnx.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
 
@@ -32,13 +33,24 @@ export interface ClassifierTraits {
 
 /**
  * Anything that classifies a batch: a function, or an object with `predict` (TensorFlow.js models
- * among them), `call` or `run` of that form.
+ * among them), `call` or `run` of that form, or an ONNX Runtime session (see `fromOnnx` for its options).
  */
 export type Classifier =
   | ClassifierFunction
-  // biome-ignore lint/suspicious/noExplicitAny: TensorFlow.js models take their own second argument
-  | (ClassifierTraits & { predict: (batch: any, shape: any) => unknown })
-  | (ClassifierTraits & { run: ClassifierFunction });
+  | (ClassifierTraits & { predict: ClassifierFunction })
+  | TensorFlowModel
+  | (ClassifierTraits & { run: ClassifierFunction })
+  | OnnxSession;
+
+/** What a `LayersModel` or `GraphModel` of TensorFlow.js looks like from here. */
+export interface TensorFlowModel {
+  // biome-ignore lint/suspicious/noExplicitAny: the tensors of whatever copy of TensorFlow.js is installed
+  predict(batch: any, options?: any): any;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  predictOnBatch?(batch: any): any;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  executeAsync?(batch: any): Promise<any>;
+}
 
 /** A classifier behind one interface. */
 export interface PreparedClassifier {
@@ -62,11 +74,15 @@ export async function prepareClassifier(
   { input, numClasses }: ClassifierOptions,
   tensor: boolean,
 ): Promise<PreparedClassifier> {
-  const traits = typeof classifier === "function" ? functionTraits(classifier) : classifier;
+  const traits = traitsOf(classifier);
+  if (isOnnxSession(classifier)) {
+    const { fromOnnx } = await import("./from-onnx.ts");
+    return prepareClassifier(caller, await fromOnnx(classifier), { input, numClasses }, tensor);
+  }
   const fn = callable(caller, classifier);
-  const kind = input ?? traits?.input ?? (tensor || isTfModel(classifier) ? "tensor" : "array");
+  const kind = input ?? traits.input ?? (tensor ? "tensor" : "array");
   const tf = kind === "tensor" ? await loadTensorFlow() : undefined;
-  const declared = numClasses ?? traits?.numClasses ?? 0;
+  const declared = numClasses ?? traits.numClasses ?? 0;
   return {
     traits,
     async classify(batch, shape) {
@@ -81,6 +97,16 @@ export async function prepareClassifier(
       );
     },
   };
+}
+
+/** A TensorFlow.js model has fields of these names (`input`, `name`) that mean something else. */
+function traitsOf(classifier: Classifier): ClassifierTraits {
+  if (isTfModel(classifier)) {
+    const { name } = classifier as { name?: unknown };
+    return { input: "tensor", ...(typeof name === "string" && { name }) };
+  }
+  if (typeof classifier === "function") return functionTraits(classifier);
+  return (classifier ?? {}) as ClassifierTraits;
 }
 
 function functionTraits(fn: ClassifierFunction): ClassifierTraits {
@@ -113,6 +139,12 @@ interface TfModel {
   predict(batch: TensorLike): unknown;
   execute?(batch: TensorLike): unknown;
   executeAsync?(batch: TensorLike): Promise<unknown>;
+}
+
+/** An ONNX Runtime session is a classifier as it is. */
+function isOnnxSession(value: unknown): value is OnnxSession {
+  const session = value as Partial<OnnxSession> | null;
+  return typeof session?.run === "function" && Array.isArray(session.inputNames);
 }
 
 /** LayersModel (`layers`, `predictOnBatch`) or GraphModel (`executeAsync`). */

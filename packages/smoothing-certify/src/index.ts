@@ -28,9 +28,25 @@ export type {
   ClassifierFunction,
   ClassifierOptions,
   ClassifierTraits,
+  TensorFlowModel,
 } from "./classifier.ts";
 export { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
+export {
+  type CombinedClassifier,
+  type CompiledLike,
+  denoised,
+  ensemble,
+  fromCompiled,
+} from "./combine.ts";
 export type { SelectionOptions } from "./dataset-selection.ts";
+export {
+  fromOnnx,
+  type Layout,
+  type OnnxClassifier,
+  type OnnxOptions,
+  type OnnxSession,
+  type OnnxValue,
+} from "./from-onnx.ts";
 export type { ImageInput } from "./image.ts";
 export { readLog, writeLog } from "./log-file.ts";
 export type { LogRow, LogSettings } from "./log-row.ts";

@@ -23,7 +23,7 @@ export async function readOutputs(
   rows: number,
   numClasses: number,
 ): Promise<Outputs> {
-  const { values, shape } = await toNumbers(returned);
+  const { values, shape } = await readNumbers(returned);
   const last = shape.at(-1) ?? 1;
   const size = values.length;
   if (size === rows && (shape.length === 1 || last === 1)) {
@@ -54,7 +54,8 @@ function oneClass(): DmaeError {
   );
 }
 
-async function toNumbers(
+/** The numbers in a tensor, typed array, nested array or `{data, dims}`; tensors are freed. */
+export async function readNumbers(
   returned: unknown,
 ): Promise<{ values: ArrayLike<number>; shape: readonly number[] }> {
   if (isTensor(returned)) {
@@ -67,7 +68,7 @@ async function toNumbers(
     return plain(returned as unknown as ArrayLike<number>);
   if (Array.isArray(returned)) {
     if (returned.length === 1 && (isTensor(returned[0]) || isHolder(returned[0])))
-      return toNumbers(returned[0]);
+      return readNumbers(returned[0]);
     if (returned.every((row) => typeof row === "number")) return plain(returned);
     return nested(returned);
   }
