@@ -94,7 +94,7 @@ async function measured(backend: string): Promise<TriedBackend> {
   try {
     const milliseconds = await measureBackend();
     if (Number.isNaN(milliseconds)) return { backend, outcome: "it computes wrong numbers" };
-    return { backend, outcome: `${milliseconds.toPrecision(2)} ms`, milliseconds };
+    return { backend, outcome: `${Number(milliseconds.toPrecision(2))} ms`, milliseconds };
   } catch (error) {
     return { backend, outcome: `its first matrix product failed (${messageOf(error)})` };
   }
