@@ -54,8 +54,8 @@ export function binary(
   if (folded) return folded;
   const left = narrow(g, a, b, shape);
   const right = narrow(g, b, left, shape);
-  const kept = neutral(op, left, right, shape);
-  if (kept) return kept;
+  const kept = neutral(op, left, right);
+  if (kept) return expand(g, kept, shape);
   const sunk = sinkReshape(left, right, shape) ?? swap(sinkReshape(right, left, shape));
   if (!sunk) return g.add(op, [left, right], {}, shape, dtype);
   const [x, y, target] = sunk;
@@ -118,16 +118,13 @@ function narrow(g: Graph, x: Value, other: Value, shape: readonly number[]): Val
   return x;
 }
 
-function neutral(op: string, a: Value, b: Value, shape: readonly number[]): Value | null {
+/** The operand that the operation leaves as it is. */
+function neutral(op: string, a: Value, b: Value): Value | null {
   const is = (v: Value, fill: number) => v.dtype !== "bool" && uniformValue(v) === fill;
-  const keeps = (v: Value) => sameShape(v.shape, shape);
-  if (op === "Add" && is(b, 0) && keeps(a)) return a;
-  if (op === "Add" && is(a, 0) && keeps(b)) return b;
-  if (op === "Mul" && is(b, 1) && keeps(a)) return a;
-  if (op === "Mul" && is(a, 1) && keeps(b)) return b;
-  if (op === "Sub" && is(b, 0) && keeps(a)) return a;
-  if (op === "Div" && is(b, 1) && keeps(a)) return a;
-  return null;
+  if (op === "Add") return is(b, 0) ? a : is(a, 0) ? b : null;
+  if (op === "Mul") return is(b, 1) ? a : is(a, 1) ? b : null;
+  if (op === "Sub") return is(b, 0) ? a : null;
+  return op === "Div" && is(b, 1) ? a : null;
 }
 
 /** `condition ? a : b`, broadcast. */
@@ -191,7 +188,8 @@ export function transpose(g: Graph, x: Value, permutation: readonly number[]): V
   if (moved.every((p, i) => i === 0 || p > moved[i - 1]!)) return reshape(g, x, shape);
   if (x.constant && isFoldable(x)) {
     if (x.splat) return g.splat(x.dtype, shape, x.constant[0]!);
-    return g.constant(x.dtype, shape, transposeData(x.constant, x.shape, permutation, x.dtype));
+    const data = transposeData(x.constant, x.shape, permutation, x.dtype);
+    return g.constant(x.dtype, shape, data, x.name);
   }
   if (x.node?.op === "Transpose") {
     const inner = x.node.attributes.perm as readonly number[];

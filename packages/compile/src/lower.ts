@@ -1,4 +1,5 @@
 import {
+  beforeReshape,
   binary,
   concat,
   gemm,
@@ -11,7 +12,7 @@ import {
   transpose,
   unary,
 } from "./build.ts";
-import { float, type Graph, type Node, type Value } from "./graph.ts";
+import { type FloatAttribute, float, type Graph, type Node, type Value } from "./graph.ts";
 
 /**
  * Turns a composite operation into ONNX operators on `g`. `used(i)` says whether output i is read:
@@ -129,16 +130,37 @@ function attention(g: Graph, qkv: Value, heads: number): Value[] {
   return [joinHeads(g, [matmul(g, probabilities, v)]), probabilities];
 }
 
+/**
+ * ONNX Runtime's own operator: with the projection in front where its weights are constants, else on
+ * queries, keys and values apart.
+ */
 function fusedAttention(g: Graph, qkv: Value, heads: number): Value {
-  const shape = [qkv.shape[0]!, qkv.shape[1]!, qkv.shape[2]! / 3];
-  const [q, k, v] = split(g, qkv, Array<number>(3).fill(shape[2]!), 2);
-  return g.add(
-    "MultiHeadAttention",
-    [q!, k!, v!],
-    { num_heads: heads },
-    shape,
-    "float32",
-    MICROSOFT,
+  const [batch, tokens, width] = qkv.shape as [number, number, number];
+  const shape = [batch, tokens, width / 3];
+  const projection = beforeReshape(qkv)?.node ?? null;
+  if (isConstantProjection(projection)) {
+    const [x, weight, bias] = projection.inputs as [Value, Value, Value];
+    const inputs = [
+      reshape(g, x, [batch, tokens, x.shape[1]!]),
+      transpose(g, weight, [1, 0]),
+      bias,
+    ];
+    return g.add("Attention", inputs, { num_heads: heads }, shape, "float32", MICROSOFT);
+  }
+  const parts = split(g, qkv, Array<number>(3).fill(shape[2]!), 2);
+  return g.add("MultiHeadAttention", parts, { num_heads: heads }, shape, "float32", MICROSOFT);
+}
+
+function isConstantProjection(node: Node | null): node is Node {
+  if (node?.op !== "Gemm" || node.inputs.length !== 3) return false;
+  const { transA, transB, alpha, beta } = node.attributes as Record<string, FloatAttribute>;
+  return (
+    node.inputs[1]!.constant !== null &&
+    node.inputs[2]!.constant !== null &&
+    Number(transA) === 0 &&
+    Number(transB) === 1 &&
+    alpha!.float === 1 &&
+    beta!.float === 1
   );
 }
 

@@ -112,7 +112,9 @@ function writeNode(
   uses: Map<Value, number>,
 ): void {
   const inputs = node.inputs.map(reference);
-  const name = names.fresh(nodeName(node));
+  const scope = scopeOf(node, names);
+  const name = names.fresh(scope ? `${scope}/${node.op}` : node.op);
+  names.setScope(node, scope);
   const proto = new ProtobufWriter();
   for (const input of inputs) proto.string(1, input);
   const last = node.outputs.findLastIndex((output) => uses.has(output));
@@ -127,11 +129,16 @@ function writeNode(
   body.message(1, proto);
 }
 
-/** A node that reads a parameter is called after it: `blocks.0.attn.qkv/Gemm`. */
-function nodeName(node: Node): string {
+/**
+ * A node that reads a parameter is called after it, `blocks.0.attn.qkv/Gemm`, and the nodes that work on
+ * its result after it too.
+ */
+function scopeOf(node: Node, names: Names): string {
   const parameter = node.inputs.find((value) => value?.name && (value.constant || !value.node));
   const scope = parameter?.name?.replace(/\.(weight|bias)$/, "");
-  return scope && scope !== parameter?.name ? `${scope}/${node.op}` : node.op;
+  if (scope && scope !== parameter?.name) return scope;
+  const source = node.inputs.find((value) => value?.node);
+  return source?.node ? names.scope(source.node) : "";
 }
 
 function writeFill(body: ProtobufWriter, value: Value, names: Names): void {
@@ -200,10 +207,19 @@ function valueInfo(
 class Names {
   private readonly byValue = new Map<Value, string>();
   private readonly taken = new Map<string, number>();
+  private readonly scopes = new Map<Node, string>();
 
   constructor(inputs: readonly Value[], outputNames: readonly string[]) {
     for (const name of outputNames) this.taken.set(name, 1);
     for (const input of inputs) this.give(input, input.name!);
+  }
+
+  scope(node: Node): string {
+    return this.scopes.get(node) ?? "";
+  }
+
+  setScope(node: Node, scope: string): void {
+    this.scopes.set(node, scope);
   }
 
   has(value: Value): boolean {

@@ -1,4 +1,4 @@
-import { binary, cast, gemm, reshape, transpose } from "./build.ts";
+import { binary, cast, gemm, MICROSOFT, reshape, transpose } from "./build.ts";
 import { uniformValue } from "./evaluate.ts";
 import {
   countUses,
@@ -7,6 +7,7 @@ import {
   Graph,
   liveNodes,
   type Node,
+  sameShape,
   type Value,
 } from "./graph.ts";
 import { lowerComposite } from "./lower.ts";
@@ -29,6 +30,8 @@ interface RewriteContext {
   readonly differentiated: ReadonlySet<Value>;
   /** The new value for one of the old graph. */
   map(value: Value): Value;
+  /** Lets later readers of `value` read `by` instead. */
+  replace(value: Value, by: Value): void;
 }
 
 /** Writes the live part of a program anew; `rewrite` may replace a node, null copies it. */
@@ -55,6 +58,7 @@ function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
     differentiated: new Set(gradients.map((n) => n.inputs[0]!)),
     uses: (value) => (value ? (uses.get(value) ?? 0) : 0),
     map,
+    replace: (value, by) => void mapped.set(value, by),
   };
   for (const node of nodes) {
     const inputs = node.inputs.map((value) => (value ? map(value) : null));
@@ -170,8 +174,40 @@ function factorOf(value: Value): [Value, number] {
   return [value, 1];
 }
 
+/** `LayerNormalization(Add(x, y))` of matrices as one operator that returns the sum as well. */
+const fuseSkipNorm: Rewrite = (context, node, inputs) => {
+  if (node.op !== "LayerNormalization" || node.outputs.slice(1).some((v) => context.uses(v) > 0))
+    return null;
+  const [sum, gain, bias] = inputs as [Value, Value, Value];
+  const add = sum.node;
+  if (add?.op !== "Add" || sum.shape.length !== 2) return null;
+  const [x, y] = add.inputs as [Value, Value];
+  if (!sameShape(x.shape, sum.shape) || !sameShape(y.shape, sum.shape)) return null;
+  const rows = { shape: [sum.shape[0]!, 1], dtype: "float32" as const };
+  const { epsilon } = node.attributes;
+  const whole = { shape: sum.shape, dtype: "float32" as const };
+  const outputs = context.g.addNode(
+    "SkipLayerNormalization",
+    [x, y, gain, bias],
+    { epsilon: epsilon! },
+    [whole, rows, rows, whole],
+    MICROSOFT,
+  );
+  // Readers of the sum that come later take it from here.
+  context.replace(node.inputs[0]!, outputs[3]!);
+  return outputs.slice(0, node.outputs.length);
+};
+
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program): Program {
-  const passes: Rewrite[] = [simplify, lower, simplify, fuseFactors, fuseProducts, simplify];
+  const passes: Rewrite[] = [
+    simplify,
+    lower,
+    simplify,
+    fuseFactors,
+    fuseProducts,
+    simplify,
+    fuseSkipNorm,
+  ];
   return passes.reduce(rebuild, program);
 }
