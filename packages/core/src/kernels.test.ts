@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CHUNK_BLOCKS, javascriptKernels } from "./kernels.ts";
 import { fastestKernels } from "./wasm/engine.ts";
-import { buildModule } from "./wasm/kernels.ts";
+import { buildModule } from "./wasm/module.ts";
 
 const word = fc.integer({ min: 0, max: 0xffffffff });
 const addresses = fc.record({

@@ -1,6 +1,6 @@
 import { naturalLog, toNormals, toUnit } from "./box-muller.ts";
 import { type Address, fillWords } from "./philox.ts";
-import { BLOCKS } from "./wasm/kernels.ts";
+import { BLOCKS } from "./wasm/layout.ts";
 
 /** Blocks per call of a kernel: its arrays stay in the first-level cache. */
 export const CHUNK_BLOCKS = BLOCKS;

@@ -1,5 +1,6 @@
 import { javascriptKernels, type Kernel, type Kernels } from "../kernels.ts";
-import { BLOCKS, buildModule, layout } from "./kernels.ts";
+import { BLOCKS, layout } from "./layout.ts";
+import { buildModule } from "./module.ts";
 
 interface Exports {
   memory: WebAssembly.Memory;
