@@ -14,15 +14,15 @@ const patience = 200;
  * @returns NaN when a number came out wrong: such a backend must not be chosen
  */
 export async function measureBackend(): Promise<number> {
+  const silent = tf.env().getBool("PROD");
+  tf.env().set("PROD", true); // the cpu backend would advertise tfjs-node at its first tensor
   // Every element of the product is 256 / 16^2 = 1, exactly, in any order of summation.
   const factor = tf.fill([probeSize, probeSize], 1 / 16);
-  const silent = tf.env().getBool("PROD");
-  tf.env().set("PROD", true); // the cpu backend would advertise tfjs-node at its first operation
   try {
     return await bestOf(factor);
   } finally {
-    tf.env().set("PROD", silent);
     factor.dispose();
+    tf.env().set("PROD", silent);
   }
 }
 
