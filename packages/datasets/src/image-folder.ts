@@ -19,7 +19,7 @@ export interface ImageFolderOptions extends EncodedOptions {
   readonly split?: Split;
   /**
    * Where the list of files is kept between runs: a path, or false to list the folder each time. By default
-   * `~/.cache/dmae/`. It is rebuilt when a folder's modification time has changed.
+   * the cache folder (`DMAE_CACHE`, or `~/.cache/dmae`). It is rebuilt when a folder's modification time has changed.
    */
   readonly indexFile?: string | false;
 }

@@ -11,11 +11,20 @@ export interface CachedIndex {
 
 const magic = "dmae-index 1\n";
 
-/** Where the index of `path` is kept: `$XDG_CACHE_HOME/dmae` or `~/.cache/dmae`, by a hash of the path. */
+/** Where the index of `path` is kept: the folder that `@dmae/checkpoint` downloads to, by a hash of the path. */
 export function defaultIndexFile(kind: string, path: string): string {
-  const home = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
   const hash = createHash("sha256").update(resolve(path)).digest("hex").slice(0, 24);
-  return join(home, "dmae", `${kind}-${hash}.index`);
+  return join(cacheFolder(), `${kind}-${hash}.index`);
+}
+
+/** `DMAE_CACHE`, else `dmae` in the cache folder of the system. */
+function cacheFolder(): string {
+  const { env, platform } = process;
+  if (env.DMAE_CACHE) return resolve(env.DMAE_CACHE);
+  if (env.XDG_CACHE_HOME) return resolve(env.XDG_CACHE_HOME, "dmae");
+  if (platform === "darwin") return join(homedir(), "Library", "Caches", "dmae");
+  if (platform === "win32" && env.LOCALAPPDATA) return join(env.LOCALAPPDATA, "dmae");
+  return join(homedir(), ".cache", "dmae");
 }
 
 /** Reads a cached index; undefined if there is none or it is damaged: then it is built again. */

@@ -12,7 +12,7 @@ import { type TarEntry, tarEntries } from "./tar.ts";
 export interface TarShardOptions extends EncodedOptions {
   /** Class names by label; by default the lines of `classes.txt` beside the shards, else the labels themselves. */
   readonly classNames?: readonly string[];
-  /** Where the index is kept between runs: a path, or false. By default `~/.cache/dmae/`. */
+  /** Where the index is kept between runs: a path, or false. By default the cache folder (`DMAE_CACHE`, or `~/.cache/dmae`). */
   readonly indexFile?: string | false;
 }
 
