@@ -17,9 +17,20 @@ export {
   mixingInputs,
   softTargets,
 } from "./mixing.ts";
-export type { LinearProbeRecipe } from "./probe-recipe.ts";
+export { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
 export { batchNorm, foldProbe, probeStep } from "./probe-step.ts";
-export type { ConsistencySettings, FinetuneAugmentation, FinetuneRecipe } from "./recipe.ts";
+export {
+  type ConsistencySettings,
+  checkFinetuneRecipe,
+  type FinetuneAugmentation,
+  type FinetuneRecipe,
+} from "./recipe.ts";
+export {
+  type FinetuneRecipeName,
+  finetuneRecipes,
+  type LinearProbeRecipeName,
+  linearProbeRecipes,
+} from "./recipes.ts";
 export {
   type FinetuneEvaluation,
   type RobustFinetuneOptions,

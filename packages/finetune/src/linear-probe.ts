@@ -133,7 +133,7 @@ export async function linearProbe(
             evaluate: {
               every: steps(evaluation.everyEpochs ?? 1),
               run: async (state) => {
-                const params = withHead(vit, encoder, unprefixed("params.", state));
+                const params = withHead(encoder, unprefixed("params.", state));
                 const { accuracy, loss } = await evaluate(vit, params, evaluation.dataset, {
                   executor,
                   sigma: evaluation.sigma ?? recipe.sigma,
@@ -150,7 +150,7 @@ export async function linearProbe(
       ...pick(options, ["folder", "logEvery", "onProgress", "onEvaluation", "signal"]),
     });
     const head = unprefixed("params.", result.state);
-    const params = withHead(vit, encoder, head);
+    const params = withHead(encoder, head);
     if (folder !== undefined)
       await saveSafetensors(`${folder}/model.safetensors`, params, {
         recipe: JSON.stringify(recipe),
@@ -174,7 +174,7 @@ export function initHead({ config }: ViT, key: Key): Record<string, HostTensor> 
   };
 }
 
-function withHead(vit: ViT, encoder: HostTensors, head: HostTensors): Record<string, HostTensor> {
+function withHead(encoder: HostTensors, head: HostTensors): Record<string, HostTensor> {
   const all: HostTensors = { ...encoder, ...foldProbe(head) };
   return Object.fromEntries(Object.keys(encoder).map((name) => [name, all[name]!]));
 }

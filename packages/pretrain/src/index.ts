@@ -4,4 +4,5 @@ export { type PretrainInputOptions, pretrainInputs } from "./inputs.ts";
 export { type DmaeLossOptions, dmaeLoss, type LossRegion, patchStatistics } from "./loss.ts";
 export { randomMasking, visiblePatches } from "./masking.ts";
 export { type PretrainOptions, type PretrainResult, pretrain, pretrainStep } from "./pretrain.ts";
-export type { PretrainAugmentation, PretrainRecipe } from "./recipe.ts";
+export { checkPretrainRecipe, type PretrainAugmentation, type PretrainRecipe } from "./recipe.ts";
+export { type PretrainRecipeName, pretrainRecipes } from "./recipes.ts";

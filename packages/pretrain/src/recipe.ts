@@ -5,8 +5,8 @@ import type { LossRegion } from "./loss.ts";
 
 /** How training images are augmented; carried out by the `transform` or the batch loader given to `pretrain`. */
 export interface PretrainAugmentation {
-  /** Range of the area of a random crop, resized bicubically to the image size; aspect 3/4 to 4/3. */
-  readonly resizedCropScale: readonly [low: number, high: number];
+  /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null for none. */
+  readonly resizedCropScale: readonly [low: number, high: number] | null;
   /** Probability of a horizontal flip. */
   readonly horizontalFlip: number;
 }

@@ -44,3 +44,10 @@ export function pick<T extends object, K extends keyof T>(
   for (const name of names) if (from[name] !== undefined) picked[name] = from[name];
   return picked as { [P in K]?: Exclude<T[P], undefined> };
 }
+
+/** Freezes a value and everything in it; returns it. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null)
+    for (const part of Object.values(Object.freeze(value))) deepFreeze(part);
+  return value;
+}

@@ -1,0 +1,158 @@
+import { createViT, resolveConfig } from "@dmae/vit";
+import { expect, it } from "vitest";
+import { checkProbeRecipe } from "./probe-recipe.ts";
+import { checkFinetuneRecipe, type FinetuneRecipe } from "./recipe.ts";
+import {
+  type FinetuneRecipeName,
+  finetuneRecipes,
+  type LinearProbeRecipeName,
+  linearProbeRecipes,
+} from "./recipes.ts";
+
+// The commands of FINETUNE.md (quanlin-wu/dmae at 782f139427), read off by hand; effective batches as stated there.
+const commands: [string, string[], Partial<FinetuneRecipe>, number, number, number][] = [
+  [
+    "dmae-vit-b-imagenet",
+    ["cr", "rs"],
+    {
+      model: "vit_base_patch16",
+      epochs: 100,
+      baseLearningRate: 5e-4,
+      layerDecay: 0.65,
+      weightDecay: 0.05,
+      dropPath: 0.1,
+      mixup: 0.8,
+      cutmix: 1,
+      batchSize: 32,
+    },
+    4,
+    8,
+    1024,
+  ],
+  [
+    "dmae-vit-l-imagenet",
+    ["rs"],
+    {
+      model: "vit_large_patch16",
+      epochs: 50,
+      baseLearningRate: 1e-3,
+      layerDecay: 0.75,
+      weightDecay: 0.05,
+      dropPath: 0.2,
+      mixup: 0.8,
+      cutmix: 1,
+      batchSize: 32,
+    },
+    4,
+    8,
+    1024,
+  ],
+  [
+    "dmae-vit-b-cifar10",
+    ["cr", "rs"],
+    {
+      model: "vit_base_patch16",
+      epochs: 50,
+      baseLearningRate: 5e-4,
+      layerDecay: 0.65,
+      weightDecay: 0.05,
+      dropPath: 0.1,
+      mixup: 0,
+      cutmix: 0,
+      batchSize: 64,
+    },
+    4,
+    1,
+    256,
+  ],
+];
+const sigmas = [
+  ["0.25", 0.25, 0.5],
+  ["0.50", 0.5, 0.5],
+  ["1.00", 1, 0.1],
+] as const;
+
+it.each(commands)(
+  "%s is the official command",
+  (prefix, methods, options, accumIter, devices, effectiveBatch) => {
+    for (const method of methods)
+      for (const [text, sigma, eta] of sigmas) {
+        const recipe = finetuneRecipes[`${prefix}-${method}-${text}` as FinetuneRecipeName];
+        expect(recipe).toMatchObject({ ...options, sigma });
+        expect(recipe).toMatchObject({
+          labelSmoothing: 0.1,
+          warmupEpochs: 5,
+          minLearningRate: 1e-6,
+        });
+        expect(recipe).toMatchObject({ beta1: 0.9, beta2: 0.999, clipNorm: null });
+        expect(recipe.accumulate).toBe(accumIter * devices);
+        expect(recipe.batchSize * recipe.accumulate).toBe(effectiveBatch);
+        expect(recipe.copies).toBe(method === "cr" ? 2 : 1);
+        expect(recipe.consistency).toEqual(
+          method === "cr" ? { lambda: 2, mu: eta, mode: "default" } : null,
+        );
+      }
+  },
+);
+
+it.each(Object.keys(finetuneRecipes) as FinetuneRecipeName[])(
+  "%s is whole, valid and frozen",
+  (name) => {
+    const recipe = finetuneRecipes[name];
+    expect(recipe.name).toBe(name);
+    expect(() => checkFinetuneRecipe(recipe)).not.toThrow();
+    const config = resolveConfig(recipe.model, recipe.config);
+    expect(config.globalPool).toBe(true);
+    expect(config.numClasses).toBe(name.includes("cifar10") ? 10 : 1000);
+    expect(
+      Object.isFrozen(recipe) &&
+        Object.isFrozen(recipe.config) &&
+        Object.isFrozen(recipe.augmentation),
+    ).toBe(true);
+  },
+);
+
+it.each(Object.keys(linearProbeRecipes) as LinearProbeRecipeName[])(
+  "%s is the official command",
+  (name) => {
+    const recipe = linearProbeRecipes[name];
+    expect(() => checkProbeRecipe(recipe)).not.toThrow();
+    expect(recipe).toMatchObject({
+      name,
+      epochs: 90,
+      baseLearningRate: 0.1,
+      weightDecay: 0,
+      batchSize: 512,
+    });
+    expect(recipe).toMatchObject({
+      warmupEpochs: 10,
+      minLearningRate: 0,
+      momentum: 0.9,
+      trustCoefficient: 0.001,
+    });
+    expect(recipe.accumulate).toBe(4 * 8);
+    expect(recipe.batchSize * recipe.accumulate).toBe(16384);
+    expect(
+      createViT({ width: 4, depth: 1, heads: 1 }, { ...recipe.config, numClasses: 2 }).config
+        .globalPool,
+    ).toBe(false);
+  },
+);
+
+it("rejects fields outside their ranges, by name", () => {
+  const recipe = finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"];
+  const check = (change: object) => () => checkFinetuneRecipe({ ...recipe, ...change });
+  expect(check({ batchSize: 1.5 })).toThrow(
+    "robustFinetune: batchSize must be a positive integer, got 1.5",
+  );
+  expect(check({ copies: 1 })).toThrow(
+    "copies must be 2 or more with consistency regularisation, got 1",
+  );
+  expect(check({ sigma: [0.5, 0.25] })).toThrow("sigma must be 0 or more, or an interval");
+  expect(check({ dropPath: 1 })).toThrow("dropPath must lie in [0, 1), got 1");
+  expect(check({ mixProbability: 2 })).toThrow("mixProbability must lie in [0, 1], got 2");
+  expect(check({ mixup: -1 })).toThrow("mixup must be a number, 0 or more, got -1");
+  expect(check({ batchSize: 3, copies: 1, consistency: null })).toThrow(
+    "batchSize * copies must be even with mixup or cutmix, got 3",
+  );
+});
