@@ -40,7 +40,8 @@ export function release(tape: readonly TapeNode[]): void {
 /**
  * d y / d x for each of `xs`, walking the tape backward: what TensorFlow.js does in
  * `engine.gradients`, except that each node's saved activations and the gradients of its outputs are
- * released as soon as they have been used, not when everything is done; the peak is about halved.
+ * released as soon as they have been used, not when everything is done: the peak is what the forward
+ * pass kept, not twice that.
  *
  * @returns one gradient for each of `xs`, undefined where y does not depend on it
  */

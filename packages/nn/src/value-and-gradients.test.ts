@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { disposeTensors, selectBackend, valueAndGradients } from "./index.ts";
+import { disposeTensors, gelu, linear, selectBackend, valueAndGradients } from "./index.ts";
 
 describe.each(["cpu", "wasm"])("valueAndGradients on %s", (backend) => {
   beforeAll(() => selectBackend(backend));
@@ -57,4 +57,45 @@ describe.each(["cpu", "wasm"])("valueAndGradients on %s", (backend) => {
     });
     disposeTensors(params);
   });
+});
+
+/** The most buffers alive at the end of any kernel during `run`, beyond those before it. */
+function peakBuffers(run: () => void): number {
+  const engine = tf.engine();
+  const { runKernel } = engine;
+  const before = tf.memory().numDataBuffers;
+  let peak = 0;
+  engine.runKernel = ((...args: Parameters<typeof runKernel>) => {
+    const result = runKernel.apply(engine, args);
+    peak = Math.max(peak, tf.memory().numDataBuffers - before);
+    return result;
+  }) as typeof runKernel;
+  try {
+    tf.tidy(run);
+  } finally {
+    engine.runKernel = runKernel;
+  }
+  return peak;
+}
+
+test("activations and gradients go once used: two buffers a layer, where tf.valueAndGrad keeps more", async () => {
+  await selectBackend("cpu");
+  const x = tf.fill([64, 16], 0.5);
+  const weight = tf.fill([16, 16], 0.1);
+  const model = (w: tf.Tensor, layers: number) => {
+    let y: tf.Tensor = x;
+    for (let i = 0; i < layers; i++) y = gelu(linear(y, w));
+    return tf.sum(y) as tf.Scalar;
+  };
+  const ours = (layers: number) =>
+    peakBuffers(() => {
+      valueAndGradients(({ w }) => ({ loss: model(w!, layers) }), { w: weight });
+    });
+  const theirs = (layers: number) =>
+    peakBuffers(() => {
+      tf.valueAndGrad((w: tf.Tensor) => model(w, layers))(weight);
+    });
+  expect(ours(16) - ours(8)).toBe(2 * 8); // the inputs of linear and of gelu
+  expect(theirs(16) - theirs(8)).toBeGreaterThanOrEqual(4 * 8);
+  tf.dispose([x, weight]);
 });
