@@ -1,12 +1,17 @@
-import type { HostTensor } from "@dmae/core";
+import type { HostTensor, HostTensors } from "@dmae/core";
 import type { TensorSpec } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { runFunction } from "./compiled-executor.ts";
-import { checkInputs, LoadedProgram, type ProgramStatistics } from "./program.ts";
+import {
+  checkInputs,
+  LoadedProgram,
+  type PrecisionOptions,
+  type ProgramStatistics,
+} from "./program.ts";
+import { flatFunction } from "./quantize.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import {
   flatSpecs,
-  flatTensors,
   flatten,
   isSpec,
   isTensor,
@@ -27,6 +32,12 @@ export type InFormOf<Specs, Leaf> = {
 export type HostResult<Result> = {
   [Name in keyof Result]: Result[Name] extends Tensor ? HostTensor : HostResult<Result[Name]>;
 };
+
+/** Options of {@link compile}. */
+export interface CompileOptions extends RuntimeOptions, PrecisionOptions {
+  /** Parameters, given to `fn` among its inputs and stored in the graph. */
+  readonly constants?: HostTensors;
+}
 
 /** A function that ONNX Runtime executes as one graph. */
 export interface CompiledFunction<Specs, Result> {
@@ -61,19 +72,19 @@ export interface CompiledFunction<Specs, Result> {
  * ```
  */
 export async function compile<Specs extends NestedSpecs, Result extends NestedTensors>(
-  fn: (inputs: InFormOf<Specs, Tensor>) => Result,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
   specs: Specs,
-  options: RuntimeOptions = {},
+  options: CompileOptions = {},
 ): Promise<CompiledFunction<Specs, Result>> {
+  const { constants = {} } = options;
   const flat = flatSpecs(specs);
   let form: NestedTensors = {};
-  const flatFn = (inputs: Record<string, Tensor>) => {
-    form = fn(unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>);
-    return flatTensors("compile", form);
-  };
+  const flatFn = flatFunction("compile", fn, specs, constants, (result) => {
+    form = result;
+  });
   const program = await LoadedProgram.load(
     "compile",
-    () => trace("compile", flatFn, flat),
+    () => trace("compile", flatFn, flat, constants),
     options,
   );
   return {

@@ -11,6 +11,7 @@ import {
   checkData,
   checkInputs,
   LoadedProgram,
+  type PrecisionOptions,
   type ProgramStatistics,
   toHostTensor,
 } from "./program.ts";
@@ -18,7 +19,7 @@ import { providerOf, type RuntimeOptions, type RuntimeTensor } from "./runtime.t
 import { trace } from "./trace.ts";
 
 /** Options of {@link compiledExecutor}. */
-export interface CompiledExecutorOptions extends RuntimeOptions {
+export interface CompiledExecutorOptions extends RuntimeOptions, PrecisionOptions {
   /** Called with facts about every program that is made. */
   readonly onCompiled?: (statistics: ProgramStatistics) => void;
 }
@@ -123,6 +124,11 @@ async function prepareStep(
   batchSpecs: TensorSpecs,
   options: CompiledExecutorOptions,
 ): Promise<PreparedStep> {
+  if (options.precision === "int8")
+    throw new DmaeError(
+      "unsupported",
+      "prepareStep: training runs in float32; int8 is for functions (prepareFunction, compile)",
+    );
   for (const [name, value] of Object.entries(initial)) checkData("prepareStep", name, value);
   const program = await LoadedProgram.load(
     "prepareStep",

@@ -4,19 +4,13 @@ import type { Tensor } from "@tensorflow/tfjs-core";
 import type { InFormOf } from "./compile.ts";
 import { unifyBatch } from "./dynamic-batch.ts";
 import { encodeModel } from "./onnx-model.ts";
-import { optimize } from "./optimize.ts";
-import {
-  flatSpecs,
-  flatTensors,
-  isSpec,
-  type NestedSpecs,
-  type NestedTensors,
-  unflatten,
-} from "./specs.ts";
+import { finish, type PrecisionOptions } from "./program.ts";
+import { flatFunction } from "./quantize.ts";
+import { flatSpecs, isSpec, type NestedSpecs, type NestedTensors } from "./specs.ts";
 import { type Trace, trace } from "./trace.ts";
 
 /** Options of {@link exportOnnx}. */
-export interface ExportOptions {
+export interface ExportOptions extends PrecisionOptions {
   /**
    * Leaves the first dimension of every input open; the specs' first dimension is then any number.
    * Default false.
@@ -53,13 +47,9 @@ export function exportOnnx<Specs extends NestedSpecs>(
   const { constants = {}, dynamicBatch = false } = options;
   const traceAt = (batch: number | null): Trace => {
     const sized = batch === null ? specs : withBatch(specs, batch);
-    const flatFn = (inputs: Record<string, Tensor>) => {
-      const nested = unflatten(inputs, sized, isSpec) as InFormOf<Specs, Tensor>;
-      const fixed = Object.fromEntries(Object.keys(constants).map((name) => [name, inputs[name]!]));
-      return flatTensors("exportOnnx", fn({ ...fixed, ...nested }));
-    };
+    const flatFn = flatFunction("exportOnnx", fn, sized, constants);
     const traced = trace("exportOnnx", flatFn, flatSpecs(sized), constants);
-    return { ...traced, ...optimize(traced) };
+    return { ...traced, ...finish("exportOnnx", traced, options) };
   };
   const traced = dynamicBatch
     ? unifyBatch("exportOnnx", traceAt(SIZES[0]), traceAt(SIZES[1]), ...SIZES)

@@ -1,8 +1,16 @@
-export { type CompiledFunction, compile, type HostResult, type InFormOf } from "./compile.ts";
+export {
+  type CompiledFunction,
+  type CompileOptions,
+  compile,
+  type HostResult,
+  type InFormOf,
+} from "./compile.ts";
 export { type CompiledStep, compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
-export type { ProgramStatistics } from "./program.ts";
+export type { PrecisionOptions, ProgramStatistics } from "./program.ts";
+export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
+export type { ActivationRange, Quantization } from "./quantize-graph.ts";
 export type {
   ExecutionProvider,
   Runtime,

@@ -14,16 +14,22 @@ import {
 } from "./build.ts";
 import { type FloatAttribute, float, type Graph, type Node, type Value } from "./graph.ts";
 
-/**
- * Turns a composite operation into ONNX operators on `g`. `used(i)` says whether output i is read:
- * attention whose probabilities nobody reads becomes ONNX Runtime's fused operator.
- */
+/** What lowering wants to know about the rest of the program. */
+export interface Surroundings {
+  /** Whether output i is read: attention whose probabilities nobody reads becomes a fused operator. */
+  used(output: number): boolean;
+  /** Whether a gradient of the same input exists, which shares intermediate values. */
+  readonly inTraining: boolean;
+  /** Whether the projection in front of attention must stay a product of its own. */
+  readonly keepProjections: boolean;
+}
+
+/** Turns a composite operation into ONNX operators on `g`. */
 export function lowerComposite(
   g: Graph,
   node: Node,
   inputs: readonly Value[],
-  used: (output: number) => boolean,
-  inTraining: boolean,
+  { used, inTraining, keepProjections }: Surroundings,
 ): Value[] {
   const heads = node.attributes.heads as number;
   switch (node.op) {
@@ -34,7 +40,9 @@ export function lowerComposite(
     case "LayerNormGrad":
       return layerNormGrad(g, inputs);
     case "Attention":
-      return used(1) ? attention(g, inputs[0]!, heads) : [fusedAttention(g, inputs[0]!, heads)];
+      return used(1)
+        ? attention(g, inputs[0]!, heads)
+        : [fusedAttention(g, inputs[0]!, heads, keepProjections)];
     default:
       return [attentionGrad(g, inputs, heads)];
   }
@@ -134,11 +142,11 @@ function attention(g: Graph, qkv: Value, heads: number): Value[] {
  * ONNX Runtime's own operator: with the projection in front where its weights are constants, else on
  * queries, keys and values apart.
  */
-function fusedAttention(g: Graph, qkv: Value, heads: number): Value {
+function fusedAttention(g: Graph, qkv: Value, heads: number, keepProjection: boolean): Value {
   const [batch, tokens, width] = qkv.shape as [number, number, number];
   const shape = [batch, tokens, width / 3];
   const projection = beforeReshape(qkv)?.node ?? null;
-  if (isConstantProjection(projection)) {
+  if (!keepProjection && isConstantProjection(projection)) {
     const [x, weight, bias] = projection.inputs as [Value, Value, Value];
     const inputs = [
       reshape(g, x, [batch, tokens, x.shape[1]!]),

@@ -19,9 +19,13 @@ export interface Program {
   readonly outputs: readonly Value[];
 }
 
-type Rewrite = (context: RewriteContext, node: Node, inputs: (Value | null)[]) => Value[] | null;
+export type Rewrite = (
+  context: RewriteContext,
+  node: Node,
+  inputs: (Value | null)[],
+) => Value[] | null;
 
-interface RewriteContext {
+export interface RewriteContext {
   /** The graph being written. */
   readonly g: Graph;
   /** How often a value of the old graph is used. */
@@ -35,7 +39,7 @@ interface RewriteContext {
 }
 
 /** Writes the live part of a program anew; `rewrite` may replace a node, null copies it. */
-function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
+export function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
   const uses = countUses(outputs);
   const g = new Graph();
   const mapped = new Map<Value, Value>();
@@ -73,12 +77,16 @@ function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
 }
 
 /** Composite operations of one input that a gradient reads too keep their parts. */
-const lower: Rewrite = (context, node, inputs) => {
-  if (node.domain !== COMPOSITE) return null;
-  const used = (i: number) => context.uses(node.outputs[i]) > 0;
-  const inTraining = context.differentiated.has(node.inputs[0]!);
-  return lowerComposite(context.g, node, inputs as Value[], used, inTraining);
-};
+const lowerWith =
+  (keepProjections: boolean): Rewrite =>
+  (context, node, inputs) => {
+    if (node.domain !== COMPOSITE) return null;
+    return lowerComposite(context.g, node, inputs as Value[], {
+      used: (i) => context.uses(node.outputs[i]) > 0,
+      inTraining: context.differentiated.has(node.inputs[0]!),
+      keepProjections,
+    });
+  };
 
 /** Repeats what the builder does (neutral elements, reshapes, transposes) after other rewrites. */
 const simplify: Rewrite = ({ g }, node, inputs) => {
@@ -198,8 +206,18 @@ const fuseSkipNorm: Rewrite = (context, node, inputs) => {
   return outputs.slice(0, node.outputs.length);
 };
 
+/** How {@link optimize} treats what it may fuse. */
+export interface OptimizeOptions {
+  /** Keeps the projection in front of attention a product of its own, for int8. */
+  readonly keepProjections?: boolean;
+}
+
 /** Lowers and cleans a traced program. */
-export function optimize(program: Program): Program {
+export function optimize(
+  program: Program,
+  { keepProjections = false }: OptimizeOptions = {},
+): Program {
+  const lower = lowerWith(keepProjections);
   const passes: Rewrite[] = [
     simplify,
     lower,

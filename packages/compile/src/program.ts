@@ -2,7 +2,8 @@ import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { Value } from "./graph.ts";
 import { encodeModel } from "./onnx-model.ts";
-import { optimize } from "./optimize.ts";
+import { optimize, type Program } from "./optimize.ts";
+import { type Quantization, quantizeProgram } from "./quantize-graph.ts";
 import {
   createSession,
   type Runtime,
@@ -17,6 +18,31 @@ const OUTPUT = "out:";
 
 const renamed = <T>(record: Readonly<Record<string, T>>, rename: (name: string) => string) =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [rename(name), value]));
+
+/** Options that say in which numbers a function is computed. */
+export interface PrecisionOptions {
+  /** `"float32"` by default; `"int8"` needs `quantization`. */
+  readonly precision?: "float32" | "int8";
+  /** The fixed scales that `quantize` found for the same function. */
+  readonly quantization?: Quantization;
+}
+
+/** Cleans a trace and, for int8, quantizes it. */
+export function finish(caller: string, traced: Trace, options: PrecisionOptions): Program {
+  const { precision = "float32", quantization } = options;
+  if (precision === "float32") return optimize(traced);
+  if (precision !== "int8")
+    throw new DmaeError(
+      "argument",
+      `${caller}: precision must be float32 or int8, got ${precision}`,
+    );
+  if (!quantization)
+    throw new DmaeError(
+      "argument",
+      `${caller}: precision int8 needs quantization; find it with quantize on calibration inputs`,
+    );
+  return quantizeProgram(optimize(traced, { keepProjections: true }), quantization);
+}
 
 /** Facts about a compiled program, for logs and benchmarks. */
 export interface ProgramStatistics {
@@ -47,11 +73,11 @@ export class LoadedProgram {
   static async load(
     caller: string,
     makeTrace: () => Trace,
-    options: RuntimeOptions,
+    options: RuntimeOptions & PrecisionOptions,
   ): Promise<LoadedProgram> {
     const started = performance.now();
     const traced = makeTrace();
-    const program = optimize(traced);
+    const program = finish(caller, traced, options);
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     const { bytes, nodes } = encodeModel({ ...program, outputNames });
     const outputs = new Map(traced.outputNames.map((name, i) => [name, traced.outputs[i]!]));

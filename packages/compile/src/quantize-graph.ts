@@ -1,0 +1,145 @@
+import { MICROSOFT } from "./build.ts";
+import { type FloatAttribute, type Graph, liveNodes, type Node, type Value } from "./graph.ts";
+import { type Program, rebuild } from "./optimize.ts";
+
+/** The values that the input of one matrix product takes. */
+export interface ActivationRange {
+  /** Represented by 0. */
+  readonly min: number;
+  /** Represented by 255. */
+  readonly max: number;
+}
+
+/** Fixed scales of an int8 program, found by `quantize`; plain data, it can be stored as JSON. */
+export interface Quantization {
+  /** Bits of a weight: with 7 no CPU can saturate, see `quantize`. */
+  readonly weightBits: 7 | 8;
+  /** Ranges of activations, by the name of the weight that they are multiplied with. */
+  readonly ranges: Readonly<Record<string, ActivationRange>>;
+}
+
+/** A matrix product with constant weights that is worth quantizing. */
+export interface Candidate {
+  readonly name: string;
+  readonly node: Node;
+}
+
+/** Smaller products stay float32: the conversion would cost more than it saves. */
+const SMALLEST = { inputs: 32, outputs: 32, weights: 4096 };
+
+/** The matrix products of a program that can run in int8, in order. */
+export function candidates({ graph, outputs }: Program): Candidate[] {
+  const found: Candidate[] = [];
+  for (const node of liveNodes(graph, outputs)) {
+    if (!isCandidate(node)) continue;
+    const { name } = node.inputs[1]!;
+    found.push({ name: name ?? `product ${found.length}`, node });
+  }
+  return found;
+}
+
+function isCandidate(node: Node): boolean {
+  if (node.op !== "Gemm" || node.domain !== "") return false;
+  const [, weight, bias] = node.inputs;
+  const { alpha, beta, transA } = node.attributes;
+  const plain =
+    (alpha as FloatAttribute).float === 1 && (beta as FloatAttribute).float === 1 && transA === 0;
+  if (!plain || !weight?.constant || weight.splat) return false;
+  if (bias && (!bias.constant || bias.shape.length !== 1)) return false;
+  const [inputs, outputs] = dimensions(node);
+  const { inputs: i, outputs: o, weights } = SMALLEST;
+  return inputs >= i && outputs >= o && inputs * outputs >= weights;
+}
+
+function dimensions(node: Node): [inputs: number, outputs: number] {
+  const [rows, columns] = node.inputs[1]!.shape as [number, number];
+  return node.attributes.transB === 1 ? [columns, rows] : [rows, columns];
+}
+
+/**
+ * Replaces the products that `quantization` has ranges for: activations are quantized with their fixed
+ * scale, weights are int8 constants with one scale per output channel.
+ */
+export function quantizeProgram(program: Program, quantization: Quantization): Program {
+  const ranges = new Map<Node, ActivationRange>();
+  for (const { name, node } of candidates(program)) {
+    const range = quantization.ranges[name];
+    if (range) ranges.set(node, range);
+  }
+  return rebuild(program, ({ g }, node, inputs) => {
+    const range = ranges.get(node);
+    if (!range) return null;
+    return [integerProduct(g, node, inputs, range, quantization.weightBits)];
+  });
+}
+
+function integerProduct(
+  g: Graph,
+  node: Node,
+  inputs: readonly (Value | null)[],
+  range: ActivationRange,
+  weightBits: 7 | 8,
+): Value {
+  const [x, weight, bias] = inputs as [Value, Value, Value | undefined];
+  const { scale, zeroPoint } = activationScale(range);
+  const scaleValue = g.scalar("float32", scale);
+  const zero = g.scalar("uint8", zeroPoint);
+  const quantized = g.add("QuantizeLinear", [x, scaleValue, zero], {}, x.shape, "uint8");
+  const [inputCount, outputCount] = dimensions(node);
+  const { values, scales } = quantizeWeights(
+    weight.constant as Float32Array,
+    inputCount,
+    outputCount,
+    node.attributes.transB === 1,
+    weightBits,
+  );
+  const product = [
+    quantized,
+    g.constant("int8", [inputCount, outputCount], values, weight.name ?? "weight"),
+    scaleValue,
+    g.constant("float32", [outputCount], scales, `${weight.name ?? "weight"}.scale`),
+    zero,
+    null,
+    ...(bias ? [bias] : []),
+  ];
+  return g.add("MatMulIntegerToFloat", product, {}, node.outputs[0]!.shape, "float32", MICROSOFT);
+}
+
+/** Scale and zero point of unsigned 8-bit values over a range, which is widened to hold 0. */
+export function activationScale({ min, max }: ActivationRange): {
+  scale: number;
+  zeroPoint: number;
+} {
+  const low = Math.min(min, 0);
+  const high = Math.max(max, 0);
+  const scale = Math.fround((high - low) / 255) || 1;
+  return { scale, zeroPoint: Math.max(0, Math.min(255, Math.round(-low / scale))) };
+}
+
+/** Symmetric integers, one scale for each output channel; `[inputs, outputs]` row-major. */
+export function quantizeWeights(
+  data: Float32Array,
+  inputs: number,
+  outputs: number,
+  transposed: boolean,
+  bits: 7 | 8,
+): { values: Int8Array; scales: Float32Array } {
+  const largest = bits === 7 ? 63 : 127;
+  const values = new Int8Array(inputs * outputs);
+  const scales = new Float32Array(outputs);
+  const at = transposed
+    ? (i: number, o: number) => data[o * inputs + i]!
+    : (i: number, o: number) => data[i * outputs + o]!;
+  for (let o = 0; o < outputs; o++) {
+    let peak = 0;
+    for (let i = 0; i < inputs; i++) peak = Math.max(peak, Math.abs(at(i, o)));
+    const scale = Math.fround(peak / largest) || 1;
+    scales[o] = scale;
+    for (let i = 0; i < inputs; i++) values[i * outputs + o] = Math.round(at(i, o) / scale);
+  }
+  return { values, scales };
+}
+
+/** Values that products read, as extra outputs for calibration. */
+export const calibrationOutputs = (program: Program): Value[] =>
+  candidates(program).map(({ node }) => node.inputs[0]!);

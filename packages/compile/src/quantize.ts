@@ -1,0 +1,249 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import type { TensorSpecs } from "@dmae/nn";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { InFormOf } from "./compile.ts";
+import { encodeModel } from "./onnx-model.ts";
+import { optimize } from "./optimize.ts";
+import { checkInputs } from "./program.ts";
+import { type ActivationRange, candidates, type Quantization } from "./quantize-graph.ts";
+import {
+  createSession,
+  type RuntimeOptions,
+  type RuntimeSession,
+  type RuntimeTensor,
+} from "./runtime.ts";
+import {
+  flatSpecs,
+  flatTensors,
+  flatten,
+  isSpec,
+  type NestedHostTensors,
+  type NestedSpecs,
+  type NestedTensors,
+  unflatten,
+} from "./specs.ts";
+import { trace } from "./trace.ts";
+
+/** How the range of an activation is chosen from its calibration values. */
+export type RangeRule = "minmax" | "percentile" | "mse";
+
+/** Options of {@link quantize}. */
+export interface QuantizeOptions<Specs extends NestedSpecs> extends RuntimeOptions {
+  /**
+   * Inputs such as the program will meet, noise included: a few hundred images, in batches of the
+   * specs' shapes.
+   */
+  readonly calibration:
+    | Iterable<InFormOf<Specs, HostTensor>>
+    | AsyncIterable<InFormOf<Specs, HostTensor>>;
+  /** Parameters, given to `fn` among its inputs. */
+  readonly constants?: HostTensors;
+  /**
+   * `"minmax"` (default): smallest and largest value; `"percentile"`: without the outer 0.005 % on either
+   * side; `"mse"`: the range with the least squared error.
+   */
+  readonly rule?: RangeRule;
+  /** Bits of a weight; default 7, with which no CPU saturates and the integer part is exact everywhere. */
+  readonly weightBits?: 7 | 8;
+  /** Which products to quantize, by the name of their weight; default all that pay. */
+  readonly include?: (weight: string) => boolean;
+}
+
+/**
+ * Finds the fixed scales with which a function runs in int8: weights 7-bit (or 8-bit) integers with one
+ * scale per output channel, activations unsigned 8-bit with one scale and zero point for each matrix
+ * product, found on calibration inputs. Nothing is scaled by the batch at run time, so a row's result
+ * never depends on the rows beside it, which certification needs.
+ *
+ * @param fn as for `compile`; matrix products with constant weights are quantized
+ * @returns plain data: give it to `compile`, `compiledExecutor` or `exportOnnx` with `precision: "int8"`
+ * @throws DmaeError "argument" for empty calibration or a function without a product to quantize
+ * @example
+ * ```ts
+ * const fn = ({ image, ...params }) => ({ logits: vit.logits(params, image) });
+ * const quantization = await quantize(fn, specs, { constants: params, calibration: noisyBatches });
+ * const program = await compile(fn, specs, { constants: params, precision: "int8", quantization });
+ * ```
+ */
+export async function quantize<Specs extends NestedSpecs>(
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+  specs: Specs,
+  options: QuantizeOptions<Specs>,
+): Promise<Quantization> {
+  const { rule = "minmax", weightBits = 7, constants = {}, include = () => true } = options;
+  if (weightBits !== 7 && weightBits !== 8)
+    throw new DmaeError("argument", `quantize: weightBits must be 7 or 8, got ${weightBits}`);
+  const flat = flatSpecs(specs);
+  const probe = await Probe.load(fn, specs, flat, constants, include, options);
+  try {
+    const batches: HostTensors[] = [];
+    for await (const batch of options.calibration) {
+      const values = flatten<HostTensor>(batch as NestedHostTensors, isSpec);
+      checkInputs("quantize", values, flat);
+      batches.push(values);
+    }
+    if (batches.length === 0)
+      throw new DmaeError(
+        "argument",
+        "quantize: calibration must hold at least one batch, got none",
+      );
+    return { weightBits, ranges: await findRanges(probe, batches, rule) };
+  } finally {
+    probe.dispose();
+  }
+}
+
+/** The float32 program with the inputs of its products as outputs. */
+class Probe {
+  private constructor(
+    readonly names: readonly string[],
+    private readonly tensor: (value: HostTensor) => RuntimeTensor,
+    private readonly session: RuntimeSession,
+  ) {}
+
+  static async load<Specs extends NestedSpecs>(
+    fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+    specs: Specs,
+    flat: TensorSpecs,
+    constants: HostTensors,
+    include: (weight: string) => boolean,
+    options: RuntimeOptions,
+  ): Promise<Probe> {
+    const traced = trace(
+      "quantize",
+      flatFunction("quantize", fn, specs, constants),
+      flat,
+      constants,
+    );
+    const program = optimize(traced, { keepProjections: true });
+    const found = candidates(program).filter(({ name }) => include(name));
+    if (found.length === 0)
+      throw new DmaeError(
+        "argument",
+        "quantize: the function has no matrix product with constant weights that is worth quantizing; " +
+          "pass its parameters as constants",
+      );
+    const outputs = found.map(({ node }) => node.inputs[0]!);
+    const outputNames = found.map((_, i) => `activation ${i}`);
+    const { bytes } = encodeModel({ graph: program.graph, outputs, outputNames });
+    const { runtime, session } = await createSession("quantize", bytes, options);
+    const tensor = ({ dtype, shape, data }: HostTensor) =>
+      new runtime.Tensor(dtype as never, data as never, shape);
+    return new Probe(
+      found.map(({ name }) => name),
+      tensor,
+      session,
+    );
+  }
+
+  /** Calls `see` with the values of every activation. */
+  async run(batch: HostTensors, see: (index: number, values: Float32Array) => void): Promise<void> {
+    const feeds = Object.fromEntries(
+      Object.entries(batch).map(([name, value]) => [name, this.tensor(value)]),
+    );
+    const results = await this.session.run(feeds);
+    for (let i = 0; i < this.names.length; i++) {
+      const tensor = results[`activation ${i}`]!;
+      see(i, (tensor.getData ? await tensor.getData() : tensor.data) as Float32Array);
+      tensor.dispose?.();
+    }
+  }
+
+  dispose(): void {
+    void this.session.release();
+  }
+}
+
+/** A nested function with constants as a flat one. */
+export function flatFunction<Specs extends NestedSpecs>(
+  caller: string,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+  specs: Specs,
+  constants: HostTensors,
+  see: (result: NestedTensors) => void = () => {},
+): (inputs: Record<string, Tensor>) => Record<string, Tensor> {
+  return (inputs) => {
+    const nested = unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>;
+    const fixed = Object.fromEntries(Object.keys(constants).map((name) => [name, inputs[name]!]));
+    const result = fn({ ...fixed, ...nested });
+    see(result);
+    return flatTensors(caller, result);
+  };
+}
+
+const BINS = 4096;
+
+async function findRanges(
+  probe: Probe,
+  batches: readonly HostTensors[],
+  rule: RangeRule,
+): Promise<Record<string, ActivationRange>> {
+  const whole = probe.names.map(() => ({ min: 0, max: 0 }));
+  for (const batch of batches)
+    await probe.run(batch, (i, values) => {
+      const range = whole[i]!;
+      for (const value of values) {
+        if (value < range.min) range.min = value;
+        else if (value > range.max) range.max = value;
+      }
+    });
+  if (rule === "minmax") return named(probe.names, whole);
+  const counts = probe.names.map(() => new Float64Array(BINS));
+  for (const batch of batches)
+    await probe.run(batch, (i, values) => {
+      const { min, max } = whole[i]!;
+      const factor = BINS / (max - min || 1);
+      const bins = counts[i]!;
+      for (const value of values) bins[Math.min(BINS - 1, Math.floor((value - min) * factor))]!++;
+    });
+  const choose = rule === "percentile" ? percentileRange : leastSquaresRange;
+  return named(
+    probe.names,
+    whole.map((range, i) => choose(range, counts[i]!)),
+  );
+}
+
+const named = (names: readonly string[], ranges: readonly ActivationRange[]) =>
+  Object.fromEntries(names.map((name, i) => [name, { ...ranges[i]! }]));
+
+/** The range without the outer 0.005 % of the values on either side. */
+export function percentileRange(
+  { min, max }: ActivationRange,
+  counts: Float64Array,
+  share = 5e-5,
+): ActivationRange {
+  const total = counts.reduce((n, c) => n + c, 0);
+  const width = (max - min) / counts.length;
+  let low = 0;
+  for (let sum = counts[0]!; sum <= share * total; sum += counts[++low]!);
+  let high = counts.length - 1;
+  for (let sum = counts[high]!; sum <= share * total; sum += counts[--high]!);
+  return { min: min + low * width, max: min + (high + 1) * width };
+}
+
+/** The range, cut at either side, whose 255 steps represent the histogram with the least squared error. */
+export function leastSquaresRange(
+  { min, max }: ActivationRange,
+  counts: Float64Array,
+): ActivationRange {
+  const error = (low: number, high: number) => {
+    const step = (high - low) / 255;
+    const width = (max - min) / counts.length;
+    let sum = 0;
+    for (let i = 0; i < counts.length; i++) {
+      const value = min + (i + 0.5) * width;
+      const beyond = Math.max(low - value, value - high, 0);
+      sum += counts[i]! * (beyond > 0 ? beyond * beyond : (step * step) / 12);
+    }
+    return sum;
+  };
+  let best = { min, max };
+  let least = error(min, max);
+  for (let i = 20; i <= 100; i += 2)
+    for (const j of [20, 40, 50, 60, 70, 80, 85, 90, 95, 100]) {
+      const candidate = { min: (min * j) / 100, max: (max * i) / 100 };
+      const value = error(candidate.min, candidate.max);
+      if (value < least) [best, least] = [candidate, value];
+    }
+  return best;
+}
