@@ -1,0 +1,272 @@
+import "@tensorflow/tfjs-backend-cpu";
+import "@tensorflow/tfjs-backend-wasm";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeSafetensors } from "@dmae/checkpoint";
+import { type HostTensors, key } from "@dmae/core";
+import { synthetic } from "@dmae/datasets";
+import { eagerExecutor, selectBackend } from "@dmae/nn";
+import { createDmae } from "@dmae/pretrain";
+import { createViT, type ViTOptions } from "@dmae/vit";
+import { beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
+import { expectNoLeak } from "../../../testing/tensors.ts";
+import { type EvaluateOptions, evaluate } from "./evaluate.ts";
+import { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
+import type { LinearProbeRecipe } from "./probe-recipe.ts";
+import type { FinetuneRecipe } from "./recipe.ts";
+import { finetuneRecipes, linearProbeRecipes } from "./recipes.ts";
+import { type RobustFinetuneOptions, robustFinetune } from "./robust-finetune.ts";
+
+const shape = { imageShape: [12, 12, 1], numClasses: 3, key: key(1) } as const;
+const data = synthetic({ ...shape, length: 96 });
+const test = synthetic({ ...shape, length: 40, split: "test" });
+const model: ViTOptions = { width: 16, depth: 2, heads: 2 };
+const config = {
+  imageSize: 16,
+  inputSize: 12,
+  patchSize: 4,
+  channels: 1,
+  mean: [0.5],
+  std: [0.25],
+  numClasses: 3,
+};
+const encoder = createDmae(
+  { ...model, decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 },
+  { imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+).initHost(key(2));
+const recipe: FinetuneRecipe = {
+  ...finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"],
+  model,
+  config,
+  sigma: [0.1, 0.2],
+  dropPath: 0.1,
+  epochs: 2,
+  warmupEpochs: 1,
+  batchSize: 8,
+  accumulate: 2,
+  baseLearningRate: 0.05,
+  augmentation: null,
+};
+const plain: FinetuneRecipe = {
+  ...recipe,
+  copies: 1,
+  consistency: null,
+  sigma: 0.1,
+  mixup: 0,
+  cutmix: 0,
+  dropPath: 0,
+  accumulate: 1,
+};
+const probeRecipe: LinearProbeRecipe = {
+  ...linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"],
+  model,
+  config: { ...config, globalPool: false },
+  epochs: 2,
+  warmupEpochs: 0,
+  batchSize: 8,
+  accumulate: 2,
+  baseLearningRate: 200, // an effective batch of 16 and LARS leave little of it
+  augmentation: null,
+};
+const finetune = (
+  change: Partial<FinetuneRecipe> = {},
+  options: Partial<RobustFinetuneOptions> = {},
+) =>
+  robustFinetune({ ...recipe, ...change }, data, {
+    executor: eagerExecutor(),
+    key: key(3),
+    pretrained: encoder,
+    ...options,
+  });
+const probe = (
+  change: Partial<LinearProbeRecipe> = {},
+  options: Partial<LinearProbeOptions> = {},
+) =>
+  linearProbe({ ...probeRecipe, ...change }, data, {
+    executor: eagerExecutor(),
+    key: key(3),
+    pretrained: encoder,
+    ...options,
+  });
+const values = (params: HostTensors) =>
+  Object.values(params).flatMap((tensor) => Array.from(tensor.data));
+
+beforeAll(() => selectBackend("wasm"));
+
+describe("robustFinetune", () => {
+  it("learns classes under noise", async () => {
+    await expectNoLeak(async () => {
+      const { vit, params } = await finetune({ ...plain, epochs: 12 });
+      const { accuracy } = await evaluate(vit, params, test, {
+        executor: eagerExecutor(),
+        sigma: 0.1,
+        key: key(5),
+        samples: 3,
+      });
+      expect(accuracy).toBeGreaterThan(0.8);
+    });
+  });
+
+  it("says what it loaded, created and ignored", async () => {
+    const { report, params, vit } = await finetune({ epochs: 1, baseLearningRate: 0 });
+    expect(report!.created).toEqual(["fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"]);
+    expect(report!.loaded).toContain("blocks.1.mlp.fc2.bias");
+    expect(report!.ignored).toContain("norm.weight");
+    expect(report!.ignored).toContain("decoder_pred.bias");
+    expect(Object.keys(params)).toEqual(Object.keys(vit.initHost(key(0))));
+    for (const name of report!.loaded)
+      expectClose(params[name]!.data, encoder[name]!.data, { absolute: 1e-4 }); // min_lr is not 0
+    expect(
+      (await finetune({ epochs: 1 }, { pretrained: undefined as never })).report,
+    ).toBeUndefined();
+  });
+
+  it("repeats itself to the bit, resumed or not, with everything on", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dmae-finetune-"));
+    const whole = await finetune();
+    expect(Object.keys(whole.metrics)).toEqual(["loss", "crossEntropy", "consistency"]);
+    const controller = new AbortController();
+    const evaluation = { dataset: test, limit: 16 };
+    const stopped = finetune(
+      {},
+      {
+        folder,
+        evaluation,
+        signal: controller.signal,
+        onProgress: ({ step }) => step === 13 && controller.abort(new Error("enough")),
+      },
+    );
+    await expect(stopped).rejects.toThrow("enough");
+    const heard: number[] = [];
+    const resumed = await finetune(
+      {},
+      {
+        folder,
+        evaluation,
+        onEvaluation: ({ accuracy }, step) => heard.push(step, accuracy!),
+      },
+    );
+    expect(resumed.resumedFrom).toBe(13);
+    expect(values(resumed.params)).toEqual(values(whole.params));
+    expect(heard[0]).toBe(24);
+    expect(readdirSync(folder).sort()).toEqual([
+      "best.safetensors",
+      "last.safetensors",
+      "log.jsonl",
+      "model.safetensors",
+      "run.json",
+    ]);
+    const { tensors } = decodeSafetensors(readFileSync(join(folder, "model.safetensors")));
+    expect(tensors["head.weight"]!.data).toEqual(whole.params["head.weight"]!.data);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("names what does not fit", async () => {
+    await expect(finetune({ config: { ...config, numClasses: 4 } })).rejects.toThrow(
+      "robustFinetune: numClasses of the model must be the 3 of",
+    );
+    await expect(finetune({ model: { width: 8, depth: 2, heads: 2 } })).rejects.toThrow(
+      "fromPretrained: the checkpoint does not fit the model",
+    );
+    await expect(
+      finetune({ augmentation: finetuneRecipes["dmae-vit-b-cifar10-rs-0.25"].augmentation }),
+    ).rejects.toThrow("this recipe augments its images");
+  });
+});
+
+describe("linearProbe", () => {
+  it("trains the head alone, on the frozen features of the encoder", async () => {
+    await expectNoLeak(async () => {
+      const losses: number[] = [];
+      const { params, head, vit, report } = await probe(
+        { epochs: 12, config, sigma: 0.1 },
+        { onProgress: ({ metrics }) => losses.push(metrics.loss!) },
+      );
+      expect(report.created).toEqual([
+        "fc_norm.weight",
+        "fc_norm.bias",
+        "head.weight",
+        "head.bias",
+      ]);
+      for (const name of report.loaded) expect(params[name]!.data).toEqual(encoder[name]!.data);
+      expect(Object.keys(head)).toEqual([
+        "head.0.running_mean",
+        "head.0.running_var",
+        "head.1.weight",
+        "head.1.bias",
+      ]);
+      const options: EvaluateOptions = { executor: eagerExecutor(), sigma: 0.1, key: key(5) };
+      const trained = await evaluate(vit, params, test, options);
+      expect(trained.accuracy).toBeGreaterThan(0.45); // chance is 1/3; the encoder was never trained
+      const mean = (part: number[]) => part.reduce((sum, l) => sum + l, 0) / part.length;
+      expect(mean(losses.slice(-24))).toBeLessThan(0.92 * mean(losses.slice(0, 24)));
+    });
+  });
+
+  it("repeats itself to the bit, resumed or not", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dmae-probe-"));
+    const whole = await probe();
+    const controller = new AbortController();
+    const stopped = probe(
+      {},
+      {
+        folder,
+        signal: controller.signal,
+        onProgress: ({ step }) => step === 5 && controller.abort(new Error("enough")),
+      },
+    );
+    await expect(stopped).rejects.toThrow("enough");
+    const resumed = await probe({}, { folder, evaluation: { dataset: test, limit: 8 } });
+    expect(resumed.resumedFrom).toBe(5);
+    expect(values(resumed.params)).toEqual(values(whole.params));
+    rmSync(folder, { recursive: true });
+  });
+
+  it("names what does not fit", async () => {
+    await expect(probe({ batchSize: 1 })).rejects.toThrow(
+      "linearProbe: batchSize must be 2 or more, got 1",
+    );
+  });
+});
+
+describe("evaluate", () => {
+  const vit = createViT(model, config);
+  const params = vit.initHost(key(6));
+  const run = (options: Partial<EvaluateOptions>) =>
+    evaluate(vit, params, test, { executor: eagerExecutor(), ...options });
+
+  it("does not depend on the batch size", async () => {
+    const noisy = { sigma: 0.2, key: key(7), samples: 3, limit: 11 };
+    const a = await run({ ...noisy, batchSize: 7 });
+    const b = await run({ ...noisy, batchSize: 64 });
+    expect({ ...a, loss: 0 }).toEqual({ ...b, loss: 0 });
+    expectClose([a.loss], [b.loss], { relative: 1e-6 });
+    expect(a.images).toBe(11);
+  });
+
+  it("counts, with a classifier that always says 0", async () => {
+    const head = { "head.weight": { ...params["head.weight"]!, data: new Float32Array(48) } };
+    const bias = { "head.bias": { ...params["head.bias"]!, data: Float32Array.of(1, 0, 0) } };
+    const result = await evaluate(vit, { ...params, ...head, ...bias }, test, {
+      executor: eagerExecutor(),
+    });
+    let zeros = 0;
+    for (let i = 0; i < test.length; i++) if ((await test.get(i)).label === 0) zeros++;
+    const share = zeros / test.length;
+    expect([result.accuracy, result.voteAccuracy]).toEqual([share, share]);
+    const log = Math.log(Math.E + 2);
+    expectClose([result.loss], [share * (log - 1) + (1 - share) * log], { relative: 1e-6 });
+  });
+
+  it("names a missing key and logits that are no numbers", async () => {
+    await expect(run({ sigma: 0.1 })).rejects.toThrow("evaluate: noise needs a key, got none");
+    const bias = {
+      "head.bias": { ...params["head.bias"]!, data: Float32Array.of(0, Number.NaN, 0) },
+    };
+    await expect(
+      evaluate(vit, { ...params, ...bias }, test, { executor: eagerExecutor() }),
+    ).rejects.toThrow("evaluate: logits must be finite, got NaN for image 0");
+  });
+});
