@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { CHUNK_BLOCKS, javascriptKernels } from "./kernels.ts";
 import { fastestKernels } from "./wasm/engine.ts";
 import { buildModule } from "./wasm/module.ts";
@@ -63,4 +63,37 @@ test("the module is valid, and small enough to be compiled on a browser's main t
   const { code } = buildModule();
   expect(WebAssembly.validate(code)).toBe(true);
   expect(code.length).toBeLessThan(4096);
+});
+
+describe("without WebAssembly", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+
+  const refusing = {
+    validate: () => false,
+    Module: class {
+      constructor() {
+        throw new EvalError("blocked by the content security policy");
+      }
+    },
+  };
+
+  test.each([
+    ["missing", undefined],
+    ["forbidden", refusing],
+  ])("%s, draws give the same numbers", async (_, replacement) => {
+    const { key, normal, uniform } = await import("./index.ts");
+    const mean = Float32Array.from({ length: 5000 }, (_, i) => i);
+    const options = { index: 3, mean, standardDeviation: 0.3 };
+    const expected = [normal(key(1), 5000, options), uniform(key(1), 5000)];
+    vi.stubGlobal("WebAssembly", replacement);
+    vi.resetModules();
+    const fresh = await import("./index.ts");
+    const engine = await import("./wasm/engine.ts");
+    const kernels = await import("./kernels.ts");
+    expect(engine.fastestKernels()).toBe(kernels.javascriptKernels);
+    expect([fresh.normal(key(1), 5000, options), fresh.uniform(key(1), 5000)]).toEqual(expected);
+  });
 });
