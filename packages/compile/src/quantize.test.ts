@@ -1,0 +1,167 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { DmaeError, type HostTensor, key, normal } from "@dmae/core";
+import { gelu, layerNorm, linear } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { beforeAll, describe, expect, it } from "vitest";
+import { expectClose, largestDifference } from "../../../testing/expect-close.ts";
+import { compile, compiledExecutor, exportOnnx, quantize } from "./index.ts";
+import { leastSquaresRange, percentileRange } from "./quantize.ts";
+import { activationScale, quantizeWeights } from "./quantize-graph.ts";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+const gaussian = (seed: number, shape: number[], scale = 1): HostTensor => ({
+  dtype: "float32",
+  shape,
+  data: normal(
+    key(seed),
+    shape.reduce((n, d) => n * d, 1),
+    { standardDeviation: scale },
+  ) as Float32Array,
+});
+
+const params = {
+  "norm.weight": gaussian(1, [64]),
+  "norm.bias": gaussian(2, [64]),
+  "fc1.weight": gaussian(3, [128, 64], 0.2),
+  "fc1.bias": gaussian(4, [128]),
+  "fc2.weight": gaussian(5, [64, 128], 0.2),
+  "fc2.bias": gaussian(6, [64]),
+  "head.weight": gaussian(7, [5, 64], 0.2),
+  "head.bias": gaussian(8, [5]),
+};
+
+function mlp({ x, ...rest }: Record<string, tf.Tensor>) {
+  const p = (name: string) => rest[name]!;
+  const normed = layerNorm(x!, p("norm.weight"), p("norm.bias"));
+  const hidden = gelu(linear(normed, p("fc1.weight"), p("fc1.bias")));
+  const out = linear(hidden, p("fc2.weight"), p("fc2.bias"));
+  return { y: linear(out, p("head.weight"), p("head.bias")) };
+}
+
+const specs = { x: { shape: [6, 64] } };
+const calibration = Array.from({ length: 40 }, (_, i) => ({ x: gaussian(20 + i, [6, 64]) }));
+const x = gaussian(40, [6, 64]);
+
+const failure = async (run: () => unknown): Promise<DmaeError> => {
+  try {
+    await run();
+  } catch (error) {
+    if (DmaeError.isInstance(error)) return error;
+    throw error;
+  }
+  throw new Error("did not fail");
+};
+
+describe("scales", () => {
+  it("maps a range that holds 0 onto 0 … 255", () => {
+    expect(activationScale({ min: -1, max: 254 })).toEqual({ scale: 1, zeroPoint: 1 });
+    expect(activationScale({ min: 2, max: 255 })).toEqual({ scale: 1, zeroPoint: 0 });
+    expect(activationScale({ min: 0, max: 0 })).toEqual({ scale: 1, zeroPoint: 0 });
+  });
+
+  it("quantizes weights by output channel, symmetric, within the bits", () => {
+    const data = Float32Array.of(0.5, -2, 0.5, 0, 0, 0); // [3 outputs, 2 inputs]
+    const { values, scales } = quantizeWeights(data, 2, 3, true, 7);
+    expect(Array.from(values)).toEqual([16, 63, 0, -63, 0, 0]); // [2 inputs, 3 outputs]
+    expectClose(scales, [2 / 63, 0.5 / 63, 1], { relative: 1e-6 });
+  });
+
+  it("cuts outliers by percentile and by squared error", () => {
+    const counts = new Float64Array(1000).fill(1000, 0, 100);
+    counts[999] = 1; // one value far out
+    expectClose([percentileRange({ min: 0, max: 1000 }, counts).max], [100], { absolute: 1e-9 });
+    expect(leastSquaresRange({ min: 0, max: 1000 }, counts).max).toBeLessThan(1000);
+    const flat = new Float64Array(1000).fill(10);
+    expect(leastSquaresRange({ min: 0, max: 1000 }, flat).max).toBe(1000);
+  });
+});
+
+describe("int8 programs", () => {
+  it("stay near float32, and every row is independent of the others", async () => {
+    const float = await compile(mlp, specs, { constants: params });
+    const expected = (await float.call({ x })).y.data as Float32Array;
+    float.dispose();
+    const size = Math.max(...expected.map(Math.abs));
+    for (const rule of ["minmax", "percentile", "mse"] as const)
+      for (const [weightBits, bound] of [
+        [7, 0.04],
+        [8, 0.02],
+      ] as const) {
+        const quantization = await quantize(mlp, specs, {
+          constants: params,
+          calibration,
+          rule,
+          weightBits,
+        });
+        expect(Object.keys(quantization.ranges)).toEqual(["fc1.weight", "fc2.weight"]); // the head is too small
+        const options = { constants: params, precision: "int8" as const, quantization };
+        const program = await compile(mlp, specs, options);
+        const y = (await program.call({ x })).y.data as Float32Array;
+        expect(largestDifference(y, expected)).toBeLessThan(bound * size);
+        expect(largestDifference(y, expected)).toBeGreaterThan(0); // it is quantized
+        program.dispose();
+        const alone = await compile(mlp, { x: { shape: [1, 64] } }, options);
+        const row = { ...x, shape: [1, 64], data: x.data.slice(128, 192) };
+        expect(Array.from((await alone.call({ x: row })).y.data)).toEqual(
+          Array.from(y.slice(10, 15)),
+        );
+        alone.dispose();
+      }
+  });
+
+  it("run through the executor and as a file at any batch size", async () => {
+    const stored = JSON.stringify(await quantize(mlp, specs, { constants: params, calibration }));
+    const quantization = JSON.parse(stored);
+    const executor = compiledExecutor({ precision: "int8", quantization });
+    const fn = await executor.prepareFunction(mlp, { constants: params, inputs: specs });
+    const y = (await fn.run({ x })).y!.data as Float32Array;
+    fn.dispose();
+    const bytes = exportOnnx(mlp, specs, {
+      constants: params,
+      precision: "int8",
+      quantization,
+      dynamicBatch: true,
+    });
+    const session = await ort.InferenceSession.create(bytes);
+    const result = await session.run({
+      x: new ort.Tensor("float32", x.data as Float32Array, [6, 64]),
+    });
+    expectClose(result.y!.data as Float32Array, y, { absolute: 1e-6 });
+    expect(new TextDecoder("latin1").decode(bytes)).not.toContain("DynamicQuantizeLinear");
+    await session.release();
+  });
+
+  it("quantize only what include names", async () => {
+    const include = (name: string) => name === "fc2.weight";
+    const { ranges } = await quantize(mlp, specs, { constants: params, calibration, include });
+    expect(Object.keys(ranges)).toEqual(["fc2.weight"]);
+  });
+
+  it("refuse missing scales, empty calibration, nothing to quantize, training", async () => {
+    const missing = await failure(() =>
+      compile(mlp, specs, { constants: params, precision: "int8" }),
+    );
+    expect(missing.message).toContain("precision int8 needs quantization");
+    const empty = await failure(() => quantize(mlp, specs, { constants: params, calibration: [] }));
+    expect(empty.message).toContain("calibration must hold at least one batch");
+    const nothing = await failure(() =>
+      quantize(({ x }) => ({ y: tf.exp(x) }), specs, { calibration }),
+    );
+    expect(nothing.message).toContain("no matrix product with constant weights");
+    const bits = await failure(() =>
+      quantize(mlp, specs, { constants: params, calibration, weightBits: 4 as never }),
+    );
+    expect(bits.message).toContain("weightBits must be 7 or 8, got 4");
+    const training = await failure(() =>
+      compiledExecutor({ precision: "int8" }).prepareStep(() => ({ state: {}, metrics: {} }), {
+        state: {},
+        batch: {},
+      }),
+    );
+    expect(training.code).toBe("unsupported");
+  });
+});
