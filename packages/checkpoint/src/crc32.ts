@@ -21,13 +21,23 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
   Uint32Array,
 ];
 
+type Checksum = (bytes: Uint8Array, previous?: number) => number;
+
 /**
- * The CRC-32 of zip files (polynomial 0xEDB88320), eight bytes at a time. `previous` continues a
- * checksum over pieces.
+ * The CRC-32 of zip files (polynomial 0xEDB88320). `previous` continues a checksum over pieces. Node's
+ * own, where it has one, is several times faster.
  *
  * @internal
  */
-export function crc32(bytes: Uint8Array, previous = 0): number {
+export const crc32: Checksum = nativeCrc32() ?? portableCrc32;
+
+function nativeCrc32(): Checksum | undefined {
+  const zlib = globalThis.process?.getBuiltinModule?.("node:zlib") as { crc32?: Checksum };
+  return zlib?.crc32;
+}
+
+/** Eight bytes at a time. @internal */
+export function portableCrc32(bytes: Uint8Array, previous = 0): number {
   let crc = ~previous;
   let i = 0;
   for (const end = bytes.length - 7; i < end; i += 8) {

@@ -10,6 +10,7 @@ import {
   loadCheckpoint,
   type TensorReference,
 } from "./index.ts";
+import { archive, dict, pickle, tensor, text } from "./pickle-builder.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
 const digests = JSON.parse(readFileSync(fixture("digests.json"), "utf8")) as Record<
@@ -189,6 +190,30 @@ describe("what is refused, with advice", () => {
   });
 });
 
+describe("views of a storage larger than one read", () => {
+  const count = 5_000_000; // 20 MB
+  const values = Float32Array.from({ length: count }, (_, i) => i);
+  const view = (offset: number) => tensor({ count, offset, shape: [3], strides: [1] });
+  const model = dict([text("a"), view(0)], [text("b"), view(count - 3)], [text("c"), view(7)]);
+  const file = archive(pickle(model), { 0: new Uint8Array(values.buffer) });
+
+  test("hold what they should, the first read and later ones", async () => {
+    const checkpoint = await loadCheckpoint(file);
+    expect([...(await checkpoint.read("b")).data]).toEqual([count - 3, count - 2, count - 1]);
+    expect([...(await checkpoint.read("a")).data]).toEqual([0, 1, 2]);
+    expect([...(await checkpoint.read("c")).data]).toEqual([7, 8, 9]);
+  });
+
+  test("a flipped bit anywhere in the storage is noticed", async () => {
+    const damaged = file.slice();
+    damaged[10_000_000]! ^= 1;
+    const checkpoint = await loadCheckpoint(damaged);
+    expect((await errorOf(checkpoint.read("a"))).message).toMatch(
+      /another checksum for "a\/data\/0"/,
+    );
+  });
+});
+
 describe("choice of the state dict", () => {
   test("select names another key, or everything", async () => {
     const bytes = readFileSync(fixture("edge-zip.pth"));
@@ -200,6 +225,24 @@ describe("choice of the state dict", () => {
     const error = await errorOf(loadCheckpoint(bytes, { select: "teacher" }));
     expect(error.code).toBe("checkpoint");
     expect(error.message).toMatch(/nothing at teacher; its keys are model, optimizer, epoch/);
+  });
+
+  test("a training state of ours gives its parameters, or what is selected", async () => {
+    const scalar = (value: number) =>
+      ({ dtype: "float32", shape: [], data: new Float32Array([value]) }) as const;
+    const state = { "params.a.b": scalar(1), "optimizer.exp_avg.a.b": scalar(2) };
+    const bytes = encodeSafetensors({ ...state, "ema.a.b": scalar(3) }, { step: "7" });
+    const checkpoint = await loadCheckpoint(bytes);
+    expect(await checkpoint.readAll()).toEqual({ "a.b": scalar(1) });
+    expect(checkpoint.metadata.step).toBe("7");
+    expect(await (await loadCheckpoint(bytes, { select: "ema" })).readAll()).toEqual({
+      "a.b": scalar(3),
+    });
+    expect((await loadCheckpoint(bytes, { select: ["optimizer", "exp_avg"] })).names).toEqual([
+      "a.b",
+    ]);
+    const bare = encodeSafetensors({ "params.a": scalar(1), "head.bias": scalar(2) });
+    expect((await loadCheckpoint(bare)).names).toEqual(["params.a", "head.bias"]);
   });
 
   test("an unknown name lists the known ones", async () => {

@@ -12,8 +12,9 @@ import { defaultMaxHeader } from "./safetensors.ts";
 export interface LoadCheckpointOptions {
   /**
    * Key, or keys from the outside in, under which the model's tensors lie. Default: a bare state dict,
-   * or the first of "model", "state_dict", "model_state_dict"; `[]` takes every tensor of the file,
-   * with dotted names.
+   * the first of "model", "state_dict", "model_state_dict", or the `params.` of a training state that
+   * `@dmae/train` saved ("ema" selects its moving average); `[]` takes every tensor of the file, with
+   * dotted names.
    */
   readonly select?: string | readonly string[];
   /** Python classes, `module.name`, to keep as plain data where the file would be refused for them. */

@@ -9,11 +9,14 @@ import {
 
 /** Where training scripts put the model, in the order in which they are tried. */
 const usualKeys = ["model", "state_dict", "model_state_dict"];
+/** How `@dmae/train` names what a training state holds. */
+const trainingName = /^(params|optimizer|gradients|ema)\./;
 const maxNames = 1_000_000;
 
 /**
  * The tensors of the model by name. `select` is the key (or keys, from the outside in) under which
- * they lie; by default a bare state dict, or the first of "model", "state_dict", "model_state_dict".
+ * they lie; by default a bare state dict, the first of "model", "state_dict", "model_state_dict", or the
+ * `params.` of our training states.
  *
  * @internal
  */
@@ -25,7 +28,7 @@ export function stateDict(
   const path = select === undefined ? usualPath(caller, contents) : [select].flat();
   let value: PlainValue | undefined = contents;
   for (const key of path) {
-    value = isPlainRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+    value = child(value, key);
     if (value === undefined)
       throw new DmaeError(
         "checkpoint",
@@ -37,11 +40,22 @@ export function stateDict(
   return found;
 }
 
+/** The value under `key`; in a flat record, the entries whose names begin with `key` and a dot. */
+function child(value: PlainValue, key: string): PlainValue | undefined {
+  if (!isPlainRecord(value)) return undefined;
+  if (Object.hasOwn(value, key)) return value[key];
+  const entries = Object.entries(value).filter(([name]) => name.startsWith(`${key}.`));
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(entries.map(([name, entry]) => [name.slice(key.length + 1), entry]));
+}
+
 function usualPath(caller: string, contents: PlainValue): readonly string[] {
   if (isTensorReference(contents)) return [];
   if (isPlainRecord(contents)) {
-    const values = Object.values(contents);
-    if (values.length === 0 || values.some(isTensorReference)) return [];
+    const names = Object.keys(contents);
+    const isTraining = names.length > 0 && names.every((name) => trainingName.test(name));
+    if (isTraining && names.some((name) => name.startsWith("params."))) return ["params"];
+    if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
     const key = usualKeys.find((name) => Object.hasOwn(contents, name));
     if (key !== undefined) return [key];
   }
@@ -71,7 +85,7 @@ function collect(
       throw new DmaeError("checkpoint", `${caller}: the file has two tensors named "${name}"`);
     found.set(name, value);
   } else if (Array.isArray(value) || isPlainRecord(value)) {
-    for (const [key, child] of Object.entries(value as PlainRecord))
-      collect(caller, child, name === "" ? key : `${name}.${key}`, found, budget);
+    for (const [key, item] of Object.entries(value as PlainRecord))
+      collect(caller, item, name === "" ? key : `${name}.${key}`, found, budget);
   }
 }

@@ -9,7 +9,11 @@ export interface ZipArchive {
   read(entry: ZipEntry, from: number, to: number): Promise<Uint8Array>;
 }
 
+/** Pieces in which an entry goes by of which only a part is wanted. */
 const chunk = 1 << 24;
+
+/** Entries up to here are read together with their header; larger ones without a copy. */
+const smallEntry = 1 << 16;
 
 /** @internal */
 export async function openZip(
@@ -19,45 +23,71 @@ export async function openZip(
 ): Promise<ZipArchive> {
   const { entries, hasChecksums } = await readZipDirectory(caller, source, maxHeader);
   const verified = new Map<ZipEntry, number>(); // entry -> where its data start
+  const verify = (entry: ZipEntry, crc: number, start: number) => {
+    if (hasChecksums && crc !== entry.crc)
+      throw damaged(caller, `another checksum for "${entry.name}" than its directory says`);
+    verified.set(entry, start);
+  };
+  const crcOf = (bytes: Uint8Array, previous?: number) =>
+    hasChecksums ? crc32(bytes, previous) : 0;
+
   const read = async (entry: ZipEntry, from: number, to: number) => {
     const known = verified.get(entry);
     if (known !== undefined) return source.read(known + from, known + to);
-    const { bytes, start } = await readVerified(caller, source, entry, from, to, hasChecksums);
-    verified.set(entry, start);
-    return bytes;
+    const { start, small } = await readStart(caller, source, entry);
+    if (small) {
+      verify(entry, crcOf(small), start);
+      return small.slice(from, to);
+    }
+    if (from === 0 && to === entry.size) {
+      const whole = await source.read(start, start + entry.size);
+      verify(entry, crcOf(whole), start);
+      return whole;
+    }
+    const { part, crc } = await readPart(source, start, entry.size, from, to, crcOf);
+    verify(entry, crc, start);
+    return part;
   };
   return { entries, read };
 }
 
-/** Reads an entry from front to back in pieces, keeping only what was asked for. */
-async function readVerified(
+/** Where an entry's data start, and the data if they are small. */
+async function readStart(
   caller: string,
   source: ByteSource,
   entry: ZipEntry,
+): Promise<{ start: number; small: Uint8Array | undefined }> {
+  const isSmall = entry.size <= smallEntry;
+  const end = isSmall ? entry.end : entry.start + 4096;
+  const first = await source.read(entry.start, Math.min(end, entry.end, entry.start + chunk));
+  const offset = dataOffset(caller, entry, first);
+  const hasAll = isSmall && offset + entry.size <= first.length;
+  return {
+    start: entry.start + offset,
+    small: hasAll ? first.subarray(offset, offset + entry.size) : undefined,
+  };
+}
+
+/** Reads data from front to back in pieces, for the checksum, keeping only what was asked for. */
+async function readPart(
+  source: ByteSource,
+  start: number,
+  size: number,
   from: number,
   to: number,
-  hasChecksums: boolean,
-): Promise<{ bytes: Uint8Array; start: number }> {
-  const first = await source.read(entry.start, Math.min(entry.end, entry.start + chunk));
-  const start = entry.start + dataOffset(caller, entry, first);
-  if (start + entry.size > entry.end) throw damaged(caller, `a cut entry "${entry.name}"`);
-  const bytes = new Uint8Array(to - from);
+  crcOf: (bytes: Uint8Array, previous: number) => number,
+): Promise<{ part: Uint8Array; crc: number }> {
+  const part = new Uint8Array(to - from);
   let crc = 0;
-  for (let position = 0; position < entry.size; ) {
-    const inFirst = position === 0 ? first.subarray(start - entry.start) : undefined;
-    const wanted = Math.min(entry.size - position, chunk);
-    const piece = inFirst?.length
-      ? inFirst.subarray(0, wanted)
-      : await source.read(start + position, start + position + wanted);
-    if (hasChecksums) crc = crc32(piece, crc);
+  for (let position = 0; position < size; position += chunk) {
+    const next = Math.min(size, position + chunk);
+    const piece = await source.read(start + position, start + next);
+    crc = crcOf(piece, crc);
     const low = Math.max(from, position);
-    const high = Math.min(to, position + piece.length);
-    if (low < high) bytes.set(piece.subarray(low - position, high - position), low - from);
-    position += piece.length;
+    const high = Math.min(to, next);
+    if (low < high) part.set(piece.subarray(low - position, high - position), low - from);
   }
-  if (hasChecksums && crc !== entry.crc)
-    throw damaged(caller, `another checksum for "${entry.name}" than its directory says`);
-  return { bytes, start };
+  return { part, crc };
 }
 
 /** Where the data start behind the local header, whose own sizes may be left to the directory. */
