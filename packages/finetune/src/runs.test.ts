@@ -111,7 +111,7 @@ describe("robustFinetune", () => {
 
   it("says what it loaded, created and ignored", async () => {
     const { report, params, vit } = await finetune({ epochs: 1, baseLearningRate: 0 });
-    expect(report!.created).toEqual(["fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"]);
+    expect(report!.created).toEqual(["head.weight", "head.bias", "fc_norm.weight", "fc_norm.bias"]);
     expect(report!.loaded).toContain("blocks.1.mlp.fc2.bias");
     expect(report!.ignored).toContain("norm.weight");
     expect(report!.ignored).toContain("decoder_pred.bias");
@@ -185,10 +185,10 @@ describe("linearProbe", () => {
         { onProgress: ({ metrics }) => losses.push(metrics.loss!) },
       );
       expect(report.created).toEqual([
-        "fc_norm.weight",
-        "fc_norm.bias",
         "head.weight",
         "head.bias",
+        "fc_norm.weight",
+        "fc_norm.bias",
       ]);
       for (const name of report.loaded) expect(params[name]!.data).toEqual(encoder[name]!.data);
       expect(Object.keys(head)).toEqual([

@@ -1,16 +1,7 @@
-import { foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
-import {
-  attention,
-  dropPath,
-  gelu,
-  layerNorm,
-  linear,
-  ones,
-  type Params,
-  xavierUniform,
-  zeros,
-} from "@dmae/nn";
+import type { HostTensor, Key } from "@dmae/core";
+import { attention, dropPath, gelu, layerNorm, linear, type Params } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
+import { initialize, linearParameters, normParameters, type ParameterSpecs } from "./parameters.ts";
 
 /** What a block needs beside its parameters. */
 export interface BlockOptions {
@@ -52,6 +43,21 @@ export function block(
   });
 }
 
+/** Parameters of a block. */
+export function blockParameters(
+  prefix: string,
+  { width, mlpRatio }: { readonly width: number; readonly mlpRatio: number },
+): ParameterSpecs {
+  return {
+    ...normParameters(`${prefix}.norm1`, width),
+    ...linearParameters(`${prefix}.attn.qkv`, 3 * width, width),
+    ...linearParameters(`${prefix}.attn.proj`, width, width),
+    ...normParameters(`${prefix}.norm2`, width),
+    ...linearParameters(`${prefix}.mlp.fc1`, width * mlpRatio, width),
+    ...linearParameters(`${prefix}.mlp.fc2`, width, width * mlpRatio),
+  };
+}
+
 /**
  * Initial values of a block, as the official code sets them: Glorot-uniform weights (query, key and
  * value as one matrix), zero biases, unit gains. Each follows from the key and its own name.
@@ -62,24 +68,6 @@ export function initBlock(
   key: Key,
   prefix: string,
   shape: { readonly width: number; readonly mlpRatio: number },
-): HostTensors {
-  const { width } = shape;
-  const hidden = width * shape.mlpRatio;
-  const params: Record<string, HostTensor> = {};
-  const norm = (name: string) => {
-    params[`${prefix}.${name}.weight`] = ones([width]);
-    params[`${prefix}.${name}.bias`] = zeros([width]);
-  };
-  const dense = (name: string, outputs: number, inputs: number) => {
-    const full = `${prefix}.${name}.weight`;
-    params[full] = xavierUniform(foldIn(key, full), [outputs, inputs]);
-    params[`${prefix}.${name}.bias`] = zeros([outputs]);
-  };
-  norm("norm1");
-  dense("attn.qkv", 3 * width, width);
-  dense("attn.proj", width, width);
-  norm("norm2");
-  dense("mlp.fc1", hidden, width);
-  dense("mlp.fc2", width, hidden);
-  return params;
+): Record<string, HostTensor> {
+  return initialize(key, blockParameters(prefix, shape));
 }

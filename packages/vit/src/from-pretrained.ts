@@ -1,6 +1,6 @@
-import { DmaeError, type HostTensor, type HostTensors, type Key, key as keyOf } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors, type Key } from "@dmae/core";
 import { interpolatePositions } from "./positions.ts";
-import { createViT, type ViT } from "./vit.ts";
+import { createViT, parameterShapes, type ViT } from "./vit.ts";
 
 /** Tensors by name that are read when asked for; a checkpoint of `@dmae/checkpoint` is one. */
 export interface TensorSource {
@@ -71,7 +71,7 @@ export interface ShapeMismatch {
  * const vit = createViT("vit_base_patch16", { numClasses: 10, inputSize: 32 });
  * const checkpoint = await loadCheckpoint("dmae_base.pth");
  * const { params, report } = await fromPretrained(vit, checkpoint, { key: key(0) });
- * report.created; // ["fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"]
+ * report.created; // ["head.weight", "head.bias", "fc_norm.weight", "fc_norm.bias"]
  * ```
  */
 export async function fromPretrained(
@@ -80,7 +80,7 @@ export async function fromPretrained(
   options: FromPretrainedOptions = {},
 ): Promise<{ params: Record<string, HostTensor>; report: PretrainedReport }> {
   const source = renamed(checkpoint, options.rename);
-  const expected = expectedShapes(vit);
+  const expected = new Map(Object.entries(parameterShapes(vit.config)));
   const plan = makePlan(vit, expected, source, options);
   const fresh = createMissing(vit, plan.created, options.key);
   const params: Record<string, HostTensor> = {};
@@ -113,23 +113,6 @@ function isSource(value: TensorSource | HostTensors): value is TensorSource {
 function recordSource(tensors: HostTensors): TensorSource {
   const names = Object.keys(tensors);
   return { names, spec: (name) => tensors[name]!, read: async (name) => tensors[name]! };
-}
-
-/**
- * Shapes of all parameters in order. Blocks are alike, so a model of one block tells them; drawing all
- * values of a large model only to look at their shapes would take long.
- */
-function expectedShapes({ config }: ViT): Map<string, readonly number[]> {
-  const template = createViT({ ...config, depth: 1 }).initHost(keyOf(0));
-  const names = Object.keys(template);
-  const inBlock = names.filter((name) => name.startsWith("blocks.0."));
-  const first = names.indexOf(inBlock[0]!);
-  const shapes = new Map(names.slice(0, first).map((name) => [name, template[name]!.shape]));
-  for (let i = 0; i < config.depth; i++)
-    for (const name of inBlock)
-      shapes.set(name.replace("blocks.0.", `blocks.${i}.`), template[name]!.shape);
-  for (const name of names.slice(first + inBlock.length)) shapes.set(name, template[name]!.shape);
-  return shapes;
 }
 
 interface Plan extends PretrainedReport {

@@ -15,6 +15,12 @@ export {
   type TensorSource,
 } from "./from-pretrained.ts";
 export { layerId } from "./layer-id.ts";
-export { initPatchEmbed, patchEmbed, patchify, unpatchify } from "./patches.ts";
+export {
+  initPatchEmbed,
+  type PatchEmbedShape,
+  patchEmbed,
+  patchify,
+  unpatchify,
+} from "./patches.ts";
 export { interpolatePositions, sincosPositions2d } from "./positions.ts";
-export { type ApplyOptions, createViT, positionTensor, type ViT } from "./vit.ts";
+export { type ApplyOptions, createViT, parameterShapes, positionTensor, type ViT } from "./vit.ts";

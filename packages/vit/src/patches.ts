@@ -1,6 +1,7 @@
-import { DmaeError, foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
+import { DmaeError, type HostTensor, type Key, uniform } from "@dmae/core";
 import { linear, type Params, xavierUniform } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
+import { initialize, type ParameterSpecs } from "./parameters.ts";
 
 /**
  * Cuts images into patches, row by row.
@@ -72,23 +73,42 @@ export function patchEmbed(params: Params, images: tf.Tensor): tf.Tensor {
   });
 }
 
+/** Shape of a patch projection. */
+export interface PatchEmbedShape {
+  /** Channels of a token, D. */
+  readonly width: number;
+  /** Side of a patch in pixels. */
+  readonly patchSize: number;
+  /** Channels of an image. */
+  readonly channels: number;
+}
+
+/** Parameters of {@link patchEmbed}. */
+export function patchEmbedParameters(shape: PatchEmbedShape): ParameterSpecs {
+  const { width, patchSize, channels } = shape;
+  const limit = 1 / Math.sqrt(patchSize * patchSize * channels);
+  return {
+    "patch_embed.proj.weight": {
+      shape: [width, channels, patchSize, patchSize],
+      initialize: xavierUniform,
+    },
+    "patch_embed.proj.bias": {
+      shape: [width],
+      initialize: (key, own) => ({
+        dtype: "float32",
+        shape: own,
+        data: uniform(key, width, { low: -limit, high: limit }),
+      }),
+    },
+  };
+}
+
 /**
  * Initial values of the patch projection: weights Glorot-uniform as a linear layer, bias as PyTorch
  * initialises convolutions, U(-1, 1) / sqrt(fanIn) (the official code leaves it so).
  *
  * @param shape width D, patch side and channels of the images
  */
-export function initPatchEmbed(
-  key: Key,
-  shape: { readonly width: number; readonly patchSize: number; readonly channels: number },
-): HostTensors {
-  const { width, patchSize, channels } = shape;
-  const limit = 1 / Math.sqrt(patchSize * patchSize * channels);
-  const [weightName, biasName] = ["patch_embed.proj.weight", "patch_embed.proj.bias"];
-  const range = { low: -limit, high: limit };
-  const bias = uniform(foldIn(key, biasName), new Float32Array(width), range) as Float32Array;
-  return {
-    [weightName]: xavierUniform(foldIn(key, weightName), [width, channels, patchSize, patchSize]),
-    [biasName]: { dtype: "float32", shape: [width], data: bias },
-  };
+export function initPatchEmbed(key: Key, shape: PatchEmbedShape): Record<string, HostTensor> {
+  return initialize(key, patchEmbedParameters(shape));
 }

@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { createViT, layerId, positionTensor, type ViTOptions } from "./index.ts";
+import { createViT, layerId, parameterShapes, positionTensor, type ViTOptions } from "./index.ts";
 
 const gray = {
   ...{ imageSize: 12, patchSize: 4, channels: 1, mean: [0.3], std: [0.4] },
@@ -18,13 +18,12 @@ describe("configuration", () => {
     ["vit_tiny_patch16", 5_717_416],
     ["vit_small_patch16", 22_050_664],
     ["vit_base_patch16", 86_567_656],
+    ["vit_large_patch16", 304_326_632],
+    ["vit_huge_patch14", 632_045_800],
   ] as const)("%s has %d parameters, as timm counts them", (name, count) => {
-    const shapes = createViT(name, { globalPool: false, depth: 1 });
-    const size = (prefix: string) =>
-      Object.entries(shapes.initHost(key(0)))
-        .filter(([parameter]) => parameter.startsWith(prefix))
-        .reduce((sum, [, { data }]) => sum + data.length, 0);
-    expect(size("") + 11 * size("blocks.0.")).toBe(count);
+    const shapes = parameterShapes(createViT(name, { globalPool: false }).config);
+    const sizes = Object.values(shapes).map((shape) => shape.reduce((a, b) => a * b, 1));
+    expect(sizes.reduce((a, b) => a + b)).toBe(count);
   });
 
   test.each([
@@ -69,6 +68,24 @@ describe("initialisation", () => {
     expect(host[`blocks.0.${name}`]!.data).not.toEqual(host[`blocks.1.${name}`]!.data);
   });
 
+  test("names and shapes are those of parameterShapes, in its order", () => {
+    const shapes = parameterShapes(vit.config);
+    expect(Object.keys(host)).toEqual(Object.keys(shapes));
+    for (const [name, { shape, data }] of Object.entries(host)) {
+      expect(shape).toEqual(shapes[name]);
+      expect(data.length).toBe(shape.reduce((a, b) => a * b, 1));
+    }
+  });
+
+  test("the order is the official state dict's", () => {
+    const last = (globalPool: boolean) =>
+      Object.keys(parameterShapes({ ...vit.config, globalPool })).slice(-5);
+    const fc2 = "blocks.1.mlp.fc2.bias";
+    const pair = (layer: string) => [`${layer}.weight`, `${layer}.bias`];
+    expect(last(true)).toEqual([fc2, ...pair("head"), ...pair("fc_norm")]);
+    expect(last(false)).toEqual([fc2, ...pair("norm"), ...pair("head")]);
+  });
+
   test("values of the official recipe", () => {
     const std = (name: string) => {
       const data = host[name]!.data as Float32Array;
@@ -91,7 +108,10 @@ describe("initialisation", () => {
   test("a model without a head has none", () => {
     const headless = createViT({ ...gray, numClasses: 0 });
     expect(Object.keys(headless.initHost(key(0))).some((n) => n.startsWith("head"))).toBe(false);
-    expect(() => headless.logits({}, tf.zeros([1, 12, 12, 1]))).toThrow(/no head/);
+    const params = headless.init(key(0));
+    const x = tf.zeros([1, 12, 12, 1]);
+    expect(() => headless.logits(params, x)).toThrow(/no head/);
+    disposeTensors({ ...params, x });
   });
 });
 
@@ -141,6 +161,19 @@ describe.each(["cpu", "wasm"])("applied on %s", (backend) => {
     expect(Object.values(params).some((tensor) => tensor.isDisposed)).toBe(false);
     disposeTensors(params);
     x.dispose();
+  });
+
+  test("parameters that are missing or of another shape are listed, all at once", () => {
+    tf.tidy(() => {
+      const vit = createViT(gray);
+      const { "head.bias": _, ...params } = vit.init(key(1));
+      const x = tf.zeros([1, 12, 12, 1]);
+      params.pos_embed = tf.zeros([1, 5, 8]);
+      expect(() => vit.logits(params, x)).toThrow(
+        "logits: params do not fit the model: pos_embed must be [1,10,8], got [1,5,8]; head.bias [5] is missing",
+      );
+      expect(() => vit.features({}, x)).toThrow(/cls_token \[1,1,8\] is missing; pos_embed/);
+    });
   });
 
   test("wrong shapes are named", () => {

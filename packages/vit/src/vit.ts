@@ -1,10 +1,9 @@
-import { DmaeError, foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { DmaeError, type HostTensor, type Key } from "@dmae/core";
 import {
   layerNorm,
   linear,
   normalInit,
   normalize,
-  ones,
   type Params,
   resizeBicubic,
   toTensors,
@@ -12,9 +11,16 @@ import {
   zeros,
 } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { block, initBlock } from "./block.ts";
+import { block, blockParameters } from "./block.ts";
 import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "./config.ts";
-import { initPatchEmbed, patchEmbed } from "./patches.ts";
+import {
+  checkParameters,
+  constant,
+  initialize,
+  normParameters,
+  type ParameterSpecs,
+} from "./parameters.ts";
+import { patchEmbed, patchEmbedParameters } from "./patches.ts";
 import { sincosPositions2d } from "./positions.ts";
 
 /** Draws that a pass through the model takes as inputs. */
@@ -66,19 +72,28 @@ export interface ViT {
  */
 export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTConfig> = {}): ViT {
   const config = resolveConfig(model, overrides);
-  const initHost = (key: Key) => initViT(config, key);
+  const specs = vitParameters(config);
+  const trunk = Object.fromEntries(
+    Object.entries(specs).filter(([name]) => !name.startsWith("head.")),
+  );
+  const initHost = (key: Key) => initialize(key, specs);
   return {
     config,
     initHost,
     init: (key) => toTensors(initHost(key)),
-    features: (params, x, options = {}) => tf.tidy(() => features(config, params, x, options)),
-    logits: (params, x, options = {}) =>
-      tf.tidy(() => {
+    features(params, x, options = {}) {
+      checkParameters("features", trunk, params);
+      return tf.tidy(() => features(config, params, x, options));
+    },
+    logits(params, x, options = {}) {
+      checkParameters("logits", specs, params);
+      return tf.tidy(() => {
         if (config.numClasses === 0)
           throw new DmaeError("argument", "logits: this model has no head, its numClasses is 0");
         const pooled = features(config, params, x, options);
         return linear(pooled, params["head.weight"]!, params["head.bias"]!);
-      }),
+      });
+    },
   };
 }
 
@@ -152,25 +167,42 @@ function dropPathOf(config: ViTConfig, options: ApplyOptions, x: tf.Tensor, inde
   return { dropPath: [branch(0), branch(1)] as const };
 }
 
-function initViT(config: ViTConfig, key: Key): Record<string, HostTensor> {
+/** Every parameter of the model, in the order of the official state dict. */
+function vitParameters(config: ViTConfig): ParameterSpecs {
   const { width, depth, imageSize, patchSize, numClasses, globalPool } = config;
   const grid = imageSize / patchSize;
-  const norm = globalPool ? "fc_norm" : "norm";
-  const blocks: HostTensors[] = [];
-  for (let i = 0; i < depth; i++) blocks.push(initBlock(key, `blocks.${i}`, config));
-  const head: HostTensors = {
-    "head.weight": truncatedNormal(foldIn(key, "head.weight"), [numClasses, width], 2e-5),
-    "head.bias": zeros([numClasses]),
+  const blocks = Array.from({ length: depth }, (_, i) => blockParameters(`blocks.${i}`, config));
+  const norm = normParameters(globalPool ? "fc_norm" : "norm", width);
+  const head: ParameterSpecs = {
+    "head.weight": {
+      shape: [numClasses, width],
+      initialize: (key, shape) => truncatedNormal(key, shape, 2e-5),
+    },
+    "head.bias": constant([numClasses], zeros),
   };
   return Object.assign(
     {
-      cls_token: normalInit(foldIn(key, "cls_token"), [1, 1, width], 0.02),
-      pos_embed: positionTensor(width, grid),
+      cls_token: {
+        shape: [1, 1, width],
+        initialize: (key: Key, shape: readonly number[]) => normalInit(key, shape, 0.02),
+      },
+      pos_embed: constant([1, 1 + grid * grid, width], () => positionTensor(width, grid)),
     },
-    initPatchEmbed(key, config),
+    patchEmbedParameters(config),
     ...blocks,
-    { [`${norm}.weight`]: ones([width]), [`${norm}.bias`]: zeros([width]) },
+    globalPool ? {} : norm,
     numClasses > 0 ? head : {},
+    globalPool ? norm : {},
+  );
+}
+
+/**
+ * Names and shapes of a model's parameters, in the order of the official state dict, without drawing
+ * any.
+ */
+export function parameterShapes(config: ViTConfig): Record<string, readonly number[]> {
+  return Object.fromEntries(
+    Object.entries(vitParameters(config)).map(([name, { shape }]) => [name, shape]),
   );
 }
 
