@@ -1,4 +1,12 @@
 export type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
+export {
+  formatSummaries,
+  type LogSummary,
+  type NamedLog,
+  summarizeLog,
+  type TableFormat,
+  usualRadii,
+} from "./analysis.ts";
 export type { AtRadiusResult } from "./at-radius-procedure.ts";
 export {
   type BoundKind,
@@ -30,6 +38,7 @@ export type {
   ClassifierTraits,
   TensorFlowModel,
 } from "./classifier.ts";
+export { inWorkers, type WorkerClassifier } from "./classifier-workers.ts";
 export { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 export {
   type CombinedClassifier,
@@ -68,7 +77,9 @@ export {
 } from "./noises-and-norms.ts";
 export { normalCdf, normalQuantile } from "./normal.ts";
 export type { SamplingOptions } from "./options.ts";
+export { certifiedAccuracySvg, svgToPng } from "./plot.ts";
 export { type PredictOptions, type PredictResult, predict } from "./predict.ts";
+export { type PreflightOptions, type PreflightReport, preflight } from "./preflight.ts";
 export type { Progress } from "./progress.ts";
 export { ABSTAIN, certifiedRadius } from "./radius.ts";
 export { type RecertifyOptions, recertify } from "./recertify.ts";
@@ -84,6 +95,15 @@ export {
   type SoftResult,
 } from "./soft-votes.ts";
 export { type SoundNoise, soundNoise, soundNoiseSource } from "./sound-noise.ts";
-export { averageCertifiedRadius, type CertifiedRow, certifiedAccuracy } from "./summary.ts";
+export {
+  type AccuracyInterval,
+  averageCertifiedRadius,
+  type CertifiedRow,
+  certifiedAccuracy,
+  certifiedAccuracyIntervals,
+  highProbabilityAccuracy,
+  type RoundingDoubt,
+  roundingDoubts,
+} from "./summary.ts";
 export type { TensorLike } from "./tensors.ts";
 export { type TopKOptions, topKRadius } from "./top-k.ts";

@@ -1,0 +1,202 @@
+import { parseArgs } from "node:util";
+import { DmaeError } from "@dmae/core";
+
+/** Kinds of command-line options. */
+type Kind = "number" | "text" | "switch";
+
+/** Options by command; the text is what `--help` prints. */
+export const options = {
+  model: ["text", "model.onnx, or a .js/.mjs module that exports a classifier"],
+  export: ["text", "name of the module's export (default: default)"],
+  workers: ["number", "run the module's classifier in this many threads"],
+  layout: ["text", "NCHW or NHWC: order of axes that the .onnx model wants"],
+  mean: ["text", "channel means to take out after the noise, e.g. 0.485,0.456,0.406"],
+  std: ["text", "channel deviations to divide by"],
+  data: ["text", "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, an image folder, or a module"],
+  split: ["text", "train or test (default: test)"],
+  "image-size": ["number", "resize and crop images of a folder (default: 224)"],
+  sigma: ["number", "standard deviation of the noise, in pixels of [0, 1]"],
+  n: ["number", "estimation samples (default: 10000; predict: 1000)"],
+  n0: ["number", "selection samples (default: 100)"],
+  alpha: ["number", "allowed probability of a wrong certificate (default: 0.001)"],
+  seed: ["text", "seed of the noise (default: 0)"],
+  radius: ["number", "at-radius: the l2 radius to certify"],
+  "max-samples": ["number", "at-radius, adaptive: most samples (default: 100000)"],
+  mode: ["text", "at-radius: evaluate (knows the label, default) or deploy"],
+  adaptive: ["switch", "certify: choose the number of samples by a pilot"],
+  "relative-width": ["number", "adaptive: share of the radius to give away (default: 0.05)"],
+  bound: ["text", "one-class (default) or two-class"],
+  norm: ["text", "l1, l2 or linf"],
+  noise: ["text", "gaussian (default), uniform or laplace"],
+  sound: ["switch", "noise on the 8-bit grid, sound in floating point"],
+  "noise-workers": ["number", "draw the noise in this many threads"],
+  skip: ["number", "take every skip-th image"],
+  max: ["number", "take at most this many images"],
+  indices: ["text", "take these images, e.g. 0,5,17"],
+  shard: ["text", "i/n, or auto for Kubernetes indexed jobs and SLURM arrays"],
+  "batch-size": ["number", "noisy images per call of the model"],
+  "memory-limit": ["number", "MiB that batches may take (default: 128)"],
+  "skip-wrong-guess": ["switch", "abstain early where the first guess is not the label"],
+  randomized: ["switch", "the classifier is random on purpose, independently for each row"],
+  "no-preflight": ["switch", "do not look at a few images first"],
+  log: ["text", "log to append to and resume from; without it rows go to standard output"],
+  out: ["text", "recertify, merge: file to write (default: standard output)"],
+  "top-k": ["number", "recertify: certify that the label is among the k most probable"],
+  dimension: ["number", "recertify: numbers of an image, for linf"],
+  images: ["number", "merge: rows that there must be"],
+  partial: ["switch", "merge: accept missing or unfinished shards; analyze: a cut-off last line"],
+  radii: ["text", "analyze: radii, e.g. 0,0.25,0.5"],
+  format: ["text", "analyze: text (default), markdown, latex or csv"],
+  svg: ["text", "analyze: draw the curves to this file"],
+  png: ["text", "analyze: draw the curves to this file (needs sharp)"],
+  title: ["text", "analyze: title of the picture"],
+  quiet: ["switch", "no progress"],
+  help: ["switch", "print this"],
+} as const satisfies Record<string, readonly [Kind, string]>;
+
+/** Name of a command-line option. */
+export type OptionName = keyof typeof options;
+
+const model = ["model", "export", "workers", "layout", "mean", "std"] as const;
+const data = ["data", "split", "image-size", "skip", "max", "indices", "shard"] as const;
+const run = [
+  "sigma",
+  "alpha",
+  "seed",
+  "noise-workers",
+  "batch-size",
+  "memory-limit",
+  "randomized",
+] as const;
+const output = ["no-preflight", "log", "quiet", "help"] as const;
+
+/** The options that each command takes. */
+export const commands: Record<string, { about: string; takes: readonly OptionName[] }> = {
+  certify: {
+    about: "certified radii of a data set's images",
+    takes: [
+      ...model,
+      ...data,
+      ...run,
+      "n",
+      "n0",
+      "bound",
+      "norm",
+      "noise",
+      "sound",
+      "adaptive",
+      "relative-width",
+      "max-samples",
+      "skip-wrong-guess",
+      ...output,
+    ],
+  },
+  predict: {
+    about: "predictions of the smoothed classifier",
+    takes: [
+      ...model,
+      ...data,
+      ...run,
+      "n",
+      "noise",
+      "sound",
+      ...output.filter((name) => name !== "log"),
+    ],
+  },
+  "at-radius": {
+    about: "certified accuracy at one radius, with as few samples as that takes",
+    takes: [...model, ...data, ...run, "radius", "max-samples", "mode", "n0", "sound", ...output],
+  },
+  recertify: {
+    about: "new certificates from the votes in a log, without the model",
+    takes: ["alpha", "bound", "norm", "dimension", "top-k", "out", "help"],
+  },
+  merge: { about: "one log from those of all shards", takes: ["out", "images", "partial", "help"] },
+  analyze: {
+    about: "tables and curves of certified accuracy from logs, also of the original Python tools",
+    takes: ["radii", "format", "svg", "png", "title", "partial", "help"],
+  },
+};
+
+/** Parsed command-line options: absent ones are undefined. */
+export class Arguments {
+  constructor(
+    private readonly values: Readonly<Record<string, string | boolean | undefined>>,
+    /** Arguments that are no options. */
+    readonly files: readonly string[],
+  ) {}
+
+  text(name: OptionName): string | undefined {
+    return this.values[name] as string | undefined;
+  }
+
+  needed(name: OptionName): string {
+    const value = this.text(name);
+    if (value === undefined)
+      throw new DmaeError("argument", `--${name} is needed: ${options[name][1]}`);
+    return value;
+  }
+
+  number(name: OptionName): number | undefined {
+    const value = this.text(name);
+    if (value === undefined) return undefined;
+    const number = value.trim() === "" ? Number.NaN : Number(value);
+    if (Number.isFinite(number)) return number;
+    throw new DmaeError("argument", `--${name} must be a number, got ${JSON.stringify(value)}`);
+  }
+
+  numbers(name: OptionName): number[] | undefined {
+    const list = this.text(name)?.split(",");
+    return list?.map((item) => {
+      const number = item.trim() === "" ? Number.NaN : Number(item);
+      if (Number.isFinite(number)) return number;
+      throw new DmaeError(
+        "argument",
+        `--${name} must be numbers with commas between, got ${JSON.stringify(this.text(name))}`,
+      );
+    });
+  }
+
+  on(name: OptionName): boolean {
+    return this.values[name] === true;
+  }
+}
+
+/** Parses what follows the command's name; throws for options that the command does not take. */
+export function parseArguments(command: string, argv: readonly string[]): Arguments {
+  const { takes } = commands[command]!;
+  const config = Object.fromEntries(
+    takes.map(
+      (name) => [name, { type: options[name][0] === "switch" ? "boolean" : "string" }] as const,
+    ),
+  );
+  try {
+    const parsed = parseArgs({
+      args: [...argv],
+      options: config as Record<string, { type: "string" | "boolean" }>,
+      allowPositionals: true,
+    });
+    return new Arguments(parsed.values as Record<string, string | boolean>, parsed.positionals);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError("argument", `${command}: ${reason}; see ${command} --help`, {}, { cause });
+  }
+}
+
+/** The text of `--help`. */
+export function help(command?: string): string {
+  const chosen = command === undefined ? undefined : commands[command];
+  if (!chosen) {
+    const list = Object.entries(commands).map(
+      ([name, { about }]) => `  ${name.padEnd(10)} ${about}`,
+    );
+    return `smoothing-certify COMMAND [options]\n\n${list.join("\n")}\n\nsmoothing-certify COMMAND --help lists a command's options.\n`;
+  }
+  const files = ["recertify", "merge", "analyze"].includes(command!) ? " LOG..." : "";
+  const list = chosen.takes.map((name) => {
+    const [kind, about] = options[name];
+    const usage = kind === "switch" ? `--${name}` : `--${name} ${kind === "number" ? "X" : "TEXT"}`;
+    return `  ${usage.padEnd(26)} ${about}`;
+  });
+  return `smoothing-certify ${command}${files} [options]: ${chosen.about}\n\n${list.join("\n")}\n`;
+}

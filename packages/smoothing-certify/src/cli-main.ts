@@ -1,0 +1,40 @@
+import { DmaeError } from "@dmae/core";
+import { commands, help, parseArguments } from "./cli-arguments.ts";
+import { runLogs } from "./cli-logs.ts";
+import { runModel, type Streams } from "./cli-run.ts";
+
+/**
+ * The command `smoothing-certify`.
+ *
+ * @param argv arguments after the program's name
+ * @returns exit status: 0, 1 for an error, 130 when it was stopped
+ */
+export async function main(argv: readonly string[], io: Streams): Promise<number> {
+  const [command, ...rest] = argv;
+  try {
+    if (command === undefined || command === "--help" || command === "help") {
+      io.out(help());
+      return 0;
+    }
+    if (!Object.hasOwn(commands, command))
+      throw new DmaeError(
+        "argument",
+        `the command must be one of ${Object.keys(commands).join(", ")}, got ${command}`,
+      );
+    const args = parseArguments(command, rest);
+    if (args.on("help")) io.out(help(command));
+    else if (["recertify", "merge", "analyze"].includes(command)) await runLogs(command, args, io);
+    else await runModel(command, args, io);
+    return 0;
+  } catch (error) {
+    if (io.signal?.aborted) {
+      io.error(
+        "\nstopped; nothing that was written is lost, the same command goes on from there\n",
+      );
+      return 130;
+    }
+    if (!DmaeError.isInstance(error)) throw error;
+    io.error(`\nerror: ${error.message}\n`);
+    return 1;
+  }
+}
