@@ -11,11 +11,12 @@ export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
 export type { PrecisionOptions, ProgramStatistics } from "./program.ts";
 export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
 export type { ActivationRange, Quantization } from "./quantize-graph.ts";
-export type {
-  ExecutionProvider,
-  Runtime,
-  RuntimeOptions,
-  RuntimeSession,
-  RuntimeTensor,
+export {
+  type ExecutionProvider,
+  physicalCores,
+  type Runtime,
+  type RuntimeOptions,
+  type RuntimeSession,
+  type RuntimeTensor,
 } from "./runtime.ts";
 export type { NestedHostTensors, NestedRecord, NestedSpecs, NestedTensors } from "./specs.ts";

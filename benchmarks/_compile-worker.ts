@@ -1,0 +1,231 @@
+// Our side of benchmarks/compile.ts: answers the requests that torch_baseline.py answers, one JSON object a line.
+import "@tensorflow/tfjs-backend-cpu";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { compiledExecutor, type ProgramStatistics, quantize } from "@dmae/compile";
+import { foldIn, type HostTensor, type HostTensors, key, uniform } from "@dmae/core";
+import {
+  type Executor,
+  eagerExecutor,
+  type Params,
+  selectBackend,
+  softmaxCrossEntropy,
+  type Tensors,
+} from "@dmae/nn";
+import { createDmae, pretrainInputs, pretrainStep } from "@dmae/pretrain";
+import { certify } from "@dmae/smoothing-certify";
+import { adamw, createTrainStep } from "@dmae/train";
+import { createViT, type ViT } from "@dmae/vit";
+import * as tf from "@tensorflow/tfjs-core";
+
+/** The shape of a model, as torch_baseline.py reads it. */
+export interface Model {
+  image: number;
+  patch: number;
+  channels: number;
+  width: number;
+  depth: number;
+  heads: number;
+  classes: number;
+  pretrain?: boolean;
+}
+
+/** One request. */
+export interface Request {
+  id: string;
+  model: Model;
+  task: "forward" | "train" | "certify";
+  batch: number;
+  /** compiled, or a TensorFlow.js backend. */
+  mode: string;
+  dtype: "float32" | "int8" | "bfloat16";
+  threads: number;
+  seconds: number;
+}
+
+interface Prepared {
+  /** Images of one run. */
+  images: number;
+  run(): Promise<unknown>;
+  statistics?: ProgramStatistics | undefined;
+}
+
+const floats = (seed: number, shape: number[]): HostTensor => ({
+  dtype: "float32",
+  shape,
+  data: uniform(
+    key(seed),
+    shape.reduce((n, d) => n * d, 1),
+  ) as Float32Array,
+});
+
+const specsOf = (batch: HostTensors) =>
+  Object.fromEntries(
+    Object.entries(batch).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
+  );
+
+const shapeOf = ({ image, patch, channels, width, depth, heads, classes }: Model) => ({
+  imageSize: image,
+  patchSize: patch,
+  channels,
+  width,
+  depth,
+  heads,
+  numClasses: classes,
+  mean: Array<number>(channels).fill(0.5),
+  std: Array<number>(channels).fill(0.25),
+});
+
+async function prepare(request: Request): Promise<Prepared> {
+  let statistics: ProgramStatistics | undefined;
+  const onCompiled = (facts: ProgramStatistics) => {
+    statistics = facts;
+  };
+  const executor = (extra: object = {}): Executor =>
+    request.mode === "compiled"
+      ? compiledExecutor({ threads: request.threads, onCompiled, ...extra })
+      : eagerExecutor();
+  if (request.mode !== "compiled") await selectBackend(request.mode);
+  const result =
+    request.task !== "train"
+      ? await inference(request, executor)
+      : request.model.pretrain
+        ? await pretraining(request, executor())
+        : await training(request, executor());
+  return { ...result, statistics };
+}
+
+async function inference(
+  { model, batch, dtype, task }: Request,
+  executor: (extra?: object) => Executor,
+): Promise<Prepared> {
+  const vit: ViT = createViT(shapeOf(model));
+  const shape = [batch, model.image, model.image, model.channels];
+  const inputs = { x: { shape } };
+  const constants = vit.initHost(key(0));
+  const fn = ({ x, ...params }: Tensors) => ({ logits: vit.logits(params as Params, x!) });
+  const calibration = [1, 2].map((i) => ({ x: floats(i, shape) }));
+  const extra =
+    dtype === "int8"
+      ? { precision: "int8", quantization: await quantize(fn, inputs, { constants, calibration }) }
+      : {};
+  const program = await executor(extra).prepareFunction(fn, { constants, inputs });
+  if (task === "forward") {
+    const x = floats(3, shape);
+    return { images: batch, run: () => program.run({ x }) };
+  }
+  const image = floats(4, shape.slice(1)).data as Float32Array;
+  const n = Math.max(4 * batch, 512);
+  const classifier = {
+    input: "array" as const,
+    fixedBatchSize: batch,
+    numClasses: model.classes,
+    async predict(data: Float32Array) {
+      return (await program.run({ x: { dtype: "float32", shape, data } })).logits;
+    },
+  };
+  let seed = 0;
+  const options = { sigma: 0.25, n0: batch, n: n - batch, shape: shape.slice(1), batchSize: batch };
+  return { images: n, run: () => certify(classifier, image, { ...options, seed: seed++ }) };
+}
+
+async function training({ model, batch }: Request, executor: Executor): Promise<Prepared> {
+  const vit = createViT(shapeOf(model));
+  const train = createTrainStep({
+    loss: (params, { x, y }) => ({
+      loss: tf.mean(softmaxCrossEntropy(vit.logits(params, x!), y!)),
+    }),
+    optimizer: adamw(),
+    schedule: () => 1e-4,
+    stepsPerEpoch: 100,
+  });
+  const { classes } = model;
+  const y = floats(5, [batch, classes]);
+  (y.data as Float32Array).fill(0);
+  for (let i = 0; i < batch; i++) y.data[i * classes + (i % classes)] = 1;
+  const images = { x: floats(6, [batch, model.image, model.image, model.channels]), y };
+  const state = train.initState(vit.initHost(key(0)));
+  const specs = specsOf({ ...images, ...train.inputs(0) });
+  const prepared = await executor.prepareStep(train.step, { state, batch: specs });
+  let step = 0;
+  return { images: batch, run: () => prepared.run({ ...images, ...train.inputs(step++) }) };
+}
+
+async function pretraining({ model, batch }: Request, executor: Executor): Promise<Prepared> {
+  const { numClasses, ...shape } = shapeOf(model);
+  const dmae = createDmae({
+    ...shape,
+    decoderWidth: 96,
+    decoderDepth: 2,
+    decoderHeads: 3,
+    sigma: 0.25,
+  });
+  const params = dmae.initHost(key(0));
+  const recipe = {
+    weightDecay: 0.05,
+    beta1: 0.9,
+    beta2: 0.95,
+    accumulate: 1,
+    normPixLoss: false,
+    region: "all",
+    minLearningRate: 0,
+    warmupEpochs: 0,
+    epochs: 10,
+    baseLearningRate: 1e-4,
+    batchSize: batch,
+  };
+  const train = pretrainStep(dmae, recipe as never, { params, stepsPerEpoch: 1000 });
+  const images = {
+    images: floats(7, [batch, model.image, model.image, model.channels]).data as Float32Array,
+    labels: new Int32Array(batch),
+    indices: Int32Array.from({ length: batch }, (_, i) => i),
+    size: batch,
+    imageShape: [model.image, model.image, model.channels] as const,
+  };
+  const inputs = (step: number) => ({
+    ...pretrainInputs(images, {
+      key: foldIn(key(0), step),
+      epoch: 0,
+      length: dmae.length,
+      maskRatio: 0.75,
+    }),
+    ...train.inputs(step),
+  });
+  const state = train.initState(params);
+  const prepared = await executor.prepareStep(train.step, { state, batch: specsOf(inputs(0)) });
+  let step = 0;
+  return { images: batch, run: () => prepared.run(inputs(step++)) };
+}
+
+const kept = new Map<string, Prepared>();
+
+async function answer(request: Request) {
+  const { model, task, batch, mode, dtype, threads } = request;
+  const name = JSON.stringify([model, task, batch, mode, dtype, threads]);
+  let prepared = kept.get(name);
+  if (!prepared) {
+    prepared = await prepare(request);
+    kept.set(name, prepared);
+    await prepared.run();
+  }
+  await prepared.run();
+  const rates: number[] = [];
+  const started = performance.now();
+  while (rates.length === 0 || performance.now() - started < 1000 * request.seconds) {
+    const before = performance.now();
+    await prepared.run();
+    rates.push((1000 * prepared.images) / (performance.now() - before));
+  }
+  const peak_mb = process.resourceUsage().maxRSS / 1024;
+  return { id: request.id, rates, peak_mb, statistics: prepared.statistics };
+}
+
+process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line) as Request;
+  const reply = await answer(request).catch((error: Error) => ({
+    id: request.id,
+    error: error.message.slice(0, 400),
+  }));
+  process.stdout.write(`${JSON.stringify(reply)}\n`);
+}

@@ -1,0 +1,308 @@
+// ONNX Runtime through @dmae/compile against PyTorch on the same CPU, in turns, each in a process of its own.
+// PyTorch at its best: eager and compiled, batches 32, 64 and 128, threads found by trying; DMAE_PYTHON names a
+// python with torch (default python3). DMAE_BENCH="tiny,base" chooses models, DMAE_BENCH_SECONDS the time of a turn.
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { physicalCores } from "@dmae/compile";
+import * as ort from "onnxruntime-node";
+import type { Model, Request } from "./_compile-worker.ts";
+
+interface Reply {
+  id: string;
+  rates?: number[];
+  peak_mb?: number;
+  error?: string;
+  torch?: string;
+  statistics?: {
+    nodes: number;
+    modelBytes: number;
+    traceMilliseconds: number;
+    loadMilliseconds: number;
+  };
+}
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const python = process.env.DMAE_PYTHON ?? "python3";
+const seconds = Number(process.env.DMAE_BENCH_SECONDS ?? 2);
+const rounds = Number(process.env.DMAE_BENCH_ROUNDS ?? 4);
+const cores = physicalCores();
+
+const models: Record<string, Model> = {
+  tiny: { image: 28, patch: 4, channels: 1, width: 192, depth: 6, heads: 3, classes: 10 },
+  pretrain: {
+    image: 28,
+    patch: 4,
+    channels: 1,
+    width: 192,
+    depth: 6,
+    heads: 3,
+    classes: 10,
+    pretrain: true,
+  },
+  small: { image: 224, patch: 16, channels: 3, width: 384, depth: 12, heads: 6, classes: 1000 },
+  base: { image: 224, patch: 16, channels: 3, width: 768, depth: 12, heads: 12, classes: 1000 },
+};
+
+const titles: Record<string, string> = {
+  tiny: "tiny (28 x 28, patch 4, width 192, depth 6)",
+  pretrain: "DMAE pre-training of tiny (75 % masked, decoder 96 wide, 2 deep)",
+  small: "ViT-S/16 at 224",
+  base: "ViT-B/16 at 224",
+};
+
+/** A process that answers requests, one line each. */
+class Side {
+  private readonly waiting: ((reply: Reply) => void)[] = [];
+  readonly ready: Promise<Reply | null>;
+
+  private constructor(private readonly child: ChildProcess) {
+    const lines = createInterface({ input: child.stdout! });
+    this.ready = new Promise((resolve) => {
+      lines.once("line", (line) => resolve(JSON.parse(line)));
+      child.once("error", () => resolve(null));
+      child.once("exit", () => {
+        resolve(null);
+        for (const answer of this.waiting.splice(0)) answer({ id: "", error: "the process ended" });
+      });
+    });
+    lines.on("line", (line) => {
+      const reply = JSON.parse(line) as Reply;
+      if (reply.id !== undefined) this.waiting.shift()?.(reply);
+    });
+  }
+
+  static ours(): Side {
+    return Side.start(process.execPath, ["--import", "tsx", here("_compile-worker.ts")]);
+  }
+
+  static torch(): Side {
+    return Side.start(python, [here("torch_baseline.py")]);
+  }
+
+  private static start(command: string, args: string[]): Side {
+    return new Side(spawn(command, args, { stdio: ["pipe", "pipe", "ignore"] }));
+  }
+
+  ask(request: Request): Promise<Reply> {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      this.child.stdin!.write(`${JSON.stringify(request)}\n`);
+    });
+  }
+
+  stop(): void {
+    this.child.stdin?.end();
+    this.child.kill();
+  }
+}
+
+interface Contestant {
+  name: string;
+  side: Side;
+  request: Request;
+  rates: number[];
+  error?: string;
+}
+
+const best = (rates: readonly number[]) => Math.max(...rates);
+const median = (rates: readonly number[]) => [...rates].sort((a, b) => a - b)[rates.length >> 1]!;
+
+/** The fastest of PyTorch's settings for a task, by short trials. */
+async function bestOfTorch(
+  torch: Side,
+  base: Pick<Request, "model" | "task">,
+  dtype: Request["dtype"],
+  batches: readonly number[],
+): Promise<Request | null> {
+  const request = (batch: number, mode: string, threads: number): Request => ({
+    ...base,
+    id: `${dtype} ${mode} batch ${batch} threads ${threads}`,
+    batch,
+    mode,
+    dtype,
+    threads,
+    seconds: 1,
+  });
+  const trial = async (candidate: Request) => {
+    const { rates } = await torch.ask(candidate);
+    return { candidate, rate: rates ? best(rates) : 0 };
+  };
+  const threads = [...new Set([1, cores])];
+  const first = await Promise.all(threads.map((t) => trial(request(batches[0]!, "eager", t))));
+  const chosen = first.reduce((a, b) => (b.rate > a.rate ? b : a)).candidate.threads;
+  const trials = [...first];
+  for (const mode of ["eager", "compile"])
+    for (const batch of batches) trials.push(await trial(request(batch, mode, chosen)));
+  const winner = trials.reduce((a, b) => (b.rate > a.rate ? b : a));
+  return winner.rate > 0 ? { ...winner.candidate, seconds } : null;
+}
+
+/** Multiplications and additions of a forward pass of one image. */
+function forwardFlops({ image, patch, channels, width, depth, classes }: Model): number {
+  const tokens = (image / patch) ** 2 + 1;
+  const block = 24 * tokens * width ** 2 + 4 * tokens ** 2 * width;
+  return 2 * (tokens - 1) * patch ** 2 * channels * width + depth * block + 2 * width * classes;
+}
+
+/** GFLOP/s of one large float32 matrix product in ONNX Runtime: the ceiling of everyone. */
+async function ceiling(): Promise<number> {
+  const { compile } = await import("@dmae/compile");
+  const tf = await import("@tensorflow/tfjs-core");
+  await import("@tensorflow/tfjs-backend-cpu");
+  const size = 1024;
+  const b = new Float32Array(size * size).fill(0.5);
+  b[0] = 0.25;
+  const host = { dtype: "float32" as const, shape: [size, size], data: b };
+  const program = await compile(
+    ({ a, b }) => ({ y: tf.sum(tf.matMul(tf.matMul(tf.matMul(tf.matMul(a, b!), b!), b!), b!)) }),
+    { a: { shape: [size, size] } },
+    { constants: { b: host } },
+  );
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 20; i++) {
+    const started = performance.now();
+    await program.call({ a: host });
+    least = Math.min(least, performance.now() - started);
+  }
+  program.dispose();
+  return (4 * 2 * size ** 3) / least / 1e6;
+}
+
+async function compare(name: string, task: Request["task"], hasTorch: boolean, peak: number) {
+  const model = models[name]!;
+  const large = model.image === 224;
+  const batches = large ? [8] : [32, 64, 128];
+  const ours = Side.ours();
+  await ours.ready;
+  const torch = Side.torch();
+  if (hasTorch) await torch.ready;
+  const contestants: Contestant[] = [];
+  const add = (title: string, side: Side, request: Request | null) => {
+    if (request)
+      contestants.push({ name: title, side, request: { ...request, id: title }, rates: [] });
+  };
+  const mine = (batch: number, dtype: Request["dtype"], mode = "compiled"): Request => ({
+    id: "",
+    model,
+    task,
+    batch,
+    mode,
+    dtype,
+    threads: cores,
+    seconds,
+  });
+  for (const batch of large ? [8] : task === "train" ? [32, 64, 128] : [32, 64])
+    add(`@dmae/compile float32, batch ${batch}`, ours, mine(batch, "float32"));
+  if (task !== "train")
+    for (const batch of large ? [8] : [32, 64])
+      add(`@dmae/compile int8, batch ${batch}`, ours, mine(batch, "int8"));
+  if (name === "tiny" && task !== "certify") {
+    add("TensorFlow.js wasm, batch 32", ours, mine(32, "float32", "wasm"));
+    add("TensorFlow.js tfjs-node, batch 128", ours, mine(128, "float32", "tensorflow"));
+  }
+  if (hasTorch) {
+    const base = { model, task };
+    for (const dtype of ["float32", "bfloat16"] as const) {
+      const found = await bestOfTorch(torch, base, dtype, batches);
+      add(
+        `PyTorch ${dtype}, its best: ${found?.mode}, batch ${found?.batch}, ${found?.threads} threads`,
+        torch,
+        found,
+      );
+      if (dtype === "float32" && !large && found)
+        add(`PyTorch float32 eager, batch 128`, torch, { ...found, batch: 128, mode: "eager" });
+    }
+  }
+  const facts: string[] = [];
+  for (let round = 0; round < rounds; round++)
+    for (const contestant of contestants) {
+      if (contestant.error) continue;
+      const reply = await contestant.side.ask(contestant.request);
+      if (reply.error) contestant.error = reply.error;
+      contestant.rates.push(...(reply.rates ?? []));
+      const { statistics } = reply;
+      if (round === 0 && statistics)
+        facts.push(
+          `${contestant.name}: ${statistics.nodes} nodes, ${(statistics.modelBytes / 1e6).toFixed(1)} MB, ` +
+            `traced in ${Math.round(statistics.traceMilliseconds)} ms, loaded in ${Math.round(statistics.loadMilliseconds)} ms`,
+        );
+    }
+  ours.stop();
+  torch.stop();
+  print(name, task, contestants, peak);
+  for (const fact of facts) console.log(`- ${fact}`);
+  await printMemory(contestants);
+}
+
+function print(name: string, task: string, contestants: readonly Contestant[], peak: number): void {
+  const torch = contestants.find((c) => c.name.startsWith("PyTorch float32, its best") && !c.error);
+  const lead = torch ? { best: best(torch.rates), median: median(torch.rates) } : null;
+  const share = task === "train" ? 3 : 1;
+  const model = models[name]!;
+  console.log(`\n### ${titles[name]}: ${task}\n`);
+  console.log(
+    "| | images/s, median | best | ratio to PyTorch's best float32 (median / best) | GFLOP/s of the ceiling |",
+  );
+  console.log("|---|---|---|---|---|");
+  for (const { name: title, rates, error } of contestants) {
+    if (error || rates.length === 0) {
+      console.log(`| ${title} | ${(error ?? "no answer").split("\n")[0]!.slice(0, 80)} | | | |`);
+      continue;
+    }
+    const ratio = lead
+      ? `${(median(rates) / lead.median).toFixed(2)} / ${(best(rates) / lead.best).toFixed(2)}`
+      : "";
+    const flops = model.pretrain ? "" : (share * forwardFlops(model) * best(rates)) / 1e9;
+    const used = flops === "" ? "" : `${flops.toFixed(0)} (${((100 * flops) / peak).toFixed(0)} %)`;
+    const digits = best(rates) < 20 ? 2 : 0;
+    console.log(
+      `| ${title} | ${median(rates).toFixed(digits)} | ${best(rates).toFixed(digits)} | ${ratio} | ${used} |`,
+    );
+  }
+  console.log("");
+}
+
+/** Peak memory of fresh processes that do nothing but the fastest setting of either side. */
+async function printMemory(contestants: readonly Contestant[]): Promise<void> {
+  const fastest = (prefix: string) =>
+    contestants
+      .filter((c) => c.name.startsWith(prefix) && !c.error && c.rates.length > 0)
+      .sort((a, b) => best(b.rates) - best(a.rates))[0];
+  const pairs = [
+    [fastest("@dmae/compile float32"), Side.ours],
+    [fastest("PyTorch float32"), Side.torch],
+  ] as const;
+  const parts: string[] = [];
+  for (const [contestant, start] of pairs) {
+    if (!contestant) continue;
+    const side = start();
+    await side.ready;
+    const { peak_mb } = await side.ask({ ...contestant.request, seconds: 1 });
+    side.stop();
+    if (peak_mb) parts.push(`${contestant.name} ${peak_mb.toFixed(0)} MB`);
+  }
+  console.log(`- peak memory of a process: ${parts.join("; ")}`);
+}
+
+/** Prints a table for every model and task. */
+export async function compileBenchmark(): Promise<void> {
+  const chosen = process.env.DMAE_BENCH?.split(",") ?? Object.keys(models);
+  const tasks = process.env.DMAE_BENCH_TASKS?.split(",") ?? ["forward", "train", "certify"];
+  const probe = Side.torch();
+  const torch = await probe.ready;
+  probe.stop();
+  const peak = await ceiling();
+  const { version } = ort.env.versions as { version?: string } & { node?: string };
+  console.log(
+    `ONNX Runtime ${ort.env.versions.node ?? version ?? ""}, ${cores} threads, float32 ceiling ${peak.toFixed(0)} GFLOP/s (1024^3)`,
+  );
+  console.log(
+    torch ? `PyTorch ${torch.torch}` : `PyTorch: skipped, ${python} has no torch (set DMAE_PYTHON)`,
+  );
+  for (const name of chosen)
+    for (const task of tasks as Request["task"][])
+      if (!models[name]!.pretrain || task === "train")
+        await compare(name, task, torch !== null, peak);
+}

@@ -1,0 +1,172 @@
+"""The PyTorch side of `npm run bench`: the same Vision Transformers, forward and AdamW training step.
+
+usage: python3 benchmarks/torch_baseline.py      reads one request per line from standard input
+A request is a JSON object: {"id", "model": {"image", "patch", "channels", "width", "depth", "heads",
+"classes", "pretrain"}, "task": "forward" | "train", "batch", "mode": "eager" | "compile",
+"dtype": "float32" | "bfloat16", "threads", "seconds"}; the answer is {"id", "rates": [images per second
+of each repetition], "peak_mb"} or {"id", "error"}. Models are made once and kept, so that requests can be
+interleaved with those of another program.
+"""
+
+import gc
+import json
+import resource
+import sys
+import time
+
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        b, n, d = x.shape
+        qkv = self.qkv(self.norm1(x)).reshape(b, n, 3, self.heads, d // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v)
+        x = x + self.proj(y.transpose(1, 2).reshape(b, n, d))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+
+
+class Classifier(nn.Module):
+    def __init__(self, image, patch, channels, width, depth, heads, classes, **_):
+        super().__init__()
+        self.patch = nn.Conv2d(channels, width, patch, patch)
+        self.cls = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos = nn.Parameter(torch.zeros(1, 1 + (image // patch) ** 2, width))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(len(tokens), -1, -1), tokens], 1) + self.pos
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x[:, 1:].mean(1)))
+
+    def loss(self, x, target):
+        return F.cross_entropy(self(x), target)
+
+
+class Autoencoder(nn.Module):
+    """Masked pre-training: a quarter of the patches is encoded, a decoder of 2 x 96 predicts all."""
+
+    def __init__(self, image, patch, channels, width, depth, heads, **_):
+        super().__init__()
+        self.count = (image // patch) ** 2
+        self.keep = self.count // 4
+        self.size = patch
+        self.patch = nn.Conv2d(channels, width, patch, patch)
+        self.cls = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos = nn.Parameter(torch.zeros(1, 1 + self.count, width), requires_grad=False)
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.embed = nn.Linear(width, 96)
+        self.mask = nn.Parameter(torch.zeros(1, 1, 96))
+        self.decoder_pos = nn.Parameter(torch.zeros(1, 1 + self.count, 96), requires_grad=False)
+        self.decoder = nn.ModuleList(Block(96, 3) for _ in range(2))
+        self.decoder_norm = nn.LayerNorm(96, eps=1e-6)
+        self.predict = nn.Linear(96, patch * patch * channels)
+
+    def loss(self, x, target):
+        b, c, h, w = x.shape
+        p = self.size
+        tokens = self.patch(x).flatten(2).transpose(1, 2) + self.pos[:, 1:]
+        order = torch.argsort(torch.rand(b, self.count), 1)
+        kept = order[:, : self.keep]
+        tokens = torch.gather(tokens, 1, kept[..., None].expand(-1, -1, tokens.shape[2]))
+        cls = (self.cls + self.pos[:, :1]).expand(b, -1, -1)
+        x1 = torch.cat([cls, tokens], 1)
+        for block in self.blocks:
+            x1 = block(x1)
+        y = self.embed(self.norm(x1))
+        full = torch.cat([y[:, 1:], self.mask.expand(b, self.count - self.keep, -1)], 1)
+        restore = torch.argsort(order, 1)
+        full = torch.gather(full, 1, restore[..., None].expand(-1, -1, 96))
+        y = torch.cat([y[:, :1], full], 1) + self.decoder_pos
+        for block in self.decoder:
+            y = block(y)
+        y = self.predict(self.decoder_norm(y))[:, 1:]
+        patches = x.reshape(b, c, h // p, p, w // p, p).permute(0, 2, 4, 3, 5, 1)
+        return F.mse_loss(y, patches.reshape(b, self.count, p * p * c))
+
+
+prepared = {}
+
+
+def prepare(request):
+    name = json.dumps([request[k] for k in ("model", "task", "batch", "mode", "dtype")])
+    if name in prepared:
+        return prepared[name]
+    torch.manual_seed(0)
+    shape = request["model"]
+    model = (Autoencoder if shape.get("pretrain") else Classifier)(**shape)
+    batch = request["batch"]
+    x = torch.rand(batch, shape["channels"], shape["image"], shape["image"])
+    target = torch.randint(0, shape["classes"], (batch,))
+    low = request["dtype"] == "bfloat16"
+
+    def forward():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            return fn(x)
+
+    fused = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def train():
+        fused.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            loss = fn(x, target)
+        loss.backward()
+        fused.step()
+        return loss.item()
+
+    def certify():
+        noisy = x[:1] + 0.25 * torch.randn(batch, *x.shape[1:])
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            return torch.bincount(fn(noisy).argmax(1), minlength=shape["classes"])
+
+    body = model.loss if request["task"] == "train" else model
+    fn = torch.compile(body) if request["mode"] == "compile" else body
+    prepared[name] = {"forward": forward, "train": train, "certify": certify}[request["task"]]
+    return prepared[name]
+
+
+def answer(request):
+    torch.set_num_threads(request["threads"])
+    run = prepare(request)
+    for _ in range(2):
+        run()
+    rates = []
+    start = time.perf_counter()
+    while not rates or time.perf_counter() - start < request["seconds"]:
+        before = time.perf_counter()
+        run()
+        rates.append(request["batch"] / (time.perf_counter() - before))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"id": request["id"], "rates": rates, "peak_mb": peak}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if request.get("forget"):
+                prepared.clear()
+                gc.collect()
+            result = answer(request)
+        except Exception as error:  # reported to the caller, who prints it
+            result = {"id": request["id"], "error": f"{type(error).__name__}: {error}"[:400]}
+        print(json.dumps(result), flush=True)
