@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { ByteSource } from "./byte-source.ts";
 import { type StoredTensor, type TensorSpec, toHostTensor } from "./dtypes.ts";
-import type { PlainValue, TensorReference } from "./plain-value.ts";
+import type { PlainRecord, TensorReference } from "./plain-value.ts";
 import type { Metadata } from "./safetensors.ts";
 import { stateDict } from "./state-dict.ts";
 
@@ -11,8 +11,11 @@ export interface Checkpoint {
   readonly format: "pytorch" | "safetensors";
   /** Names of the model's tensors, in the order of the file. */
   readonly names: readonly string[];
-  /** Everything in the file as plain data: epoch, args, optimizer, with references to tensors. */
-  readonly contents: PlainValue;
+  /**
+   * Everything in the file as plain data: epoch, args, optimizer, with references to tensors. What is no
+   * dictionary lies under `value`.
+   */
+  readonly contents: PlainRecord;
   /** The text that a safetensors file carries; empty for other formats. */
   readonly metadata: Metadata;
   /** Element type and shape of a tensor, without reading it. */
@@ -33,7 +36,7 @@ export interface Checkpoint {
 /** What a reader of one format gives. @internal */
 export interface OpenedFile {
   readonly format: Checkpoint["format"];
-  readonly contents: PlainValue;
+  readonly contents: PlainRecord;
   readonly metadata: Metadata;
   /** Reads a tensor of this file; undefined for any other. */
   readStored(reference: TensorReference): Promise<StoredTensor> | undefined;

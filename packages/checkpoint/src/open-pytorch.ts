@@ -26,7 +26,8 @@ export async function openPytorch(
   const fail: Fail = (reason) => {
     throw new DmaeError("file", `${caller}: the pickle is damaged or of another kind: ${reason}`);
   };
-  const contents = plainFromPickle(unpickle(caller, pickle, { maxSteps, allowGlobals }), fail);
+  const root = plainFromPickle(unpickle(caller, pickle, { maxSteps, allowGlobals }), fail);
+  const contents = isPlainRecord(root) ? root : { value: root };
   const places = locateTensors(contents, archive, prefix, fail);
   const readStored = (reference: TensorReference) => {
     const entry = places.get(reference);

@@ -81,7 +81,7 @@ export function weightDecayGroups(
 }
 
 function optimizerParts({ contents }: Checkpoint) {
-  const optimizer = isPlainRecord(contents) ? contents.optimizer : undefined;
+  const { optimizer } = contents;
   const state = isPlainRecord(optimizer) ? optimizer.state : undefined;
   const paramGroups = isPlainRecord(optimizer) ? optimizer.param_groups : undefined;
   if (!isPlainRecord(state) || !Array.isArray(paramGroups) || !paramGroups.every(isPlainRecord))

@@ -22,7 +22,7 @@ const maxNames = 1_000_000;
  */
 export function stateDict(
   caller: string,
-  contents: PlainValue,
+  contents: PlainRecord,
   select: string | readonly string[] | undefined,
 ): Map<string, TensorReference> {
   const path = select === undefined ? usualPath(caller, contents) : [select].flat();
@@ -49,24 +49,20 @@ function child(value: PlainValue, key: string): PlainValue | undefined {
   return Object.fromEntries(entries.map(([name, entry]) => [name.slice(key.length + 1), entry]));
 }
 
-function usualPath(caller: string, contents: PlainValue): readonly string[] {
-  if (isTensorReference(contents)) return [];
-  if (isPlainRecord(contents)) {
-    const names = Object.keys(contents);
-    const isTraining = names.length > 0 && names.every((name) => trainingName.test(name));
-    if (isTraining && names.some((name) => name.startsWith("params."))) return ["params"];
-    if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
-    const key = usualKeys.find((name) => Object.hasOwn(contents, name));
-    if (key !== undefined) return [key];
-  }
+function usualPath(caller: string, contents: PlainRecord): readonly string[] {
+  const names = Object.keys(contents);
+  const isTraining = names.length > 0 && names.every((name) => trainingName.test(name));
+  if (isTraining && names.some((name) => name.startsWith("params."))) return ["params"];
+  if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
+  const key = usualKeys.find((name) => Object.hasOwn(contents, name));
+  if (key !== undefined) return [key];
   throw new DmaeError(
     "checkpoint",
     `${caller}: the file has no state dict where one is usual; ${describe(contents)}; name the key with select, or take everything with select: []`,
   );
 }
 
-function describe(contents: PlainValue): string {
-  if (!isPlainRecord(contents)) return "it holds no dictionary";
+function describe(contents: PlainRecord): string {
   return `its keys are ${Object.keys(contents).slice(0, 50).join(", ")}`;
 }
 

@@ -175,13 +175,18 @@ describe("bombs", () => {
 });
 
 describe("values", () => {
+  const oneAndOne = new Map<unknown, unknown>([
+    [1, "a"],
+    ["1", "b"],
+  ]);
+
   test.each([
     ["a long of three bytes", bytes(0x8a, 3, 0, 0, 0x80), -8388608],
     ["an empty long", bytes(0x8a, 0), 0],
     ["2^64", bytes(0x8a, 9, little(0, 8), 1), 2n ** 64n],
     ["-2^53", bytes(0x8a, 7, little(0, 6), 0xe0), -(2n ** 53n)],
     ["a dict with tuple keys", dict([tuple(whole(1)), text("a")]), new Map([[[1], "a"]])],
-    ["a dict with 1 and '1'", dict([whole(1), text("a")], [text("1"), text("b")]), undefined],
+    ["a dict with 1 and '1'", dict([whole(1), text("a")], [text("1"), text("b")]), oneAndOne],
     ["whole keys", dict([whole(10), text("a")], [whole(2), text("b")]), { 2: "b", 10: "a" }],
     ["a dict of marks", bytes("(", text("k"), "Nd"), { k: null }],
     ["a list of marks", bytes("(NNl"), [null, null]],
@@ -193,9 +198,14 @@ describe("values", () => {
     ["a float", bytes("G\x3f\xb9\x99\x99\x99\x99\x99\x9a"), 0.1],
     ["uint16", bytes("M\xff\xff"), 65535],
   ])("%s", async (_, value, expected) => {
-    const { contents } = await load(value);
-    if (expected !== undefined) expect(contents).toEqual(expected);
-    else expect(contents).toEqual(new Map<unknown, unknown>([[1, "a"], ["1", "b"]])); // biome-ignore format: one line
+    const { contents } = await load(dict([text("x"), value]));
+    expect(contents.x).toEqual(expected);
+  });
+
+  test("a root that is no dictionary lies under value", async () => {
+    expect((await load(tuple(whole(1), text("a")))).contents).toEqual({ value: [1, "a"] });
+    const alone = await load(tensor({ count: 4, shape: [2], strides: [1] }), {});
+    expect([...(await alone.read("value")).data]).toEqual([1, 2]);
   });
 
   test("a key __proto__ stays data", async () => {
