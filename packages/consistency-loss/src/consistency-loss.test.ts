@@ -104,6 +104,8 @@ test("errors name the rule and the value", () => {
   expect(run(copies, {})).toThrow(/lambda must be 0 or more, got undefined/);
   expect(run(copies, { lambda: 1, mu: Number.NaN })).toThrow(/mu must be 0 or more, got NaN/);
   expect(run(tf.zeros([1, 4, 3]), { lambda: 1 })).toThrow(/m >= 2, got \[1,4,3\]/);
+  const unequal = () => klDivergence(tf.zeros([4, 3]), tf.zeros([4, 2]));
+  expect(unequal).toThrow(/must both be \[B, C\], got \[4,3\] and \[4,2\]/);
   expect(run([tf.zeros([4, 3]), tf.zeros([4, 2])], { lambda: 1 })).toThrow(/got \[4,3\], \[4,2\]/);
 });
 
