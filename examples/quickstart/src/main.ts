@@ -10,6 +10,7 @@ import { robustFinetune } from "@dmae/finetune";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
 import {
+  certifiedAccuracySvg,
   certifiedRadius,
   certifyDataset,
   clopperPearsonLower,
@@ -20,7 +21,7 @@ import { help, type Options, readOptions } from "./options.ts";
 import { progressLine } from "./progress.ts";
 import { finetuneRecipe, pretrainRecipe } from "./recipe.ts";
 import { reconstructions } from "./reconstruct.ts";
-import { certificateText, curves, writeReport } from "./report.ts";
+import { certificateText, writeReport } from "./report.ts";
 import { runFolder } from "./run-folder.ts";
 import { ourRow, publishedNote, publishedRows, tableText } from "./table.ts";
 
@@ -117,7 +118,7 @@ async function main(options: Options): Promise<void> {
       log,
     },
     table: { radii, rows: table, note: `${note} ${publishedNote}` },
-    curve: curves(rows, sigma),
+    curve: certifiedAccuracySvg([{ name: ours, rows }]),
     reconstructions: await reconstructions(dmaeRun.dmae, dmaeRun.params, test, {
       executor,
       key: foldIn(root, "pictures"),

@@ -99,6 +99,3 @@ export function certificateText(
   const verdict = predict === label ? "" : ` (wrong, it is ${name(label)})`;
   return `${name(predict)}${verdict}, radius ${radius.toFixed(3)}`;
 }
-
-/** Certified accuracy against radius: this run and the published methods. */
-export const curves = (_rows: readonly LogRow[], _sigma: number): string => "";
