@@ -66,7 +66,7 @@ function scaledNoise({ sigma }: FinetuneLossSettings, batch: Tensors): tf.Tensor
  * The pure step of robust fine-tuning: AdamW with layer-wise learning-rate decay, positions and class token trained
  * without weight decay, per-step cosine schedule.
  *
- * @param params only names and shapes are looked at
+ * @param run of `params` only names and shapes are looked at
  */
 export function finetuneStep(
   config: ViTConfig,

@@ -30,6 +30,7 @@ export {
   finetuneRecipes,
   type LinearProbeRecipeName,
   linearProbeRecipes,
+  type RecipeSigma,
 } from "./recipes.ts";
 export {
   type FinetuneEvaluation,

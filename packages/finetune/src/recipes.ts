@@ -7,12 +7,12 @@ import type { FinetuneRecipe } from "./recipe.ts";
 // and, where those leave an option out, from the defaults of the script's parser. The official ImageNet runs spread a
 // batch over 8 devices; here one device accumulates it: `batchSize * accumulate` is the official effective batch.
 
-/** Noise levels of the paper. */
-type Sigma = "0.25" | "0.50" | "1.00";
-const sigmas = ["0.25", "0.50", "1.00"] as const satisfies readonly Sigma[];
+/** Noise levels of the paper, as recipe names write them. */
+export type RecipeSigma = "0.25" | "0.50" | "1.00";
+const sigmas = ["0.25", "0.50", "1.00"] as const satisfies readonly RecipeSigma[];
 
 /** FINETUNE.md: `reg_lbd` 2 and `reg_eta` 0.5, for sigma 1.0 `reg_eta` 0.1. */
-const consistencyFor = (sigma: Sigma) =>
+const consistencyFor = (sigma: RecipeSigma) =>
   ({ lambda: 2, mu: sigma === "1.00" ? 0.1 : 0.5, mode: "default" }) as const;
 
 /** Options that every official fine-tuning command shares, and parser defaults that it relies on. */
@@ -85,9 +85,9 @@ const cifar10 = {
 
 /** Names of {@link finetuneRecipes}. */
 export type FinetuneRecipeName =
-  | `dmae-vit-b-imagenet-${"cr" | "rs"}-${Sigma}`
-  | `dmae-vit-l-imagenet-rs-${Sigma}`
-  | `dmae-vit-b-cifar10-${"cr" | "rs"}-${Sigma}`;
+  | `dmae-vit-b-imagenet-${"cr" | "rs"}-${RecipeSigma}`
+  | `dmae-vit-l-imagenet-rs-${RecipeSigma}`
+  | `dmae-vit-b-cifar10-${"cr" | "rs"}-${RecipeSigma}`;
 
 type Settings = Omit<FinetuneRecipe, "name" | "source" | "sigma" | "copies" | "consistency">;
 
@@ -95,7 +95,7 @@ function recipe(
   name: string,
   source: string,
   settings: Settings,
-  sigma: Sigma,
+  sigma: RecipeSigma,
   method: "cr" | "rs",
 ): [string, FinetuneRecipe] {
   const full = `${name}-${method}-${sigma}`;
@@ -137,7 +137,7 @@ export const finetuneRecipes = deepFreeze(
 ) as Readonly<Record<FinetuneRecipeName, FinetuneRecipe>>;
 
 /** Names of {@link linearProbeRecipes}. */
-export type LinearProbeRecipeName = `dmae-vit-b-imagenet-probe-${Sigma}`;
+export type LinearProbeRecipeName = `dmae-vit-b-imagenet-probe-${RecipeSigma}`;
 
 /** The paper's linear probes by sigma, every field written out; frozen. */
 export const linearProbeRecipes = deepFreeze(

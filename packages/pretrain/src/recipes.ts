@@ -87,10 +87,15 @@ const recipes = {
     region: "masked",
     epochs: 800,
   },
-} as const satisfies Readonly<Record<string, PretrainRecipe>>;
+} as const satisfies Readonly<Record<PretrainRecipeName, PretrainRecipe>>;
 
 /** Names of {@link pretrainRecipes}. */
-export type PretrainRecipeName = keyof typeof recipes;
+export type PretrainRecipeName =
+  | "dmae-vit-b-imagenet-pretrain"
+  | "dmae-vit-b-imagenet-pretrain-700"
+  | "dmae-vit-l-imagenet-pretrain"
+  | "dmae-vit-b-cifar10-continued"
+  | "mae-vit-b-imagenet-pretrain";
 
 /** The paper's pre-training runs and their baseline, every field written out; frozen. */
 export const pretrainRecipes: Readonly<Record<PretrainRecipeName, PretrainRecipe>> =

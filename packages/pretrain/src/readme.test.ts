@@ -1,0 +1,15 @@
+import { expect, test, vi } from "vitest";
+import { expectReadmeExample } from "../../../testing/readme.ts";
+
+test("the example of the README runs", async () => {
+  expectReadmeExample(
+    new URL("../README.md", import.meta.url),
+    new URL("./readme.example.ts", import.meta.url),
+  );
+  const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+  await import("./readme.example.ts");
+  const [[loss], [shape]] = log.mock.calls as unknown as [[number], [number[]]];
+  expect(loss).toBeLessThan(1);
+  expect(shape).toEqual([96, 32]);
+  log.mockRestore();
+});
