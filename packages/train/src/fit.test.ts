@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DmaeError, type HostTensors } from "@dmae/core";
+import { type Executor, eagerExecutor } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { expectNoLeak } from "../../../testing/tensors.ts";
@@ -212,7 +213,48 @@ describe("fit", () => {
     );
   });
 
-  it("prepares the next batch while a step runs, and tells a failure at the step it belongs to", async () => {
+  it("prepares the next batch while a step runs", async () => {
+    const events: string[] = [];
+    const eager = eagerExecutor();
+    const slow: Executor = {
+      ...eager,
+      async prepareStep(step, init) {
+        const prepared = await eager.prepareStep(step, init);
+        let at = 0;
+        return {
+          ...prepared,
+          async run(batch) {
+            events.push(`run ${at}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            events.push(`end ${at++}`);
+            return prepared.run(batch);
+          },
+        };
+      },
+    };
+    const train = demoStep();
+    await demoRun({
+      steps: 3,
+      executor: slow,
+      batch: async (step) => {
+        events.push(`batch ${step}`);
+        return { ...demoBatch(step), ...train.inputs(step) };
+      },
+    });
+    expect(events).toEqual([
+      "batch 0",
+      "run 0",
+      "batch 1",
+      "end 0",
+      "run 1",
+      "batch 2",
+      "end 1",
+      "run 2",
+      "end 2",
+    ]);
+  });
+
+  it("tells a failure of a batch at the step it belongs to", async () => {
     const train = demoStep();
     const asked: number[] = [];
     const done: number[] = [];

@@ -97,8 +97,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   await run?.truncateLog(resumedFrom);
   const state = saved?.state ?? (await initialState(options.state));
   if (steps === 0) return { state: { ...state }, step: 0, resumedFrom, metrics: {} };
-  const next = prefetched(options, resumedFrom);
-  const first = await next(resumedFrom);
+  const batches = prefetcher(options);
+  const first = await batches.get(resumedFrom);
   const prepared = await options.executor.prepareStep(options.step, {
     state,
     batch: specsOf(first),
@@ -109,7 +109,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       prepared,
       resumedFrom,
       first,
-      next,
+      batches,
       best: bestOf(saved?.extra),
     });
   } finally {
@@ -129,24 +129,24 @@ interface Running {
   readonly prepared: PreparedStep;
   readonly resumedFrom: number;
   readonly first: HostTensors;
-  readonly next: (step: number) => Promise<HostTensors>;
+  readonly batches: Prefetcher;
   best: number | undefined;
 }
 
-async function loop(options: FitOptions, running: Running): Promise<FitResult> {
+async function loop(options: FitOptions, context: Running): Promise<FitResult> {
   const { steps, signal, stepsPerEpoch = steps, logEvery = 1, evaluate } = options;
   const { checkpointEvery = stepsPerEpoch, keepEvery } = options;
-  const { run, prepared, resumedFrom } = running;
+  const { run, prepared, resumedFrom, batches } = context;
   const meter = rateMeter();
   let metrics: Metrics = {};
   let savedAt = resumedFrom;
-  let inputs: HostTensors | undefined = running.first;
+  let inputs: HostTensors | undefined = context.first;
   const checkpoint = async (done: number, name = "last") => {
     if (run === undefined) return;
     await run.flush();
     const state = await prepared.state();
     requireFiniteState(state, done, savedAt);
-    await run.save(name, done, state, bestText(running.best));
+    await run.save(name, done, state, bestText(context.best));
     if (name === "last") savedAt = done;
   };
   for (let step = resumedFrom; step < steps; step++) {
@@ -154,8 +154,10 @@ async function loop(options: FitOptions, running: Running): Promise<FitResult> {
       if (savedAt < step) await checkpoint(step);
       throw signal.reason;
     }
-    metrics = await prepared.run(inputs ?? (await running.next(step)));
+    const running = prepared.run(inputs ?? (await batches.get(step)));
+    batches.ahead(step); // drawn while the step runs, where the executor does not hold this thread
     inputs = undefined;
+    metrics = await running;
     const done = step + 1;
     await requireFinite(metrics, step, savedAt, options, run);
     meter.tick();
@@ -171,7 +173,7 @@ async function loop(options: FitOptions, running: Running): Promise<FitResult> {
     report(options, done, metrics, meter);
     const isLast = done === steps;
     if (evaluate !== undefined && (isLast || done % evaluate.every === 0))
-      await evaluated(options, evaluate, running, done);
+      await evaluated(options, evaluate, context, done);
     if (isLast || done % checkpointEvery === 0) await checkpoint(done);
     if (keepEvery !== undefined && done % keepEvery === 0) await checkpoint(done, `step-${done}`);
   }
@@ -265,22 +267,32 @@ function report(
   });
 }
 
-/** Prepares batches ahead; asked for one step after the other. */
-function prefetched({ batch, steps, prefetch = 1 }: FitOptions, from: number) {
+/** Batches by step, of which some are prepared ahead. */
+interface Prefetcher {
+  /** The batch of a step. */
+  get(step: number): Promise<HostTensors>;
+  /** Begins to prepare the batches after a step. */
+  ahead(step: number): void;
+}
+
+function prefetcher({ batch, steps, prefetch = 1 }: FitOptions): Prefetcher {
   const waiting = new Map<number, Promise<HostTensors>>();
   const ask = (step: number) => {
-    if (step >= steps || step < from || waiting.has(step)) return;
+    if (step >= steps || waiting.has(step)) return;
     const promise = Promise.resolve().then(() => batch(step));
     promise.catch(() => {}); // told to whoever awaits that step
     waiting.set(step, promise);
   };
-  return async (step: number): Promise<HostTensors> => {
-    ask(step);
-    const promise = waiting.get(step)!;
-    waiting.delete(step);
-    const value = await promise;
-    for (let ahead = 1; ahead <= prefetch; ahead++) ask(step + ahead);
-    return value;
+  return {
+    async get(step) {
+      ask(step);
+      const promise = waiting.get(step)!;
+      waiting.delete(step);
+      return promise;
+    },
+    ahead(step) {
+      for (let next = step + 1; next <= step + prefetch; next++) ask(next);
+    },
   };
 }
 
