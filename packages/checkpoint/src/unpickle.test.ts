@@ -83,6 +83,80 @@ describe("a pickle that tries to run something is refused by name", () => {
   });
 });
 
+describe("the other ways in which PyTorch writes tensors", () => {
+  const plain = tensor({ count: 4, shape: [4], strides: [1] });
+  const rebuild = (name: string, ...args: Uint8Array[]) =>
+    call(global("torch._utils", name), ...args);
+  const id = (type: string, count: number) =>
+    bytes(tuple(text("storage"), global("torch", type), text("0"), text("cpu"), whole(count)), "Q");
+  const layout = [whole(0), tuple(whole(2)), tuple(whole(1))];
+  const type = global("torch.nn.parameter", "Parameter");
+  const none = bytes("N");
+  const function2 = global("torch._utils", "_rebuild_tensor_v2");
+  const function3 = (dtype: Uint8Array) =>
+    rebuild("_rebuild_tensor_v3", id("UntypedStorage", 16), ...layout, none, none, dtype);
+
+  test.each([
+    ["_rebuild_parameter_with_state", rebuild("_rebuild_parameter_with_state", plain, none, none)],
+    ["_rebuild_tensor", rebuild("_rebuild_tensor", id("FloatStorage", 4), ...layout)],
+    ["_rebuild_tensor_v3", function3(global("torch", "float32"))],
+    [
+      "_rebuild_from_type_v2",
+      call(
+        global("torch._tensor", "_rebuild_from_type_v2"),
+        function2,
+        type,
+        tuple(id("FloatStorage", 4), ...layout),
+        none,
+      ),
+    ],
+  ])("%s", async (_, value) => {
+    const checkpoint = await load(dict([text("x"), value]));
+    expect([...(await checkpoint.read("x")).data].slice(0, 2)).toEqual([1, 2]);
+  });
+
+  test("an untyped storage as another element type", async () => {
+    const checkpoint = await load(dict([text("x"), function3(global("torch", "uint8"))]));
+    expect([...(await checkpoint.read("x")).data]).toEqual([0, 0]); // 1 is 00 00 80 3f
+  });
+
+  test.each([
+    ["a parameter of no tensor", rebuild("_rebuild_parameter", whole(1)), /what is no tensor/],
+    ["no element type", function3(none), /unknown element type/],
+    ["no storage", rebuild("_rebuild_tensor_v2", whole(1), ...layout), /without a storage/],
+    [
+      "a subclass rebuilt by something else",
+      call(global("torch._tensor", "_rebuild_from_type_v2"), whole(1), type, tuple(), none),
+      /tensor subclass with what is no function/,
+    ],
+    ["a storage by itself", id("FloatStorage", 4), /a storage outside a tensor/],
+    [
+      "pairs that are none",
+      call(global("collections", "OrderedDict"), tuple(whole(1))),
+      /no pairs/,
+    ],
+    ["a set of a number", call(global("builtins", "set"), whole(1)), /collects what is no list/],
+    ["a device without a name", call(global("torch", "device"), whole(1)), /by no text/],
+    [
+      "text in another encoding",
+      call(global("_codecs", "encode"), text("x"), text("rot13")),
+      /unknown text/,
+    ],
+    ["a call without arguments", bytes(global("torch", "device"), "NR"), /without arguments/],
+  ])("%s is a damaged pickle", async (_, value, message) => {
+    expect(await refused(load(value))).toMatch(message);
+  });
+
+  test("an OrderedDict of pairs, a device without a number", async () => {
+    const pairs = call(global("collections", "OrderedDict"), tuple(tuple(text("a"), whole(1))));
+    const device = call(global("torch", "device"), text("cpu"));
+    expect((await load(dict([text("d"), device], [text("o"), pairs]))).contents).toEqual({
+      d: "cpu",
+      o: { a: 1 },
+    });
+  });
+});
+
 describe("tensors are checked against their storage before anything is read", () => {
   const model = (options: Parameters<typeof tensor>[0]) => load(dict([text("x"), tensor(options)]));
 

@@ -11,7 +11,7 @@ export async function writeAtomically(
   const { open, rename, rm } = await import("node:fs/promises");
   const temporary = `${path}.${process.pid}-${counter++}.tmp`;
   try {
-    const file = await open(temporary, "wx");
+    const file = await open(temporary, "w"); // one may be left of a process that was killed
     try {
       for (const part of parts) await writeAll(file, part);
       await file.sync();
