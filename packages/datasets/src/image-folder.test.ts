@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { batches } from "./batches.ts";
 import { decodeImage } from "./decode.ts";
+import { findCorruptImages } from "./find-corrupt-images.ts";
 import { loadImageFolder } from "./image-folder.ts";
 import { centerCrop, randomHorizontalFlip, randomResizedCrop } from "./operations.ts";
 import { subset } from "./views.ts";
@@ -182,6 +183,14 @@ test("damaged images are errors by name, or reported and replaced", async () => 
   expect(DmaeError.isInstance(error, "file")).toBe(true);
   expect(String(error)).toContain(`${root}/a/2.jpg is not a readable image`);
   await expect(data.get(3)).rejects.toThrow(`${root}/b/4.jpg`); // cut off half way
+
+  let done = 0;
+  const damaged = await findCorruptImages(data, { onProgress: () => done++ });
+  expect(damaged.map(({ details }) => details.file)).toEqual([
+    `${root}/a/2.jpg`,
+    `${root}/b/4.jpg`,
+  ]);
+  expect(done).toBe(4);
 
   const all = (options: object) => batches(data, { batchSize: 4, ...options });
   await expect(all({}).next()).rejects.toThrow("a/2.jpg");

@@ -8,6 +8,7 @@ export type { DecodeLimits } from "./decode.ts";
 export { decodeImage } from "./decode.ts";
 export type { EncodedDataset, EncodedOptions } from "./encoded-dataset.ts";
 export { fashionMnist } from "./fashion-mnist.ts";
+export { findCorruptImages } from "./find-corrupt-images.ts";
 export { type ImageFolderOptions, loadImageFolder } from "./image-folder.ts";
 export { createImageWorkers, type ImageWorkers } from "./image-workers.ts";
 export { type IdxOptions, loadIdx } from "./load-idx.ts";
