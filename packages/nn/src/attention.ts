@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { type CompositeKernel, KERNELS, runComposite } from "./kernels.ts";
+import { matMul4d } from "./mat-mul.ts";
 
 /** `[B, N, parts * H * d]` -> `parts` tensors `[B, H, N, d]`; rank 4 throughout, for webgpu. */
 function splitHeads(x: tf.Tensor, parts: number, heads: number): tf.Tensor[] {
@@ -28,10 +29,10 @@ const gradKernel: CompositeKernel = {
     const perHead = tf.reshape(tf.mul(dy!, y!), [batch, tokens, heads!, width / heads!]);
     const rowSum = tf.expandDims(tf.transpose(tf.sum(perHead, 3), [0, 2, 1]), 3); // [B, H, N, 1]
     const scale = scaleOf(qkv!, heads!);
-    const dScores = tf.mul(probabilities!, tf.sub(tf.matMul(out!, v!, false, true), rowSum));
-    const dq = tf.mul(tf.matMul(dScores, k!), scale);
-    const dk = tf.mul(tf.matMul(dScores, q!, true), scale);
-    const dv = tf.matMul(probabilities!, out!, true);
+    const dScores = tf.mul(probabilities!, tf.sub(matMul4d(out!, v!, false, true), rowSum));
+    const dq = tf.mul(matMul4d(dScores, k!), scale);
+    const dk = tf.mul(matMul4d(dScores, q!, true), scale);
+    const dv = matMul4d(probabilities!, out!, true);
     return [joinHeads([dq, dk, dv])];
   },
 };
@@ -40,9 +41,9 @@ const kernel: CompositeKernel = {
   name: KERNELS.attention,
   compose({ qkv }, { heads }) {
     const [q, k, v] = splitHeads(qkv!, 3, heads!);
-    const scores = tf.matMul(tf.mul(q!, scaleOf(qkv!, heads!)), k!, false, true); // [B, H, N, N]
+    const scores = matMul4d(tf.mul(q!, scaleOf(qkv!, heads!)), k!, false, true); // [B, H, N, N]
     const probabilities = tf.softmax(scores);
-    return [joinHeads([tf.matMul(probabilities, v!)]), probabilities];
+    return [joinHeads([matMul4d(probabilities, v!)]), probabilities];
   },
   gradient: {
     inputsToSave: ["qkv"],

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { quietly } from "./quietly.ts";
 
 /** Side of the square matrices that {@link measureBackend} multiplies. */
 export const probeSize = 256;
@@ -13,17 +14,16 @@ const patience = 200;
  *
  * @returns NaN when a number came out wrong: such a backend must not be chosen
  */
-export async function measureBackend(): Promise<number> {
-  const silent = tf.env().getBool("PROD");
-  tf.env().set("PROD", true); // the cpu backend would advertise tfjs-node at its first tensor
-  // Every element of the product is 256 / 16^2 = 1, exactly, in any order of summation.
-  const factor = tf.fill([probeSize, probeSize], 1 / 16);
-  try {
-    return await bestOf(factor);
-  } finally {
-    factor.dispose();
-    tf.env().set("PROD", silent);
-  }
+export function measureBackend(): Promise<number> {
+  return quietly(async () => {
+    // Every element of the product is 256 / 16^2 = 1, exactly, in any order of summation.
+    const factor = tf.fill([probeSize, probeSize], 1 / 16);
+    try {
+      return await bestOf(factor);
+    } finally {
+      factor.dispose();
+    }
+  });
 }
 
 async function bestOf(factor: tf.Tensor): Promise<number> {

@@ -153,6 +153,31 @@ describe.each(["cpu", "wasm"])("operations on %s", (backend) => {
   });
 });
 
+test("attention over many tokens, where wasm takes the batch apart: as on the cpu", async () => {
+  const [tokens, width, heads] = [136, 128, 2]; // 136 x 64 x 136 is beyond the threshold
+  const wave = (i: number) => Math.sin(i * 0.37) + Math.cos(i * i * 0.11);
+  const values = Float32Array.from({ length: 2 * tokens * 3 * width }, (_, i) => wave(i));
+  const weights = Float32Array.from({ length: 2 * tokens * width }, (_, i) => wave(7 * i + 3));
+  const run = async (backend: string) => {
+    await selectBackend(backend);
+    return tf.tidy(() => {
+      const { aux, gradients } = valueAndGradients(
+        ({ qkv }) => {
+          const y = attention(qkv!, heads);
+          return { loss: tf.sum(tf.mul(y, tf.tensor(weights, y.shape))), aux: { y } };
+        },
+        { qkv: tf.tensor3d(values, [2, tokens, 3 * width]) },
+      );
+      return [aux.y!.dataSync(), gradients.qkv!.dataSync()] as const;
+    });
+  };
+  const [y, gradient] = await run("cpu");
+  const [otherY, otherGradient] = await run("wasm");
+  expectClose(otherY, y, { absolute: 2e-6 });
+  expectClose(otherGradient, gradient, { absolute: 2e-5 });
+  expect(Math.max(...gradient.map(Math.abs))).toBeGreaterThan(0.1);
+});
+
 describe("errors name the shapes", () => {
   beforeAll(() => selectBackend("cpu"));
 

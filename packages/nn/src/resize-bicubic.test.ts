@@ -54,6 +54,23 @@ describe.each(["cpu", "wasm"])("resizeBicubic on %s", (backend) => {
     });
   });
 
+  test("a batch of large images is resized image by image, its gradient too", () => {
+    tf.tidy(() => {
+      const values = Float32Array.from({ length: 2 * 40 * 40 * 3 }, (_, i) => Math.sin(i * i));
+      const x = tf.tensor4d(values, [2, 40, 40, 3]);
+      const both = tf.valueAndGrad((t: tf.Tensor) => resizeBicubic(t, 160, 160))(x);
+      for (const row of [0, 1]) {
+        const one = tf.valueAndGrad((t: tf.Tensor) => resizeBicubic(t, 160, 160))(
+          tf.slice(x, row, 1),
+        );
+        const close = (whole: tf.Tensor, part: tf.Tensor) =>
+          expectClose(tf.slice(whole, row, 1).dataSync(), part.dataSync(), { absolute: 1e-5 });
+        close(both.value, one.value);
+        close(both.grad, one.grad);
+      }
+    });
+  });
+
   test("the same size is the image itself; nothing is kept", async () => {
     const x = tf.tensor4d([0.1, 0.2, 0.3, 0.4], [1, 2, 2, 1]);
     const same = resizeBicubic(x, 2, 2);

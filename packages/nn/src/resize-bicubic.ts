@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
+import { matMulEach } from "./mat-mul.ts";
 
 const a = -0.75;
 
@@ -72,8 +73,8 @@ export function resizeBicubic(x: tf.Tensor, height: number, width: number): tf.T
       fromWidth === width ? rows : tf.matMul(rows, acrossColumns(fromWidth, width, channels));
     const columns = tf.reshape(wide, [batch, fromHeight, width * channels]);
     const downRows = () =>
-      tf.tensor3d(Float32Array.from(bicubicMatrix(fromHeight, height)), [1, height, fromHeight]);
-    const tall = fromHeight === height ? columns : tf.matMul(downRows(), columns);
+      tf.tensor2d(Float32Array.from(bicubicMatrix(fromHeight, height)), [height, fromHeight]);
+    const tall = fromHeight === height ? columns : matMulEach(downRows(), columns);
     return tf.reshape(tall, [batch, height, width, channels]);
   });
 }

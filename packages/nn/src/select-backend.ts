@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { measureBackend, probeSize } from "./measure-backend.ts";
+import { quietly } from "./quietly.ts";
 
 /** Backends that {@link selectBackend} knows; any other registered name works too. */
 export type BackendName = "auto" | "tensorflow" | "webgpu" | "wasm" | "cpu" | (string & {});
@@ -152,7 +153,7 @@ async function load(specifier: string): Promise<string | undefined> {
     restoreUtilFunctions();
   }
   try {
-    await import(/* @vite-ignore */ /* webpackIgnore: true */ specifier);
+    await quietly(() => import(/* @vite-ignore */ /* webpackIgnore: true */ specifier));
     return undefined;
   } catch (error) {
     const code = (error as { code?: string }).code;
