@@ -1,6 +1,6 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import type { TensorSpec } from "@dmae/nn";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import { Tensor } from "@tensorflow/tfjs-core";
 import { runFunction } from "./compiled-executor.ts";
 import {
   checkInputs,
@@ -19,6 +19,7 @@ import {
   type NestedRecord,
   type NestedSpecs,
   type NestedTensors,
+  OUTPUT,
   unflatten,
 } from "./specs.ts";
 import { trace } from "./trace.ts";
@@ -28,10 +29,10 @@ export type InFormOf<Specs, Leaf> = {
   [Name in keyof Specs]: Specs[Name] extends TensorSpec ? Leaf : InFormOf<Specs[Name], Leaf>;
 };
 
-/** A record of the form of a function's result with a {@link HostTensor} in place of every tensor. */
-export type HostResult<Result> = {
-  [Name in keyof Result]: Result[Name] extends Tensor ? HostTensor : HostResult<Result[Name]>;
-};
+/** The form of a function's result with a {@link HostTensor} in place of every tensor. */
+export type HostResult<Result> = Result extends Tensor
+  ? HostTensor
+  : { [Name in keyof Result]: HostResult<Result[Name]> };
 
 /** Options of {@link compile}. */
 export interface CompileOptions extends RuntimeOptions, PrecisionOptions {
@@ -60,7 +61,8 @@ export interface CompiledFunction<Specs, Result> {
  * The function runs once, on a backend that records instead of computing, so shapes are those of the
  * specs and JavaScript control flow is decided then. Tensors it closes over become constants.
  *
- * @param fn synchronous; reads no values (`dataSync`) and draws no random numbers
+ * @param fn synchronous, returns a tensor or a record of tensors; reads no values (`dataSync`) and draws no
+ * random numbers
  * @param specs the inputs, a record of shapes and dtypes, nested as `fn` wants it
  * @throws DmaeError "unsupported" naming an operation without translation, a host read or an unseeded
  * draw together with the line that called it, or where ONNX Runtime is missing
@@ -71,14 +73,14 @@ export interface CompiledFunction<Specs, Result> {
  * y.data; // Float32Array [4, 9]
  * ```
  */
-export async function compile<Specs extends NestedSpecs, Result extends NestedTensors>(
+export async function compile<Specs extends NestedSpecs, Result extends NestedTensors | Tensor>(
   fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
   specs: Specs,
   options: CompileOptions = {},
 ): Promise<CompiledFunction<Specs, Result>> {
   const { constants = {} } = options;
   const flat = flatSpecs(specs);
-  let form: NestedTensors = {};
+  let form: NestedTensors | Tensor = {};
   const flatFn = flatFunction("compile", fn, specs, constants, (result) => {
     form = result;
   });
@@ -93,6 +95,7 @@ export async function compile<Specs extends NestedSpecs, Result extends NestedTe
       const values = flatten<HostTensor>(inputs as NestedHostTensors, isSpec);
       checkInputs("call", values, flat);
       const results = await runFunction(program, values);
+      if (form instanceof Tensor) return results[OUTPUT] as HostResult<Result>;
       return unflatten(
         results,
         form as NestedRecord<Tensor>,

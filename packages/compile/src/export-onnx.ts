@@ -40,7 +40,7 @@ export interface ExportOptions extends PrecisionOptions {
  * ```
  */
 export function exportOnnx<Specs extends NestedSpecs>(
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
   specs: Specs,
   options: ExportOptions = {},
 ): Uint8Array {

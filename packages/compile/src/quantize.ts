@@ -66,7 +66,7 @@ export interface QuantizeOptions<Specs extends NestedSpecs> extends RuntimeOptio
  * ```
  */
 export async function quantize<Specs extends NestedSpecs>(
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
   specs: Specs,
   options: QuantizeOptions<Specs>,
 ): Promise<Quantization> {
@@ -102,7 +102,7 @@ class Probe {
   ) {}
 
   static async load<Specs extends NestedSpecs>(
-    fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+    fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
     specs: Specs,
     flat: TensorSpecs,
     constants: HostTensors,
@@ -157,10 +157,10 @@ class Probe {
 /** A nested function with constants as a flat one. */
 export function flatFunction<Specs extends NestedSpecs>(
   caller: string,
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
   specs: Specs,
   constants: HostTensors,
-  see: (result: NestedTensors) => void = () => {},
+  see: (result: NestedTensors | Tensor) => void = () => {},
 ): (inputs: Record<string, Tensor>) => Record<string, Tensor> {
   return (inputs) => {
     const nested = unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>;

@@ -68,11 +68,18 @@ export const isTensor = (value: Tensor | NestedTensors): value is Tensor => valu
 /** Specs laid flat. */
 export const flatSpecs = (specs: NestedSpecs): TensorSpecs => flatten<TensorSpec>(specs, isSpec);
 
+/** The name of the output of a function that returns one tensor instead of a record. */
+export const OUTPUT = "output";
+
 /** What a function returned, laid flat. */
-export function flatTensors(caller: string, tensors: NestedTensors): Tensors {
+export function flatTensors(caller: string, tensors: NestedTensors | Tensor): Tensors {
+  if (tensors instanceof Tensor) return { [OUTPUT]: tensors };
   if (typeof (tensors as { then?: unknown } | undefined)?.then === "function")
     throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
-  if (typeof tensors !== "object" || tensors === null || isTensor(tensors as never))
-    throw new DmaeError("argument", `${caller}: the function must return a record of tensors`);
+  if (typeof tensors !== "object" || tensors === null)
+    throw new DmaeError(
+      "argument",
+      `${caller}: the function must return a tensor or a record of tensors`,
+    );
   return flatten<Tensor>(tensors as NestedRecord<Tensor>, isTensor as never);
 }
