@@ -56,7 +56,7 @@ async function expectSame(
   expect(Object.keys(compiled.state)).toEqual(Object.keys(eager.state));
   for (const [name, { data }] of Object.entries(eager.state)) {
     if (name.endsWith("qkv.bias")) continue;
-    const largest = data.reduce<number>((most, value) => Math.max(most, Math.abs(value)), 0);
+    const largest = Math.max(...Array.from(data, Math.abs));
     expectClose(compiled.state[name]!.data, data, { absolute: 1e-5 + 1e-4 * largest });
   }
 }

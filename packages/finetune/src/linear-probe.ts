@@ -4,6 +4,7 @@ import { type Executor, ones, type PreparedFunction, truncatedNormal, zeros } fr
 import {
   type BatchSource,
   batchNoise,
+  dataName,
   fit,
   type ImageTransform,
   type Metrics,
@@ -126,7 +127,7 @@ export async function linearProbe(
         ...train.inputs(step),
       }),
       logExtra: (step) => ({ learningRate: train.learningRate(step) }),
-      recipe: { task: "linear-probe", recipe, key, stepsPerEpoch },
+      recipe: { task: "linear-probe", data: dataName(data), recipe, key, stepsPerEpoch },
       checkpointEvery: steps(options.checkpointEveryEpochs ?? 1),
       ...(evaluation
         ? {

@@ -3,6 +3,7 @@ import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key 
 import type { Executor } from "@dmae/nn";
 import {
   type BatchSource,
+  dataName,
   fit,
   type ImageTransform,
   type Metrics,
@@ -137,7 +138,7 @@ export async function robustFinetune(
       ...train.inputs(step),
     }),
     logExtra: (step) => ({ learningRate: train.learningRate(step) }),
-    recipe: { task: "robust-finetune", recipe, key, stepsPerEpoch },
+    recipe: { task: "robust-finetune", data: dataName(data), recipe, key, stepsPerEpoch },
     checkpointEvery: steps(options.checkpointEveryEpochs ?? 1),
     ...(options.keepEveryEpochs ? { keepEvery: steps(options.keepEveryEpochs) } : {}),
     ...(evaluation

@@ -98,14 +98,14 @@ beforeAll(() => selectBackend("wasm"));
 describe("robustFinetune", () => {
   it("learns classes under noise", async () => {
     await expectNoLeak(async () => {
-      const { vit, params } = await finetune({ ...plain, epochs: 12 });
+      const { vit, params } = await finetune({ ...plain, epochs: 8 });
       const { accuracy } = await evaluate(vit, params, test, {
         executor: eagerExecutor(),
         sigma: 0.1,
         key: key(5),
         samples: 3,
       });
-      expect(accuracy).toBeGreaterThan(0.8);
+      expect(accuracy).toBeGreaterThan(0.7);
     });
   });
 

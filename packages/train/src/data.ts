@@ -35,6 +35,11 @@ export function requireImages(
     fail("this recipe augments its images; give a transform, a batchLoader, or augmentation: null");
 }
 
+/** The name of a data set, by which a run folder knows it; null for a batch source without one. */
+export function dataName(data: ImageDataset | BatchSource): string | null {
+  return "name" in data ? data.name : null;
+}
+
 /** The named properties of `from` that are not undefined: optional options to hand on. */
 export function pick<T extends object, K extends keyof T>(
   from: T,

@@ -8,6 +8,7 @@ import { DmaeError, type HostTensors } from "@dmae/core";
 import { type Executor, eagerExecutor } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { demoBatch, demoParams, demoRun, demoStep } from "./__fixtures__/demo-run.ts";
 import type { FitResult } from "./fit.ts";
@@ -32,14 +33,15 @@ const bits = ({ state }: { state: HostTensors }) =>
     ]),
   );
 
-const logOf = (path: string) =>
+const logOf = (path: string, kind = "step") =>
   readFileSync(join(path, "log.jsonl"), "utf8")
     .trimEnd()
     .split("\n")
     .map((line) => {
       const { seconds: _, ...rest } = JSON.parse(line);
       return rest;
-    });
+    })
+    .filter((line) => line.kind === kind);
 
 async function failure(promise: Promise<unknown>): Promise<DmaeError> {
   const error = await promise.then(
@@ -76,12 +78,17 @@ describe("fit", () => {
       });
       const mean = (lines: typeof log) =>
         lines.reduce((sum, line) => sum + line.loss, 0) / lines.length;
+      const epochs = logOf(folder, "epoch");
+      expect(epochs.map((line) => line.step)).toEqual([10, 20, 30, 40]);
+      expectClose([epochs[1].loss], [mean(log.slice(10, 20))], { relative: 1e-12 });
       expect(mean(log.slice(30))).toBeLessThan(0.5 * mean(log.slice(0, 10)));
     });
   });
 
   it("ends with the same bits when it is aborted and started again", async () => {
-    const whole = await demoRun({ steps });
+    const whole = await demoRun({ steps, folder });
+    const epochs = logOf(folder, "epoch");
+    rmSync(folder, { recursive: true });
     for (const stop of [1, 7, 8, 25]) {
       const controller = new AbortController();
       const reason = new Error("stop");
@@ -95,6 +102,7 @@ describe("fit", () => {
       const resumed = await demoRun({ steps, folder });
       expect(resumed.resumedFrom).toBe(stop); // on abort the state is saved at once
       expect(bits(resumed)).toEqual(bits(whole));
+      expect(logOf(folder, "epoch")).toEqual(epochs);
       expect(logOf(folder).map((line) => line.step)).toEqual(
         Array.from({ length: steps }, (_, i) => i + 1),
       );
@@ -207,7 +215,7 @@ describe("fit", () => {
     writeFileSync(join(folder, "last.safetensors"), readFileSync(join(folder, "best.safetensors")));
     const run = await openRunFolder(folder, { demo: 1 });
     expect((await run.load())!.step).toBe(20);
-    const evaluations = logOf(folder).filter((line) => line.kind === "evaluation");
+    const evaluations = logOf(folder, "evaluation");
     expect(evaluations).toEqual(
       [...scores].map(([step, accuracy]) => ({ kind: "evaluation", step, accuracy })),
     );

@@ -40,7 +40,7 @@ export interface FitOptions {
   readonly keepEvery?: number;
   /** Steps between two `step` lines of the log; default 1. */
   readonly logEvery?: number;
-  /** Further numbers for the log line of a step. */
+  /** Further numbers for the log line of a step; epochs have lines of their own, with the means. */
   readonly logExtra?: (step: number) => Metrics;
   /** Regular evaluations. */
   readonly evaluate?: Evaluation;
@@ -110,6 +110,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       resumedFrom,
       first,
       batches,
+      means: epochMeans(saved?.extra.epoch),
       best: bestOf(saved?.extra),
     });
   } finally {
@@ -130,7 +131,35 @@ interface Running {
   readonly resumedFrom: number;
   readonly first: HostTensors;
   readonly batches: Prefetcher;
+  readonly means: EpochMeans;
   best: number | undefined;
+}
+
+/** Means of the metrics since the epoch began; a checkpoint carries them along. */
+interface EpochMeans {
+  add(metrics: Metrics): void;
+  /** The means, and begins anew. */
+  take(): Metrics;
+  state(): { readonly count: number; readonly sums: Metrics };
+}
+
+function epochMeans(saved: string | undefined): EpochMeans {
+  let { count, sums } = JSON.parse(saved ?? '{"count":0,"sums":{}}') as {
+    count: number;
+    sums: Record<string, number>;
+  };
+  return {
+    add(metrics) {
+      count++;
+      for (const [name, value] of Object.entries(metrics)) sums[name] = (sums[name] ?? 0) + value;
+    },
+    take() {
+      const means = Object.entries(sums).map(([name, sum]) => [name, sum / count]);
+      [count, sums] = [0, {}];
+      return Object.fromEntries(means);
+    },
+    state: () => ({ count, sums }),
+  };
 }
 
 async function loop(options: FitOptions, context: Running): Promise<FitResult> {
@@ -138,6 +167,7 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
   const { checkpointEvery = stepsPerEpoch, keepEvery } = options;
   const { run, prepared, resumedFrom, batches } = context;
   const meter = rateMeter();
+  const means = context.means;
   let metrics: Metrics = {};
   let savedAt = resumedFrom;
   let inputs: HostTensors | undefined = context.first;
@@ -146,7 +176,10 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     await run.flush();
     const state = await prepared.state();
     requireFiniteState(state, done, savedAt);
-    await run.save(name, done, state, bestText(context.best));
+    await run.save(name, done, state, {
+      ...bestText(context.best),
+      epoch: JSON.stringify(means.state()),
+    });
     if (name === "last") savedAt = done;
   };
   for (let step = resumedFrom; step < steps; step++) {
@@ -171,6 +204,8 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
         seconds: meter.seconds(),
       });
     report(options, done, metrics, meter);
+    means.add(metrics);
+    if (done % stepsPerEpoch === 0) run?.log({ kind: "epoch", step: done, ...means.take() });
     const isLast = done === steps;
     if (evaluate !== undefined && (isLast || done % evaluate.every === 0))
       await evaluated(options, evaluate, context, done);

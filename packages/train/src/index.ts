@@ -8,7 +8,7 @@ export {
   toBatchSource,
 } from "./batches.ts";
 export { clipByGlobalNorm, globalNorm } from "./clip.ts";
-export { deepFreeze, type ImageRequirements, pick, requireImages } from "./data.ts";
+export { dataName, deepFreeze, type ImageRequirements, pick, requireImages } from "./data.ts";
 export {
   type Evaluation,
   type FitOptions,
