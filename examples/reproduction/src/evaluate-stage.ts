@@ -1,0 +1,169 @@
+import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { foldIn, type ImageDataset } from "@dmae/core";
+import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
+import { evaluate } from "@dmae/finetune";
+import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
+import { readAhead } from "./loader.ts";
+import { progressLine } from "./progress.ts";
+import type { ClassifierRecipe } from "./recipe.ts";
+import { logLine, type Run } from "./run.ts";
+
+/** One measurement of the evaluation stage. */
+export interface Measurement {
+  /** What was measured. */
+  readonly what: "clean" | "noisy" | "vote";
+  /** Noise level. */
+  readonly sigma: number;
+  /** Images looked at. */
+  readonly images: number;
+  /** Share of them that is classified as its label. */
+  readonly accuracy: number;
+  /** Mean cross entropy. */
+  readonly loss: number;
+}
+
+/** A part of a measurement, as `evaluate/parts.jsonl` keeps it. */
+interface Part extends Measurement {
+  readonly model: string;
+  readonly from: number;
+  readonly seed: number;
+  readonly dataset: string;
+}
+
+/** Images in a part; an interrupted stage goes on with the next part. */
+const partSize = 2000;
+
+/** Clean accuracy, accuracy on noisy images, and accuracy of the vote of many noisy copies, in parts that are resumed. */
+export async function evaluateStage(run: Run, recipe: ClassifierRecipe): Promise<Measurement[]> {
+  const { test } = run.data;
+  const { images, votes, voteEvery } = recipe.evaluation;
+  const trained = await trainedClassifier(run, recipe);
+  const looked =
+    images === null ? test : everyNth(test, Math.max(1, Math.floor(test.length / images)));
+  const sigmas = recipe.certification.sigmas;
+  const tasks: readonly Task[] = [
+    { what: "clean", sigma: 0, samples: 1, dataset: looked },
+    ...sigmas.map((sigma) => ({ what: "noisy", sigma, samples: 1, dataset: looked }) as const),
+    ...(votes > 0
+      ? sigmas.map(
+          (sigma) =>
+            ({ what: "vote", sigma, samples: votes, dataset: everyNth(test, voteEvery) }) as const,
+        )
+      : []),
+  ];
+  const results: Measurement[] = [];
+  for (const task of tasks) results.push(await measured(run, trained, task));
+  for (const { what, sigma, accuracy, images: count } of results)
+    run.say(
+      `evaluate: ${what}${sigma > 0 ? ` at sigma ${sigma}` : ""}: ${(100 * accuracy).toFixed(2)} % of ${count} images`,
+    );
+  await logLine(run, { stage: "evaluate", event: "end", results });
+  return results;
+}
+
+interface Task {
+  readonly what: Measurement["what"];
+  readonly sigma: number;
+  readonly samples: number;
+  readonly dataset: PixelDataset;
+}
+
+async function measured(run: Run, trained: TrainedClassifier, task: Task): Promise<Measurement> {
+  const { what, sigma, samples, dataset } = task;
+  const line = progressLine(`evaluate ${what}${sigma > 0 ? ` ${sigma}` : ""}`, "images", run.say);
+  const stageKey = foldIn(run.key, `evaluate/${what}`);
+  const total = { images: 0, accuracy: 0, loss: 0 };
+  for (let from = 0; from < dataset.length; from += partSize) {
+    const identity = {
+      model: trained.id,
+      what,
+      sigma,
+      from,
+      seed: run.options.seed,
+      dataset: `${dataset.name} x ${samples}`,
+    };
+    let part = await knownPart(run.folder, identity);
+    if (part === undefined) {
+      const count = Math.min(partSize, dataset.length - from);
+      const indices = Array.from({ length: count }, (_, i) => from + i);
+      const result = await evaluate(
+        trained.vit,
+        trained.params,
+        ahead(subset(dataset, indices), run),
+        {
+          executor: run.executor,
+          sigma,
+          key: foldIn(stageKey, from),
+          samples,
+          batchSize: Math.min(64, count * samples),
+          signal: run.signal,
+        },
+      );
+      const accuracy = what === "vote" ? result.voteAccuracy : result.accuracy;
+      part = { ...identity, images: result.images, accuracy, loss: result.loss };
+      await keepPart(run.folder, part);
+    }
+    total.images += part.images;
+    total.accuracy += part.accuracy * part.images;
+    total.loss += part.loss * part.images;
+    line.update(total.images, dataset.length);
+  }
+  const { images, accuracy, loss } = total;
+  return { what, sigma, images, accuracy: accuracy / images, loss: loss / images };
+}
+
+const ahead = (dataset: PixelDataset, { options }: Run): ImageDataset =>
+  readAhead(dataset, 2 * Math.max(1, options.workers));
+
+const partsFile = (folder: string) => join(folder, "evaluate", "parts.jsonl");
+
+/** Every part measured so far; a line that was cut off by a crash is left out. */
+async function readParts(folder: string): Promise<Part[]> {
+  const text = await readFile(partsFile(folder), "utf8").catch(() => "");
+  return text
+    .split("\n")
+    .filter((line) => line.endsWith("}"))
+    .map((line) => JSON.parse(line) as Part);
+}
+
+async function knownPart(
+  folder: string,
+  identity: Omit<Part, "images" | "accuracy" | "loss">,
+): Promise<Part | undefined> {
+  const keys = ["model", "what", "sigma", "from", "seed", "dataset"] as const;
+  const parts = await readParts(folder);
+  return parts.find((part) => keys.every((key) => part[key] === identity[key]));
+}
+
+async function keepPart(folder: string, part: Part): Promise<void> {
+  await mkdir(join(folder, "evaluate"), { recursive: true });
+  await appendFile(partsFile(folder), `\n${JSON.stringify(part)}\n`);
+}
+
+/** The measurements that a run folder holds, for the report. */
+export async function readMeasurements(folder: string, model: string): Promise<Measurement[]> {
+  const sums = new Map<
+    string,
+    { what: Measurement["what"]; sigma: number; images: number; right: number; loss: number }
+  >();
+  for (const part of (await readParts(folder)).filter((one) => one.model === model)) {
+    const name = `${part.what} ${part.sigma} ${part.seed} ${part.dataset}`;
+    const sum = sums.get(name) ?? {
+      what: part.what,
+      sigma: part.sigma,
+      images: 0,
+      right: 0,
+      loss: 0,
+    };
+    sum.images += part.images;
+    sum.right += part.accuracy * part.images;
+    sum.loss += part.loss * part.images;
+    sums.set(name, sum);
+  }
+  return [...sums.values()].map(({ right, loss, ...rest }) => ({
+    ...rest,
+    accuracy: right / rest.images,
+    loss: loss / rest.images,
+  }));
+}

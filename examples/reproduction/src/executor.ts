@@ -1,0 +1,25 @@
+import { compiledExecutor } from "@dmae/compile";
+import { DmaeError } from "@dmae/core";
+import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
+import { nearest } from "./nearest.ts";
+
+const providers = ["cpu", "cuda", "webgpu"] as const;
+const backends = ["tfjs-node-gpu", "tfjs-node", "webgpu", "wasm", "cpu"];
+const compiled = ["compiled", ...providers.map((provider) => `compiled:${provider}`)];
+
+/**
+ * What runs the steps: `compiled[:cuda|:webgpu]` makes one ONNX graph of each, the others run op by op on a
+ * TensorFlow.js backend.
+ */
+export async function executorOf(backend: string): Promise<Executor> {
+  const provider = providers.find((name) => backend === `compiled:${name}`) ?? "cpu";
+  const names = [...backends, ...compiled];
+  if (!names.includes(backend))
+    throw new DmaeError(
+      "argument",
+      `--backend: there is no ${backend}; the nearest are ${nearest(backend, names).join(", ")}`,
+    );
+  // tracing needs a backend of TensorFlow.js too, any will do
+  await selectBackend(compiled.includes(backend) ? "cpu" : backend);
+  return compiled.includes(backend) ? compiledExecutor({ provider }) : eagerExecutor();
+}

@@ -1,0 +1,107 @@
+import { foldIn, type HostTensors, type Key, key, uniform } from "@dmae/core";
+import { finetuneInputs, finetuneStep } from "@dmae/finetune";
+import type { Executor, Params } from "@dmae/nn";
+import { createDmae, pretrainInputs, pretrainStep } from "@dmae/pretrain";
+import { specsOf, type TrainStep } from "@dmae/train";
+import { createViT } from "@dmae/vit";
+import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";
+
+/** What one training step took here. */
+export interface StepMeasurement {
+  /** Images in the measured micro-batch. */
+  readonly images: number;
+  /** Seconds of a micro-batch, the second one after preparation. */
+  readonly seconds: number;
+  /** Largest memory of the process so far, bytes. */
+  readonly peakBytes: number;
+}
+
+/** Runs two micro-batches of random images and times the second. */
+export async function measureStep(recipe: Recipe, executor: Executor): Promise<StepMeasurement> {
+  const images = Math.min(recipe.training.batchSize, 2);
+  const seconds = await secondsOf(recipe, images, executor);
+  return { images, seconds, peakBytes: 1024 * process.resourceUsage().maxRSS };
+}
+
+function secondsOf(recipe: Recipe, images: number, executor: Executor): Promise<number> {
+  if (recipe.task === "finetune") return timeFinetuning(recipe, images, executor);
+  if (recipe.task === "probe") return timeFeatures(recipe, images, executor);
+  return timePretraining(recipe as PretrainingRecipe, images, executor);
+}
+
+function timePretraining({ training }: PretrainingRecipe, batchSize: number, executor: Executor) {
+  const dmae = createDmae(training.model, { ...training.config, sigma: training.sigma });
+  const batch = randomBatch(batchSize, dmae.config.inputSize, dmae.config.channels);
+  const { maskRatio } = training;
+  const params = dmae.initHost(key(0));
+  const train = pretrainStep(
+    dmae,
+    { ...training, batchSize, accumulate: 1 },
+    { params, stepsPerEpoch: 100 },
+  );
+  const inputs = pretrainInputs(batch, { key: key(0), epoch: 0, length: dmae.length, maskRatio });
+  return timeStep(train, params, inputs, executor);
+}
+
+function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, executor: Executor) {
+  const vit = createViT(training.model, training.config);
+  const batch = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
+  const params = vit.initHost(key(0));
+  const changed = { ...training, batchSize, accumulate: 1 };
+  const train = finetuneStep(vit.config, changed, { params, stepsPerEpoch: 100 });
+  const inputs = finetuneInputs(changed, batch, {
+    key: key(0),
+    step: 0,
+    epoch: 0,
+    config: vit.config,
+  });
+  return timeStep(train, params, inputs, executor);
+}
+
+/** Features are all but the whole cost of a probe. */
+async function timeFeatures({ training }: ProbingRecipe, batchSize: number, executor: Executor) {
+  const vit = createViT(training.model, training.config);
+  const { images, imageShape } = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
+  const shape = [batchSize, ...imageShape];
+  const prepared = await executor.prepareFunction(
+    ({ images: input, ...weights }) => ({ features: vit.features(weights as Params, input!) }),
+    { constants: vit.initHost(key(0)), inputs: { images: { shape } } },
+  );
+  const inputs = { images: { dtype: "float32", shape, data: images } } as const;
+  await prepared.run(inputs);
+  const began = performance.now();
+  await prepared.run(inputs);
+  const seconds = (performance.now() - began) / 1000;
+  prepared.dispose();
+  return seconds;
+}
+
+async function timeStep(
+  train: TrainStep,
+  params: HostTensors,
+  batch: HostTensors,
+  executor: Executor,
+): Promise<number> {
+  const inputs = { ...batch, ...train.inputs(1) };
+  const prepared = await executor.prepareStep(train.step, {
+    state: train.initState(params),
+    batch: specsOf(inputs),
+  });
+  await prepared.run(inputs);
+  const began = performance.now();
+  await prepared.run(inputs);
+  const seconds = (performance.now() - began) / 1000;
+  prepared.dispose();
+  return seconds;
+}
+
+function randomBatch(size: number, side: number, channels: number) {
+  const random: Key = foldIn(key(0), "images");
+  return {
+    images: uniform(random, new Float32Array(size * side * side * channels)) as Float32Array,
+    labels: new Int32Array(size),
+    indices: Int32Array.from({ length: size }, (_, i) => i),
+    size,
+    imageShape: [side, side, channels] as const,
+  };
+}

@@ -1,0 +1,183 @@
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { DmaeError } from "@dmae/core";
+import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify";
+import { nearest } from "./nearest.ts";
+import { type Recipe, type Stage, stagesOf } from "./recipe.ts";
+
+/** What the command line says. */
+export interface Options {
+  /** Recipe by name; undefined with `list`. */
+  readonly recipe: string | undefined;
+  /** `field=value` settings. */
+  readonly set: readonly string[];
+  /** Folder of the images. */
+  readonly data: string | undefined;
+  /** Checkpoint, `model.safetensors` or run folder to begin with. */
+  readonly from: string | undefined;
+  /** Run folder. */
+  readonly folder: string | undefined;
+  /** Stages to run; undefined for all of the recipe. */
+  readonly stages: readonly string[] | undefined;
+  /** Backend, see `executorOf`. */
+  readonly backend: string;
+  /** Threads that decode, augment and draw noise. */
+  readonly workers: number;
+  /** Every random draw follows from it. */
+  readonly seed: number;
+  /** Part of the certification. */
+  readonly shard: Shard | undefined;
+  /** Epochs between two checkpoints. */
+  readonly checkpointEvery: number;
+  /** Epochs between two checkpoints that are kept. */
+  readonly keepEvery: number | undefined;
+  /** Certification logs of other runs, drawn beside this one in the report. */
+  readonly compare: readonly string[];
+  /** Tiny model, few images. */
+  readonly smoke: boolean;
+  /** Prints the plan only. */
+  readonly dryRun: boolean;
+  /** Measures a step for the plan. */
+  readonly measure: boolean;
+  /** Prints the names of the recipes. */
+  readonly list: boolean;
+  /** Prints the help. */
+  readonly help: boolean;
+}
+
+/** The help text of an example. */
+export const helpText = (
+  example: string,
+) => `npm start -- --recipe NAME --data DIR [options]      (in examples/${example})
+
+Trains, evaluates and certifies one row of the paper. Interrupted and started again with the same options, it goes on
+where it was and ends with the same bits.
+
+  --list                 names of the recipes
+  --recipe NAME          the row to run; without --data or with --dry-run, what it consists of
+  --set field=value      changes a field, e.g. --set epochs=1 --set config.depth=2; as often as needed
+  --data DIR             class folders in train/ and val/, tar shards in train/ and val/, or CIFAR's binary files
+  --from FILE|RUN        what to begin with: an official .pth, a .safetensors file, or the run folder of another recipe
+  --folder DIR           run folder (default: runs/NAME)
+  --stage a,b            some stages only: pretrain, continue, finetune, probe, evaluate, certify, report
+  --backend compiled     compiled[:cuda|:webgpu] (one ONNX graph), tfjs-node-gpu, tfjs-node, webgpu, wasm, cpu
+  --workers N            threads that decode, augment and draw noise (default: all cores but one)
+  --seed 0               every random draw follows from it
+  --shard i/n            certifies every n-th image from the i-th; also read from Kubernetes and SLURM job arrays
+  --checkpoint-every E   epochs between checkpoints (default 1; less than 1 is possible)
+  --keep-every E         epochs between checkpoints that are kept
+  --compare DIR          run folder whose certified accuracy the report shows as well; as often as needed
+  --smoke                the same code on a tiny model and a few images, in seconds
+  --dry-run              the plan: steps, batch, learning rate, memory, and time from a step measured here
+  --no-measure           no measured step in the plan`;
+
+/** Reads the command line of an example. */
+export function readOptions(args: readonly string[]): Options {
+  const { values } = parse(args);
+  const workers = number(
+    "workers",
+    values.workers ?? String(Math.max(1, availableParallelism() - 1)),
+    0,
+  );
+  return {
+    recipe: values.recipe,
+    set: values.set ?? [],
+    data: values.data,
+    from: values.from,
+    folder: values.folder,
+    stages: values.stage?.split(",").map((stage) => stage.trim()),
+    backend: values.backend ?? "compiled",
+    workers: values.smoke && values.workers === undefined ? 0 : workers,
+    seed: number("seed", values.seed ?? "0", 0),
+    shard: values.shard === undefined ? shardFromEnvironment() : parseShard(values.shard),
+    checkpointEvery: positive("checkpoint-every", values["checkpoint-every"] ?? "1"),
+    keepEvery:
+      values["keep-every"] === undefined ? undefined : positive("keep-every", values["keep-every"]),
+    compare: values.compare ?? [],
+    smoke: values.smoke ?? false,
+    dryRun: values["dry-run"] ?? false,
+    measure: !values["no-measure"],
+    list: values.list ?? false,
+    help: values.help ?? false,
+  };
+}
+
+/** The recipe of that name. */
+export function findRecipe(recipes: Readonly<Record<string, Recipe>>, name: string): Recipe {
+  const recipe = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
+  if (recipe) return recipe;
+  const near = nearest(name, Object.keys(recipes)).join(", ");
+  throw new DmaeError(
+    "argument",
+    `--recipe: there is no ${name}; the nearest are ${near}; --list names all`,
+  );
+}
+
+/** The stages asked for, in the recipe's order. */
+export function chosenStages(
+  recipe: Recipe,
+  names: readonly string[] | undefined,
+): readonly Stage[] {
+  const all = stagesOf(recipe);
+  if (names === undefined) return all;
+  const unknown = names.find((name) => !all.includes(name as Stage));
+  if (unknown !== undefined)
+    throw new DmaeError(
+      "argument",
+      `--stage: ${recipe.name} has ${all.join(", ")}, got ${unknown}`,
+    );
+  return all.filter((stage) => names.includes(stage));
+}
+
+const flags = {
+  recipe: { type: "string" },
+  set: { type: "string", multiple: true },
+  data: { type: "string" },
+  from: { type: "string" },
+  folder: { type: "string" },
+  stage: { type: "string" },
+  backend: { type: "string" },
+  workers: { type: "string" },
+  seed: { type: "string" },
+  shard: { type: "string" },
+  "checkpoint-every": { type: "string" },
+  "keep-every": { type: "string" },
+  compare: { type: "string", multiple: true },
+  smoke: { type: "boolean" },
+  "dry-run": { type: "boolean" },
+  "no-measure": { type: "boolean" },
+  list: { type: "boolean" },
+  help: { type: "boolean" },
+} as const;
+
+function parse(args: readonly string[]) {
+  for (const arg of args) {
+    const name = /^--([^=]+)/.exec(arg)?.[1];
+    if (name === undefined || name in flags) continue;
+    const near = nearest(name, Object.keys(flags)).map((flag) => `--${flag}`);
+    throw new DmaeError(
+      "argument",
+      `reproduce: there is no option --${name}; the nearest are ${near.join(", ")}`,
+    );
+  }
+  try {
+    return parseArgs({ args: [...args], strict: true, options: flags });
+  } catch (cause) {
+    throw new DmaeError("argument", `reproduce: ${(cause as Error).message}`, {}, { cause });
+  }
+}
+
+function number(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= least) return value;
+  throw new DmaeError(
+    "argument",
+    `--${name}: must be a whole number, ${least} or more, got ${text}`,
+  );
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && Number.isFinite(value)) return value;
+  throw new DmaeError("argument", `--${name}: must be a positive number, got ${text}`);
+}

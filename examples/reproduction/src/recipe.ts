@@ -1,0 +1,114 @@
+import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
+import type { PretrainRecipe } from "@dmae/pretrain";
+
+/** Data sets of the paper. */
+export type DatasetName = "imagenet" | "cifar10";
+
+/** How the trained classifier is looked at before it is certified. */
+export interface EvaluationSettings {
+  /** Validation images whose clean and noisy accuracy is measured; null for all. */
+  readonly images: number | null;
+  /** Noisy copies that vote on an image (radius-0 accuracy without a proof); 0 for no vote. */
+  readonly votes: number;
+  /** Every so many images are voted on. */
+  readonly voteEvery: number;
+}
+
+/** Settings of CERTIFY (Cohen et al. 2019), all that decide its numbers. */
+export interface CertificationSettings {
+  /** Noise levels to certify at, each with a log of its own. */
+  readonly sigmas: readonly number[];
+  /** Noisy copies that select the class. */
+  readonly n0: number;
+  /** Noisy copies that estimate its probability. */
+  readonly n: number;
+  /** Probability that a certificate is wrong. */
+  readonly alpha: number;
+  /** Every so many images of the validation set, `floor(length / every)` of them. */
+  readonly every: number;
+  /** Abstain without estimating where the selected class is wrong, as the official script does. */
+  readonly skipWrongGuess: boolean;
+  /** Noisy images in a call of the classifier; has no effect on the result. */
+  readonly batchSize: number;
+  /** Radii of the table. */
+  readonly radii: readonly number[];
+}
+
+/** Certified accuracies that the paper reports. */
+export interface PublishedAccuracy {
+  /** Per cent by radius; a radius without a verified number is absent. */
+  readonly percent: Readonly<Record<string, number>>;
+  /** True where each number is the best over the noise levels, not that of one model. */
+  readonly bestOverSigma: boolean;
+  /** Where it stands, and where it was read. */
+  readonly source: string;
+}
+
+/** What all recipes have. */
+interface Common {
+  /** Name on the command line. */
+  readonly name: string;
+  /** The row of the paper that it belongs to. */
+  readonly paper: string;
+  /** Data that it trains and certifies on. */
+  readonly dataset: DatasetName;
+  /** Recipe whose result it begins with, or null to begin afresh. */
+  readonly startsFrom: string | null;
+}
+
+/** Pre-training, from fresh parameters or (`continue`) from a checkpoint. */
+export interface PretrainingRecipe extends Common {
+  readonly task: "pretrain" | "continue";
+  /** Every field of the training. */
+  readonly training: PretrainRecipe;
+}
+
+/** What recipes that end in a classifier have. */
+interface ClassifierCommon extends Common {
+  /** How it is evaluated. */
+  readonly evaluation: EvaluationSettings;
+  /** How it is certified. */
+  readonly certification: CertificationSettings;
+  /** What the paper reports; null where no number of this row could be verified. */
+  readonly published: PublishedAccuracy | null;
+}
+
+/** Fine-tuning with Gaussian augmentation (RS) or consistency regularisation (CR), then certification. */
+export interface FinetuningRecipe extends ClassifierCommon {
+  readonly task: "finetune";
+  /** Every field of the training. */
+  readonly training: FinetuneRecipe;
+}
+
+/** Linear probing, then certification. */
+export interface ProbingRecipe extends ClassifierCommon {
+  readonly task: "probe";
+  /** Every field of the training. */
+  readonly training: LinearProbeRecipe;
+}
+
+/** A recipe that ends in a classifier. */
+export type ClassifierRecipe = FinetuningRecipe | ProbingRecipe;
+
+/** One row of the paper: data, training, evaluation, certification, the numbers to expect. */
+export type Recipe = PretrainingRecipe | ClassifierRecipe;
+
+/** Stages of a run, in order. */
+export type Stage =
+  | "pretrain"
+  | "continue"
+  | "finetune"
+  | "probe"
+  | "evaluate"
+  | "certify"
+  | "report";
+
+/** True for a recipe that ends in a classifier. */
+export const isClassifierRecipe = (recipe: Recipe): recipe is ClassifierRecipe =>
+  recipe.task === "finetune" || recipe.task === "probe";
+
+/** The stages of a recipe. */
+export function stagesOf(recipe: Recipe): readonly Stage[] {
+  if (isClassifierRecipe(recipe)) return [recipe.task, "evaluate", "certify", "report"];
+  return [recipe.task, "report"];
+}

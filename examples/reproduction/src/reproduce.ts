@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import { DmaeError, key } from "@dmae/core";
+import { certifyStage } from "./certify-stage.ts";
+import { type Data, generatedData, openData } from "./data.ts";
+import { evaluateStage } from "./evaluate-stage.ts";
+import { executorOf } from "./executor.ts";
+import { encoderOf } from "./model.ts";
+import { chosenStages, findRecipe, helpText, type Options, readOptions } from "./options.ts";
+import { planOf } from "./plan.ts";
+import { isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
+import { reportStage } from "./report-stage.ts";
+import { claimFolder, explained, logLine, type Run } from "./run.ts";
+import { applySettings } from "./settings.ts";
+import { smokeRecipe } from "./smoke.ts";
+import { trainStage } from "./train-stage.ts";
+
+/** What an example gives. */
+export interface Example {
+  /** Name of the example's folder. */
+  readonly name: string;
+  /** Its recipes by name. */
+  readonly recipes: Readonly<Record<string, Recipe>>;
+  /** Where run folders are made. */
+  readonly runs: string;
+  /** Tells the user a line; default: standard output. */
+  readonly say?: (line: string) => void;
+  /** Stops the run after a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs an example's command line.
+ *
+ * @throws DmaeError with one sentence for people, for everything that a user can mend
+ */
+export async function reproduce(example: Example, args: readonly string[]): Promise<void> {
+  const say = example.say ?? ((line: string) => console.log(line));
+  const options = readOptions(args);
+  if (options.help) return say(helpText(example.name));
+  if (options.list) return say(listing(example.recipes));
+  if (options.recipe === undefined)
+    throw new DmaeError(
+      "argument",
+      "reproduce: --recipe NAME is needed; --list names all, --help explains",
+    );
+  const original = findRecipe(example.recipes, options.recipe);
+  const stages = chosenStages(original, options.stages);
+  const settled = applySettings(options.smoke ? smokeRecipe(original, 10) : original, options.set);
+  if (options.dryRun) {
+    const executor = options.measure ? await executorOf(options.backend) : undefined;
+    return say(await planOf(settled, options, executor));
+  }
+  if (options.data === undefined && !options.smoke)
+    throw new DmaeError(
+      "argument",
+      `--data: ${original.name} needs the folder of its images; --smoke runs without, --dry-run prints the plan`,
+    );
+  await runStages(example, { original, settled, stages, options, say });
+}
+
+interface Request {
+  readonly original: Recipe;
+  readonly settled: Recipe;
+  readonly stages: readonly Stage[];
+  readonly options: Options;
+  readonly say: (line: string) => void;
+}
+
+async function runStages(example: Example, { original, settled, stages, options, say }: Request) {
+  const side = encoderOf(settled).inputSize;
+  const data = options.data
+    ? await openData(options.data, settled.dataset, side)
+    : generatedData(side);
+  const recipe = options.smoke
+    ? applySettings(smokeRecipe(original, data.train.numClasses), options.set)
+    : settled;
+  requireClasses(recipe, data);
+  const folder =
+    options.folder ?? join(example.runs, `${recipe.name}${options.smoke ? "-smoke" : ""}`);
+  const run: Run = {
+    recipe,
+    original,
+    folder,
+    data,
+    side,
+    executor: await executorOf(options.backend),
+    key: key(options.seed),
+    options,
+    signal: example.signal ?? new AbortController().signal,
+    say,
+  };
+  try {
+    await claimFolder(folder, recipe, options.seed);
+    say(
+      `${recipe.name} on ${data.train.name} (${data.layout}), ${run.executor.name}, in ${folder}`,
+    );
+    for (const stage of stages) await runStage(run, stage);
+  } catch (error) {
+    const told = explained(error, folder);
+    await logLine(run, { event: "error", message: (told as Error).message }).catch(() => {});
+    throw told;
+  }
+}
+
+async function runStage(run: Run, stage: Stage): Promise<void> {
+  const { recipe } = run;
+  if (stage === "report") return reportStage(run);
+  if (!isClassifierRecipe(recipe) || stage === recipe.task) return trainStage(run);
+  if (stage === "evaluate") await evaluateStage(run, recipe);
+  else await certifyStage(run, recipe);
+}
+
+function requireClasses(recipe: Recipe, { train }: Data): void {
+  if (!isClassifierRecipe(recipe)) return;
+  const { numClasses } = recipe.training.config;
+  if (numClasses === train.numClasses) return;
+  throw new DmaeError(
+    "argument",
+    `data: ${train.name} has ${train.numClasses} classes, ${recipe.name} is for ${numClasses}; is it the right folder? If so, set config.numClasses=${train.numClasses}`,
+  );
+}
+
+function listing(recipes: Readonly<Record<string, Recipe>>): string {
+  const width = Math.max(...Object.keys(recipes).map((name) => name.length));
+  return Object.values(recipes)
+    .map(({ name, paper }) => `${name.padEnd(width)}  ${paper}`)
+    .join("\n");
+}

@@ -1,0 +1,118 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type Checkpoint,
+  loadCheckpoint,
+  optimizerState,
+  weightDecayGroups,
+} from "@dmae/checkpoint";
+import { DmaeError, foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { createDmae, type PretrainOptions } from "@dmae/pretrain";
+import { trainingPosition, unprefixed } from "@dmae/train";
+import type { TensorSource } from "@dmae/vit";
+import { decoderOf } from "./model.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** Parameters and, where they are known, the optimizer state to begin with. */
+export interface Start {
+  /** Tensors by name. */
+  readonly source: TensorSource | HostTensors;
+  /** All tensors, and the optimizer that belongs to them. */
+  readonly whole: () => Promise<Pick<PretrainOptions, "initialParams" | "initialOptimizer">>;
+}
+
+/**
+ * Opens what `--from` names: a `.pth` or `.safetensors` file, or the run folder of another recipe.
+ *
+ * @returns undefined for a recipe that begins afresh
+ * @throws DmaeError "argument" where `--from` is missing or out of place, "file" for a path that holds no checkpoint
+ */
+export async function startOf(
+  recipe: Recipe,
+  from: string | undefined,
+  smoke: { readonly key: Key } | undefined,
+): Promise<Start | undefined> {
+  if (recipe.startsFrom === null) {
+    if (from === undefined) return undefined;
+    throw new DmaeError(
+      "argument",
+      `--from: ${recipe.name} begins with fresh parameters; leave --from out`,
+    );
+  }
+  if (from !== undefined) return openStart(from);
+  if (smoke) return freshStart(recipe, smoke.key);
+  throw new DmaeError(
+    "argument",
+    `--from: ${recipe.name} begins with the result of ${recipe.startsFrom}; name its run folder or a checkpoint file`,
+  );
+}
+
+/** Random parameters in place of trained ones, to exercise the code. */
+function freshStart(recipe: Recipe, key: Key): Start {
+  const params = createDmae(decoderOf(recipe)).initHost(foldIn(key, "smoke"));
+  return { source: params, whole: async () => ({ initialParams: params }) };
+}
+
+async function openStart(from: string): Promise<Start> {
+  const found = await stat(from).catch((cause: Error) => {
+    throw new DmaeError(
+      "file",
+      `--from: cannot read ${from}: ${cause.message}`,
+      { file: from },
+      { cause },
+    );
+  });
+  if (found.isDirectory()) return openRun(from);
+  const checkpoint = await loadCheckpoint(from);
+  return {
+    source: checkpoint,
+    whole: async () => ({
+      initialParams: await checkpoint.readAll(),
+      ...(hasOptimizer(checkpoint)
+        ? { initialOptimizer: await officialOptimizer(checkpoint) }
+        : {}),
+    }),
+  };
+}
+
+const hasOptimizer = ({ contents }: Checkpoint) =>
+  typeof contents === "object" && contents !== null && "optimizer" in contents;
+
+async function officialOptimizer(checkpoint: Checkpoint) {
+  const frozen = ["pos_embed", "decoder_pos_embed"];
+  return optimizerState(checkpoint, weightDecayGroups(checkpoint, { frozen }));
+}
+
+async function openRun(folder: string): Promise<Start> {
+  for (const stage of ["pretrain", "continue"]) {
+    const model = join(folder, stage, "model.safetensors");
+    if (!(await stat(model).catch(() => undefined))) continue;
+    const checkpoint = await loadCheckpoint(model);
+    return {
+      source: checkpoint,
+      whole: async () => ({
+        initialParams: await checkpoint.readAll(),
+        initialOptimizer: await ownOptimizer(join(folder, stage)),
+      }),
+    };
+  }
+  throw new DmaeError(
+    "file",
+    `--from: ${folder} holds no finished pre-training (pretrain/model.safetensors or continue/model.safetensors)`,
+    { file: folder },
+  );
+}
+
+/** The optimizer of `last.safetensors`, and the updates it has made. */
+async function ownOptimizer(folder: string) {
+  const last = await loadCheckpoint(join(folder, "last.safetensors"));
+  const { recipe } = JSON.parse(await readFile(join(folder, "run.json"), "utf8")) as {
+    recipe: { recipe: { accumulate: number }; stepsPerEpoch: number };
+  };
+  const tensors: Record<string, HostTensor> = {};
+  for (const name of last.names)
+    if (name.startsWith("optimizer.")) tensors[name] = await last.read(name);
+  const done = Number(last.metadata.step);
+  const { update } = trainingPosition(done, recipe.stepsPerEpoch, recipe.recipe.accumulate);
+  return { tensors: unprefixed("optimizer.", tensors), step: update };
+}

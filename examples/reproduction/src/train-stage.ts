@@ -1,0 +1,162 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DmaeError, foldIn } from "@dmae/core";
+import { type BatchLoader, everyNth } from "@dmae/datasets";
+import { linearProbe, robustFinetune } from "@dmae/finetune";
+import { pretrain } from "@dmae/pretrain";
+import type { Progress } from "@dmae/train";
+import { epochMeans } from "./epochs.ts";
+import { trainingLoader } from "./loader.ts";
+import { progressLine } from "./progress.ts";
+import {
+  type ClassifierRecipe,
+  isClassifierRecipe,
+  type PretrainingRecipe,
+  type Recipe,
+} from "./recipe.ts";
+import { logLine, type Run } from "./run.ts";
+import { type Start, startOf } from "./start.ts";
+import { eventFile, eventWriter } from "./tensorboard.ts";
+
+/** Where a training stage leaves the parameters of its last step. */
+export const modelFile = ({ folder, recipe }: Pick<Run, "folder" | "recipe">) =>
+  join(folder, recipe.task, "model.safetensors");
+
+/** Trains: pre-training (afresh or continued), fine-tuning or probing; goes on where an earlier process was. */
+export async function trainStage(run: Run): Promise<void> {
+  const { recipe, folder, key, options, side, data } = run;
+  if (await stat(modelFile(run)).catch(() => undefined)) {
+    run.say(`${recipe.task}: done before, ${modelFile(run)}`);
+    return;
+  }
+  const smoke = options.smoke ? { key } : undefined;
+  const start = await startOf(recipe, options.from, smoke);
+  const stageKey = foldIn(key, recipe.task);
+  const loader = trainingLoader(recipe, data, {
+    key: stageKey,
+    side,
+    workers: options.workers,
+    onCorrupt: (error) => {
+      run.say(error.message);
+      void logLine(run, { stage: recipe.task, event: "damaged image", message: error.message });
+    },
+  });
+  const stageFolder = join(folder, recipe.task);
+  const events = eventWriter(eventFile(folder, recipe.task), join(stageFolder, "log.jsonl"));
+  const watch = watcher(run, events);
+  await logLine(run, { stage: recipe.task, event: "start", executor: run.executor.name });
+  try {
+    const training = { run, loader, start, key: stageKey, folder: stageFolder, watch };
+    const result = await (isClassifierRecipe(recipe)
+      ? runClassifier(recipe, training)
+      : runPretraining(recipe, training));
+    await watch.end(result);
+    await logLine(run, {
+      stage: recipe.task,
+      event: "end",
+      ...result,
+      damaged: loader.corrupt.length,
+    });
+  } finally {
+    await events.close();
+    await loader.close();
+  }
+}
+
+interface Training {
+  readonly run: Run;
+  readonly loader: BatchLoader;
+  readonly start: Start | undefined;
+  readonly key: Run["key"];
+  readonly folder: string;
+  readonly watch: ReturnType<typeof watcher>;
+}
+
+async function runPretraining(recipe: PretrainingRecipe, training: Training) {
+  const initial = await training.start?.whole();
+  const { step, resumedFrom } = await pretrain(recipe.training, training.loader, {
+    ...initial,
+    ...common(training),
+  });
+  return { step, resumedFrom };
+}
+
+async function runClassifier(recipe: ClassifierRecipe, training: Training) {
+  const { run, watch, start } = training;
+  const { voteEvery } = recipe.evaluation;
+  const shared = {
+    ...common(training),
+    evaluation: { dataset: everyNth(run.data.test, voteEvery) },
+    onEvaluation: watch.evaluation,
+  };
+  if (start === undefined)
+    throw new DmaeError("argument", `--from: ${recipe.name} needs a pre-trained encoder`);
+  const { step, resumedFrom, report } =
+    recipe.task === "finetune"
+      ? await robustFinetune(recipe.training, training.loader, {
+          ...shared,
+          pretrained: start.source,
+        })
+      : await linearProbe(recipe.training, training.loader, {
+          ...shared,
+          pretrained: start.source,
+        });
+  await logLine(run, {
+    stage: recipe.task,
+    event: "parameters",
+    created: report?.created,
+    ignored: report?.ignored.length,
+  });
+  return { step, resumedFrom };
+}
+
+function common({ run, key, folder, watch }: Training) {
+  const { keepEvery, checkpointEvery } = run.options;
+  return {
+    executor: run.executor,
+    key,
+    folder,
+    checkpointEveryEpochs: checkpointEvery,
+    ...(keepEvery === undefined ? {} : { keepEveryEpochs: keepEvery }),
+    onProgress: watch.step,
+    signal: run.signal,
+  };
+}
+
+/** Follows a training: progress line, TensorBoard, a line of the log for each epoch. */
+function watcher(run: Run, events: ReturnType<typeof eventWriter>) {
+  const { task, training }: Recipe = run.recipe;
+  const line = progressLine(task, "micro-batches", run.say);
+  const epochs = epochMeans();
+  let pending: Promise<unknown> = Promise.resolve();
+  const later = (work: () => Promise<unknown>) => {
+    pending = pending.then(work);
+    pending.catch(() => {}); // told by `end`
+  };
+  return {
+    step(progress: Progress) {
+      const { step, steps, metrics, stepsPerSecond } = progress;
+      line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`);
+      const imagesPerSecond = stepsPerSecond * training.batchSize;
+      const values = Object.entries(metrics).map(([name, value]) => [`train/${name}`, value]);
+      later(() =>
+        events.add(step, {
+          ...Object.fromEntries(values),
+          "train/imagesPerSecond": imagesPerSecond,
+        }),
+      );
+      const finished = epochs.add(progress);
+      if (finished)
+        later(() => logLine(run, { stage: task, event: "epoch", ...finished, imagesPerSecond }));
+    },
+    evaluation(metrics: Readonly<Record<string, number>>, step: number) {
+      later(() => logLine(run, { stage: task, event: "evaluation", step, ...metrics }));
+      const values = Object.entries(metrics).map(([name, value]) => [`evaluation/${name}`, value]);
+      later(() => events.add(step, Object.fromEntries(values)));
+    },
+    async end({ step, resumedFrom }: { step: number; resumedFrom: number }) {
+      await pending;
+      line.end(`${step} micro-batches${resumedFrom > 0 ? `, ${resumedFrom} of them before` : ""}`);
+    },
+  };
+}
