@@ -1,18 +1,21 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { foldIn, key } from "@dmae/core";
+import { foldIn, key, normal } from "@dmae/core";
 import {
   type BatchOptions,
   batchLoader,
   createImageWorkers,
+  decodeImage,
   type EncodedDataset,
   evaluationTransform,
   loadImageFolder,
   randAugment,
   randomHorizontalFlip,
   randomResizedCrop,
+  resizePixels,
   synthetic,
+  toUnit,
 } from "@dmae/datasets";
 import sharp from "sharp";
 
@@ -49,6 +52,40 @@ async function measure(dataset: EncodedDataset, options: BatchOptions) {
   return { wall: images / seconds, core: (images * 1e6) / (user + system), growth };
 }
 
+/** Processor milliseconds of `work`, the best of five. */
+async function milliseconds(work: () => unknown): Promise<number> {
+  const repeats = 30;
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 5; round++) {
+    const start = process.cpuUsage();
+    for (let i = 0; i < repeats; i++) await work();
+    const { user, system } = process.cpuUsage(start);
+    best = Math.min(best, (user + system) / 1000 / repeats);
+  }
+  return best;
+}
+
+/** The parts, one image at a time; `pillow_baseline.py` prints the same rows. */
+async function printParts(): Promise<void> {
+  const image = synthetic({ length: 1, key: key(0), imageShape: [375, 500, 3] }).pixels(0);
+  const { data, height, width } = image;
+  const jpeg = await sharp(data, { raw: { height, width, channels: 3 } })
+    .jpeg({ quality: 90 })
+    .toBuffer();
+  const crop = synthetic({ length: 1, key: key(0), imageShape: [290, 330, 3] }).pixels(0);
+  const view = resizePixels(crop, 224, 224).data;
+  const out = new Float32Array(view.length);
+  const rows: [string, () => unknown][] = [
+    [`decode a 500x375 JPEG of ${jpeg.length >> 10} KB`, () => decodeImage(jpeg, "jpeg")],
+    ["resize 330x290 to 224x224, bicubic", () => resizePixels(crop, 224, 224)],
+    ["to float32", () => toUnit(view, out)],
+    ["Gaussian noise, 224x224", () => normal(key(0), out)],
+  ];
+  console.log("| one image | processor time |\n|---|---|");
+  for (const [name, work] of rows)
+    console.log(`| ${name} | ${(await milliseconds(work)).toFixed(2)} ms |`);
+}
+
 /** Decoding, augmentation and noise: how many images a second reach the training step. */
 export async function dataBenchmark(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "dmae-bench-"));
@@ -64,7 +101,8 @@ export async function dataBenchmark(): Promise<void> {
       ["the same with noise for every pixel", { transform: pretrain, noiseKeys }],
       ["fine-tuning: the same with RandAugment", { transform: [...pretrain, randAugment()] }],
     ];
-    console.log("JPEGs of 500x375 to 224x224, batches of 64.\n");
+    await printParts();
+    console.log("\nJPEGs of 500x375 to 224x224, batches of 64.\n");
     console.log("| transform | threads | images/s | images/s per core | memory growth |");
     console.log("|---|---|---|---|---|");
     for (const [name, options] of rows)
