@@ -5,7 +5,7 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { compiledExecutor } from "@dmae/compile";
 import { DmaeError, foldIn, key } from "@dmae/core";
-import { batchLoader, fashionMnist, randomHorizontalFlip } from "@dmae/datasets";
+import { batchLoader, fashionMnist, randomHorizontalFlip, take } from "@dmae/datasets";
 import { robustFinetune } from "@dmae/finetune";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
@@ -43,7 +43,8 @@ async function main(options: Options): Promise<void> {
   const executor = options.executor === "compiled" ? compiledExecutor() : eagerExecutor();
   const runner = options.executor === "eager" ? `eager on ${backend}` : executor.name;
   console.log(`sigma ${sigma}, seed ${seed}, ${runner}, run folder ${folder}`);
-  const { train, test } = await fashionMnist();
+  const { train: all, test } = await fashionMnist();
+  const train = take(all, options.trainImages);
   const root = key(seed);
 
   const pretraining = progressLine("1/3 pre-training", "steps");

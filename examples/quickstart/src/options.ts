@@ -11,6 +11,8 @@ export interface Options {
   backend: string;
   executor: "compiled" | "eager";
   folder: string | undefined;
+  /** Training images that are used; fewer in a smoke run. */
+  trainImages: number;
 }
 
 export const help = `npm start -- [options]
@@ -20,13 +22,14 @@ under Gaussian noise, certifies test images by randomized smoothing, and writes 
 Interrupted and started again with the same options, it goes on where it was.
 
   --sigma 0.25          standard deviation of the noise, images in [0, 1]
-  --epochs 1            training length, as a multiple of the default one
+  --epochs 1            passes over the data when fine-tuning; pre-training makes twice as many
   --images 200          test images to certify
   --n 1000              noisy copies per image; the largest radius that n can certify is printed
   --seed 0              every random draw follows from it: same seed, same numbers
   --backend cpu         TensorFlow.js backend of the eager executor: cpu, wasm, tfjs-node, tfjs-node-gpu
   --executor compiled   compiled (one ONNX graph in ONNX Runtime) or eager (op by op on --backend)
   --folder DIR          run folder (default: runs/quickstart-<options>)
+  --smoke               a run of seconds that shows that every stage works: 1,200 training images, 5 test images, n = 100
   --help                this text`;
 
 const number = (name: string, text: string, rule: string, ok: (value: number) => boolean) => {
@@ -48,12 +51,13 @@ export function readOptions(args: readonly string[]): Options | "help" {
       options: {
         sigma: { type: "string", default: "0.25" },
         epochs: { type: "string", default: "1" },
-        images: { type: "string", default: "200" },
-        n: { type: "string", default: "1000" },
+        images: { type: "string" },
+        n: { type: "string" },
         seed: { type: "string", default: "0" },
         backend: { type: "string" },
         executor: { type: "string" },
         folder: { type: "string" },
+        smoke: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     }));
@@ -61,7 +65,11 @@ export function readOptions(args: readonly string[]): Options | "help" {
     throw new DmaeError("argument", `quickstart: ${(error as Error).message}\n\n${help}`);
   }
   if (values.help) return "help";
-  const text = (name: string) => String(values[name]);
+  const smoke = values.smoke === true;
+  const fallback: Record<string, string> = smoke
+    ? { images: "5", n: "100" }
+    : { images: "200", n: "1000" };
+  const text = (name: string) => String(values[name] ?? fallback[name]);
   // A backend named without an executor means: run on that backend.
   const executor = values.executor ?? (values.backend === undefined ? "compiled" : "eager");
   if (executor !== "compiled" && executor !== "eager")
@@ -71,7 +79,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
     );
   return {
     sigma: number("sigma", text("sigma"), "a number in (0, 2]", (v) => v > 0 && v <= 2),
-    epochs: number("epochs", text("epochs"), "a positive number", (v) => v > 0 && v <= 10_000),
+    epochs: number("epochs", text("epochs"), "a whole number of at least 1", natural),
     images: number(
       "images",
       text("images"),
@@ -88,5 +96,6 @@ export function readOptions(args: readonly string[]): Options | "help" {
     backend: values.backend === undefined ? "cpu" : text("backend"),
     executor,
     folder: values.folder === undefined ? undefined : text("folder"),
+    trainImages: smoke ? 1200 : 60_000,
   };
 }

@@ -8,9 +8,10 @@ import type { Options } from "./options.ts";
  * numbers, so that the same command goes on where it was and another one starts afresh.
  */
 export function runFolder({ folder, ...options }: Options): string {
-  const { sigma, epochs, seed, executor, backend } = options;
+  const { sigma, epochs, seed, trainImages, executor, backend } = options;
+  const runner = executor === "eager" ? backend : executor;
   const training = createHash("sha256")
-    .update(JSON.stringify([sigma, epochs, seed, executor, executor === "eager" ? backend : ""]))
+    .update(JSON.stringify([sigma, epochs, seed, trainImages, runner]))
     .digest("hex")
     .slice(0, 8);
   const path =
