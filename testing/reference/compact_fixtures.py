@@ -24,12 +24,12 @@ def save(path, tensors, **notes):
 
 def geometry(helpers, out):
     tensors = {}
-    for name in ("patchify", "pos_embed_sincos", "pos_embed_interpolate", "drop_path"):
+    for name in ("patchify", "pos_embed_sincos", "pos_embed_interpolate"):
         for key, value in load_file(helpers / f"{name}.safetensors").items():
-            if key.endswith(".out") or key.startswith(("p16_hw32", "p0.1", "p0.5", "sincos_dim32", "sincos_dim24")):
+            if key.endswith(".out") or key.startswith(("p16_hw32", "sincos_dim32", "sincos_dim24")):
                 continue
             tensors[f"{name}.{key}"] = value
-    save(out, tensors, seed="11400, 11430", source="helpers/*.safetensors")
+    save(out, tensors, seed="11400", source="helpers/*.safetensors")
 
 
 def resize(helpers, out):
