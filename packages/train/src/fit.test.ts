@@ -185,6 +185,21 @@ describe("fit", () => {
     expect((await failure(demoRun({ steps: 4, folder }))).code).toBe("file");
   });
 
+  it("names a folder that is none, and a checkpoint that is damaged", async () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    const none = await failure(demoRun({ steps: 4, folder: file }));
+    expect(none.code).toBe("file");
+    expect(none.message).toContain(`fit: ${file} must be a folder that can be written to: `);
+    const run = join(folder, "run");
+    await demoRun({ steps: 4, folder: run });
+    const last = join(run, "last.safetensors");
+    writeFileSync(last, readFileSync(last).subarray(0, 1000));
+    const damaged = await failure(demoRun({ steps, folder: run }));
+    expect(damaged.code).toBe("file");
+    expect(damaged.message).toContain(`fit: ${last} must be a whole checkpoint: `);
+  });
+
   it("evaluates, and keeps the best and every few checkpoints", async () => {
     const scores = new Map([
       [10, 0.5],

@@ -46,7 +46,7 @@ export interface RunFolder {
 export async function openRunFolder(folder: string, recipe: unknown): Promise<RunFolder> {
   const { mkdir, readFile, appendFile } = await import("node:fs/promises");
   const { join } = await import("node:path");
-  await mkdir(folder, { recursive: true });
+  await inFolder(folder, () => mkdir(folder, { recursive: true }));
   const logFile = join(folder, "log.jsonl");
   const text = async (file: string) => {
     try {
@@ -66,7 +66,7 @@ export async function openRunFolder(folder: string, recipe: unknown): Promise<Ru
         throw error;
       });
       if (bytes === undefined) return undefined;
-      const { tensors, metadata } = decodeSafetensors(bytes);
+      const { tensors, metadata } = decodeState(file, bytes);
       const { step, ...extra } = metadata;
       if (!/^\d+$/.test(step ?? ""))
         throw new DmaeError("resume", `fit: ${file} must name its step, got ${step}`, { file });
@@ -83,15 +83,44 @@ export async function openRunFolder(folder: string, recipe: unknown): Promise<Ru
     async flush() {
       const lines = waiting;
       waiting = "";
-      if (lines !== "") await appendFile(logFile, lines);
+      if (lines !== "") await inFolder(folder, () => appendFile(logFile, lines));
     },
     async truncateLog(step) {
       const lines = await text(logFile);
       if (lines === undefined) return;
       const kept = lines.split("\n").filter((line) => stepOf(line) <= step);
-      await writeWhole(logFile, kept.map((line) => `${line}\n`).join(""));
+      await inFolder(folder, () => writeWhole(logFile, kept.map((line) => `${line}\n`).join("")));
     },
   };
+}
+
+/** Runs `action`; what the file system refuses becomes a typed error. */
+async function inFolder<T>(folder: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError(
+      "file",
+      `fit: ${folder} must be a folder that can be written to: ${reason}`,
+      { folder },
+      { cause },
+    );
+  }
+}
+
+function decodeState(file: string, bytes: Uint8Array) {
+  try {
+    return decodeSafetensors(bytes);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError(
+      "file",
+      `fit: ${file} must be a whole checkpoint: ${reason}; put an earlier step-<n>.safetensors in its place, or remove it`,
+      { file },
+      { cause },
+    );
+  }
 }
 
 /** Writes `run.json`, or compares the one that is there. */
@@ -99,7 +128,7 @@ async function claim(folder: string, found: string | undefined, recipe: unknown)
   const { join } = await import("node:path");
   const file = join(folder, "run.json");
   const wanted = JSON.stringify({ format: 1, recipe }, null, 2);
-  if (found === undefined) return writeWhole(file, `${wanted}\n`);
+  if (found === undefined) return inFolder(folder, () => writeWhole(file, `${wanted}\n`));
   let other: unknown;
   try {
     other = JSON.parse(found);
