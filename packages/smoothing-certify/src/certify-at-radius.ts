@@ -20,7 +20,7 @@ export interface SequentialOptions {
   readonly radius: number;
   /** Allowed probability of a wrong certificate; default 0.001. */
   readonly alpha?: number | undefined;
-  /** Allowed probability of giving up on a certifiable input; default 0.001. Costs power, not validity. */
+  /** Allowed probability of giving up on a certifiable input; default 0.01. Costs power, not validity. */
   readonly beta?: number | undefined;
   /** Most estimation samples; default 100,000. */
   readonly maxSamples?: number | undefined;
@@ -118,7 +118,7 @@ function prepare(
   firstLook: number,
   dimension: number,
 ) {
-  const { radius, sigma, alpha = 0.001, beta = 0.001, maxSamples = 100_000, n0 = 100 } = options;
+  const { radius, sigma, alpha = 0.001, beta = 0.01, maxSamples = 100_000, n0 = 100 } = options;
   checkPositive(caller, "sigma", sigma);
   checkPositive(caller, "radius", radius);
   checkAlpha(caller, alpha);

@@ -9,19 +9,21 @@ export function simulate<R>(
   logitsOf?: (random: () => number) => number[],
 ): R {
   const numClasses = probabilities.length;
-  const classes = new Int32Array(1);
   for (;;) {
     const step = procedure.next();
     if (step.done) return step.value;
-    for (const { count, collector } of step.value)
+    for (const { count, collector } of step.value) {
+      const classes = new Int32Array(count);
+      const logits = logitsOf ? new Float64Array(count * numClasses) : undefined;
       for (let i = 0; i < count; i++) {
         let rest = random();
         let c = 0;
         while (c < numClasses - 1 && rest >= probabilities[c]!) rest -= probabilities[c++]!;
-        classes[0] = c;
-        const logits = logitsOf?.(random);
-        collector.add({ classes, numClasses, ...(logits && { logits }) }, 0, 1);
+        classes[i] = c;
+        if (logitsOf) logits!.set(logitsOf(random), i * numClasses);
       }
+      collector.add({ classes, numClasses, ...(logits && { logits }) }, 0, count);
+    }
   }
 }
 

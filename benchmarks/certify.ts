@@ -1,0 +1,190 @@
+// What certifying costs beyond the model: noisy images a second through certify against the raw model
+// and against a Python loop over the same .onnx file; samples that the sequential modes save.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { exportOnnx } from "@dmae/compile";
+import { key, normal } from "@dmae/core";
+import { certifyDataset, fromOnnx, type LogRow, readLog } from "@dmae/smoothing-certify";
+import { createViT } from "@dmae/vit";
+import type * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-backend-cpu";
+import {
+  replay,
+  replayAdaptive,
+} from "../packages/smoothing-certify/src/__fixtures__/replay-log.ts";
+
+const config = {
+  imageSize: 28,
+  channels: 1,
+  patchSize: 4,
+  width: 192,
+  depth: 6,
+  heads: 3,
+  mean: [0.286],
+  std: [0.353],
+  numClasses: 10,
+};
+const samples = 1500;
+const rounds = 3;
+
+/** Prints the tables. */
+export async function certifyBenchmark(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "bench-certify-"));
+  try {
+    await throughput(folder);
+    await savings();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function throughput(folder: string): Promise<void> {
+  const model = join(folder, "tiny.onnx");
+  writeFileSync(model, exportTiny());
+  console.log(
+    `ViT, ${JSON.stringify(config)}, ${samples} noisy images, best of ${rounds} interleaved rounds\n`,
+  );
+  console.log(
+    "| batch | raw model, images/s | certify, images/s | overhead | Python loop, images/s |",
+  );
+  console.log("|---|---|---|---|---|");
+  for (const batchSize of [32, 128]) {
+    const classifier = await fromOnnx(model, { layout: "NHWC" });
+    let raw = Number.POSITIVE_INFINITY;
+    let certified = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < rounds; round++) {
+      raw = Math.min(raw, await rawSeconds(classifier, batchSize));
+      certified = Math.min(certified, await certifySeconds(classifier, batchSize));
+    }
+    await classifier.dispose();
+    const python = pythonRate(model, batchSize);
+    const overhead = `${(100 * (certified / raw - 1)).toFixed(1)} %`;
+    const rate = (seconds: number) => (samples / seconds).toFixed(0);
+    console.log(`| ${batchSize} | ${rate(raw)} | ${rate(certified)} | ${overhead} | ${python} |`);
+  }
+}
+
+function exportTiny(): Uint8Array {
+  const vit = createViT(config);
+  const constants = vit.initHost(key(0));
+  const logits = ({ image, ...params }: Record<string, tf.Tensor>) => ({
+    logits: vit.logits(params, image as tf.Tensor4D),
+  });
+  const specs = { image: { shape: [1, 28, 28, 1] } };
+  return exportOnnx(logits as never, specs, { constants, dynamicBatch: true });
+}
+
+type Model = Awaited<ReturnType<typeof fromOnnx>>;
+
+/** The model alone, on as many images in the same batches. */
+async function rawSeconds(model: Model, batchSize: number): Promise<number> {
+  const batch = normal(key(1), batchSize * 784, { mean: 0.5, standardDeviation: 0.25 });
+  await model.predict(batch, [batchSize, 28, 28, 1]);
+  const start = performance.now();
+  for (let done = 0; done < samples; done += batchSize) {
+    const rows = Math.min(batchSize, samples - done);
+    await model.predict(batch.subarray(0, rows * 784), [rows, 28, 28, 1]);
+  }
+  return (performance.now() - start) / 1000;
+}
+
+/** certifyDataset with everything on: noise, votes, the check of rows. */
+async function certifySeconds(model: Model, batchSize: number): Promise<number> {
+  const dataset = {
+    name: "grey",
+    length: 3,
+    imageShape: [28, 28, 1] as const,
+    numClasses: 10,
+    get: () => ({ image: new Float32Array(784).fill(0.5), label: 0 }),
+  };
+  const start = performance.now();
+  for await (const _ of certifyDataset(model, dataset, {
+    sigma: 0.25,
+    n: samples / 3 - 100,
+    batchSize,
+  }));
+  return (performance.now() - start) / 1000;
+}
+
+/** The usual loop of the Python tools around the same file: NumPy noise, onnxruntime, bincount. */
+function pythonRate(model: string, batchSize: number): string {
+  const script = `
+import time, numpy as np, onnxruntime as ort
+session = ort.InferenceSession(${JSON.stringify(model)}, providers=["CPUExecutionProvider"])
+name = session.get_inputs()[0].name
+x = np.full((28, 28, 1), 0.5, np.float32); g = np.random.default_rng(0); best = 1e9
+for _ in range(${rounds}):
+    counts = np.zeros(10, int); start = time.perf_counter(); left = ${samples}
+    while left > 0:
+        b = min(${batchSize}, left); left -= b
+        noise = g.standard_normal((b, 28, 28, 1), dtype=np.float32) * 0.25
+        counts += np.bincount(session.run(None, {name: x + noise})[0].argmax(1), minlength=10)
+    best = min(best, time.perf_counter() - start)
+print(f"{${samples} / best:.0f} (onnxruntime {ort.__version__})")
+`;
+  const python = process.env.DMAE_PYTHON ?? "python3";
+  const { status, stdout } = spawnSync(python, ["-c", script], { encoding: "utf8" });
+  return status === 0 ? stdout.trim() : "skipped: no onnxruntime (set DMAE_PYTHON)";
+}
+
+/** Samples saved on published logs, and on the log of a quickstart run where there is one. */
+async function savings(): Promise<void> {
+  console.log(
+    "\nSamples saved at one radius, replayed from logs (alpha = 0.001); certified accuracy in %\n",
+  );
+  console.log(
+    "| log | radius | cap | mean samples | fewer than the cap | sequential | n = 10,000 | n = 100,000 |",
+  );
+  console.log("|---|---|---|---|---|---|---|---|");
+  for (const { name, rows, sigma } of await logs())
+    for (const radius of [sigma / 2, sigma, 2 * sigma])
+      for (const cap of [10_000, 100_000]) {
+        const { sequential, fixed, images } = replay(rows, sigma, radius, cap);
+        const percent = (count: number) => ((100 * count) / images).toFixed(2);
+        const times = ((cap + 100) / sequential.samples).toFixed(0);
+        const accuracies = [sequential, ...fixed].map(({ certified }) => percent(certified));
+        const cells = [
+          name,
+          radius,
+          cap,
+          sequential.samples.toFixed(0),
+          `${times}x`,
+          ...accuracies,
+        ];
+        console.log(`| ${cells.join(" | ")} |`);
+      }
+  console.log("\n| log | mean samples, radius within 5 % of that of n = 100,000 |\n|---|---|");
+  for (const { name, rows, sigma } of await logs())
+    console.log(`| ${name} | ${replayAdaptive(rows, sigma).toFixed(0)} |`);
+}
+
+async function logs(): Promise<{ name: string; rows: LogRow[]; sigma: number }[]> {
+  const published = new URL(
+    "../packages/smoothing-certify/src/__fixtures__/published/",
+    import.meta.url,
+  );
+  const found = [];
+  for (const [name, sigma] of [
+    ["noise_0.25/cohen", 0.25],
+    ["noise_0.5/cat-rs", 0.5],
+    ["noise_1.0/cat-rs", 1],
+  ] as const) {
+    const file = new URL(
+      `${name}/noise_${sigma.toFixed(sigma === 0.25 ? 2 : 1)}.tsv.gz`,
+      published,
+    );
+    const rows = (await readLog(file)).filter((row) => row.idx % 10 === 0);
+    found.push({ name: `Fashion-MNIST, ${name}`, rows, sigma });
+  }
+  const runs = fileURLToPath(new URL("../examples/quickstart/runs/", import.meta.url));
+  for (const run of existsSync(runs) ? readdirSync(runs) : [])
+    for (const file of readdirSync(join(runs, run)).filter((name) => name.endsWith(".tsv"))) {
+      const rows = await readLog(join(runs, run, file), { partial: true });
+      const sigma = rows[0]?.settings?.sigma;
+      if (sigma) found.push({ name: `quickstart, ${rows.length} images`, rows, sigma });
+    }
+  return found;
+}
