@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { loadCheckpoint } from "@dmae/checkpoint";
 import { type HostTensor, type HostTensors, key } from "@dmae/core";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
-import { specsOf, unprefixed } from "@dmae/train";
+import { specsOf, torchGroups, unprefixed } from "@dmae/train";
 import {
   CIFAR10_NORMALIZATION,
   createViT,
@@ -13,7 +13,7 @@ import {
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { type FixtureTensor, readFixture } from "../../../testing/fixtures.ts";
-import { finetuneStep } from "./finetune-step.ts";
+import { finetuneGroups, finetuneStep } from "./finetune-step.ts";
 import { type Mixing, mixingInputs, softTargets } from "./mixing.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes } from "./recipes.ts";
@@ -79,6 +79,12 @@ describe.skipIf(!existsSync(reference))("the recorded fine-tuning of the officia
         stepsPerEpoch: steps,
         updateOffset: -steps * epoch,
       });
+      const official: { params: string[] }[] = JSON.parse(
+        readFileSync(at("finetune.json"), "utf8"),
+      ).param_groups;
+      expect(torchGroups(params, finetuneGroups(vit.config, recipe, params))).toEqual(
+        official.map((group) => group.params),
+      );
       const mixes = variant === "cls";
       const inputsOf = (index: number): HostTensors => {
         const targets = io

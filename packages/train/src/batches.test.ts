@@ -1,0 +1,86 @@
+import { type ImageDataset, key } from "@dmae/core";
+import { batchLoader, synthetic } from "@dmae/datasets";
+import { describe, expect, it } from "vitest";
+import { shuffledBatches, toBatchSource } from "./batches.ts";
+import { requireImages } from "./data.ts";
+
+const data = synthetic({ length: 22, key: key(1), imageShape: [4, 4, 1], numClasses: 3 });
+const source = shuffledBatches(data, { batchSize: 5, key: key(2) });
+
+describe("shuffledBatches", () => {
+  it("gives whole batches, each image at most once an epoch, in an order of its own each epoch", async () => {
+    expect(source.stepsPerEpoch).toBe(4);
+    const epoch = async (first: number) => {
+      const batches = await Promise.all([0, 1, 2, 3].map((i) => source.at(first + i)));
+      return batches.flatMap((batch) => Array.from(batch.indices));
+    };
+    const [first, second] = [await epoch(0), await epoch(4)];
+    expect(new Set(first).size).toBe(20);
+    expect(new Set(second).size).toBe(20);
+    expect(second).not.toEqual(first);
+    expect(await epoch(0)).toEqual(first); // whenever it is asked for
+  });
+
+  it("gives the batches of batchLoader in @dmae/datasets", async () => {
+    const loader = batchLoader(data, { batchSize: 5, dropLast: true, shuffle: true, key: key(2) });
+    for (const step of [6, 0, 9]) {
+      const { images, labels, indices } = await loader.at(step);
+      expect(await source.at(step)).toMatchObject({ images, labels, indices });
+    }
+    await loader.close();
+    expect(toBatchSource(loader, { batchSize: 1, key: key(0) })).toBe(loader);
+  });
+
+  it("hands each image its own key in each epoch", async () => {
+    const seen = new Map<string, string>();
+    const transformed = shuffledBatches(data, {
+      batchSize: 5,
+      key: key(2),
+      transform(image, { key: own, epoch, index, imageShape }) {
+        expect(imageShape).toEqual([4, 4, 1]);
+        seen.set(`${epoch}/${index}`, `${own.high}/${own.low}`);
+        return { ...image, image: image.image.map((value) => 1 - value) };
+      },
+    });
+    const plain = await source.at(1);
+    const { images } = await transformed.at(1);
+    expect(images).toEqual(plain.images.map((value) => 1 - value));
+    for (const step of [0, 2, 3, 4, 5, 6, 7]) await transformed.at(step);
+    expect(new Set(seen.values()).size).toBe(seen.size);
+    expect(seen.size).toBe(40);
+  });
+
+  it("names a batch size that cannot be, and images of another size", async () => {
+    expect(() => shuffledBatches(data, { batchSize: 23, key: key(0) })).toThrow(
+      `shuffledBatches: batchSize must lie in 1 … 22 (images of ${data.name}), got 23`,
+    );
+    const wrong: ImageDataset = {
+      ...data,
+      get: () => ({ image: new Float32Array(15), label: 0 }),
+    };
+    await expect(shuffledBatches(wrong, { batchSize: 2, key: key(0) }).at(0)).rejects.toThrow(
+      "must have 16 values (4 x 4 x 1), got 15",
+    );
+  });
+});
+
+describe("requireImages", () => {
+  const check = (change: object) => () =>
+    requireImages(data, {
+      caller: "pretrain",
+      imageShape: [4, 4, 1],
+      augments: false,
+      transform: undefined,
+      ...change,
+    });
+
+  it("accepts what fits and names what does not", () => {
+    expect(check({ numClasses: 3 })).not.toThrow();
+    expect(check({ imageShape: [8, 8, 1] })).toThrow(
+      "pretrain: images must be [8,8,1], got [4,4,1]",
+    );
+    expect(check({ numClasses: 10 })).toThrow("numClasses of the model must be the 3 of");
+    expect(check({ augments: true })).toThrow("this recipe augments its images");
+    expect(check({ augments: true, transform: (image: unknown) => image })).not.toThrow();
+  });
+});
