@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
@@ -11,6 +12,20 @@ test("a named backend is loaded, made current and ready", async () => {
   expect(await selectBackend("wasm")).toBe("wasm");
   expect(tf.getBackend()).toBe("wasm");
   expect(tf.tidy(() => tf.square(tf.scalar(3)).dataSync()[0])).toBe(9);
+});
+
+test("choosing a backend prints nothing, not even the advertisement of tfjs on cpu", () => {
+  const script = `
+    const { selectBackend } = await import("@dmae/nn");
+    const tf = await import("@tensorflow/tfjs-core");
+    await selectBackend("cpu");
+    tf.scalar(1).dispose();`;
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ["--no-warnings", "--input-type=module", "-e", script],
+    { cwd: fileURLToPath(new URL("..", import.meta.url)), encoding: "utf8" },
+  );
+  expect({ stdout, stderr, status }).toEqual({ stdout: "", stderr: "", status: 0 });
 });
 
 test("auto measures what is installed, takes the fastest and says so in one line", async () => {

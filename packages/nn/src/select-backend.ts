@@ -140,6 +140,7 @@ async function tryBackend(backend: string): Promise<string | undefined> {
   try {
     if (!(await tf.setBackend(backend))) return "its initialisation failed";
     await tf.ready();
+    await quietly(async () => tf.scalar(0).dispose()); // the first tensor is when cpu advertises
     return undefined;
   } catch (error) {
     return `its initialisation failed (${messageOf(error)})`;
