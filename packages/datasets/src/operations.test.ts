@@ -77,6 +77,8 @@ test("output shapes follow the operations", () => {
   expect(outputShape("t", [resize(10)], [30, 20, 3], 3)).toEqual([15, 10, 3]);
   expect(outputShape("t", evaluationTransform(), undefined, 3)).toEqual([224, 224, 3]);
   expect(evaluationTransform()).toEqual([resize(256), centerCrop(224)]);
+  expect(evaluationTransform(192)).toEqual([resize(219), centerCrop(192)]);
+  expect(evaluationTransform(384)).toEqual([resize(384), centerCrop(384)]);
   expect(() => outputShape("t", [resize(10)], undefined, 3)).toThrow(
     "different sizes need a transform",
   );

@@ -109,11 +109,11 @@ export function randomErasing(
 }
 
 /**
- * The evaluation transform of the ImageNet scripts: shorter side to `256 / 224 * size` pixels, then the middle
- * `size` x `size`.
+ * The evaluation transform of the official scripts: shorter side to `int(size / 0.875)` (256 for 224), or to `size`
+ * itself above 224; then the middle `size` x `size`.
  */
 export function evaluationTransform(size = 224): readonly ImageOperation[] {
-  return [resize(Math.trunc((size * 256) / 224)), centerCrop(size)];
+  return [resize(size <= 224 ? Math.trunc(size / 0.875) : size), centerCrop(size)];
 }
 
 /** True for operations that draw random numbers. */
