@@ -35,7 +35,7 @@ export async function trainedClassifier(
   });
   const vit = createViT(recipe.training.model, recipe.training.config);
   const checkpoint: Checkpoint = await loadCheckpoint(file);
-  const { params } = await fromPretrained(vit, checkpoint);
+  const { params } = await fromPretrained(vit, checkpoint).finally(() => checkpoint.close());
   const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 12);
   return { vit, params, id: `${recipe.name}@${digest}` };
 }

@@ -19,6 +19,8 @@ export interface Start {
   readonly source: TensorSource | HostTensors;
   /** All tensors, and the optimizer that belongs to them. */
   readonly whole: () => Promise<Pick<PretrainOptions, "initialParams" | "initialOptimizer">>;
+  /** Lets go of the file. */
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function startOf(
 /** Random parameters in place of trained ones, to exercise the code. */
 function freshStart(recipe: Recipe, key: Key): Start {
   const params = createDmae(decoderOf(recipe)).initHost(foldIn(key, "smoke"));
-  return { source: params, whole: async () => ({ initialParams: params }) };
+  return { source: params, whole: async () => ({ initialParams: params }), close: async () => {} };
 }
 
 async function openStart(from: string): Promise<Start> {
@@ -72,6 +74,7 @@ async function openStart(from: string): Promise<Start> {
         ? { initialOptimizer: await officialOptimizer(checkpoint) }
         : {}),
     }),
+    close: () => checkpoint.close(),
   };
 }
 
@@ -94,6 +97,7 @@ async function openRun(folder: string): Promise<Start> {
         initialParams: await checkpoint.readAll(),
         initialOptimizer: await ownOptimizer(join(folder, stage)),
       }),
+      close: () => checkpoint.close(),
     };
   }
   throw new DmaeError(
@@ -113,6 +117,7 @@ async function ownOptimizer(folder: string) {
   for (const name of last.names)
     if (name.startsWith("optimizer.")) tensors[name] = await last.read(name);
   const done = Number(last.metadata.step);
+  await last.close();
   const { update } = trainingPosition(done, recipe.stepsPerEpoch, recipe.recipe.accumulate);
   return { tensors: unprefixed("optimizer.", tensors), step: update };
 }

@@ -60,6 +60,7 @@ export async function trainStage(run: Run): Promise<void> {
   } finally {
     await events.close();
     await loader.close();
+    await start?.close();
   }
 }
 
