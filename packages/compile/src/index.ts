@@ -16,7 +16,5 @@ export {
   physicalCores,
   type Runtime,
   type RuntimeOptions,
-  type RuntimeSession,
-  type RuntimeTensor,
 } from "./runtime.ts";
 export type { NestedHostTensors, NestedRecord, NestedSpecs, NestedTensors } from "./specs.ts";

@@ -210,13 +210,28 @@ const fuseSkipNorm: Rewrite = (context, node, inputs) => {
 export interface OptimizeOptions {
   /** Keeps the projection in front of attention a product of its own, for int8. */
   readonly keepProjections?: boolean;
+  /** Transposes sides of batched products by operators of their own: some providers lack FusedMatMul. */
+  readonly plainProducts?: boolean;
 }
 
+/** `FusedMatMul` in operators that every provider has. */
+const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
+  if (node.op !== "FusedMatMul") return null;
+  const { transA, transB } = node.attributes;
+  const side = (value: Value, transposed: boolean) => {
+    const { length } = value.shape;
+    const order = value.shape.map((_, i) => (i < length - 2 ? i : 2 * length - 3 - i));
+    return transposed ? transpose(g, value, order) : value;
+  };
+  const sides = [side(inputs[0]!, transA === 1), side(inputs[1]!, transB === 1)];
+  const { shape } = node.outputs[0]!;
+  const product = g.add("MatMul", sides, {}, shape, "float32");
+  return [binary(g, "Mul", product, g.scalar("float32", alphaOf(node)))];
+};
+
 /** Lowers and cleans a traced program. */
-export function optimize(
-  program: Program,
-  { keepProjections = false }: OptimizeOptions = {},
-): Program {
+export function optimize(program: Program, options: OptimizeOptions = {}): Program {
+  const { keepProjections = false, plainProducts = false } = options;
   const lower = lowerWith(keepProjections);
   const passes: Rewrite[] = [
     simplify,
@@ -226,6 +241,7 @@ export function optimize(
     fuseProducts,
     simplify,
     fuseSkipNorm,
+    ...(plainProducts ? [unfuseProducts] : []),
   ];
   return passes.reduce(rebuild, program);
 }

@@ -6,7 +6,9 @@ import { optimize, type Program } from "./optimize.ts";
 import { type Quantization, quantizeProgram } from "./quantize-graph.ts";
 import {
   createSession,
-  type Runtime,
+  type ExecutionProvider,
+  type LoadedRuntime,
+  providerOf,
   type RuntimeOptions,
   type RuntimeSession,
   type RuntimeTensor,
@@ -28,9 +30,15 @@ export interface PrecisionOptions {
 }
 
 /** Cleans a trace and, for int8, quantizes it. */
-export function finish(caller: string, traced: Trace, options: PrecisionOptions): Program {
+export function finish(
+  caller: string,
+  traced: Trace,
+  options: PrecisionOptions,
+  provider: ExecutionProvider = "cpu",
+): Program {
   const { precision = "float32", quantization } = options;
-  if (precision === "float32") return optimize(traced);
+  const plainProducts = provider !== "cpu" && provider !== "wasm" && provider !== "cuda";
+  if (precision === "float32") return optimize(traced, { plainProducts });
   if (precision !== "int8")
     throw new DmaeError(
       "argument",
@@ -41,7 +49,7 @@ export function finish(caller: string, traced: Trace, options: PrecisionOptions)
       "argument",
       `${caller}: precision int8 needs quantization; find it with quantize on calibration inputs`,
     );
-  return quantizeProgram(optimize(traced, { keepProjections: true }), quantization);
+  return quantizeProgram(optimize(traced, { keepProjections: true, plainProducts }), quantization);
 }
 
 /** Facts about a compiled program, for logs and benchmarks. */
@@ -62,7 +70,7 @@ export class LoadedProgram {
 
   private constructor(
     readonly caller: string,
-    private readonly runtime: Runtime,
+    private readonly runtime: LoadedRuntime,
     session: RuntimeSession,
     readonly outputs: ReadonlyMap<string, Value>,
     readonly statistics: ProgramStatistics,
@@ -77,7 +85,7 @@ export class LoadedProgram {
   ): Promise<LoadedProgram> {
     const started = performance.now();
     const traced = makeTrace();
-    const program = finish(caller, traced, options);
+    const program = finish(caller, traced, options, providerOf(options));
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     const { bytes, nodes } = encodeModel({ ...program, outputNames });
     const outputs = new Map(traced.outputNames.map((name, i) => [name, traced.outputs[i]!]));
@@ -93,7 +101,7 @@ export class LoadedProgram {
 
   /** Wraps host memory; nothing is copied. */
   tensor({ dtype, shape, data }: HostTensor): RuntimeTensor {
-    return new this.runtime.Tensor(dtype as never, data as never, shape);
+    return new this.runtime.Tensor(dtype, data, shape);
   }
 
   /** Runs; outputs named in `into` are written to those tensors. */

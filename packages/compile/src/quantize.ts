@@ -127,8 +127,7 @@ class Probe {
     const outputNames = found.map((_, i) => `activation ${i}`);
     const { bytes } = encodeModel({ graph: program.graph, outputs, outputNames });
     const { runtime, session } = await createSession("quantize", bytes, options);
-    const tensor = ({ dtype, shape, data }: HostTensor) =>
-      new runtime.Tensor(dtype as never, data as never, shape);
+    const tensor = ({ dtype, shape, data }: HostTensor) => new runtime.Tensor(dtype, data, shape);
     return new Probe(
       found.map(({ name }) => name),
       tensor,

@@ -1,9 +1,15 @@
 import { DmaeError } from "@dmae/core";
 
+/** The module `onnxruntime-node` or `onnxruntime-web`. */
+export interface Runtime {
+  /** The class of its tensors. */
+  readonly Tensor: unknown;
+  /** The class of its sessions. */
+  readonly InferenceSession: unknown;
+}
+
 /** A tensor of ONNX Runtime, as far as this package uses it. */
 export interface RuntimeTensor {
-  readonly type: string;
-  readonly dims: readonly number[];
   readonly data: unknown;
   getData?(): Promise<unknown>;
   dispose?(): void;
@@ -11,20 +17,18 @@ export interface RuntimeTensor {
 
 /** A session of ONNX Runtime, as far as this package uses it. */
 export interface RuntimeSession {
-  readonly inputNames: readonly string[];
-  readonly outputNames: readonly string[];
   run(
     feeds: Record<string, RuntimeTensor>,
-    fetches?: Record<string, RuntimeTensor | null> | readonly string[],
+    fetches?: Record<string, RuntimeTensor | null>,
   ): Promise<Record<string, RuntimeTensor>>;
   release(): Promise<void>;
 }
 
-/** The module `onnxruntime-node` or `onnxruntime-web`, as far as this package uses it. */
-export interface Runtime {
-  readonly Tensor: new (type: never, data: never, dims: readonly number[]) => RuntimeTensor;
+/** What this package uses of a {@link Runtime}. */
+export interface LoadedRuntime {
+  readonly Tensor: new (type: string, data: unknown, shape: readonly number[]) => RuntimeTensor;
   readonly InferenceSession: {
-    create(model: Uint8Array, options?: object): Promise<unknown>;
+    create(model: Uint8Array, options?: object): Promise<RuntimeSession>;
   };
 }
 
@@ -54,18 +58,24 @@ const inNode = processLike?.versions?.node !== undefined;
 export const providerOf = (options: RuntimeOptions): ExecutionProvider =>
   options.provider ?? (inNode ? "cpu" : "wasm");
 
-/** Loads ONNX Runtime: onnxruntime-node in Node, onnxruntime-web elsewhere. */
-export async function loadRuntime(caller: string, options: RuntimeOptions): Promise<Runtime> {
-  if (options.onnxruntime) return options.onnxruntime;
+/** Imports onnxruntime-node in Node and onnxruntime-web elsewhere. */
+async function importRuntime(name: string): Promise<unknown> {
+  // A variable keeps bundlers for browsers from looking into the native package.
+  if (inNode) return import(/* @vite-ignore */ /* webpackIgnore: true */ name);
+  return import("onnxruntime-web");
+}
+
+/** The ONNX Runtime that `options` give, or the installed one. */
+export async function loadRuntime(
+  caller: string,
+  options: RuntimeOptions,
+  load = importRuntime,
+): Promise<LoadedRuntime> {
+  if (options.onnxruntime) return options.onnxruntime as LoadedRuntime;
   const name = inNode ? "onnxruntime-node" : "onnxruntime-web";
   try {
-    // A variable keeps bundlers for browsers from looking into the native package.
-    const loaded = inNode
-      ? await import(/* @vite-ignore */ /* webpackIgnore: true */ name)
-      : await import("onnxruntime-web").catch((error: unknown) => {
-          throw error;
-        });
-    return (loaded.default?.InferenceSession ? loaded.default : loaded) as Runtime;
+    const loaded = (await load(name)) as LoadedRuntime & { default?: LoadedRuntime };
+    return loaded.default?.InferenceSession ? loaded.default : loaded;
   } catch (error) {
     throw new DmaeError(
       "unsupported",
@@ -81,7 +91,7 @@ export async function createSession(
   caller: string,
   model: Uint8Array,
   options: RuntimeOptions,
-): Promise<{ runtime: Runtime; session: RuntimeSession }> {
+): Promise<{ runtime: LoadedRuntime; session: RuntimeSession }> {
   const runtime = await loadRuntime(caller, options);
   const provider = providerOf(options);
   try {
@@ -93,7 +103,7 @@ export async function createSession(
       ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
       extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
     });
-    return { runtime, session: session as RuntimeSession };
+    return { runtime, session };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const hint = provider === "cpu" || provider === "wasm" ? "" : "; this machine may lack it";

@@ -1,0 +1,69 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { DmaeError } from "@dmae/core";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
+import { compile } from "./compile.ts";
+import { encodeModel } from "./onnx-model.ts";
+import { optimize } from "./optimize.ts";
+import { loadRuntime, physicalCores } from "./runtime.ts";
+import { trace } from "./trace.ts";
+
+describe("loadRuntime", () => {
+  it("says in one line what to install", async () => {
+    const absent = () => Promise.reject(new Error("Cannot find package 'onnxruntime-node'"));
+    const error = await loadRuntime("compile", {}, absent).catch((e: unknown) => e);
+    expect(DmaeError.isInstance(error, "unsupported")).toBe(true);
+    expect((error as Error).message).toBe(
+      "compile: needs ONNX Runtime; run `npm install onnxruntime-node`",
+    );
+  });
+
+  it("takes the module that it is given", async () => {
+    const created: object[] = [];
+    const counting = {
+      Tensor: ort.Tensor,
+      InferenceSession: {
+        create(model: Uint8Array, options: object) {
+          created.push(options);
+          return ort.InferenceSession.create(model, options);
+        },
+      },
+    };
+    const program = await compile(
+      ({ x }) => tf.exp(x),
+      { x: { shape: [1] } },
+      { onnxruntime: counting, threads: 1 },
+    );
+    const x = { dtype: "float32", shape: [1], data: Float32Array.of(0) } as const;
+    expect(Array.from((await program.call({ x })).data)).toEqual([1]);
+    expect(created).toMatchObject([{ executionProviders: ["cpu"], intraOpNumThreads: 1 }]);
+    program.dispose();
+  });
+
+  it("counts cores", () => {
+    expect(physicalCores()).toBeGreaterThanOrEqual(1);
+    expect(Number.isInteger(physicalCores())).toBe(true);
+  });
+});
+
+it("products without FusedMatMul give the same, for providers that lack it", async () => {
+  const fn = ({ a, b }: Record<string, tf.Tensor>) => ({
+    y: tf.mul(tf.matMul(a!, b!, true, true), 0.5),
+  });
+  const traced = trace("compile", fn, { a: { shape: [2, 3, 4] }, b: { shape: [2, 5, 3] } });
+  const values = (n: number, s: number) =>
+    Float32Array.from({ length: n }, (_, i) => Math.sin(s * i));
+  const a = new ort.Tensor("float32", values(24, 1), [2, 3, 4]);
+  const b = new ort.Tensor("float32", values(30, 2), [2, 5, 3]);
+  const results: Float32Array[] = [];
+  for (const plainProducts of [false, true]) {
+    const { bytes } = encodeModel({ ...optimize(traced, { plainProducts }), outputNames: ["y"] });
+    expect(new TextDecoder("latin1").decode(bytes).includes("FusedMatMul")).toBe(!plainProducts);
+    const session = await ort.InferenceSession.create(bytes);
+    results.push((await session.run({ a, b })).y!.data as Float32Array);
+    await session.release();
+  }
+  expectClose(results[1]!, results[0]!, { absolute: 1e-6 });
+});
