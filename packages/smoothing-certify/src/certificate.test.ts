@@ -205,6 +205,13 @@ describe("recertify", () => {
     expect(linf[0]!.settings).toMatchObject({ norm: "linf" });
   });
 
+  it("leaves images abstained where the selection led to it, under the new settings", async () => {
+    const rows = await collect({ skipWrongGuess: true });
+    const again = recertify(rows, { alpha: 0.05 });
+    expect(again).toEqual(await collect({ skipWrongGuess: true, alpha: 0.05 }));
+    expect(again.some((row) => row.counts!.length === 0)).toBe(true);
+  });
+
   it("certifies the label among the top k", async () => {
     const rows = await collect();
     const top = recertify(rows, { topK: 1 });

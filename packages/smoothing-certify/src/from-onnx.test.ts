@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
@@ -135,6 +136,23 @@ describe("readOnnxGraph", () => {
     ]);
     expect(read("dropout-training").randomParts).toEqual(['Dropout "drop0" is in training mode']);
     expect(read("dynamic-quantized").rowMixers.length).toBe(2);
+  });
+
+  it("reads damaged files as graphs or throws a RangeError, and ends", () => {
+    const whole = new Uint8Array(readFileSync(url("dynamic-quantized")));
+    const damage = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 8 });
+    fc.assert(
+      fc.property(damage, fc.nat(whole.length), (changes, length) => {
+        const bytes = whole.slice(0, length);
+        for (const [at, value] of changes) bytes[at] = value;
+        try {
+          for (const { type } of readOnnxGraph(bytes).nodes) expect(typeof type).toBe("string");
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+        }
+      }),
+      { seed: 9, numRuns: 1000 },
+    );
   });
 
   it("has nothing to say about ordinary models", () => {

@@ -50,7 +50,6 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
         "argument",
         "recertify: a sequential test stopped by its own alpha and radius, so its votes give no other certificate",
       );
-    if (counts.length === 0) return row;
     return anew(row, { ...row, settings, counts0, counts }, options);
   });
 }
@@ -66,6 +65,7 @@ function anew(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
     ...(norm && { norm }),
     ...(topK && { topK }),
   };
+  if (row.counts.length === 0) return { ...old, settings }; // the selection alone led to abstain
   if (topK) return topKRow(row, topK, settings);
   const { prediction, radius, pLower } = certificate(
     certificateSettings(settings, options.dimension),

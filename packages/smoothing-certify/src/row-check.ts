@@ -62,7 +62,7 @@ export class RowCheck {
     const change = compare(this.first.answers, again, Math.min(ROWS, this.company), (row) => row);
     if (change)
       throw failure(
-        `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random`,
+        `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random; do not use the rows of this run`,
         change,
       );
     await this.compareInOtherCompany(image, " at the end of the run");
@@ -88,7 +88,7 @@ export class RowCheck {
     if (!change) return;
     await this.compareAgain(when);
     throw failure(
-      `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound would hold; usual causes: ${causes}`,
+      `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound holds${when && "; do not use the rows of this run"}; usual causes: ${causes}`,
       change,
     );
   }
