@@ -101,8 +101,9 @@ async function warnBefore(
   options: RunOptions,
   io: Streams,
 ): Promise<void> {
-  const n = args.number("n") ?? args.number("max-samples");
   const radius = args.number("radius");
+  const grows = radius !== undefined || args.on("adaptive");
+  const n = grows ? (args.number("max-samples") ?? 100_000) : args.number("n");
   const report = await preflight(classifier, dataset, { ...options, n, radius });
   for (const warning of report.warnings) io.error(`warning: ${warning}\n`);
   if (args.on("quiet")) return;

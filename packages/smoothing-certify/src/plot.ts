@@ -87,13 +87,14 @@ function grid(most: number, x: (r: number) => number, y: (share: number) => numb
   return parts.join("\n");
 }
 
+/** In the lower left corner, which curves that fall from the upper left leave free. */
 function legend(names: readonly string[]): string {
-  const { width, right, top } = frame;
+  const { left, height, bottom } = frame;
   return names
     .map((name, i) => {
-      const at = top + 14 + 18 * i;
-      const line = `<path d="M${width - right - 26} ${at - 4}h20" stroke="${colors[i % colors.length]}" stroke-width="3"/>`;
-      return line + label(width - right - 32, at, name, "end");
+      const at = height - bottom - 10 - 18 * (names.length - 1 - i);
+      const line = `<path d="M${left + 10} ${at - 4}h20" stroke="${colors[i % colors.length]}" stroke-width="3"/>`;
+      return line + label(left + 36, at, name, "start");
     })
     .join("\n");
 }
