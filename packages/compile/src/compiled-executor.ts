@@ -26,7 +26,7 @@ export interface CompiledExecutorOptions extends RuntimeOptions, PrecisionOption
 
 /**
  * Runs steps and functions as one ONNX graph each: traced once when they are prepared, executed by
- * ONNX Runtime. The state of a step stays in two sets of buffers that change places every step.
+ * ONNX Runtime. The state of a step stays in buffers that change places every step.
  *
  * @example
  * ```ts
@@ -130,16 +130,20 @@ async function prepareStep(
       "prepareStep: training runs in float32; int8 is for functions (prepareFunction, compile)",
     );
   for (const [name, value] of Object.entries(initial)) checkData("prepareStep", name, value);
+  const names = Object.keys(initial);
   const program = await LoadedProgram.load(
     "prepareStep",
     () => traceStep(step, initial, batchSpecs),
     options,
+    new Map(names.map((name) => [STATE + name, NEXT + name])),
   );
   options.onCompiled?.(program.statistics);
-  const names = Object.keys(initial);
   const metrics = [...program.outputs.keys()].filter((name) => name.startsWith(METRIC));
   let current: Record<string, HostTensor> = mapRecord(initial, copyOf);
-  let spare: Record<string, HostTensor> = mapRecord(initial, copyOf);
+  const inPlace = (name: string) => program.inPlace.has(STATE + name);
+  let spare: Record<string, HostTensor> = Object.fromEntries(
+    names.map((name) => [name, inPlace(name) ? current[name]! : copyOf(initial[name]!)]),
+  );
   let disposed = false;
   let busy: Promise<unknown> = Promise.resolve();
   const alive = () => {

@@ -1,6 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { Value } from "./graph.ts";
+import { inPlaceInputs } from "./in-place.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { optimize, type Program } from "./optimize.ts";
 import { type Quantization, quantizeProgram } from "./quantize-graph.ts";
@@ -73,6 +74,8 @@ export class LoadedProgram {
     private readonly runtime: LoadedRuntime,
     session: RuntimeSession,
     readonly outputs: ReadonlyMap<string, Value>,
+    /** Inputs whose buffer the output that `pairs` names may take. */
+    readonly inPlace: ReadonlySet<string>,
     readonly statistics: ProgramStatistics,
   ) {
     this.session = session;
@@ -82,6 +85,7 @@ export class LoadedProgram {
     caller: string,
     makeTrace: () => Trace,
     options: RuntimeOptions & PrecisionOptions,
+    pairs: ReadonlyMap<string, string> = new Map(),
   ): Promise<LoadedProgram> {
     const started = performance.now();
     const traced = makeTrace();
@@ -89,9 +93,10 @@ export class LoadedProgram {
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     const { bytes, nodes } = encodeModel({ ...program, outputNames });
     const outputs = new Map(traced.outputNames.map((name, i) => [name, traced.outputs[i]!]));
+    const inPlace = reusable(program, traced.outputNames, pairs);
     const encoded = performance.now();
     const { runtime, session } = await createSession(caller, bytes, options);
-    return new LoadedProgram(caller, runtime, session, outputs, {
+    return new LoadedProgram(caller, runtime, session, outputs, inPlace, {
       nodes,
       modelBytes: bytes.length,
       traceMilliseconds: encoded - started,
@@ -135,6 +140,19 @@ export class LoadedProgram {
     this.session = null;
     void session?.release();
   }
+}
+
+/** Names of the inputs whose buffer their output (`pairs`: input to output) may take. */
+function reusable(
+  program: Program,
+  outputNames: readonly string[],
+  pairs: ReadonlyMap<string, string>,
+): Set<string> {
+  const candidates = program.graph.inputs.flatMap((input) => {
+    const index = outputNames.indexOf(pairs.get(input.name!) ?? "");
+    return index < 0 ? [] : [{ input, output: program.outputs[index]! }];
+  });
+  return new Set([...inPlaceInputs(program, candidates)].map((input) => input.name!));
 }
 
 /** What a runtime tensor holds, in host memory. */
