@@ -1,3 +1,4 @@
+import "@tensorflow/tfjs-backend-cpu";
 import process from "node:process";
 import type { HostTensor } from "@dmae/core";
 import { linear, valueAndGradients } from "@dmae/nn";
