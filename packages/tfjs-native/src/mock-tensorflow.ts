@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "nod
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
+import { currentPlatform } from "./platform.ts";
 import { requiredSymbols } from "./symbols.ts";
 
 const source = (name: string) =>
@@ -11,7 +12,7 @@ const source = (name: string) =>
 
 /** True when the tests that compile can run. */
 export const hasCompiler =
-  process.platform === "linux" && spawnSync("g++", ["--version"]).status === 0;
+  currentPlatform().glibc !== undefined && spawnSync("g++", ["--version"]).status === 0;
 
 /** How a mock TensorFlow differs from the one that links. */
 export interface MockOptions {
