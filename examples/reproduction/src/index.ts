@@ -11,4 +11,5 @@ export type {
   Recipe,
   Stage,
 } from "./recipe.ts";
+export { isClassifierRecipe } from "./recipe.ts";
 export { type Example, reproduce } from "./reproduce.ts";

@@ -56,7 +56,15 @@ export function changedFields(before: Recipe, after: Recipe): string[] {
   const paths = new Set([...settablePaths(before), ...settablePaths(after)]);
   return [...paths]
     .filter((path) => value(before, path) !== value(after, path))
+    .filter((path) => !isCovered(value(before, path), value(after, path), path))
     .map((path) => `${path}: ${value(before, path) ?? "the model's"} -> ${value(after, path)}`);
+}
+
+/** True where other paths tell the change: the fields of a record, or the record that came or went as a whole. */
+function isCovered(before: string | undefined, after: string | undefined, path: string): boolean {
+  if (path.startsWith("training.config.")) return false;
+  if (before === undefined || after === undefined) return true;
+  return before.startsWith("{") && after.startsWith("{");
 }
 
 function splitSetting(setting: string): [field: string, value: string] {

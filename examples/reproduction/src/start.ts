@@ -2,11 +2,12 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Checkpoint,
+  decodeSafetensors,
   loadCheckpoint,
   optimizerState,
   weightDecayGroups,
 } from "@dmae/checkpoint";
-import { DmaeError, foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { DmaeError, foldIn, type HostTensors, type Key } from "@dmae/core";
 import { createDmae, type PretrainOptions } from "@dmae/pretrain";
 import { trainingPosition, unprefixed } from "@dmae/train";
 import type { TensorSource } from "@dmae/vit";
@@ -109,15 +110,11 @@ async function openRun(folder: string): Promise<Start> {
 
 /** The optimizer of `last.safetensors`, and the updates it has made. */
 async function ownOptimizer(folder: string) {
-  const last = await loadCheckpoint(join(folder, "last.safetensors"));
+  const last = decodeSafetensors(await readFile(join(folder, "last.safetensors")));
   const { recipe } = JSON.parse(await readFile(join(folder, "run.json"), "utf8")) as {
     recipe: { recipe: { accumulate: number }; stepsPerEpoch: number };
   };
-  const tensors: Record<string, HostTensor> = {};
-  for (const name of last.names)
-    if (name.startsWith("optimizer.")) tensors[name] = await last.read(name);
   const done = Number(last.metadata.step);
-  await last.close();
   const { update } = trainingPosition(done, recipe.stepsPerEpoch, recipe.recipe.accumulate);
-  return { tensors: unprefixed("optimizer.", tensors), step: update };
+  return { tensors: unprefixed("optimizer.", { ...last.tensors }), step: update };
 }

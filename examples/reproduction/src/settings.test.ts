@@ -1,0 +1,99 @@
+import { key } from "@dmae/core";
+import { createDmae } from "@dmae/pretrain";
+import { createViT } from "@dmae/vit";
+import { expect, test } from "vitest";
+import { findRecipe, readOptions } from "./options.ts";
+import { parameterCount, planOf } from "./plan.ts";
+import { applySettings, changedFields } from "./settings.ts";
+import { testRecipes } from "./test-recipes.ts";
+
+const cr = testRecipes.cr!;
+const code = (fn: () => unknown) => {
+  try {
+    fn();
+  } catch (error) {
+    return error as { code: string; message: string };
+  }
+  throw new Error("nothing was thrown");
+};
+
+test("a field is set by its path or its end, and the recipe itself stays", () => {
+  const changed = applySettings(cr, [
+    "epochs=2",
+    "certification.n=50",
+    "config.depth=1",
+    "consistency=null",
+    "training.sigma=[0,0.75]",
+  ]);
+  expect(changed.training).toMatchObject({ epochs: 2, consistency: null, sigma: [0, 0.75] });
+  expect(changed.training.config.depth).toBe(1);
+  expect(changedFields(cr, changed)).toEqual([
+    "certification.n: 1000 -> 50",
+    "training.epochs: 50 -> 2",
+    "training.sigma: 0.25 -> [0,0.75]",
+    'training.consistency: {"lambda":2,"mu":0.5,"mode":"default"} -> null',
+    "training.config.depth: the model's -> 1",
+  ]);
+  expect(changedFields(cr, applySettings(cr, ["lambda=3"]))).toEqual([
+    "training.consistency.lambda: 2 -> 3",
+  ]);
+  expect(cr.training.epochs).toBe(50);
+  expect(Object.isFrozen(changed.training)).toBe(true);
+});
+
+test.each([
+  ["epoch=2", "cr has no field epoch; the nearest are training.epochs"],
+  ["batchSize=2", "batchSize could be certification.batchSize or training.batchSize"],
+  ["epochs", "must read field=value"],
+  ["epochs=many", "training.epochs must be a number like 50, got many"],
+  ["name=x", "cr has no field name"],
+])("--set %s is refused", (setting, message) => {
+  const error = code(() => applySettings(cr, [setting]));
+  expect(error.code).toBe("argument");
+  expect(error.message).toContain(message);
+});
+
+test.each([
+  [["--recpie", "x"], "there is no option --recpie; the nearest are --recipe"],
+  [["--seed", "-1"], "--seed"],
+  [["--workers", "1.5"], "--workers: must be a whole number"],
+  [["--shard", "8/8"], "shard: must read i/n"],
+  [["--checkpoint-every", "0"], "--checkpoint-every: must be a positive number"],
+])("%s is refused", (args, message) => {
+  const error = code(() => readOptions(args));
+  expect(error.code).toBe("argument");
+  expect(error.message).toContain(message);
+});
+
+test("an unknown recipe is answered with the nearest", () => {
+  expect(code(() => findRecipe(testRecipes, "prob")).message).toContain("the nearest are probe");
+  expect(code(() => findRecipe(testRecipes, "toString")).code).toBe("argument");
+});
+
+test("the plan counts parameters as the models have them", () => {
+  const small = ["width=24", "depth=2", "heads=3", "patchSize=8", "imageSize=32"].map(
+    (s) => `config.${s}`,
+  );
+  const classifier = applySettings(cr, [...small, "numClasses=7"]);
+  const decoder = ["decoderWidth=16", "decoderDepth=3", "decoderHeads=4"].map((s) => `config.${s}`);
+  const autoencoder = applySettings(testRecipes.pretraining!, [
+    ...small,
+    "inputSize=32",
+    ...decoder,
+  ]);
+  const numbers = (tensors: Readonly<Record<string, { data: ArrayLike<number> }>>) =>
+    Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
+  const vit = createViT(cr.training.model as "vit_base_patch16", classifier.training.config);
+  expect(parameterCount(classifier)).toBe(numbers(vit.initHost(key(0))));
+  const dmae = createDmae("vit_base_patch16", autoencoder.training.config);
+  expect(parameterCount(autoencoder)).toBe(numbers(dmae.initHost(key(0))));
+});
+
+test("the plan of the official pre-training has the official batch, steps and learning rate", async () => {
+  const plan = await planOf(testRecipes.pretraining!, { from: undefined }, undefined);
+  expect(plan).toContain("4,096 = 64 images x 64 micro-batches");
+  expect(plan).toContain("20,018 an epoch"); // floor(1281167 / 64)
+  expect(plan).toContain("312 an epoch, 343,200 in all"); // floor(20018 / 64), 1100 epochs
+  expect(plan).toContain("0.00240 at epoch 40"); // 1.5e-4 * 4096 / 256
+  expect(plan).toContain("111.9 million"); // ViT-Base and a decoder of 8 blocks
+});

@@ -1,0 +1,240 @@
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { decodeSafetensors, loadCheckpoint, saveSafetensors } from "@dmae/checkpoint";
+import { DmaeError } from "@dmae/core";
+import { mergeLogs, readLog } from "@dmae/smoothing-certify";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { convert } from "./convert.ts";
+import { reproduce } from "./reproduce.ts";
+import { explained } from "./run.ts";
+import { startOf } from "./start.ts";
+import { testRecipes } from "./test-recipes.ts";
+import { jsonLines, temporaryFolder, writeBinary, writeImageFolder } from "./testing.ts";
+
+let place: Awaited<ReturnType<typeof temporaryFolder>>;
+const at = (...parts: string[]) => join(place.folder, ...parts);
+beforeAll(async () => {
+  place = await temporaryFolder();
+  process.env.DMAE_CACHE = at("cache");
+  await writeImageFolder(at("images"));
+  await writeBinary(at("binary"));
+  await convert(["--from", at("images"), "--to", at("shards"), "--side", "32"]);
+});
+afterAll(() => place.dispose());
+
+async function run(...args: string[]): Promise<string[]> {
+  const lines: string[] = [];
+  await reproduce(
+    { name: "test", recipes: testRecipes, runs: at("runs"), say: (line) => lines.push(line) },
+    args,
+  );
+  return lines;
+}
+
+const smoke = (recipe: string, folder: string, ...args: string[]) =>
+  run("--recipe", recipe, "--smoke", "--folder", at(folder), ...args);
+
+async function failure(work: Promise<unknown>): Promise<{ code: string; message: string }> {
+  const error = await work.then(
+    () => undefined,
+    (e) => e,
+  );
+  if (error?.code === undefined) throw error ?? new Error("nothing was thrown");
+  expect(error.message).not.toContain("\n");
+  return error;
+}
+
+test("class folders and tar shards of the same files give the same parameters, to the bit", async () => {
+  await smoke("pretraining", "from-folder", "--data", at("images"));
+  await smoke("pretraining", "from-shards", "--data", at("shards"));
+  const bytes = (run: string) => readFile(at(run, "pretrain", "model.safetensors"));
+  expect((await bytes("from-folder")).equals(await bytes("from-shards"))).toBe(true);
+});
+
+test("a run goes from one recipe's folder to the next, with its optimizer", async () => {
+  await smoke("pretraining", "first", "--data", at("images"));
+  await smoke(
+    "continuing",
+    "second",
+    "--data",
+    at("binary"),
+    "--from",
+    at("first"),
+    "--set",
+    "config.imageSize=32",
+  );
+  await smoke(
+    "cr",
+    "third",
+    "--data",
+    at("binary"),
+    "--from",
+    at("second"),
+    "--set",
+    "config.imageSize=32",
+  );
+  const start = (await startOf(testRecipes.continuing!, at("first"), undefined))!;
+  const { initialOptimizer } = await start.whole();
+  await start.close();
+  const last = decodeSafetensors(await readFile(at("first", "pretrain", "last.safetensors")));
+  expect(initialOptimizer?.step).toBe(2); // 16 images in micro-batches of 4, two an update
+  for (const slot of ["exp_avg.mask_token", "exp_avg_sq.blocks.0.attn.qkv.weight"])
+    expect(initialOptimizer?.tensors[slot]?.data).toEqual(last.tensors[`optimizer.${slot}`]?.data);
+  expect(initialOptimizer?.tensors["exp_avg.mask_token"]?.data.some((value) => value !== 0)).toBe(
+    true,
+  );
+  const log = await jsonLines(at("third", "log.jsonl"));
+  expect(log.find((line) => line.event === "parameters")?.created).toEqual([
+    "head.weight",
+    "head.bias",
+    "fc_norm.weight",
+    "fc_norm.bias",
+  ]);
+  expect(log.filter((line) => line.event === "epoch")).toHaveLength(1);
+});
+
+test("shards certify what one process certifies, and the report puts them together", async () => {
+  const settings = ["--data", at("binary"), "--set", "certification.every=2"];
+  await smoke("cr", "whole", ...settings);
+  await smoke("cr", "parts", ...settings, "--stage", "finetune");
+  for (const shard of ["0/2", "1/2"])
+    await smoke("cr", "parts", ...settings, "--stage", "certify", "--shard", shard);
+  await smoke("cr", "parts", ...settings, "--stage", "report");
+  const names = (await readdir(at("parts", "certify"))).map((name) => at("parts", "certify", name));
+  expect(names).toHaveLength(2);
+  const votes = (rows: Awaited<ReturnType<typeof readLog>>) =>
+    rows.map(({ idx, predict, radius, counts0, counts }) => ({
+      idx,
+      predict,
+      radius,
+      counts0,
+      counts,
+    }));
+  const whole = await readLog(at("whole", "certify", "sigma-0.25.tsv"));
+  expect(votes(await mergeLogs(names))).toEqual(votes(whole));
+  expect(whole.map(({ idx }) => idx)).toEqual([0, 2, 4, 6]);
+  expect(await readFile(at("parts", "report.html"), "utf8")).toContain("<td>4</td>");
+});
+
+test("a finished run does nothing again", async () => {
+  const lines = await smoke("probe", "again", "--data", at("images"));
+  expect(lines.some((line) => line.startsWith("probe:"))).toBe(true);
+  const log = await readFile(at("again", "certify", "sigma-0.25.tsv"), "utf8");
+  const second = await smoke("probe", "again", "--data", at("images"));
+  expect(second).toContainEqual(expect.stringContaining("probe: done before"));
+  expect(await readFile(at("again", "certify", "sigma-0.25.tsv"), "utf8")).toBe(log);
+});
+
+test("a damaged JPEG is named, counted and replaced", async () => {
+  await writeImageFolder(at("damaged"));
+  await writeFile(at("damaged", "train", "n00000001", "3.JPEG"), "no image");
+  const lines = await smoke(
+    "pretraining",
+    "of-damaged",
+    "--data",
+    at("damaged"),
+    "--set",
+    "epochs=2",
+  );
+  expect(lines.filter((line) => line.includes("3.JPEG"))).toHaveLength(1);
+  const log = await jsonLines(at("of-damaged", "log.jsonl"));
+  expect(log.find((line) => line.event === "end")?.damaged).toBe(1);
+});
+
+test("missing data, a wrong folder and data of other classes are errors of one sentence", async () => {
+  expect((await failure(smoke("cr", "e1", "--data", at("nowhere")))).message).toContain(
+    "cannot read",
+  );
+  await mkdir(at("empty"), { recursive: true });
+  const empty = await failure(smoke("cr", "e2", "--data", at("empty")));
+  expect(empty).toMatchObject({
+    code: "file",
+    message: expect.stringContaining("it holds nothing"),
+  });
+  const none = await failure(run("--recipe", "cr", "--folder", at("e3")));
+  expect(none.message).toContain("--data: cr needs the folder of its images");
+  const classes = await failure(
+    run("--recipe", "cr", "--folder", at("e4"), "--data", at("images")),
+  );
+  expect(classes.message).toContain("has 2 classes, cr is for 10");
+  expect(
+    (await failure(run("--recipe", "cr", "--folder", at("e5"), "--data", at("binary")))).message,
+  ).toContain("--from: cr begins with the result of pretraining");
+  expect((await failure(smoke("cr", "e6", "--backend", "compiled:cdua"))).message).toContain(
+    "compiled:cuda",
+  );
+  expect((await failure(smoke("cr", "e7", "--stage", "pretrain"))).code).toBe("argument");
+});
+
+test("a checkpoint of another architecture is refused by name and shape", async () => {
+  await smoke("pretraining", "narrow", "--data", at("images"), "--set", "config.width=8");
+  const wrong = failure(smoke("cr", "e8", "--data", at("binary"), "--from", at("narrow")));
+  expect(await wrong).toMatchObject({
+    code: "checkpoint",
+    message: expect.stringContaining("cls_token"),
+  });
+  await saveSafetensors(at("foreign.safetensors"), {
+    x: { dtype: "float32", shape: [1], data: Float32Array.of(1) },
+  });
+  const foreign = failure(
+    smoke("cr", "e9", "--data", at("binary"), "--from", at("foreign.safetensors")),
+  );
+  expect(await foreign).toMatchObject({ code: "checkpoint" });
+});
+
+test("a run folder of other settings is refused with the fields that differ", async () => {
+  await smoke("pretraining", "claimed", "--data", at("images"));
+  const other = await failure(
+    smoke("pretraining", "claimed", "--data", at("images"), "--set", "maskRatio=0.5"),
+  );
+  expect(other).toMatchObject({
+    code: "resume",
+    message: expect.stringContaining("training.maskRatio: 0.75 -> 0.5"),
+  });
+});
+
+test("a loss that becomes NaN stops the run at its step and keeps the last good checkpoint", async () => {
+  const nan = await failure(
+    smoke(
+      "pretraining",
+      "nan",
+      "--data",
+      at("images"),
+      "--set",
+      "baseLearningRate=1e30",
+      "--set",
+      "warmupEpochs=0",
+      "--set",
+      "epochs=3",
+      "--checkpoint-every",
+      "0.25",
+    ),
+  );
+  expect(nan.code).toBe("numeric");
+  const step = Number(/in step (\d+)|after step (\d+)/.exec(nan.message)?.slice(1).find(Boolean));
+  expect(step).toBeGreaterThan(0);
+  const checkpoint = await loadCheckpoint(at("nan", "pretrain", "last.safetensors"));
+  expect(checkpoint.names.length).toBeGreaterThan(0);
+  expect(Number(checkpoint.metadata.step)).toBeLessThanOrEqual(step);
+  await checkpoint.close();
+  expect((await jsonLines(at("nan", "log.jsonl"))).at(-1)).toMatchObject({ event: "error" });
+});
+
+test.skipIf(process.platform !== "linux")("a full disk is told as such", async () => {
+  await mkdir(at("full"), { recursive: true });
+  await symlink("/dev/full", at("full", "log.jsonl"));
+  const full = await failure(smoke("pretraining", "full", "--data", at("images")));
+  expect(full).toMatchObject({ code: "file", message: expect.stringContaining("is full") });
+  await rm(at("full"), { recursive: true });
+});
+
+test("a full disk is recognised behind the error of a checkpoint", () => {
+  const system = Object.assign(new Error("no space left on device"), {
+    code: "ENOSPC",
+    syscall: "write",
+  });
+  const wrapped = new DmaeError("file", "saveSafetensors: cannot write x", {}, { cause: system });
+  expect((explained(wrapped, "runs/x") as Error).message).toContain("the disk of runs/x is full");
+  const other = new DmaeError("numeric", "fit: loss must be finite");
+  expect(explained(other, "runs/x")).toBe(other);
+});

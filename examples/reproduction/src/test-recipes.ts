@@ -1,0 +1,55 @@
+import { finetuneRecipes, linearProbeRecipes } from "@dmae/finetune";
+import { pretrainRecipes } from "@dmae/pretrain";
+import type { ClassifierRecipe, Recipe } from "./recipe.ts";
+
+const classifier = {
+  dataset: "cifar10",
+  startsFrom: "pretraining",
+  evaluation: { images: null, votes: 100, voteEvery: 25 },
+  certification: {
+    sigmas: [0.25],
+    n0: 100,
+    n: 1000,
+    alpha: 0.001,
+    every: 1,
+    skipWrongGuess: true,
+    batchSize: 100,
+    radii: [0, 0.5, 1],
+  },
+  published: { percent: { "0.50": 60 }, bestOverSigma: true, source: "a table" },
+} as const satisfies Partial<ClassifierRecipe>;
+
+/** A recipe of each task, for tests. */
+export const testRecipes: Readonly<Record<string, Recipe>> = {
+  pretraining: {
+    name: "pretraining",
+    paper: "a test",
+    dataset: "imagenet",
+    task: "pretrain",
+    startsFrom: null,
+    training: pretrainRecipes["dmae-vit-b-imagenet-pretrain"],
+  },
+  continuing: {
+    name: "continuing",
+    paper: "a test",
+    dataset: "cifar10",
+    task: "continue",
+    startsFrom: "pretraining",
+    training: pretrainRecipes["dmae-vit-b-cifar10-continued"],
+  },
+  cr: {
+    ...classifier,
+    name: "cr",
+    paper: "a test",
+    task: "finetune",
+    training: finetuneRecipes["dmae-vit-b-cifar10-cr-0.25"],
+  },
+  probe: {
+    ...classifier,
+    name: "probe",
+    paper: "a test",
+    dataset: "imagenet",
+    task: "probe",
+    training: linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"],
+  },
+};
