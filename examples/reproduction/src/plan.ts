@@ -1,7 +1,7 @@
 import type { Executor } from "@dmae/nn";
 import { resolveDmaeConfig } from "@dmae/pretrain";
-import { cosineSchedule, scaledLearningRate } from "@dmae/train";
 import { createViT, parameterShapes, resolveConfig } from "@dmae/vit";
+import { learningRateByEpoch } from "./learning-rate.ts";
 import { measureStep } from "./measure-step.ts";
 import type { Options } from "./options.ts";
 import { duration } from "./progress.ts";
@@ -60,11 +60,9 @@ function certificationLines(recipe: Recipe): string[] {
   ];
 }
 
-function learningRates({ training }: Recipe): string {
-  const { baseLearningRate, minLearningRate, warmupEpochs, epochs, batchSize, accumulate } =
-    training;
-  const learningRate = scaledLearningRate(baseLearningRate, batchSize * accumulate);
-  const schedule = cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs });
+function learningRates(recipe: Recipe): string {
+  const { warmupEpochs, epochs } = recipe.training;
+  const schedule = learningRateByEpoch(recipe);
   const at = [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
   return at.map((epoch) => `${schedule(epoch).toPrecision(3)} at epoch ${epoch}`).join(", ");
 }

@@ -57,7 +57,7 @@ async function startFrom(file: string, log: string, step: number): Promise<void>
     .split("\n")
     .filter((line) => line.endsWith("}"))
     .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
-    .filter((line) => typeof line.step === "number" && line.step < step)
+    .filter((line) => typeof line.step === "number" && line.step < step && line.kind !== "epoch")
     .map((line) =>
       record(encodeEvent({ step: line.step as number, values: tagged(line), wallTime })),
     );

@@ -6,6 +6,7 @@ import { linearProbe, robustFinetune } from "@dmae/finetune";
 import { pretrain } from "@dmae/pretrain";
 import type { Progress } from "@dmae/train";
 import { epochMeans } from "./epochs.ts";
+import { learningRateByStep } from "./learning-rate.ts";
 import { trainingLoader } from "./loader.ts";
 import { progressLine } from "./progress.ts";
 import {
@@ -43,7 +44,7 @@ export async function trainStage(run: Run): Promise<void> {
   });
   const stageFolder = join(folder, recipe.task);
   const events = eventWriter(eventFile(folder, recipe.task), join(stageFolder, "log.jsonl"));
-  const watch = watcher(run, events);
+  const watch = watcher(run, events, loader.stepsPerEpoch);
   await logLine(run, { stage: recipe.task, event: "start", executor: run.executor.name });
   try {
     const training = { run, loader, start, key: stageKey, folder: stageFolder, watch };
@@ -125,9 +126,10 @@ function common({ run, key, folder, watch }: Training) {
 }
 
 /** Follows a training: progress line, TensorBoard, a line of the log for each epoch. */
-function watcher(run: Run, events: ReturnType<typeof eventWriter>) {
+function watcher(run: Run, events: ReturnType<typeof eventWriter>, stepsPerEpoch: number) {
   const { task, training }: Recipe = run.recipe;
   const line = progressLine(task, "micro-batches", run.say);
+  const learningRate = learningRateByStep(run.recipe, stepsPerEpoch);
   const epochs = epochMeans();
   let pending: Promise<unknown> = Promise.resolve();
   const later = (work: () => Promise<unknown>) => {
@@ -143,6 +145,7 @@ function watcher(run: Run, events: ReturnType<typeof eventWriter>) {
       later(() =>
         events.add(step, {
           ...Object.fromEntries(values),
+          "train/learningRate": learningRate(step - 1),
           "train/imagesPerSecond": imagesPerSecond,
         }),
       );
