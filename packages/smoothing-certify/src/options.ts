@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { type AddressedNoise, addressedNoise } from "./addressed-noise.ts";
+import { BatchSizer } from "./batch-sizer.ts";
 import { checkInteger, checkPositive } from "./checks.ts";
 import type { ClassifierOptions, PreparedClassifier } from "./classifier.ts";
 import type { NoiseDistribution } from "./noise.ts";
@@ -11,9 +12,9 @@ export interface SamplingOptions extends ClassifierOptions {
   readonly sigma: number;
   /** Seed of the noise; default 0. The same seed gives the same votes. */
   readonly seed?: number | bigint | string | undefined;
-  /** Noisy copies per call of the classifier; default: what fits in `memoryLimit`, at most 128. */
+  /** Noisy copies per call of the classifier; `"auto"` (default): the size that turns out to be fastest. */
   readonly batchSize?: number | "auto" | undefined;
-  /** Bytes that the batches of this package may take; default 128 MiB. Ignored if `batchSize` is a number. */
+  /** Bytes that the batches of this package may take; default 128 MiB. Ignored where `batchSize` is a number. */
   readonly memoryLimit?: number | undefined;
   /** Stops the run between two batches. */
   readonly signal?: AbortSignal | undefined;
@@ -65,15 +66,16 @@ export function checkSampling(caller: string, options: SamplingOptions): void {
 }
 
 /**
- * Rows of a batch: the classifier's own number, the caller's, or what fits: two batches here, and as
- * much again on the side of the classifier's input, four bytes a number.
+ * The sizes of batches: the classifier's own number, the caller's, or what fits, at most 512: two batches
+ * here, and as much again on the side of the classifier's input, four bytes a number.
  */
-export function batchSizeOf(
+export function batchSizerOf(
   { batchSize = "auto", memoryLimit = 2 ** 27 }: SamplingOptions,
   { traits }: PreparedClassifier,
   imageSize: number,
-): number {
-  if (traits.fixedBatchSize) return traits.fixedBatchSize;
-  if (batchSize !== "auto") return batchSize;
-  return Math.max(1, Math.min(128, Math.floor(memoryLimit / (16 * imageSize))));
+): BatchSizer {
+  if (traits.fixedBatchSize) return new BatchSizer(traits.fixedBatchSize, false);
+  if (batchSize !== "auto") return new BatchSizer(batchSize, false);
+  const fits = Math.floor(memoryLimit / (16 * imageSize));
+  return new BatchSizer(Math.max(1, Math.min(512, fits)), true);
 }

@@ -3,7 +3,7 @@ import { type CertifyOptions, certifySettings } from "./certify.ts";
 import { type Classifier, prepareClassifier } from "./classifier.ts";
 import { clopperPearsonLower } from "./clopper-pearson.ts";
 import { type SelectionOptions, selectIndices } from "./dataset-selection.ts";
-import { batchSizeOf, noiseOf } from "./options.ts";
+import { batchSizerOf, noiseOf } from "./options.ts";
 import { certifiedRadius } from "./radius.ts";
 
 /** Options of {@link preflight}: those of the run, and how many images to look at. */
@@ -76,7 +76,7 @@ async function look(
     false,
   );
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
-  const rows = batchSizeOf(options, prepared, size);
+  const rows = batchSizerOf(options, prepared, size).size;
   const noise = noiseOf(options);
   const seen = {
     clean: 0,

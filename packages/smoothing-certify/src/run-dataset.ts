@@ -6,7 +6,7 @@ import { checkPixels } from "./image.ts";
 import { openLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 import {
-  batchSizeOf,
+  batchSizerOf,
   checkSampling,
   noiseOf,
   type SamplingOptions,
@@ -93,7 +93,7 @@ function runSettings(
   return {
     classifier,
     noise: noiseOf(options),
-    batchSize: batchSizeOf(options, classifier, size),
+    batches: batchSizerOf(options, classifier, size),
     imageShape: dataset.imageShape,
     signal: options.signal,
     checkRows: options.checkRows ?? true,

@@ -1,6 +1,6 @@
 import { type Classifier, prepareClassifier } from "./classifier.ts";
 import { type ImageInput, readImage } from "./image.ts";
-import { batchSizeOf, checkSampling, noiseOf, type SamplingOptions } from "./options.ts";
+import { batchSizerOf, checkSampling, noiseOf, type SamplingOptions } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { runTasks } from "./run-tasks.ts";
 
@@ -27,7 +27,7 @@ export async function runOne<R>(
   const settings = {
     classifier: prepared,
     noise: noiseOf(options),
-    batchSize: batchSizeOf(options, prepared, image.data.length),
+    batches: batchSizerOf(options, prepared, image.data.length),
     imageShape: image.shape,
     signal,
     checkRows: options.checkRows ?? true,

@@ -1,4 +1,5 @@
 import type { AddressedNoise } from "./addressed-noise.ts";
+import type { BatchSizer } from "./batch-sizer.ts";
 import type { PreparedClassifier } from "./classifier.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Draw, Procedure } from "./procedure.ts";
@@ -22,7 +23,7 @@ export interface Finished<R> {
 export interface RunSettings {
   readonly classifier: PreparedClassifier;
   readonly noise: AddressedNoise;
-  readonly batchSize: number;
+  readonly batches: BatchSizer;
   /** Shape of every image, without batch dimension. */
   readonly imageShape: readonly number[];
   readonly signal?: AbortSignal | undefined;
@@ -68,10 +69,12 @@ export async function* runTasks<R>(
   tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
   settings: RunSettings,
 ): AsyncGenerator<Finished<R>, void, void> {
-  const { classifier, batchSize, imageShape, signal, onBatch } = settings;
+  const { classifier, batches, imageShape, signal, onBatch } = settings;
   const size = imageShape.reduce((product, length) => product * length, 1);
-  const packer = new Packer(tasks, settings.noise, batchSize, size);
-  const check = settings.checkRows ? new RowCheck({ ...settings }) : undefined;
+  const packer = new Packer(tasks, settings.noise, batches, size);
+  const check = settings.checkRows
+    ? new RowCheck({ ...settings, batchSize: batches.largest })
+    : undefined;
   const first = check && (await packer.firstTask());
   if (first) await check.begin(first.image, first.index);
   let packed = await packer.next();
@@ -80,10 +83,12 @@ export async function* runTasks<R>(
     const { batch, rows, segments } = packed;
     const fixed = classifier.traits.fixedBatchSize;
     const sent = fixed ?? rows;
+    const start = performance.now();
     const answer = classifier.classify(batch.subarray(0, sent * size), [sent, ...imageShape]);
     answer.catch(() => {}); // awaited below, after the next batch is filled
     const following = await packer.next();
     const outputs = await answer;
+    batches.record(rows, (performance.now() - start) / 1000);
     onBatch?.(rows);
     yield* packer.deliver(segments, outputs);
     packed = following ?? (await packer.next());
@@ -104,21 +109,22 @@ class Packer<R> {
   constructor(
     private readonly tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
     private readonly noise: AddressedNoise,
-    private readonly batchSize: number,
+    private readonly batches: BatchSizer,
     private readonly size: number,
   ) {
-    this.buffers = [0, 1].map(() => new Float32Array(batchSize * size));
+    this.buffers = [0, 1].map(() => new Float32Array(batches.largest * size));
   }
 
   /** The next batch, or nothing if no draw is waiting and no task is left to start. */
   async next(): Promise<Packed<R> | undefined> {
     const batch = this.buffers[(this.turn ^= 1)]!;
     const segments: Segment<R>[] = [];
+    const most = this.batches.size;
     let row = 0;
-    for (let i = 0; row < this.batchSize; i++) {
+    for (let i = 0; row < most; i++) {
       const active = this.active[i] ?? (await this.start());
       if (!active) break;
-      row = await this.take(active, batch, row, segments);
+      row = await this.take(active, batch, row, most, segments);
     }
     if (row === 0) {
       this.turn ^= 1;
@@ -132,13 +138,14 @@ class Packer<R> {
     active: Active<R>,
     batch: Float32Array,
     start: number,
+    most: number,
     segments: Segment<R>[],
   ): Promise<number> {
     let row = start;
-    while (active.waiting.length > 0 && row < this.batchSize) {
+    while (active.waiting.length > 0 && row < most) {
       const waiting = active.waiting[0]!;
       const { draw, next: done } = waiting;
-      const count = Math.min(draw.count - done, this.batchSize - row);
+      const count = Math.min(draw.count - done, most - row);
       const { index, image } = active.task;
       const out = batch.subarray(row * this.size, (row + count) * this.size);
       const first = draw.first + done;
