@@ -44,10 +44,13 @@ export type Classifier =
 
 /** What a `LayersModel` or `GraphModel` of TensorFlow.js looks like from here. */
 export interface TensorFlowModel {
+  /** Logits or classes of a batch. */
   // biome-ignore lint/suspicious/noExplicitAny: the tensors of whatever copy of TensorFlow.js is installed
   predict(batch: any, options?: any): any;
+  /** What tells a `LayersModel`. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   predictOnBatch?(batch: any): any;
+  /** What tells a `GraphModel`. */
   // biome-ignore lint/suspicious/noExplicitAny: as above
   executeAsync?(batch: any): Promise<any>;
 }

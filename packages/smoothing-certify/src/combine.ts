@@ -122,6 +122,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
 
 /** What is used of a function compiled by `@dmae/compile`. */
 export interface CompiledLike {
+  /** Runs it on named inputs. */
   call(inputs: never): Promise<unknown>;
 }
 

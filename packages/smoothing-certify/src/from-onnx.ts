@@ -31,7 +31,9 @@ export interface OnnxSession {
   readonly outputNames: readonly string[];
   readonly inputMetadata?: readonly OnnxValue[];
   readonly outputMetadata?: readonly OnnxValue[];
+  /** Runs the graph. */
   run(feeds: never, fetches: readonly string[]): Promise<unknown>;
+  /** Frees it. */
   release?(): Promise<void>;
 }
 
