@@ -27,6 +27,7 @@ const steps = {
     "turbo run build --output-logs=errors-only",
     "tsc -p tsconfig.json",
     "turbo run check:pack --output-logs=errors-only",
+    "node scripts/check-install.mjs",
     "typedoc --logLevel Warn",
     `vitest run ${forwarded}`,
   ],
