@@ -44,3 +44,8 @@ test("every recipe is frozen, named as its key, and begins with one that exists"
     ).toBe(true);
   }
 });
+
+test("docs/recipes.md has a line for every recipe", async () => {
+  const text = await readFile(new URL("../../../docs/recipes.md", import.meta.url), "utf8");
+  for (const name of Object.keys(recipes)) expect(text).toContain(`| \`${name}\` |`);
+});
