@@ -81,8 +81,13 @@ async function main(options: Options): Promise<void> {
   finetuning.end(`${step} steps done`);
 
   const certifying = progressLine("3/3 certifying", "images");
-  const { classifier, dispose } = await vitClassifier(vit, params, executor);
-  const log = join(folder, `certify-n-${n}-images-${images}.tsv`);
+  const { classifier, dispose } = await vitClassifier(vit, params, {
+    executor,
+    precision: options.precision,
+    calibration: { dataset: train, sigma, key: root },
+  });
+  const suffix = options.precision === "int8" ? "-int8" : "";
+  const log = join(folder, `certify-n-${n}-images-${images}${suffix}.tsv`);
   const rows: LogRow[] = [];
   for await (const row of certifyDataset(classifier, test, {
     sigma,
@@ -112,6 +117,7 @@ async function main(options: Options): Promise<void> {
     facts: {
       command: `npm start -- ${process.argv.slice(2).join(" ")}`.trim(),
       executor: runner,
+      precision: options.precision,
       images: `${rows.length} of the 10,000 test images`,
       procedure: `CERTIFY, n0 = ${n0}, n = ${n}, alpha = ${alpha}`,
       seed: String(seed),

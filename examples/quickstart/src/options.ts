@@ -10,6 +10,7 @@ export interface Options {
   seed: number;
   backend: string;
   executor: "compiled" | "eager";
+  precision: "float32" | "int8";
   folder: string | undefined;
   /** Training images that are used; fewer in a smoke run. */
   trainImages: number;
@@ -28,6 +29,7 @@ Interrupted and started again with the same options, it goes on where it was.
   --seed 0              every random draw follows from it: same seed, same numbers
   --backend cpu         TensorFlow.js backend of the eager executor: cpu, wasm, tfjs-node, tfjs-node-gpu
   --executor compiled   compiled (one ONNX graph in ONNX Runtime) or eager (op by op on --backend)
+  --precision float32   float32 or int8: certifies the int8 classifier, faster, compiled executor only
   --folder DIR          run folder (default: runs/quickstart-<options>)
   --smoke               a run of seconds that shows that every stage works: 1,200 training images, 5 test images, n = 100
   --help                this text`;
@@ -56,6 +58,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
         seed: { type: "string", default: "0" },
         backend: { type: "string" },
         executor: { type: "string" },
+        precision: { type: "string", default: "float32" },
         folder: { type: "string" },
         smoke: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
@@ -77,6 +80,14 @@ export function readOptions(args: readonly string[]): Options | "help" {
       "argument",
       `quickstart: --executor must be compiled or eager, got ${executor}`,
     );
+  const { precision } = values;
+  if (precision !== "float32" && precision !== "int8")
+    throw new DmaeError(
+      "argument",
+      `quickstart: --precision must be float32 or int8, got ${precision}`,
+    );
+  if (precision === "int8" && executor === "eager")
+    throw new DmaeError("argument", "quickstart: --precision int8 needs --executor compiled");
   return {
     sigma: number("sigma", text("sigma"), "a number in (0, 2]", (v) => v > 0 && v <= 2),
     epochs: number("epochs", text("epochs"), "a whole number of at least 1", natural),
@@ -95,6 +106,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
     ),
     backend: values.backend === undefined ? "cpu" : text("backend"),
     executor,
+    precision,
     folder: values.folder === undefined ? undefined : text("folder"),
     trainImages: smoke ? 1200 : 60_000,
   };
