@@ -20,8 +20,6 @@ export interface Surroundings {
   used(output: number): boolean;
   /** Whether a gradient of the same input exists, which shares intermediate values. */
   readonly inTraining: boolean;
-  /** Whether the projection in front of attention must stay a product of its own. */
-  readonly keepProjections: boolean;
 }
 
 /** Turns a composite operation into ONNX operators on `g`. */
@@ -29,7 +27,7 @@ export function lowerComposite(
   g: Graph,
   node: Node,
   inputs: readonly Value[],
-  { used, inTraining, keepProjections }: Surroundings,
+  { used, inTraining }: Surroundings,
 ): Value[] {
   const heads = node.attributes.heads as number;
   switch (node.op) {
@@ -40,9 +38,7 @@ export function lowerComposite(
     case "LayerNormGrad":
       return layerNormGrad(g, inputs);
     case "Attention":
-      return used(1)
-        ? attention(g, inputs[0]!, heads)
-        : [fusedAttention(g, inputs[0]!, heads, keepProjections)];
+      return used(1) ? attention(g, inputs[0]!, heads) : [fusedAttention(g, inputs[0]!, heads)];
     default:
       return [attentionGrad(g, inputs, heads)];
   }
@@ -142,11 +138,11 @@ function attention(g: Graph, qkv: Value, heads: number): Value[] {
  * ONNX Runtime's own operator: with the projection in front where its weights are constants, else on
  * queries, keys and values apart.
  */
-function fusedAttention(g: Graph, qkv: Value, heads: number, keepProjection: boolean): Value {
+function fusedAttention(g: Graph, qkv: Value, heads: number): Value {
   const [batch, tokens, width] = qkv.shape as [number, number, number];
   const shape = [batch, tokens, width / 3];
   const projection = beforeReshape(qkv)?.node ?? null;
-  if (!keepProjection && isConstantProjection(projection)) {
+  if (isConstantProjection(projection)) {
     const [x, weight, bias] = projection.inputs as [Value, Value, Value];
     const inputs = [
       reshape(g, x, [batch, tokens, x.shape[1]!]),

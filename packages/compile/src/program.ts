@@ -38,8 +38,9 @@ export function finish(
   provider: ExecutionProvider = "cpu",
 ): Program {
   const { precision = "float32", quantization } = options;
-  const plainProducts = provider !== "cpu" && provider !== "wasm" && provider !== "cuda";
-  if (precision === "float32") return optimize(traced, { plainProducts });
+  const skipNorms = provider !== "cpu" && provider !== "wasm";
+  const cleaned = optimize(traced, { skipNorms, plainProducts: skipNorms && provider !== "cuda" });
+  if (precision === "float32") return cleaned;
   if (precision !== "int8")
     throw new DmaeError(
       "argument",
@@ -50,7 +51,7 @@ export function finish(
       "argument",
       `${caller}: precision int8 needs quantization; find it with quantize on calibration inputs`,
     );
-  return quantizeProgram(optimize(traced, { keepProjections: true, plainProducts }), quantization);
+  return quantizeProgram(cleaned, quantization);
 }
 
 /** Facts about a compiled program, for logs and benchmarks. */

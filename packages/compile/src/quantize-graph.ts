@@ -1,5 +1,12 @@
 import { MICROSOFT } from "./build.ts";
-import { type FloatAttribute, type Graph, liveNodes, type Node, type Value } from "./graph.ts";
+import {
+  type Attributes,
+  type FloatAttribute,
+  type Graph,
+  liveNodes,
+  type Node,
+  type Value,
+} from "./graph.ts";
 import { type Program, rebuild } from "./optimize.ts";
 
 /** The values that the input of one matrix product takes. */
@@ -39,16 +46,23 @@ export function candidates({ graph, outputs }: Program): Candidate[] {
 }
 
 function isCandidate(node: Node): boolean {
-  if (node.op !== "Gemm" || node.domain !== "") return false;
   const [, weight, bias] = node.inputs;
-  const { alpha, beta, transA } = node.attributes;
-  const plain =
-    (alpha as FloatAttribute).float === 1 && (beta as FloatAttribute).float === 1 && transA === 0;
-  if (!plain || !weight?.constant || weight.splat) return false;
+  if (!weight?.constant || weight.splat) return false;
   if (bias && (!bias.constant || bias.shape.length !== 1)) return false;
+  if (!isPlainProduct(node) && !isAttention(node)) return false;
   const [inputs, outputs] = dimensions(node);
   const { inputs: i, outputs: o, weights } = SMALLEST;
   return inputs >= i && outputs >= o && inputs * outputs >= weights;
+}
+
+const isAttention = (node: Node) => node.op === "Attention" && node.domain === MICROSOFT;
+
+function isPlainProduct(node: Node): boolean {
+  if (node.op !== "Gemm" || node.domain !== "") return false;
+  const { alpha, beta, transA } = node.attributes;
+  return (
+    (alpha as FloatAttribute).float === 1 && (beta as FloatAttribute).float === 1 && transA === 0
+  );
 }
 
 function dimensions(node: Node): [inputs: number, outputs: number] {
@@ -69,22 +83,31 @@ export function quantizeProgram(program: Program, quantization: Quantization): P
   return rebuild(program, ({ g }, node, inputs) => {
     const range = ranges.get(node);
     if (!range) return null;
-    return [integerProduct(g, node, inputs, range, quantization.weightBits)];
+    const operands = quantizeOperands(g, node, inputs, range, quantization.weightBits);
+    const { shape } = node.outputs[0]!;
+    return [(isAttention(node) ? attention : product)(g, operands, node.attributes, shape)];
   });
 }
 
-function integerProduct(
+interface Operands {
+  readonly x: Value;
+  readonly scale: Value;
+  readonly zeroPoint: Value;
+  readonly weight: Value;
+  readonly weightScales: Value;
+  readonly bias: Value | null;
+}
+
+function quantizeOperands(
   g: Graph,
   node: Node,
   inputs: readonly (Value | null)[],
   range: ActivationRange,
   weightBits: 7 | 8,
-): Value {
+): Operands {
   const [x, weight, bias] = inputs as [Value, Value, Value | undefined];
   const { scale, zeroPoint } = activationScale(range);
-  const scaleValue = g.scalar("float32", scale);
-  const zero = g.scalar("uint8", zeroPoint);
-  const quantized = g.add("QuantizeLinear", [x, scaleValue, zero], {}, x.shape, "uint8");
+  const [scaleValue, zeroValue] = [g.scalar("float32", scale), g.scalar("uint8", zeroPoint)];
   const [inputCount, outputCount] = dimensions(node);
   const { values, scales } = quantizeWeights(
     weight.constant as Float32Array,
@@ -93,17 +116,37 @@ function integerProduct(
     node.attributes.transB === 1,
     weightBits,
   );
-  const product = [
-    quantized,
-    g.constant("int8", [inputCount, outputCount], values, weight.name ?? "weight"),
-    scaleValue,
-    g.constant("float32", [outputCount], scales, `${weight.name ?? "weight"}.scale`),
-    zero,
-    null,
-    ...(bias ? [bias] : []),
-  ];
-  return g.add("MatMulIntegerToFloat", product, {}, node.outputs[0]!.shape, "float32", MICROSOFT);
+  const name = weight.name ?? "weight";
+  return {
+    x: g.add("QuantizeLinear", [x, scaleValue, zeroValue], {}, x.shape, "uint8"),
+    scale: scaleValue,
+    zeroPoint: zeroValue,
+    weight: g.constant("int8", [inputCount, outputCount], values, name),
+    weightScales: g.constant("float32", [outputCount], scales, `${name}.scale`),
+    bias: bias ?? null,
+  };
 }
+
+type Emit = (
+  g: Graph,
+  operands: Operands,
+  attributes: Attributes,
+  shape: readonly number[],
+) => Value;
+
+const product: Emit = (g, { x, weight, scale, weightScales, zeroPoint, bias }, _, shape) => {
+  const inputs = [x, weight, scale, weightScales, zeroPoint, null, ...(bias ? [bias] : [])];
+  return g.add("MatMulIntegerToFloat", inputs, {}, shape, "float32", MICROSOFT);
+};
+
+/** The projection of attention in integers; attention itself stays float32. */
+const attention: Emit = (g, operands, attributes, shape) => {
+  const { x, weight, scale, weightScales, zeroPoint, bias } = operands;
+  const zeros = g.splat("int8", weightScales.shape, 0);
+  const inputs = [x, weight, bias, scale, weightScales, null, zeroPoint, zeros];
+  const { num_heads } = attributes;
+  return g.add("QAttention", inputs, { num_heads: num_heads! }, shape, "float32", MICROSOFT);
+};
 
 /** Scale and zero point of unsigned 8-bit values over a range, which is widened to hold 0. */
 export function activationScale({ min, max }: ActivationRange): {
@@ -139,7 +182,3 @@ export function quantizeWeights(
   }
   return { values, scales };
 }
-
-/** Values that products read, as extra outputs for calibration. */
-export const calibrationOutputs = (program: Program): Value[] =>
-  candidates(program).map(({ node }) => node.inputs[0]!);

@@ -115,7 +115,7 @@ class Probe {
       flat,
       constants,
     );
-    const program = optimize(traced, { keepProjections: true });
+    const program = optimize(traced);
     const found = candidates(program).filter(({ name }) => include(name));
     if (found.length === 0)
       throw new DmaeError(
