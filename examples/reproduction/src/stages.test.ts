@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { decodeSafetensors, loadCheckpoint, saveSafetensors } from "@dmae/checkpoint";
 import { DmaeError } from "@dmae/core";
 import { mergeLogs, readLog } from "@dmae/smoothing-certify";
@@ -91,6 +92,26 @@ test("a run goes from one recipe's folder to the next, with its optimizer", asyn
     "fc_norm.bias",
   ]);
   expect(log.filter((line) => line.event === "epoch")).toHaveLength(1);
+});
+
+test("an official training checkpoint is continued with its optimizer, and fine-tuned", async () => {
+  const file = fileURLToPath(
+    new URL("../../../packages/checkpoint/src/__fixtures__/pretrain-3.pth", import.meta.url),
+  ); // three steps of quanlin-wu/dmae, 24 wide
+  const start = (await startOf(testRecipes.continuing!, file, undefined))!;
+  const { initialOptimizer } = await start.whole();
+  await start.close();
+  expect(initialOptimizer?.step).toBe(3);
+  expect(Object.keys(initialOptimizer!.tensors)).toContain("exp_avg_sq.decoder_pred.weight");
+  const encoder = ["width=24", "heads=3", "patchSize=16", "imageSize=224"];
+  const decoder = ["decoderWidth=16", "decoderDepth=2"];
+  const set = (fields: readonly string[]) =>
+    fields.flatMap((field) => ["--set", `config.${field}`]);
+  const data = ["--data", at("binary"), "--from", file];
+  await smoke("continuing", "official", ...data, ...set([...encoder, ...decoder]));
+  await smoke("cr", "official-cr", ...data, ...set(encoder), "--stage", "finetune");
+  const log = await jsonLines(at("official", "continue", "log.jsonl"));
+  expect(log.filter((line) => line.kind === "step")).toHaveLength(5);
 });
 
 test("shards certify what one process certifies, and the report puts them together", async () => {
