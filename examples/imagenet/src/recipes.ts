@@ -39,6 +39,13 @@ const table1 = (percent: PublishedAccuracy["percent"]): PublishedAccuracy => ({
 const base = table1({ "0.50": 69.6, "1.00": 57.9, "1.50": 47.8, "2.00": 35.4, "3.00": 22.5 });
 const large = table1({ "0.50": 73.6, "1.00": 64.6, "1.50": 53.7, "2.00": 41.5, "3.00": 27.5 });
 
+const [dmae, dmae700, dmaeLarge, mae] = [
+  "dmae-vit-b-imagenet-pretrain",
+  "dmae-vit-b-imagenet-pretrain-700",
+  "dmae-vit-l-imagenet-pretrain",
+  "mae-vit-b-imagenet-pretrain",
+] as const;
+
 const pretraining = (name: PretrainRecipeName, paper: string): PretrainingRecipe => ({
   name,
   paper,
@@ -48,7 +55,13 @@ const pretraining = (name: PretrainRecipeName, paper: string): PretrainingRecipe
   training: pretrainRecipes[name],
 });
 
-/** The fine-tuning `from` under another name: another encoder, or another sigma. */
+/** The official commands begin with the two published encoders; other rows say what they begin with. */
+const sourceOf = (source: string, startsFrom: string | null) =>
+  startsFrom === dmae || startsFrom === dmaeLarge
+    ? source
+    : `${source}, begun with ${startsFrom}; no official command`;
+
+/** A fine-tuning under another name: another encoder, or another sigma. */
 function finetuning(
   training: FinetuneRecipe,
   facts: Pick<FinetuningRecipe, "name" | "paper" | "startsFrom" | "published">,
@@ -58,32 +71,34 @@ function finetuning(
     ...facts,
     dataset: "imagenet",
     task: "finetune",
-    training: { ...training, name: facts.name },
+    training: {
+      ...training,
+      name: facts.name,
+      source: sourceOf(training.source, facts.startsFrom),
+    },
     evaluation,
     certification: certification(...levels),
   };
 }
 
 function probing(name: string, sigma: Sigma, startsFrom: string, paper: string): ProbingRecipe {
+  const recipe = linearProbeRecipes[`dmae-vit-b-imagenet-probe-${sigma}`];
   return {
     name,
     paper,
     dataset: "imagenet",
     task: "probe",
     startsFrom,
-    training: { ...linearProbeRecipes[`dmae-vit-b-imagenet-probe-${sigma}`], name },
+    training: {
+      ...recipe,
+      name,
+      source: sourceOf(recipe.source, startsFrom),
+    },
     evaluation,
     certification: certification(Number(sigma)),
     published: null,
   };
 }
-
-const [dmae, dmae700, dmaeLarge, mae] = [
-  "dmae-vit-b-imagenet-pretrain",
-  "dmae-vit-b-imagenet-pretrain-700",
-  "dmae-vit-l-imagenet-pretrain",
-  "mae-vit-b-imagenet-pretrain",
-] as const;
 
 function atSigma(sigma: Sigma): readonly Recipe[] {
   const cr = finetuneRecipes[`dmae-vit-b-imagenet-cr-${sigma}`];
