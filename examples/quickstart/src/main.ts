@@ -39,9 +39,14 @@ async function main(options: Options): Promise<void> {
   );
   const { signal } = stop;
 
-  const backend = await selectBackend(options.executor === "eager" ? options.backend : "cpu");
+  let reason = "";
+  const backend = await selectBackend(options.executor === "eager" ? options.backend : "cpu", {
+    onReport: (report) => {
+      reason = report.reason;
+    },
+  });
   const executor = options.executor === "compiled" ? compiledExecutor() : eagerExecutor();
-  const runner = options.executor === "eager" ? `eager on ${backend}` : executor.name;
+  const runner = options.executor === "eager" ? `eager on ${backend} (${reason})` : executor.name;
   console.log(`sigma ${sigma}, seed ${seed}, ${runner}, run folder ${folder}`);
   const { train: all, test } = await fashionMnist();
   const train = take(all, options.trainImages);
