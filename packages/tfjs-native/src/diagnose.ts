@@ -21,7 +21,7 @@ export type Found<Value> =
   | { readonly value: Value }
   | { readonly problem: string; readonly fix?: string };
 
-/** Everything that the doctor looked at; {@link diagnose} judges it without looking further. */
+/** Everything that the doctor looked at; `diagnose` judges it without looking further. */
 export interface Facts {
   readonly platform: Found<string>;
   readonly node: { readonly version: string; readonly hasLegacyUtil: boolean };
