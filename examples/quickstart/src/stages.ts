@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
+import { batchLoader, randomHorizontalFlip } from "@dmae/datasets";
+import { robustFinetune } from "@dmae/finetune";
+import type { Executor } from "@dmae/nn";
+import { pretrain } from "@dmae/pretrain";
+import { certifyDataset, type LogRow } from "@dmae/smoothing-certify";
+import type { ViT } from "@dmae/vit";
+import { vitClassifier } from "./certify.ts";
+import type { Options } from "./options.ts";
+import { progressLine } from "./progress.ts";
+import { finetuneRecipe, pretrainRecipe } from "./recipe.ts";
+
+/** What the stages of one run share. */
+export interface Run {
+  options: Options;
+  folder: string;
+  /** Every draw follows from it. */
+  root: Key;
+  executor: Executor;
+  /** The executor in words. */
+  runner: string;
+  train: ImageDataset;
+  test: ImageDataset;
+  signal: AbortSignal;
+  /** When this session began, in milliseconds. */
+  started: number;
+}
+
+/** Samples of the selection, and the probability of a wrong certificate: those of the field. */
+export const certification = { n0: 100, alpha: 0.001 };
+
+/** Steps 1 and 2: corrupt, mask, reconstruct. */
+export async function pretrainStage({ options, folder, root, executor, train, signal }: Run) {
+  const progress = progressLine("1/3 pre-training", "steps");
+  const result = await pretrain(pretrainRecipe(options), train, {
+    executor,
+    key: foldIn(root, "pretrain"),
+    folder: join(folder, "pretrain"),
+    checkpointEveryEpochs: 0.25,
+    signal,
+    onProgress: ({ step, steps, metrics }) =>
+      progress.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
+  });
+  progress.end(`${result.step} steps done`);
+  return result;
+}
+
+/** Step 3: a head in place of the decoder, fine-tuned under noise with consistency regularisation. */
+export async function finetuneStage(run: Run, pretrained: HostTensors) {
+  const { options, folder, root, executor, train, signal } = run;
+  const recipe = finetuneRecipe(options);
+  const progress = progressLine("2/3 fine-tuning", "steps");
+  const flipped = batchLoader(train, {
+    batchSize: recipe.batchSize,
+    shuffle: true,
+    dropLast: true,
+    key: foldIn(root, "finetune-data"),
+    transform: [randomHorizontalFlip()],
+  });
+  const result = await robustFinetune(recipe, flipped, {
+    executor,
+    key: foldIn(root, "finetune"),
+    pretrained,
+    folder: join(folder, "finetune"),
+    checkpointEveryEpochs: 0.25,
+    signal,
+    onProgress: ({ step, steps, metrics }) =>
+      progress.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
+  });
+  progress.end(`${result.step} steps done`);
+  return result;
+}
+
+/** Steps 4 and 5: the smoothed classifier, and a certificate for each chosen test image. */
+export async function certifyStage(run: Run, vit: ViT, params: HostTensors) {
+  const { options, folder, root, executor, train, test, signal } = run;
+  const { sigma, seed, n, images, precision } = options;
+  const progress = progressLine("3/3 certifying", "images");
+  const { classifier, dispose } = await vitClassifier(vit, params, {
+    executor,
+    precision,
+    calibration: { dataset: train, sigma, key: root },
+  });
+  const suffix = precision === "int8" ? "-int8" : "";
+  const log = join(folder, `certify-n-${n}-images-${images}${suffix}.tsv`);
+  const rows: LogRow[] = [];
+  for await (const row of certifyDataset(classifier, test, {
+    ...certification,
+    sigma,
+    n,
+    seed,
+    skip: Math.floor(test.length / images),
+    max: images,
+    log,
+    signal,
+    onProgress: ({ done, total, rate }) =>
+      progress.update(done, total, `${Math.round(rate)} noisy images/s`),
+  }))
+    rows.push(row);
+  dispose();
+  progress.end(`${rows.length} test images`);
+  return { rows, log };
+}
