@@ -144,6 +144,8 @@ async function prepareStep(
   let spare: Record<string, HostTensor> = Object.fromEntries(
     names.map((name) => [name, inPlace(name) ? current[name]! : copyOf(initial[name]!)]),
   );
+  // onnxruntime-node writes into the buffers it is given, and copies them for the results on top.
+  const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
   let disposed = false;
   let busy: Promise<unknown> = Promise.resolve();
   const alive = () => {
@@ -160,7 +162,7 @@ async function prepareStep(
     for (const name of metrics) into[name] = null;
     const results = await program.run(feeds, into);
     [current, spare] = [spare, current];
-    await keepResults(results, names, current);
+    if (!writesInto) await keepResults(results, names, current);
     return Object.fromEntries(
       metrics.map((name) => [
         name.slice(METRIC.length),
