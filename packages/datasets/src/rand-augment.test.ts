@@ -90,7 +90,7 @@ test("the notation is read, and what is not understood is an error", () => {
   expect(() => parseRandAugment("rand-m9-mmax5-inc1")).toThrow("section mmax5");
 });
 
-const reference = new URL("file:///work/shared/reference/augment/");
+const reference = new URL("../../../../shared/reference/augment/", import.meta.url);
 test.skipIf(!existsSync(reference))(
   "the recorded operations of the reference, byte for byte",
   () => {

@@ -56,7 +56,10 @@ test("the rectangle is filled with mean + std * normal, row by row, and nothing 
   expect(image).toEqual(expected);
 });
 
-const reference = new URL("file:///work/shared/reference/helpers/random_erasing.safetensors");
+const reference = new URL(
+  "../../../../shared/reference/helpers/random_erasing.safetensors",
+  import.meta.url,
+);
 test.skipIf(!existsSync(reference))("the erased images of the reference", () => {
   const tensors = readFixture(reference);
   const planesToPixels = (planes: ArrayLike<number>, pixels: number) =>

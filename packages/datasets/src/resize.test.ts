@@ -93,7 +93,7 @@ test("after ten tries a random crop is the largest centred one", () => {
   });
 });
 
-const reference = new URL("file:///work/shared/reference/images/");
+const reference = new URL("../../../../shared/reference/images/", import.meta.url);
 test.skipIf(!existsSync(reference))("the ImageNet samples of the reference, byte for byte", () => {
   const list = JSON.parse(readFileSync(new URL("images.json", reference), "utf8")).images;
   for (const { file, rrc, center_crop_top_left, resized_size_wh } of list) {
