@@ -58,6 +58,9 @@ test("options: defaults, and errors that name option, rule and value", () => {
     executor: "compiled",
   });
   expect(readOptions(["--backend", "wasm"])).toMatchObject({ executor: "eager", backend: "wasm" });
+  expect(readOptions(["--longer"])).toMatchObject({ epochs: 6, images: 500, n: 10_000 });
+  expect(readOptions(["--longer", "--n", "2000"])).toMatchObject({ epochs: 6, n: 2000 });
+  expect(() => readOptions(["--longer", "--smoke"])).toThrow("exclude each other");
   expect(readOptions(["--help"])).toBe("help");
   expect(() => readOptions(["--sigma=-1"])).toThrow("--sigma must be a number in (0, 2], got -1");
   expect(() => readOptions(["--n", "1.5"])).toThrow("--n must be a whole number of at least 1");
