@@ -1,9 +1,16 @@
 import { DmaeError } from "@dmae/core";
-import type { DownloadProgress } from "./download.ts";
 import type { Fetch } from "./http-source.ts";
 import type { FileFacts } from "./verify-file.ts";
 
 type FileHandle = import("node:fs/promises").FileHandle;
+
+/** How far a download is. */
+export interface DownloadProgress {
+  /** Bytes on disk, those of an earlier, interrupted download included. */
+  readonly received: number;
+  /** Bytes in all, where known. */
+  readonly total: number | undefined;
+}
 
 /** One file on its way. @internal */
 export interface Transfer {

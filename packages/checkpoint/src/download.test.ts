@@ -1,11 +1,15 @@
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { downloadArchive } from "./download-cifar10.ts";
+import { downloadArchive } from "./download-archive.ts";
 import { sendFile, startServer, type TestServer } from "./http-server.ts";
 import { cacheFolder, download, downloadCheckpoint, publishedCheckpoints } from "./index.ts";
 
@@ -108,6 +112,43 @@ describe("download", () => {
     expect(bytesSent).toBe(0);
     expect(Buffer.compare(await readFile(to), body)).toBe(0);
   });
+
+  test("two at once: one downloads, the other waits for it", async () => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    server = await startServer(async (request, response, state) => {
+      await held;
+      sendFile(request, response, state, body, { etag: '"1"' });
+    });
+    const { url, requests } = server;
+    const first = download(url, { to, sha256 });
+    await vi.waitFor(() => expect(requests).toHaveLength(1));
+    await writeFile(`${to}.part`, body.subarray(0, 700));
+    const seen: unknown[] = [];
+    const second = download(url, { to, sha256, onProgress: (now) => seen.push(now) });
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(0));
+    expect(seen[0]).toEqual({ received: 700, total: undefined });
+    release();
+    expect(await Promise.all([first, second])).toEqual([to, to]);
+    expect(requests).toHaveLength(1);
+    expect(await readdir(folder)).toEqual(["file.bin"]);
+  });
+
+  test("processes that want one file write it once, however the connection fares", async () => {
+    const { url, requests } = await cutting([20_000, 30_000]);
+    const main = fileURLToPath(new URL("download-main.ts", import.meta.url));
+    const tsx = createRequire(import.meta.url).resolve("tsx/cli");
+    const run = promisify(execFile);
+    const children = Array.from({ length: 3 }, () =>
+      run(process.execPath, [tsx, main, url, to, sha256]),
+    );
+    for (const { stdout } of await Promise.all(children)) expect(stdout).toBe(to);
+    expect(requests).toHaveLength(3);
+    expect(Buffer.compare(await readFile(to), body)).toBe(0);
+    expect(await readdir(folder)).toEqual(["file.bin"]);
+  }, 60_000);
 
   test("a server without ranges and versions is asked from the start", async () => {
     const { url, requests } = await cutting([50_000], { whole: true });
@@ -259,6 +300,7 @@ describe("downloading an archive", () => {
     size: archive.length,
     folder: "set-bin",
     files: { "a.bin": 3, "b.bin": 600 },
+    texts: ["names.txt", "long.txt"],
   });
   const serve = async (archive: Uint8Array) => {
     server = await startServer((request, response, state) =>
@@ -279,6 +321,8 @@ describe("downloading an archive", () => {
         entry("../outside", a),
         entry("set-bin/link", new Uint8Array(0), "2", "/etc/passwd"),
         entry("set-bin/readme.html", a),
+        entry("set-bin/names.txt", a),
+        entry("set-bin/long.txt", new Uint8Array(70_000)),
         entry("set-bin/b.bin", b),
         Buffer.alloc(1024),
       ]),
@@ -286,7 +330,7 @@ describe("downloading an archive", () => {
     await serve(archive);
     const path = await downloadArchive("downloadSet", facts(archive), { to: folder });
     expect(path).toBe(join(folder, "set-bin"));
-    expect((await readdir(path)).sort()).toEqual(["a.bin", "b.bin"]);
+    expect((await readdir(path)).sort()).toEqual(["a.bin", "b.bin", "names.txt"]);
     expect([...(await readFile(join(path, "a.bin")))]).toEqual([1, 2, 3]);
     expect(await readdir(folder)).toEqual(["set-bin"]);
     const { requests } = server!;

@@ -1,17 +1,15 @@
 import { DmaeError } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
-import { type Attempt, fetchRest, type Transfer } from "./download-attempt.ts";
+import {
+  type Attempt,
+  type DownloadProgress,
+  fetchRest,
+  type Transfer,
+} from "./download-attempt.ts";
+import { withFileLock } from "./file-lock.ts";
 import type { Fetch } from "./http-source.ts";
 import { defaultFetch } from "./proxy-fetch.ts";
 import { checkFacts, type FileFacts, findFault } from "./verify-file.ts";
-
-/** How far a download is. */
-export interface DownloadProgress {
-  /** Bytes on disk, those of an earlier, interrupted download included. */
-  readonly received: number;
-  /** Bytes in all, where known. */
-  readonly total: number | undefined;
-}
 
 /** Options of {@link download}. */
 export interface DownloadOptions extends FileFacts {
@@ -33,7 +31,8 @@ export interface DownloadOptions extends FileFacts {
  * Downloads a file and verifies it. Bytes go to `<to>.part`; when a connection is cut, or the program
  * was stopped, the rest is asked for by a range request, provided that the file on the server is still
  * the same one. Only a complete file of the right size and digest gets the name `to`. A file that is
- * there already and verifies is not downloaded again. Node only.
+ * there already and verifies is not downloaded again. Two processes that want the same file do not
+ * disturb each other: `<to>.lock` makes the second one wait, and it then finds the file. Node only.
  *
  * @returns the path of the file
  * @throws DmaeError "file" where the server refuses, the connection keeps failing, or the file is not
@@ -53,20 +52,28 @@ export async function download(url: string | URL, options: DownloadOptions = {})
   const address = new URL(url);
   const to = options.to ?? (await defaultPath(caller, address));
   options.signal?.throwIfAborted();
-  if ((await isFile(to)) && !(await findFault(to, options))) return to;
-  await prepare(to, options.resume ?? true);
-  const transfer: Transfer = {
-    caller,
-    url: address.href,
-    part: `${to}.part`,
-    facts: options,
-    fetch: options.fetch ?? (await defaultFetch()),
-    signal: options.signal,
-    onProgress: options.onProgress ?? (() => {}),
-  };
-  await transferAll(transfer, options.attempts ?? 5);
-  await accept(transfer, to);
-  return to;
+  const isThere = async () => (await isFile(to)) && !(await findFault(to, options));
+  if (await isThere()) return to;
+  const { signal, size: total, onProgress = () => {} } = options;
+  await makeParent(to);
+  const part = `${to}.part`;
+  const onWait = async () => onProgress({ received: await sizeOf(part), total });
+  return withFileLock(`${to}.lock`, { caller, signal, onWait }, async (held) => {
+    if (await isThere()) return to; // the one that held the lock has downloaded it
+    if (options.resume === false) await discard(part);
+    const transfer: Transfer = {
+      caller,
+      url: address.href,
+      part,
+      facts: options,
+      fetch: options.fetch ?? (await defaultFetch()),
+      signal: held,
+      onProgress,
+    };
+    await transferAll(transfer, options.attempts ?? 5);
+    await accept(transfer, to);
+    return to;
+  });
 }
 
 /** Connects until the file is complete or `attempts` connections in a row came no further. */
@@ -116,11 +123,31 @@ async function defaultPath(caller: string, { pathname, href }: URL): Promise<str
   return join(await cacheFolder(), name);
 }
 
-async function prepare(to: string, resume: boolean): Promise<void> {
-  const { mkdir, rm } = await import("node:fs/promises");
+async function makeParent(to: string): Promise<void> {
+  const { mkdir } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
-  await mkdir(dirname(to), { recursive: true });
-  if (!resume) await rm(`${to}.part`, { force: true });
+  const folder = dirname(to);
+  await mkdir(folder, { recursive: true }).catch((cause: Error) => {
+    throw new DmaeError(
+      "file",
+      `download: cannot make the folder ${folder}: ${cause.message}`,
+      { folder },
+      { cause },
+    );
+  });
+}
+
+async function discard(part: string): Promise<void> {
+  const { rm } = await import("node:fs/promises");
+  await rm(part, { force: true });
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const { stat } = await import("node:fs/promises");
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 async function isFile(path: string): Promise<boolean> {

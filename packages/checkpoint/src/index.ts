@@ -1,7 +1,8 @@
 export { cacheFolder } from "./cache-folder.ts";
 export type { Checkpoint } from "./checkpoint.ts";
-export { type DownloadOptions, type DownloadProgress, download } from "./download.ts";
-export { type DownloadCifar10Options, downloadCifar10 } from "./download-cifar10.ts";
+export { type DownloadOptions, download } from "./download.ts";
+export type { DownloadProgress } from "./download-attempt.ts";
+export { type DownloadCifarOptions, downloadCifar10, downloadCifar100 } from "./download-cifar.ts";
 export type { StoredDType, StoredTensor, StoredTensors, TensorSpec } from "./dtypes.ts";
 export type { Fetch } from "./http-source.ts";
 export { type LoadCheckpointOptions, loadCheckpoint } from "./load-checkpoint.ts";
