@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkInteger } from "./checks.ts";
 import type { CombinedClassifier } from "./combine.ts";
+import { requireNode } from "./in-node.ts";
 import { readNumbers } from "./outputs.ts";
 
 /** A classifier that runs in worker threads. */
@@ -42,6 +43,7 @@ interface Thread {
  * @param options `export`: its name, default `default`; `workers`: number of threads, default the
  *   number of cores
  * @returns dispose of it when done
+ * @throws {DmaeError} "unsupported" in browsers
  * @example
  * const classify = await inWorkers(new URL("./classify.js", import.meta.url));
  * const { radius } = await certify(classify, image, { sigma: 0.25 });
@@ -50,6 +52,7 @@ export async function inWorkers(
   module: string | URL,
   options: { readonly export?: string; readonly workers?: number } = {},
 ): Promise<WorkerClassifier> {
+  requireNode("inWorkers", "worker threads");
   const { availableParallelism } = await import("node:os");
   const { pathToFileURL } = await import("node:url");
   const { workers = availableParallelism(), export: name = "default" } = options;

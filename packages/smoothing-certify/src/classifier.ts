@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "./checks.ts";
-import type { OnnxSession } from "./from-onnx.ts";
+import type { OnnxSession } from "./onnx-runtime.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
 

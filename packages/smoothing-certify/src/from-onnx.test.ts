@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { InferenceSession } from "onnxruntime-node";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { certify } from "./certify.ts";
@@ -41,11 +41,11 @@ describe("fromOnnx", () => {
     await classifier.dispose();
   });
 
-  it("takes URLs, bytes and sessions, and leaves a session alone", async () => {
+  it("takes URLs, bytes, blobs and sessions, and leaves a session alone", async () => {
     const bytes = new Uint8Array(readFileSync(url("small")));
     const session = await InferenceSession.create(path("small"));
-    for (const model of [url("small"), bytes, session as never]) {
-      const classifier = await fromOnnx(model);
+    for (const model of [url("small"), bytes, new Blob([bytes]), session as never]) {
+      const classifier = await fromOnnx(model, { onnxruntime: { InferenceSession, Tensor } });
       expectClose(await values(classifier, channelsLast, [2, 4, 4, 3]), logits, { absolute: 2e-6 });
       await classifier.dispose();
     }

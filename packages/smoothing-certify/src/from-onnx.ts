@@ -2,6 +2,14 @@ import { DmaeError } from "@dmae/core";
 import { show } from "./checks.ts";
 import type { ClassifierTraits } from "./classifier.ts";
 import { findSuspects, readOnnxGraph, type Suspects } from "./onnx-graph.ts";
+import {
+  type LoadedRuntime,
+  loadRuntime,
+  type OnnxRuntime,
+  type OnnxSession,
+  type OnnxValue,
+  readModel,
+} from "./onnx-runtime.ts";
 
 /** Order of the axes that a model wants: channels first or last, or whatever the input has. */
 export type Layout = "NCHW" | "NHWC" | "as-is";
@@ -21,27 +29,10 @@ export interface OnnxOptions {
   readonly input?: string | undefined;
   /** Name of the output with the logits; default the first. */
   readonly output?: string | undefined;
-  /** Options for `onnxruntime-node`'s `InferenceSession.create`. */
+  /** Options for ONNX Runtime's `InferenceSession.create`, e.g. `{ executionProviders: ["webgpu"] }`. */
   readonly session?: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** What is used of an ONNX Runtime session. */
-export interface OnnxSession {
-  readonly inputNames: readonly string[];
-  readonly outputNames: readonly string[];
-  readonly inputMetadata?: readonly OnnxValue[];
-  readonly outputMetadata?: readonly OnnxValue[];
-  /** Runs the graph. */
-  run(feeds: never, fetches: readonly string[]): Promise<unknown>;
-  /** Frees it. */
-  release?(): Promise<void>;
-}
-
-/** Type and shape of an input or output; symbolic dimensions are text. */
-export interface OnnxValue {
-  readonly name: string;
-  readonly type?: string;
-  readonly shape?: readonly (number | string)[];
+  /** The ONNX Runtime to use; default `onnxruntime-node`, in browsers `onnxruntime-web`. */
+  readonly onnxruntime?: OnnxRuntime | undefined;
 }
 
 /** An ONNX model as a classifier. */
@@ -52,30 +43,23 @@ export interface OnnxClassifier extends ClassifierTraits {
   dispose(): Promise<void>;
 }
 
-interface Runtime {
-  InferenceSession: {
-    create(model: string | Uint8Array, options?: object): Promise<OnnxSession>;
-  };
-  Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => object;
-}
-
 /**
- * Makes a classifier of an ONNX model, run by `onnxruntime-node` (an optional dependency). The file is
- * read for nodes that make a row's class depend on the rows beside it (dynamic quantization, batch
+ * Makes a classifier of an ONNX model, run by `onnxruntime-node` or, in browsers, `onnxruntime-web` (optional
+ * dependencies). The file is read for nodes that make a row's class depend on the rows beside it (dynamic quantization, batch
  * normalization in training mode) or that draw random numbers; certification then refuses it by name.
  *
- * @param model path, URL or bytes of an `.onnx` file, or an ONNX Runtime session
+ * @param model path (in browsers an address to fetch), URL, `Blob` or bytes of an `.onnx` file, or an ONNX Runtime session
  * @returns dispose of it when done
- * @throws {DmaeError} "file" for what is no ONNX model, "unsupported" where `onnxruntime-node` is missing
+ * @throws {DmaeError} "file" for what is no ONNX model, "unsupported" where ONNX Runtime is missing
  * @example
  * const classify = await fromOnnx("model.onnx", { normalize: { mean: [0.5], std: [0.25] } });
  * const { radius } = await certify(classify, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
  */
 export async function fromOnnx(
-  model: string | URL | Uint8Array | OnnxSession,
+  model: string | URL | Blob | Uint8Array | OnnxSession,
   options: OnnxOptions = {},
 ): Promise<OnnxClassifier> {
-  const runtime = await loadRuntime();
+  const runtime = await loadRuntime(options.onnxruntime);
   const owned = !isSession(model);
   const { session, suspects } = owned
     ? await open(runtime, model, options)
@@ -109,33 +93,16 @@ function isSession(model: unknown): model is OnnxSession {
   return typeof session?.run === "function" && Array.isArray(session.inputNames);
 }
 
-async function loadRuntime(): Promise<Runtime> {
-  try {
-    const module = await import("onnxruntime-node");
-    return (module.default ?? module) as unknown as Runtime;
-  } catch (cause) {
-    throw new DmaeError(
-      "unsupported",
-      "fromOnnx: onnxruntime-node is needed; install it with npm install onnxruntime-node",
-      {},
-      { cause },
-    );
-  }
-}
-
 async function open(
-  runtime: Runtime,
-  model: string | URL | Uint8Array,
+  runtime: LoadedRuntime,
+  model: string | URL | Blob | Uint8Array,
   options: OnnxOptions,
 ): Promise<{ session: OnnxSession; suspects: Suspects }> {
-  const name = model instanceof Uint8Array ? "the given bytes" : String(model);
-  const { readFile } = await import("node:fs/promises");
-  const { fileURLToPath } = await import("node:url");
+  const name = labelOf(model);
   try {
-    const path = model instanceof URL ? fileURLToPath(model) : model;
-    const bytes = path instanceof Uint8Array ? path : await readFile(path);
+    const { bytes, source } = await readModel(model);
     const suspects = findSuspects(readOnnxGraph(bytes));
-    return { session: await runtime.InferenceSession.create(path, options.session), suspects };
+    return { session: await runtime.InferenceSession.create(source, options.session), suspects };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DmaeError(
@@ -145,6 +112,12 @@ async function open(
       { cause },
     );
   }
+}
+
+function labelOf(model: string | URL | Blob | Uint8Array): string {
+  if (model instanceof Uint8Array) return "the given bytes";
+  if (model instanceof Blob) return (model as { name?: string }).name ?? "the given blob";
+  return String(model);
 }
 
 function nameOf(kind: string, names: readonly string[], wanted: string | undefined): string {

@@ -48,14 +48,7 @@ export {
   fromCompiled,
 } from "./combine.ts";
 export type { SelectionOptions } from "./dataset-selection.ts";
-export {
-  fromOnnx,
-  type Layout,
-  type OnnxClassifier,
-  type OnnxOptions,
-  type OnnxSession,
-  type OnnxValue,
-} from "./from-onnx.ts";
+export { fromOnnx, type Layout, type OnnxClassifier, type OnnxOptions } from "./from-onnx.ts";
 export type { ImageInput } from "./image.ts";
 export { readLog, writeLog } from "./log-file.ts";
 export type { LogRow, LogSettings } from "./log-row.ts";
@@ -76,6 +69,7 @@ export {
   radiusInNorm,
 } from "./noises-and-norms.ts";
 export { normalCdf, normalQuantile } from "./normal.ts";
+export type { OnnxRuntime, OnnxSession, OnnxValue } from "./onnx-runtime.ts";
 export type { SamplingOptions } from "./options.ts";
 export { certifiedAccuracySvg, svgToPng } from "./plot.ts";
 export { type PredictOptions, type PredictResult, predict } from "./predict.ts";

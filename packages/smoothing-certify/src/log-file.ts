@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { DmaeError } from "@dmae/core";
+import { requireNode } from "./in-node.ts";
 import { formatHeader, formatRow, parseLog, splitTorn } from "./log-format.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
@@ -24,6 +25,7 @@ export async function readLog(
  * file is never overwritten.
  */
 export async function writeLog(path: string | URL, rows: readonly LogRow[]): Promise<void> {
+  requireNode("writeLog", "files");
   const { writeFile } = await import("node:fs/promises");
   const extended = rows.some((row) => row.settings !== undefined);
   const lines = rows.map((row) => formatRow(row, extended));
@@ -40,6 +42,7 @@ export async function writeLog(path: string | URL, rows: readonly LogRow[]): Pro
 }
 
 async function readText(caller: string, path: string | URL): Promise<string> {
+  requireNode(caller, "files");
   const { readFile } = await import("node:fs/promises");
   const { gunzipSync } = await import("node:zlib");
   try {
@@ -73,6 +76,7 @@ export interface LogWriter {
  * @throws {DmaeError} "resume" where the log's rows depend on something else
  */
 export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
+  requireNode("certifyDataset", "logs");
   const { mkdir, open } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
   const { fileURLToPath } = await import("node:url");

@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import type { NoiseAddress } from "./addressed-noise.ts";
+import { inNode } from "./in-node.ts";
 import type { NoiseSettings } from "./noise-settings.ts";
 import type { NoiseReply, NoiseRequest } from "./noise-worker.ts";
 
@@ -95,7 +96,7 @@ function takeSpare(spare: ArrayBuffer[], bytes: number): ArrayBuffer | undefined
 }
 
 async function startWorkers(settings: NoiseSettings, count: number): Promise<Worker[]> {
-  if (typeof process !== "object" || !process.versions?.node) return []; // a browser
+  if (!inNode) return [];
   const { Worker } = await import("node:worker_threads");
   const options = { name: "dmae-noise", workerData: settings, execArgv: [] };
   return Array.from({ length: count }, () => new Worker(workerFile, options));

@@ -1,5 +1,6 @@
 import type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
 import { checkInteger } from "./checks.ts";
+import { inNode } from "./in-node.ts";
 import { checkFill } from "./noise.ts";
 import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
 import { type NoiseThreads, startNoiseThreads } from "./noise-threads.ts";
@@ -53,7 +54,7 @@ export async function noiseInWorkers(
 }
 
 async function defaultWorkers(): Promise<number> {
-  if (typeof process !== "object" || !process.versions?.node) return 0;
+  if (!inNode) return 0;
   const { availableParallelism } = await import("node:os");
   return Math.min(8, availableParallelism() - 1);
 }

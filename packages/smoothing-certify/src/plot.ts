@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { NamedLog } from "./analysis.ts";
+import { requireNode } from "./in-node.ts";
 
 const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 const frame = { left: 62, right: 16, top: 16, bottom: 50, width: 640, height: 400 };
@@ -39,6 +40,7 @@ export function certifiedAccuracySvg(
 
 /** Turns an SVG picture into PNG bytes, by `sharp` (an optional dependency). */
 export async function svgToPng(svg: string): Promise<Uint8Array> {
+  requireNode("svgToPng", "PNG pictures");
   const sharp = await import("sharp").catch((cause) => {
     throw new DmaeError(
       "unsupported",
