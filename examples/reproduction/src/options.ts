@@ -33,6 +33,8 @@ export interface Options {
   readonly keepEvery: number | undefined;
   /** Certification logs of other runs, drawn beside this one in the report. */
   readonly compare: readonly string[];
+  /** Fetches images and checkpoint where they are not named. */
+  readonly download: boolean;
   /** Tiny model, few images. */
   readonly smoke: boolean;
   /** Prints the plan only. */
@@ -58,6 +60,9 @@ where it was and ends with the same bits.
   --set field=value      changes a field, e.g. --set epochs=1 --set config.depth=2; as often as needed
   --data DIR             class folders in train/ and val/, tar shards in train/ and val/, or CIFAR's binary files
   --from FILE|RUN        what to begin with: an official .pth, a .safetensors file, or the run folder of another recipe
+  --download             fetches the images and the checkpoint to begin with into the cache folder (DMAE_CACHE), resumed and
+                         verified, where --data and --from do not name them; says where to get what needs a browser.
+                         Without --recipe: fetches for all recipes, and runs none
   --folder DIR           run folder (default: runs/NAME)
   --stage a,b            some stages only: pretrain, continue, finetune, probe, evaluate, certify, report
   --backend compiled     compiled[:cuda|:webgpu] (one ONNX graph), tfjs-node-gpu, tfjs-node, webgpu, wasm, cpu
@@ -94,6 +99,7 @@ export function readOptions(args: readonly string[]): Options {
     keepEvery:
       values["keep-every"] === undefined ? undefined : positive("keep-every", values["keep-every"]),
     compare: values.compare ?? [],
+    download: values.download ?? false,
     smoke: values.smoke ?? false,
     dryRun: values["dry-run"] ?? false,
     measure: !values["no-measure"],
@@ -143,6 +149,7 @@ const flags = {
   "checkpoint-every": { type: "string" },
   "keep-every": { type: "string" },
   compare: { type: "string", multiple: true },
+  download: { type: "boolean" },
   smoke: { type: "boolean" },
   "dry-run": { type: "boolean" },
   "no-measure": { type: "boolean" },

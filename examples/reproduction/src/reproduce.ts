@@ -2,6 +2,13 @@ import { join } from "node:path";
 import { DmaeError, key } from "@dmae/core";
 import { certifyStage } from "./certify-stage.ts";
 import { type Data, generatedData, openData } from "./data.ts";
+import {
+  type Downloads,
+  fetchFor,
+  officialDownloads,
+  requirePublished,
+  wanted,
+} from "./downloads.ts";
 import { evaluateStage } from "./evaluate-stage.ts";
 import { executorOf } from "./executor.ts";
 import { encoderOf } from "./model.ts";
@@ -26,6 +33,8 @@ export interface Example {
   readonly say?: (line: string) => void;
   /** Stops the run after a checkpoint. */
   readonly signal?: AbortSignal;
+  /** How `--download` fetches; default: from the authors' addresses. */
+  readonly downloads?: Downloads;
 }
 
 /**
@@ -35,9 +44,10 @@ export interface Example {
  */
 export async function reproduce(example: Example, args: readonly string[]): Promise<void> {
   const say = example.say ?? ((line: string) => console.log(line));
-  const options = readOptions(args);
+  let options = readOptions(args);
   if (options.help) return say(helpText(example.name));
   if (options.list) return say(listing(example.recipes));
+  if (options.recipe === undefined && options.download) return fetchAll(example, options, say);
   if (options.recipe === undefined)
     throw new DmaeError(
       "argument",
@@ -48,8 +58,12 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
   const settled = applySettings(options.smoke ? smokeRecipe(original, 10) : original, options.set);
   if (options.dryRun) {
     const executor = options.measure ? await executorOf(options.backend) : undefined;
-    return say(await planOf(settled, options, executor));
+    say(await planOf(settled, options, executor));
+    if (options.download)
+      say(`--download    ${wanted(settled, options).join(", ") || "nothing to fetch"}`);
+    return;
   }
+  if (options.download) options = await withDownloads(example, settled, options, say);
   if (options.data === undefined && !options.smoke)
     throw new DmaeError(
       "argument",
@@ -101,6 +115,30 @@ async function runStages(example: Example, { original, settled, stages, options,
     throw told;
   }
 }
+
+async function fetchAll(example: Example, options: Options, say: Say): Promise<void> {
+  await fetchFor(Object.values(example.recipes), fetchOptions(example, options, say));
+}
+
+/** The options with the images and the checkpoint that were fetched. */
+async function withDownloads(example: Example, recipe: Recipe, options: Options, say: Say) {
+  const { startsFrom, dataset } = recipe;
+  if (options.from === undefined && !options.smoke) requirePublished(recipe);
+  const needed = options.smoke ? { ...recipe, startsFrom: null } : recipe; // a tiny model begins afresh
+  const found = await fetchFor([needed], fetchOptions(example, options, say));
+  const from = options.from ?? (startsFrom === null ? undefined : found.results[startsFrom]);
+  return { ...options, data: options.data ?? found.data[dataset], from };
+}
+
+type Say = (line: string) => void;
+
+const fetchOptions = (example: Example, { data, from }: Options, say: Say) => ({
+  data,
+  from,
+  say,
+  downloads: example.downloads ?? officialDownloads,
+  signal: example.signal,
+});
 
 async function runStage(run: Run, stage: Stage): Promise<void> {
   const { recipe } = run;

@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { sendFile, startServer, type TestServer } from "../../../testing/http-server.ts";
 import { downloadArchive } from "./download-archive.ts";
-import { sendFile, startServer, type TestServer } from "./http-server.ts";
 import { cacheFolder, download, downloadCheckpoint, publishedCheckpoints } from "./index.ts";
 
 const body = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7919) >> 3);

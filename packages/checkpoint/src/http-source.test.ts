@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { sendFile, startServer, type TestServer } from "./http-server.ts";
+import { sendFile, startServer, type TestServer } from "../../../testing/http-server.ts";
 import { encodeSafetensors, loadCheckpoint } from "./index.ts";
 
 const tensors = {
