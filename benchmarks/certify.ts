@@ -11,6 +11,7 @@ import { certifyDataset, fromOnnx, type LogRow, readLog } from "@dmae/smoothing-
 import { createViT } from "@dmae/vit";
 import type * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
+import { adaptiveCost } from "../packages/smoothing-certify/src/__fixtures__/adaptive-cost.ts";
 import {
   replay,
   replayAdaptive,
@@ -36,6 +37,7 @@ export async function certifyBenchmark(): Promise<void> {
   try {
     await throughput(folder);
     await savings();
+    adaptive();
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -159,6 +161,22 @@ async function savings(): Promise<void> {
   console.log("\n| log | mean samples, radius within 5 % of that of n = 100,000 |\n|---|---|");
   for (const { name, rows, sigma } of await logs())
     console.log(`| ${name} | ${replayAdaptive(rows, sigma).toFixed(0)} |`);
+}
+
+/** What certifyAdaptive costs and gives at its default options; exact expectations. */
+function adaptive(): void {
+  console.log("\n| p | samples of certifyAdaptive | fewer than 100,000 | mean radius given away |");
+  console.log("|---|---|---|---|");
+  const settings = { sigma: 1, alpha: 0.001, pilot: 200, relativeWidth: 0.05, maxSamples: 100_000 };
+  const costs = [0.6, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 0.99999].map((p) => {
+    const { samples, shortfall } = adaptiveCost(p, settings);
+    const times = (100_000 / samples).toFixed(1);
+    console.log(`| ${p} | ${samples.toFixed(0)} | ${times}x | ${(100 * shortfall).toFixed(2)} % |`);
+    return { p, samples };
+  });
+  const goal = costs.filter(({ p }) => p >= 0.9 && p <= 0.9999);
+  const mean = goal.reduce((sum, { samples }) => sum + samples / goal.length, 0);
+  console.log(`\nmean of p = 0.9 to 0.9999: ${mean.toFixed(0)}, ${(1e5 / mean).toFixed(1)}x fewer`);
 }
 
 async function logs(): Promise<{ name: string; rows: LogRow[]; sigma: number }[]> {

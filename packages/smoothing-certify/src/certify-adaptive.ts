@@ -12,11 +12,14 @@ import { runOne, type SingleOptions } from "./run-one.ts";
 
 /** The options of an adaptive certification. */
 export interface AdaptiveSampling {
-  /** Share of the radius that may be given away against `maxSamples` samples; default 0.05. */
+  /** Share of the radius that may be given away, on average, against `maxSamples` samples; default 0.05. */
   readonly relativeWidth?: number | undefined;
   /** Most estimation samples; default 100,000. */
   readonly maxSamples?: number | undefined;
-  /** Pilot samples; default 500. */
+  /**
+   * First pilot samples; default 200. Doubled, up to a 32nd of `maxSamples`, as long as the pilot is
+   * smaller than a tenth of the sample that it asks for.
+   */
   readonly pilot?: number | undefined;
   /** Allowed probability of a wrong certificate; default 0.001. */
   readonly alpha?: number | undefined;
@@ -30,8 +33,9 @@ export interface AdaptiveDatasetOptions extends DatasetOptions, AdaptiveSampling
 
 /**
  * CERTIFY with as many samples as the input is worth: a pilot guesses the class and the size that
- * brings the radius within `relativeWidth` of that of `maxSamples`; a fresh sample of this size gives
- * the bound. Exactly valid: the guarantee is that of {@link certify}.
+ * is expected to bring the radius within `relativeWidth` of that of `maxSamples`; a fresh sample of this
+ * size gives the bound. Exactly valid: the guarantee is that of {@link certify}, since the size depends
+ * on the pilot alone.
  *
  * @returns as {@link certify}; `counts0` are the pilot's votes
  * @example
@@ -83,7 +87,7 @@ function prepare(
     sigma,
     distribution,
     alpha = 0.001,
-    pilot = 500,
+    pilot = 200,
     relativeWidth = 0.05,
     maxSamples = 100_000,
   } = options;

@@ -2,14 +2,12 @@ import { generator, key } from "@dmae/core";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { simulate } from "./__fixtures__/simulate.ts";
-import { adaptiveProcedure, sampleSize } from "./adaptive-procedure.ts";
 import { atRadiusProcedure } from "./at-radius-procedure.ts";
 import { logBeta, logBetaCdf, logBetaSurvival } from "./beta.ts";
-import { certifyAdaptive } from "./certify-adaptive.ts";
 import { certifyAtRadius, certifyDatasetAtRadius } from "./certify-at-radius.ts";
 import { clopperPearsonLower } from "./clopper-pearson.ts";
 import type { LogRow } from "./log-row.ts";
-import { normalCdf, normalQuantile } from "./normal.ts";
+import { normalCdf } from "./normal.ts";
 import { logMixture, SequentialTest } from "./sequential-test.ts";
 
 describe("the beta distribution", () => {
@@ -219,49 +217,5 @@ describe("samples saved", () => {
       expect(sum / runs).toBeGreaterThan(table * 0.8);
       expect(sum / runs).toBeLessThan(table * 1.25 + 2);
     }
-  });
-
-  it("the adaptive sample stays within its width and takes 8 times fewer samples at p >= 0.9", () => {
-    const settings = {
-      sigma: 1,
-      alpha: 0.001,
-      pilot: 500,
-      relativeWidth: 0.05,
-      maxSamples: 100_000,
-    };
-    const random = generator(key("adaptive"));
-    for (const p of [0.9, 0.99, 0.999]) {
-      const full = normalQuantile(clopperPearsonLower(Math.round(p * 100_000), 100_000, 0.001));
-      let samples = 0;
-      let radius = 0;
-      const runs = 40;
-      for (let run = 0; run < runs; run++) {
-        const result = simulate(adaptiveProcedure(settings), [p, 1 - p], random);
-        samples += result.samples / runs;
-        radius += result.radius / runs;
-      }
-      expect(radius / full).toBeGreaterThan(0.94);
-      expect(samples).toBeLessThan(100_000 / 8);
-    }
-  });
-
-  it("a pilot that rules a majority out ends the run", async () => {
-    const settings = {
-      sigma: 1,
-      alpha: 0.001,
-      pilot: 500,
-      relativeWidth: 0.05,
-      maxSamples: 10_000,
-    };
-    expect(sampleSize(150, settings)).toBe(0);
-    expect(sampleSize(250, settings)).toBe(10_000);
-    expect(sampleSize(500, { ...settings, relativeWidth: 0.5 })).toBeLessThan(200);
-    const never = (_: Float32Array, [n = 0]: number[]) =>
-      Array.from({ length: n }, (_, i) => i % 3);
-    const result = await certifyAdaptive(never, [1], { sigma: 1, numClasses: 3, checkRows: false });
-    expect(result).toMatchObject({ abstained: true, samples: 500, counts: [] });
-    await expect(certifyAdaptive(never, [1], { sigma: 1, relativeWidth: 1 })).rejects.toThrow(
-      "relativeWidth must lie in (0, 1), got 1",
-    );
   });
 });

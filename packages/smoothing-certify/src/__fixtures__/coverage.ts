@@ -37,6 +37,7 @@ export function coverageOf(scale: number): Coverage[] {
   const boundary = normalCdf(1) * (1 - 1e-12);
   const atRadius = { radius: 1, n0: 20, maxSamples: 400, firstLook: 16 };
   const adaptive = { sigma, alpha, pilot: 40, relativeWidth: 0.2, maxSamples: 300 };
+  const doubling = { ...adaptive, pilot: 5, maxSamples: 640 }; // 5, 10 or 20 pilot samples
   return [
     {
       name: "CERTIFY, Clopper-Pearson",
@@ -132,6 +133,16 @@ export function coverageOf(scale: number): Coverage[] {
       run: () => {
         const p = worst(95, 100);
         return wrongRate("adaptive", few, () => adaptiveProcedure(adaptive), [p, 1 - p], wrongRadius(p));
+      },
+    },
+    {
+      name: "adaptive sample size, pilot doubled",
+      alpha,
+      runs: few,
+      least: 0.3 * alpha,
+      run: () => {
+        const p = worst(95, 100);
+        return wrongRate("doubling", few, () => adaptiveProcedure(doubling), [p, 1 - p], wrongRadius(p));
       },
     },
     ...(["hoeffding", "bernstein"] as const).map((bound) => ({

@@ -47,7 +47,7 @@ export function replay(
 /** Mean samples of adaptive certification with 5 % of the radius given away, over the correct rows. */
 export function replayAdaptive(rows: readonly LogRow[], sigma: number): number {
   const random = generator(key("replay adaptive"));
-  const settings = { sigma, alpha: 0.001, pilot: 500, relativeWidth: 0.05, maxSamples: 100_000 };
+  const settings = { sigma, alpha: 0.001, pilot: 200, relativeWidth: 0.05, maxSamples: 100_000 };
   let sum = 0;
   for (const row of rows) {
     const p = row.correct ? normalCdf(row.radius / sigma) : random() / 2;
