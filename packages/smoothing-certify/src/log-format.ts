@@ -38,12 +38,13 @@ export function parseLog(text: string, name = "log", partial = false): LogRow[] 
   const lines = complete.split("\n");
   lines.pop();
   const header = (lines[0] ?? "").replace(/\r$/, "").split("\t");
-  const missing = fieldColumns.filter((column) => !header.includes(column));
+  const needed = header.includes("settings") ? columns : fieldColumns;
+  const missing = needed.filter((column) => !header.includes(column));
   if (missing.length > 0)
     throw bad(
       name,
       1,
-      `the header must have the columns ${fieldColumns.join(", ")}; it lacks ${missing.join(", ")}`,
+      `the header must have the columns ${needed.join(", ")}; it lacks ${missing.join(", ")}`,
     );
   const seen = new Map<number, number>();
   const settings = new Map<string, LogSettings>();
@@ -108,7 +109,7 @@ function parseLine(
     idx: numeric("idx", count, "an integer >= 0"),
     label: numeric("label", Number.isSafeInteger, "an integer"),
     predict: numeric("predict", (v) => Number.isSafeInteger(v) && v >= -1, "a class or -1"),
-    radius: numeric("radius", (v) => v >= 0, "a number >= 0"),
+    radius: numeric("radius", (v) => v >= 0 && v < Number.POSITIVE_INFINITY, "a number >= 0"),
     correct: parseCorrect(cell("correct"), name, number),
     time: parseTime(cell("time")),
   };
@@ -155,12 +156,13 @@ function formatCounts(counts: readonly number[] = []): string {
 function parseCounts(text: string, name: string, line: number): number[] {
   const wrong = () =>
     bad(name, line, `votes must read like 10;3:997,5:3, got ${JSON.stringify(text)}`);
-  const match = /^(\d{1,7});((?:\d+:\d+)(?:,\d+:\d+)*)?$/.exec(text);
+  // Five digits: a forged number of classes must not take more memory than the file is worth.
+  const match = /^(\d{1,5});((?:\d+:\d+)(?:,\d+:\d+)*)?$/.exec(text);
   if (!match) throw wrong();
   const counts: number[] = new Array(Number(match[1])).fill(0);
   for (const pair of match[2]?.split(",") ?? []) {
     const [c, count] = pair.split(":").map(Number) as [number, number];
-    if (c >= counts.length) throw wrong();
+    if (c >= counts.length || counts[c] !== 0 || !Number.isSafeInteger(count)) throw wrong();
     counts[c] = count;
   }
   return counts;
@@ -188,7 +190,11 @@ function parseSettings(
   } catch {
     throw bad(name, line, `settings must be JSON, got ${JSON.stringify(more.slice(0, 40))}`);
   }
-  const numbers = { sigma: Number(sigma), alpha: Number(alpha), n0: Number(n0), n: Number(n) };
+  const number = (text = "") => (text.trim() === "" ? Number.NaN : Number(text));
+  const numbers = { sigma: number(sigma), alpha: number(alpha), n0: number(n0), n: number(n) };
+  for (const [column, value] of Object.entries(numbers))
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY))
+      throw bad(name, line, `${column} must be a number >= 0, got ${value}`);
   const settings: LogSettings = { ...rest, ...numbers, seed, generator };
   known.set(text, settings);
   return settings;
