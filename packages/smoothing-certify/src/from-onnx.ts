@@ -151,7 +151,6 @@ function arrangement(
   let out = new Float32Array(0);
   return (batch, shape) => {
     const order = layout ?? guessLayout(expected, shape);
-    if (order === "as-is" && mean.length === 0) return { data: batch, dims: shape };
     if (shape.length !== 4 && !(order === "as-is"))
       throw new DmaeError(
         "shape",
@@ -163,6 +162,10 @@ function arrangement(
         "shape",
         `fromOnnx: normalize has ${mean.length} channels, the images have ${channels}`,
       );
+    const [n = 1, height = 1, width = 1, depth = 1] = shape;
+    const dims = order === "NCHW" ? [n, depth, height, width] : shape;
+    // one channel is in both orders: nothing to move, so nothing is copied
+    if (mean.length === 0 && (order !== "NCHW" || depth === 1)) return { data: batch, dims };
     if (out.length < batch.length) out = new Float32Array(batch.length);
     const data = out.subarray(0, batch.length);
     if (order === "NCHW") toChannelsFirst(batch, shape, data, mean, std);
@@ -170,8 +173,7 @@ function arrangement(
       const inner = order === "as-is" ? batch.length / shape[0]! / channels : 1;
       scale(batch, data, channels, inner, mean, std);
     }
-    const [n = 1, height = 1, width = 1, depth = 1] = shape;
-    return { data, dims: order === "NCHW" ? [n, depth, height, width] : shape };
+    return { data, dims };
   };
 }
 
@@ -227,8 +229,10 @@ function scale(
   mean: readonly number[],
   std: readonly number[],
 ): void {
-  for (let i = 0; i < batch.length; i++) {
-    const c = Math.floor(i / inner) % channels;
-    out[i] = (batch[i]! - (mean[c] ?? mean[0] ?? 0)) / (std[c] ?? std[0] ?? 1);
-  }
+  for (let i = 0; i < batch.length; )
+    for (let c = 0; c < channels; c++) {
+      const shift = mean[c] ?? mean[0] ?? 0;
+      const divisor = std[c] ?? std[0] ?? 1;
+      for (const end = i + inner; i < end; i++) out[i] = (batch[i]! - shift) / divisor;
+    }
 }

@@ -80,6 +80,33 @@ describe("the check that rows are independent", () => {
     expect((await certify(dynamicQuantization, x, { ...options, batchSize: 1 })).samples).toBe(110);
   });
 
+  it("is not deceived by a classifier that answers in the same memory each time", async () => {
+    const memory = new Float32Array(3 * 32);
+    const reusing = (fn: typeof plain) => (batch: Float32Array, shape: number[]) => {
+      const answer = memory.subarray(0, 3 * shape[0]!);
+      answer.set(fn(batch, shape).flat());
+      return { data: answer, dims: [shape[0]!, 3] };
+    };
+    expect((await certify(reusing(plain), x, options)).samples).toBe(110);
+    await expect(certify(reusing(batchNorm), x, options)).rejects.toThrow("depends on the rows");
+  });
+
+  it("takes two batches of 13 rows, and one more where the first batch of the run is small", async () => {
+    const sizes = async (more: object) => {
+      const seen: number[] = [];
+      const spy = (batch: Float32Array, shape: number[]) => {
+        seen.push(shape[0]!);
+        return plain(batch, shape);
+      };
+      await certify(spy, x, { ...options, ...more });
+      return seen;
+    };
+    // 16 samples, check, 94 samples in batches of 32, check
+    expect(await sizes({})).toEqual([16, 13, 32, 32, 30, 13]);
+    // 4 samples, which are too few to compare: 16 rows of its own
+    expect(await sizes({ n0: 2, n: 2 })).toEqual([4, 16, 13, 13]);
+  });
+
   it("notices at the end that the classifier changed during the run", async () => {
     let calls = 0;
     const drifting = (batch: Float32Array, shape: number[]) =>

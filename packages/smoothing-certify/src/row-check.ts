@@ -13,6 +13,9 @@ const TOLERANCE = 1e-3;
 const causes =
   "batch normalization in training mode, dropout left on, dynamic quantization, a mean over the batch";
 
+/** Said where a check fails that the run began with. */
+const AT_END = " at the end of the run";
+
 /** Settings of a {@link RowCheck}. */
 export interface RowCheckSettings {
   readonly classifier: PreparedClassifier;
@@ -22,55 +25,70 @@ export interface RowCheckSettings {
   readonly randomized: boolean;
 }
 
+/** The first batch of a run: its first rows are noisy copies of one image. */
+export interface FirstBatch {
+  readonly image: Float32Array;
+  /** Index of the image. */
+  readonly index: number;
+  /** What was sent, padding included; copied where it is kept. */
+  readonly batch: Float32Array;
+  /** Rows of it that are no padding. */
+  readonly rows: number;
+  readonly answers: Outputs;
+}
+
 /**
  * Checks that a row's class does not depend on the rows beside it. The votes of a certificate must be
  * independent draws of one function; a classifier that takes statistics over the batch makes them
  * dependent, and then no bound holds.
  *
- * The same noisy rows go through the classifier in two companies: in front of further noisy copies,
- * and, in reverse order and in a batch of another size, behind rows of far larger values, which move
- * any mean, variance or range over the batch. At the end of the run the first batch must still get
- * the same answers.
+ * Noisy rows go through the classifier in two companies: in the first batch of the run, and, in reverse
+ * order and in a batch of another size, behind rows of far larger values, which move any mean, variance
+ * or range over the batch. At the end of the run the second company must still give the answers of the
+ * first. That is two small batches a run; a third one tells what is wrong, where something is.
  */
 export class RowCheck {
+  /** Most rows that the first batch of the run should have: all of it is kept. */
+  readonly company: number;
   private readonly size: number;
-  private readonly company: number;
-  private first: { batch: Float32Array; answers: Outputs } | undefined;
+  private first: { image: Float32Array; batch: Float32Array; answers: Outputs } | undefined;
 
+  /** @throws {DmaeError} "classifier" for a model that says of itself that it mixes rows or is random */
   constructor(private readonly settings: RowCheckSettings) {
     const { batchSize, classifier, imageShape } = settings;
     this.size = imageShape.reduce((product, length) => product * length, 1);
     this.company = classifier.traits.fixedBatchSize ?? Math.min(batchSize, COMPANY);
+    this.refuseKnown();
   }
 
-  /** The check before the run, with noisy copies of its first input. */
-  async begin(image: Float32Array, index: number): Promise<void> {
-    this.refuseKnown();
+  /** The check before any vote of the run counts. */
+  async begin({ image, index, batch, rows, answers }: FirstBatch): Promise<void> {
     if (this.settings.randomized) return;
+    const enough = rows >= Math.min(ROWS + 1, this.company);
+    const first = enough ? { batch: batch.slice(), answers } : await this.ownBatch(image, index);
+    const { logits } = first.answers; // copied: a classifier may answer in the same memory each time
+    const kept = logits ? { ...first.answers, logits: Float64Array.from(logits) } : first.answers;
+    this.first = { image: image.slice(), batch: first.batch, answers: kept };
+    await this.compareInOtherCompany("");
+  }
+
+  /** The check at the end of the run. */
+  async end(): Promise<void> {
+    if (this.first) await this.compareInOtherCompany(AT_END);
+  }
+
+  /** A batch drawn for the check, where the first one of the run has too few rows. */
+  private async ownBatch(image: Float32Array, index: number) {
     const batch = new Float32Array(this.company * this.size);
     const address = { image: index, stage: "selection", first: 0, count: this.company } as const;
     await this.settings.noise.fill(batch, image, address);
-    const answers = await this.classify(batch, this.company);
-    this.first = { batch, answers };
-    await this.compareInOtherCompany(image, "");
+    return { batch, answers: await this.classify(batch) };
   }
 
-  /** The check at the end: the same rows once more, and once more in other company. */
-  async end(image: Float32Array): Promise<void> {
-    if (!this.first) return;
-    const again = await this.classify(this.first.batch, this.company);
-    const change = compare(this.first.answers, again, Math.min(ROWS, this.company), (row) => row);
-    if (change)
-      throw failure(
-        `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random; do not use the rows of this run`,
-        change,
-      );
-    await this.compareInOtherCompany(image, " at the end of the run");
-  }
-
-  private async compareInOtherCompany(image: Float32Array, when: string): Promise<void> {
-    const { batch, answers } = this.first!;
-    const { company, size } = this;
+  private async compareInOtherCompany(when: string): Promise<void> {
+    const { image, batch, answers } = this.first!;
+    const { size } = this;
+    const company = batch.length / size;
     if (company === 1) return this.compareAgain(when);
     const rows = Math.min(ROWS, company - 1);
     const fixed = this.settings.classifier.traits.fixedBatchSize;
@@ -83,7 +101,7 @@ export class RowCheck {
       }
     for (let row = 0; row < rows; row++)
       other.set(batch.subarray(row * size, (row + 1) * size), (sent - 1 - row) * size);
-    const moved = await this.classify(other, sent);
+    const moved = await this.classify(other);
     const change = compare(answers, moved, rows, (row) => sent - 1 - row);
     if (!change) return;
     await this.compareAgain(when);
@@ -93,19 +111,25 @@ export class RowCheck {
     );
   }
 
-  /** The same batch again: tells randomness from dependence on the batch. */
+  /** The same batch again: tells randomness and change from dependence on the batch. */
   private async compareAgain(when: string): Promise<void> {
     const { batch, answers } = this.first!;
-    const again = await this.classify(batch, this.company);
-    const change = compare(answers, again, this.company, (row) => row);
-    if (change)
+    const again = await this.classify(batch);
+    const change = compare(answers, again, again.classes.length, (row) => row);
+    if (!change) return;
+    if (when)
       throw failure(
-        `the classifier gave different answers to the same batch${when} (${change.text}); usual causes: ${causes}. If it is random on purpose, independently for each row, say randomized: true`,
+        `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random; do not use the rows of this run`,
         change,
       );
+    throw failure(
+      `the classifier gave different answers to the same batch (${change.text}); usual causes: ${causes}. If it is random on purpose, independently for each row, say randomized: true`,
+      change,
+    );
   }
 
-  private classify(batch: Float32Array, rows: number): Promise<Outputs> {
+  private classify(batch: Float32Array): Promise<Outputs> {
+    const rows = batch.length / this.size;
     return this.settings.classifier.classify(batch, [rows, ...this.settings.imageShape]);
   }
 

@@ -3,7 +3,7 @@ import type { BatchSizer } from "./batch-sizer.ts";
 import type { PreparedClassifier } from "./classifier.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Draw, Procedure } from "./procedure.ts";
-import { RowCheck } from "./row-check.ts";
+import { type FirstBatch, RowCheck } from "./row-check.ts";
 
 /** One input and what is to be done with it. */
 export interface Task<R> {
@@ -69,32 +69,49 @@ export async function* runTasks<R>(
   tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
   settings: RunSettings,
 ): AsyncGenerator<Finished<R>, void, void> {
-  const { classifier, batches, imageShape, signal, onBatch } = settings;
-  const size = imageShape.reduce((product, length) => product * length, 1);
-  const packer = new Packer(tasks, settings.noise, batches, size);
+  const { batches, signal, onBatch } = settings;
+  const packer = new Packer(tasks, settings.noise, batches, sizeOf(settings));
   const check = settings.checkRows
     ? new RowCheck({ ...settings, batchSize: batches.largest })
     : undefined;
-  const first = check && (await packer.firstTask());
-  if (first) await check.begin(first.image, first.index);
-  let packed = await packer.next();
-  while (packed) {
+  let packed = await packer.next(check?.company);
+  const begin = packed && check;
+  for (let isFirst = true; packed; isFirst = false) {
     signal?.throwIfAborted();
-    const { batch, rows, segments } = packed;
-    const fixed = classifier.traits.fixedBatchSize;
-    const sent = fixed ?? rows;
+    const { rows, segments } = packed;
     const start = performance.now();
-    const answer = classifier.classify(batch.subarray(0, sent * size), [sent, ...imageShape]);
+    const answer = classify(packed, settings);
     answer.catch(() => {}); // awaited below, after the next batch is filled
     const following = await packer.next();
     const outputs = await answer;
     batches.record(rows, (performance.now() - start) / 1000);
+    if (isFirst && begin) await begin.begin(firstBatch(packed, outputs, settings));
     onBatch?.(rows);
     yield* packer.deliver(segments, outputs);
     packed = following ?? (await packer.next());
   }
   yield* packer.deliver([]);
-  if (first) await check.end(first.image);
+  await begin?.end();
+}
+
+const sizeOf = ({ imageShape }: RunSettings) =>
+  imageShape.reduce((product, length) => product * length, 1);
+
+/** What of a batch is sent: its rows, or all that a model of fixed batch size takes. */
+function sent<R>({ batch, rows }: Packed<R>, settings: RunSettings): Float32Array {
+  const fixed = settings.classifier.traits.fixedBatchSize;
+  return batch.subarray(0, (fixed ?? rows) * sizeOf(settings));
+}
+
+function classify<R>(packed: Packed<R>, settings: RunSettings): Promise<Outputs> {
+  const batch = sent(packed, settings);
+  const rows = batch.length / sizeOf(settings);
+  return settings.classifier.classify(batch, [rows, ...settings.imageShape]);
+}
+
+function firstBatch<R>(packed: Packed<R>, answers: Outputs, settings: RunSettings): FirstBatch {
+  const { index, image } = packed.segments[0]!.active.task;
+  return { image, index, batch: sent(packed, settings), rows: packed.rows, answers };
 }
 
 /** Fills batches from the draws of the tasks that are under way. */
@@ -104,7 +121,6 @@ class Packer<R> {
   private readonly buffers: Float32Array[];
   private turn = 0;
   private exhausted = false;
-  private peeked: Task<R> | undefined;
 
   constructor(
     private readonly tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
@@ -115,11 +131,15 @@ class Packer<R> {
     this.buffers = [0, 1].map(() => new Float32Array(batches.largest * size));
   }
 
-  /** The next batch, or nothing if no draw is waiting and no task is left to start. */
-  async next(): Promise<Packed<R> | undefined> {
+  /**
+   * The next batch, or nothing if no draw is waiting and no task is left to start.
+   *
+   * @param limit most rows, below what a batch may have
+   */
+  async next(limit = Number.POSITIVE_INFINITY): Promise<Packed<R> | undefined> {
     const batch = this.buffers[(this.turn ^= 1)]!;
     const segments: Segment<R>[] = [];
-    const most = this.batches.size;
+    const most = Math.min(limit, this.batches.size);
     let row = 0;
     for (let i = 0; row < most; i++) {
       const active = this.active[i] ?? (await this.start());
@@ -159,18 +179,9 @@ class Packer<R> {
     return row;
   }
 
-  /** The first task, which is started later, or nothing if there is none. */
-  async firstTask(): Promise<Task<R> | undefined> {
-    const { value, done } = await this.tasks.next();
-    if (done) this.exhausted = true;
-    else this.peeked = value;
-    return this.peeked;
-  }
-
   private async start(): Promise<Active<R> | undefined> {
     while (!this.exhausted) {
-      const { value, done } = this.peeked ? { value: this.peeked } : await this.tasks.next();
-      this.peeked = undefined;
+      const { value, done } = await this.tasks.next();
       if (done) {
         this.exhausted = true;
         break;
