@@ -7,6 +7,7 @@ import type {
   TensorSpecs,
   Tensors,
 } from "@dmae/nn";
+import { allocate, type OutputSpec, sizeOf } from "./graph.ts";
 import {
   checkData,
   checkInputs,
@@ -118,6 +119,12 @@ const copyOf = ({ dtype, shape, data }: HostTensor): HostTensor => ({
   data: data.slice(),
 });
 
+const zerosOf = ({ dtype, shape }: OutputSpec): HostTensor => ({
+  dtype: dtype as HostTensor["dtype"],
+  shape,
+  data: allocate(dtype, sizeOf(shape)) as HostTensor["data"],
+});
+
 async function prepareStep(
   step: StepFunction,
   initial: HostTensors,
@@ -144,7 +151,11 @@ async function prepareStep(
   let spare: Record<string, HostTensor> = Object.fromEntries(
     names.map((name) => [name, inPlace(name) ? current[name]! : copyOf(initial[name]!)]),
   );
-  // onnxruntime-node writes into the buffers it is given, and copies them for the results on top.
+  const metricTensors = wrap(
+    program,
+    Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
+  );
+  // onnxruntime-node writes into the buffers it is given.
   const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
   let disposed = false;
   let busy: Promise<unknown> = Promise.resolve();
@@ -158,8 +169,7 @@ async function prepareStep(
       ...wrap(program, prefixed(STATE, current)),
       ...wrap(program, prefixed(BATCH, batch)),
     };
-    const into: Record<string, RuntimeTensor | null> = wrap(program, prefixed(NEXT, spare));
-    for (const name of metrics) into[name] = null;
+    const into = { ...wrap(program, prefixed(NEXT, spare)), ...metricTensors };
     const results = await program.run(feeds, into);
     [current, spare] = [spare, current];
     if (!writesInto) await keepResults(results, names, current);

@@ -26,6 +26,8 @@ export interface ModelSource {
   /** A name for a dimension, or null for its number. */
   readonly dimensionName?: (value: Value, axis: number) => string | null;
   readonly name?: string;
+  /** The name of one more output, the first one: an empty sequence (see output-copies.ts). */
+  readonly emptySequence?: string | undefined;
 }
 
 /** An ONNX file and the names in it. */
@@ -68,8 +70,10 @@ export function encodeModel(source: ModelSource): EncodedModel {
       .string(4, "Identity");
     body.message(1, identity);
   }
+  if (source.emptySequence) writeEmptySequence(body, source.emptySequence, names);
   const graph = body.string(2, source.name ?? "function");
   const tail = new ProtobufWriter();
+  if (source.emptySequence) tail.message(12, sequenceInfo(source.emptySequence));
   for (const input of source.graph.inputs)
     tail.message(11, valueInfo(names.of(input), input, source.dimensionName));
   source.outputs.forEach((output, i) => {
@@ -167,6 +171,18 @@ function writeFill(body: ProtobufWriter, value: Value, names: Names): void {
   };
   constant(shapeTensor, "value", "Constant", [], shape);
   constant(fill, "value", "ConstantOfShape", [shape], names.of(value));
+}
+
+function writeEmptySequence(body: ProtobufWriter, output: string, names: Names): void {
+  const node = new ProtobufWriter().string(2, output).string(3, names.fresh("SequenceEmpty"));
+  body.message(1, node.string(4, "SequenceEmpty").message(5, attributeProto("dtype", 1)));
+}
+
+/** A graph output that is a sequence of float32 tensors. */
+function sequenceInfo(name: string): ProtobufWriter {
+  const element = new ProtobufWriter().message(1, new ProtobufWriter().integer(1, 1));
+  const sequence = new ProtobufWriter().message(1, element);
+  return new ProtobufWriter().string(1, name).message(2, new ProtobufWriter().message(4, sequence));
 }
 
 function attributeProto(name: string, attribute: Attribute): ProtobufWriter {

@@ -1,14 +1,16 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
-import type { Value } from "./graph.ts";
+import type { OutputSpec } from "./graph.ts";
 import { inPlaceInputs } from "./in-place.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { optimize, type Program } from "./optimize.ts";
+import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import { type Quantization, quantizeProgram } from "./quantize-graph.ts";
 import {
   createSession,
   type ExecutionProvider,
   type LoadedRuntime,
+  loadRuntime,
   providerOf,
   type RuntimeOptions,
   type RuntimeSession,
@@ -74,9 +76,11 @@ export class LoadedProgram {
     readonly caller: string,
     private readonly runtime: LoadedRuntime,
     session: RuntimeSession,
-    readonly outputs: ReadonlyMap<string, Value>,
+    readonly outputs: ReadonlyMap<string, OutputSpec>,
     /** Inputs whose buffer the output that `pairs` names may take. */
     readonly inPlace: ReadonlySet<string>,
+    /** Whether the graph has the output that saves copies. */
+    private readonly hasMarker: boolean,
     readonly statistics: ProgramStatistics,
   ) {
     this.session = session;
@@ -92,12 +96,18 @@ export class LoadedProgram {
     const traced = makeTrace();
     const program = finish(caller, traced, options, providerOf(options));
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
-    const { bytes, nodes } = encodeModel({ ...program, outputNames });
-    const outputs = new Map(traced.outputNames.map((name, i) => [name, traced.outputs[i]!]));
+    const onCpu = providerOf(options) === "cpu" && options.onnxruntime === undefined;
+    const marked =
+      pairs.size > 0 && onCpu && (await endsAtMarker(await loadRuntime(caller, options)));
+    const emptySequence = marked ? MARKER : undefined;
+    const { bytes, nodes } = encodeModel({ ...program, outputNames, emptySequence });
+    const outputs = new Map(
+      traced.outputs.map(({ shape, dtype }, i) => [traced.outputNames[i]!, { shape, dtype }]),
+    );
     const inPlace = reusable(program, traced.outputNames, pairs);
     const encoded = performance.now();
     const { runtime, session } = await createSession(caller, bytes, options);
-    return new LoadedProgram(caller, runtime, session, outputs, inPlace, {
+    return new LoadedProgram(caller, runtime, session, outputs, inPlace, marked, {
       nodes,
       modelBytes: bytes.length,
       traceMilliseconds: encoded - started,
@@ -110,10 +120,10 @@ export class LoadedProgram {
     return new this.runtime.Tensor(dtype, data, shape);
   }
 
-  /** Runs; outputs named in `into` are written to those tensors. */
+  /** Runs; the outputs are written to the tensors `into`, where given and the provider can. */
   async run(
     feeds: Record<string, RuntimeTensor>,
-    into?: Record<string, RuntimeTensor | null>,
+    into?: Record<string, RuntimeTensor>,
   ): Promise<Record<string, RuntimeTensor>> {
     const { session } = this;
     if (!session)
@@ -123,7 +133,9 @@ export class LoadedProgram {
       );
     try {
       const targets = into && renamed(into, (name) => OUTPUT + name);
-      const results = await (targets ? session.run(feeds, targets) : session.run(feeds));
+      const results = await (targets && this.hasMarker
+        ? runWithoutCopies(session, feeds, targets)
+        : session.run(feeds, targets));
       return renamed(results, (name) => name.slice(OUTPUT.length));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -157,7 +169,7 @@ function reusable(
 }
 
 /** What a runtime tensor holds, in host memory. */
-export async function toHostTensor(tensor: RuntimeTensor, spec: Value): Promise<HostTensor> {
+export async function toHostTensor(tensor: RuntimeTensor, spec: OutputSpec): Promise<HostTensor> {
   const data = tensor.getData ? await tensor.getData() : tensor.data;
   return {
     dtype: spec.dtype as HostTensor["dtype"],
