@@ -1,15 +1,15 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Checkpoint,
-  decodeSafetensors,
   loadCheckpoint,
   optimizerState,
+  trainingState,
   weightDecayGroups,
 } from "@dmae/checkpoint";
 import { DmaeError, foldIn, type HostTensors, type Key } from "@dmae/core";
 import { createDmae, type PretrainOptions } from "@dmae/pretrain";
-import { trainingPosition, unprefixed } from "@dmae/train";
+import { trainingPosition } from "@dmae/train";
 import type { TensorSource } from "@dmae/vit";
 import { decoderOf } from "./model.ts";
 import type { Recipe } from "./recipe.ts";
@@ -110,11 +110,22 @@ async function openRun(folder: string): Promise<Start> {
 
 /** The optimizer of `last.safetensors`, and the updates it has made. */
 async function ownOptimizer(folder: string) {
-  const last = decodeSafetensors(await readFile(join(folder, "last.safetensors")));
-  const { recipe } = JSON.parse(await readFile(join(folder, "run.json"), "utf8")) as {
-    recipe: { recipe: { accumulate: number }; stepsPerEpoch: number };
-  };
-  const done = Number(last.metadata.step);
-  const { update } = trainingPosition(done, recipe.stepsPerEpoch, recipe.recipe.accumulate);
-  return { tensors: unprefixed("optimizer.", { ...last.tensors }), step: update };
+  const checkpoint = await loadCheckpoint(join(folder, "last.safetensors"));
+  try {
+    const { optimizer, step, run } = await trainingState(checkpoint);
+    if (run === null)
+      throw new DmaeError("file", `--from: ${folder}/last.safetensors does not say its recipe`);
+    const { recipe, stepsPerEpoch, updateOffset } = run as unknown as PretrainRun;
+    const { update } = trainingPosition(step, stepsPerEpoch, recipe.accumulate);
+    return { tensors: optimizer, step: update + (updateOffset ?? 0) };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** What a checkpoint of `pretrain` says of its run. */
+interface PretrainRun {
+  readonly recipe: { readonly accumulate: number };
+  readonly stepsPerEpoch: number;
+  readonly updateOffset?: number;
 }

@@ -47,7 +47,7 @@ export function makeCheckpoint(
   caller: string,
   source: ByteSource,
   file: OpenedFile,
-  select: string | readonly string[] | undefined,
+  select: string | readonly string[] | null | undefined,
 ): Checkpoint {
   const model = stateDict(caller, file.contents, select);
   let closed = false;

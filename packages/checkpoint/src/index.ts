@@ -26,4 +26,5 @@ export {
 } from "./published-checkpoints.ts";
 export { decodeSafetensors, encodeSafetensors, type Metadata } from "./safetensors.ts";
 export { saveSafetensors } from "./save-safetensors.ts";
+export { type TrainingState, trainingState } from "./training-state.ts";
 export type { FileFacts } from "./verify-file.ts";

@@ -13,10 +13,10 @@ export interface LoadCheckpointOptions {
   /**
    * Key, or keys from the outside in, under which the model's tensors lie. Default: a bare state dict,
    * the first of "model", "state_dict", "model_state_dict", or the `params.` of a training state that
-   * `@dmae/train` saved ("ema" selects its moving average); `[]` takes every tensor of the file, with
-   * dotted names.
+   * `@dmae/train` saved ("ema" selects its moving average, `trainingState` gives all its parts); `null`
+   * takes every tensor of the file, with dotted names.
    */
-  readonly select?: string | readonly string[];
+  readonly select?: string | readonly string[] | null;
   /** Python classes, `module.name`, to keep as plain data where the file would be refused for them. */
   readonly allowGlobals?: readonly string[];
   /** Largest header or pickle that is read, default 16 MiB. */

@@ -16,16 +16,16 @@ const maxNames = 1_000_000;
 /**
  * The tensors of the model by name. `select` is the key (or keys, from the outside in) under which
  * they lie; by default a bare state dict, the first of "model", "state_dict", "model_state_dict", or the
- * `params.` of our training states.
+ * `params.` of our training states; null for everything.
  *
  * @internal
  */
 export function stateDict(
   caller: string,
   contents: PlainRecord,
-  select: string | readonly string[] | undefined,
+  select: string | readonly string[] | null | undefined,
 ): Map<string, TensorReference> {
-  const path = select === undefined ? usualPath(caller, contents) : [select].flat();
+  const path = select === undefined ? usualPath(caller, contents) : [select ?? []].flat();
   let value: PlainValue | undefined = contents;
   for (const key of path) {
     value = child(value, key);
@@ -58,7 +58,7 @@ function usualPath(caller: string, contents: PlainRecord): readonly string[] {
   if (key !== undefined) return [key];
   throw new DmaeError(
     "checkpoint",
-    `${caller}: the file has no state dict where one is usual; ${describe(contents)}; name the key with select, or take everything with select: []`,
+    `${caller}: the file has no state dict where one is usual; ${describe(contents)}; name the key with select, or take everything with select: null`,
   );
 }
 

@@ -3,7 +3,7 @@ import "@tensorflow/tfjs-backend-wasm";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodeSafetensors } from "@dmae/checkpoint";
+import { decodeSafetensors, loadCheckpoint, trainingState } from "@dmae/checkpoint";
 import { type Batch, type HostTensors, key, normal, uniform } from "@dmae/core";
 import { batchLoader, synthetic } from "@dmae/datasets";
 import { eagerExecutor, selectBackend, toTensors } from "@dmae/nn";
@@ -89,6 +89,33 @@ describe("pretrain", () => {
     await expect(run({ sigma: 0.5 }, { folder })).rejects.toThrow(
       "recipe.recipe.sigma: 0.25 there, 0.5 now",
     );
+    rmSync(folder, { recursive: true });
+  });
+
+  it("leaves checkpoints that say all of a run, wherever they are copied to", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "dmae-pretrain-"));
+    const open = async (name: string) => {
+      const checkpoint = await loadCheckpoint(join(folder, name, "last.safetensors"));
+      const state = await trainingState(checkpoint);
+      await checkpoint.close();
+      return state;
+    };
+    const { params } = await run({ epochs: 1 }, { folder: join(folder, "a") });
+    const first = await open("a");
+    expect(first.params).toEqual(params);
+    expect(first.step).toBe(6);
+    expect(first.run).toMatchObject({ task: "pretrain", key: { ...key(7) }, stepsPerEpoch: 6 });
+    expect(first.run).toMatchObject({ recipe: { ...recipe, epochs: 1 } });
+    const slots = (slot: string) => Object.keys(params).map((name) => `${slot}.${name}`);
+    const trained = [...slots("exp_avg"), ...slots("exp_avg_sq")].filter(
+      (name) => !name.endsWith("pos_embed"),
+    );
+    expect(Object.keys(first.optimizer).sort()).toEqual(trained.sort());
+    expect(Object.keys(first.gradients).length).toBe(trained.length / 2);
+    const initialOptimizer = { tensors: first.optimizer, step: 3 };
+    const options = { folder: join(folder, "b"), initialParams: first.params, initialOptimizer };
+    await run({ epochs: 1 }, options);
+    expect((await open("b")).run).toMatchObject({ updateOffset: 3 });
     rmSync(folder, { recursive: true });
   });
 

@@ -134,7 +134,10 @@ export async function pretrain(
       };
     },
     logExtra: (step) => ({ learningRate: train.learningRate(step) }),
-    recipe: { task: "pretrain", data: dataName(data), recipe, key, stepsPerEpoch },
+    recipe: {
+      ...{ task: "pretrain", data: dataName(data), recipe, key, stepsPerEpoch },
+      ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
+    },
     checkpointEvery: every(options.checkpointEveryEpochs, 1),
     ...(options.keepEveryEpochs ? { keepEvery: every(options.keepEveryEpochs, 1) } : {}),
     ...pick(options, ["folder", "logEvery", "onProgress", "signal"]),

@@ -67,7 +67,7 @@ export async function openRunFolder(folder: string, recipe: unknown): Promise<Ru
       });
       if (bytes === undefined) return undefined;
       const { tensors, metadata } = decodeState(file, bytes);
-      const { step, ...extra } = metadata;
+      const { step, run: _, ...extra } = metadata;
       if (!/^\d+$/.test(step ?? ""))
         throw new DmaeError("resume", `fit: ${file} must name its step, got ${step}`, { file });
       return { step: Number(step), state: { ...tensors }, extra };
@@ -75,6 +75,7 @@ export async function openRunFolder(folder: string, recipe: unknown): Promise<Ru
     save: (name, step, state, extra = {}) =>
       saveSafetensors(join(folder, `${name}.safetensors`), state, {
         ...extra,
+        run: JSON.stringify(recipe), // so that a checkpoint that was copied elsewhere still says what it is
         step: String(step),
       }),
     log(line) {
