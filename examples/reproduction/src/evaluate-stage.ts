@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { foldIn, type ImageDataset } from "@dmae/core";
 import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
-import { evaluate } from "@dmae/finetune";
+import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune";
 import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
 import { readAhead } from "./loader.ts";
 import { progressLine } from "./progress.ts";
@@ -52,8 +52,14 @@ export async function evaluateStage(run: Run, recipe: ClassifierRecipe): Promise
         )
       : []),
   ];
+  const rows = Math.max(...tasks.map(({ samples, dataset }) => samples * dataset.length));
+  const classifier = compiledOnce(run, trained, Math.min(64, rows));
   const results: Measurement[] = [];
-  for (const task of tasks) results.push(await measured(run, trained, task));
+  try {
+    for (const task of tasks) results.push(await measured(run, { trained, classifier }, task));
+  } finally {
+    await classifier.dispose();
+  }
   for (const { what, sigma, accuracy, images: count } of results)
     run.say(
       `evaluate: ${what}${sigma > 0 ? ` at sigma ${sigma}` : ""}: ${(100 * accuracy).toFixed(2)} % of ${count} images`,
@@ -69,7 +75,28 @@ interface Task {
   readonly dataset: PixelDataset;
 }
 
-async function measured(run: Run, trained: TrainedClassifier, task: Task): Promise<Measurement> {
+/** The classifier, compiled when it is first asked for: a finished stage does not need it. */
+function compiledOnce(run: Run, { vit, params }: TrainedClassifier, batchSize: number) {
+  let ready: Promise<PreparedEvaluation> | undefined;
+  return {
+    get() {
+      ready ??= prepareEvaluation(vit, params, { executor: run.executor, batchSize });
+      return ready;
+    },
+    dispose: async () => (await ready)?.dispose(),
+  };
+}
+
+interface Measured {
+  readonly trained: TrainedClassifier;
+  readonly classifier: ReturnType<typeof compiledOnce>;
+}
+
+async function measured(
+  run: Run,
+  { trained, classifier }: Measured,
+  task: Task,
+): Promise<Measurement> {
   const { what, sigma, samples, dataset } = task;
   const line = progressLine(`evaluate ${what}${sigma > 0 ? ` ${sigma}` : ""}`, "images", run.say);
   const stageKey = foldIn(run.key, `evaluate/${what}`);
@@ -87,19 +114,13 @@ async function measured(run: Run, trained: TrainedClassifier, task: Task): Promi
     if (part === undefined) {
       const count = Math.min(partSize, dataset.length - from);
       const indices = Array.from({ length: count }, (_, i) => from + i);
-      const result = await evaluate(
-        trained.vit,
-        trained.params,
-        ahead(subset(dataset, indices), run),
-        {
-          executor: run.executor,
-          sigma,
-          key: foldIn(stageKey, from),
-          samples,
-          batchSize: Math.min(64, count * samples),
-          signal: run.signal,
-        },
-      );
+      const evaluation = await classifier.get();
+      const result = await evaluation.run(ahead(subset(dataset, indices), run), {
+        sigma,
+        key: foldIn(stageKey, from),
+        samples,
+        signal: run.signal,
+      });
       const accuracy = what === "vote" ? result.voteAccuracy : result.accuracy;
       part = { ...identity, images: result.images, accuracy, loss: result.loss };
       await keepPart(run.folder, part);

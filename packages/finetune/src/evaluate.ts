@@ -9,22 +9,37 @@ import {
 import type { Executor, PreparedFunction } from "@dmae/nn";
 import type { ViT } from "@dmae/vit";
 
-/** Options of {@link evaluate}. */
-export interface EvaluateOptions {
-  /** Runs the classifier. */
-  readonly executor: Executor;
+/** What a {@link PreparedEvaluation} can be asked for. */
+export interface MeasureOptions {
   /** Standard deviation of the noise; default 0, clean images. */
   readonly sigma?: number;
   /** Keys the noise; needed where sigma is above 0. */
   readonly key?: Key;
   /** Noisy copies of each image; default 1. */
   readonly samples?: number;
-  /** Rows in a batch; default 64. */
-  readonly batchSize?: number;
   /** Looks at the first so many images; default: all. */
   readonly limit?: number;
   /** Stops with the signal's reason. */
   readonly signal?: AbortSignal;
+}
+
+/** Options of {@link prepareEvaluation}. */
+export interface PrepareEvaluationOptions {
+  /** Runs the classifier. */
+  readonly executor: Executor;
+  /** Rows in a batch; default 64. */
+  readonly batchSize?: number;
+}
+
+/** Options of {@link evaluate}. */
+export interface EvaluateOptions extends MeasureOptions, PrepareEvaluationOptions {}
+
+/** A classifier made ready to be measured more than once. */
+export interface PreparedEvaluation {
+  /** Measures on a data set, whose images must have the shape that the classifier takes. */
+  run(dataset: ImageDataset, options?: MeasureOptions): Promise<EvaluateResult>;
+  /** Frees the program. */
+  dispose(): void;
 }
 
 /** What {@link evaluate} measures. */
@@ -41,7 +56,7 @@ export interface EvaluateResult {
 
 /**
  * Accuracy of a classifier on clean or noisy images. The noise of copy `c` of image `i` depends on the key, `i` and
- * `c` alone.
+ * `c` alone. To measure the same parameters more than once, see {@link prepareEvaluation}.
  *
  * @param params those of the classifier, in ordinary memory
  * @throws DmaeError "numeric" for logits that are not finite
@@ -55,29 +70,73 @@ export async function evaluate(
   dataset: ImageDataset,
   options: EvaluateOptions,
 ): Promise<EvaluateResult> {
-  const { executor, batchSize = 64, sigma = 0, key } = options;
-  if (sigma > 0 && key === undefined)
-    throw new DmaeError("argument", "evaluate: noise needs a key, got none; pass key: key(seed)");
+  requireKey(options);
+  const { batchSize = 64 } = options;
+  const prepared = await prepare(vit, params, dataset.imageShape, { ...options, batchSize });
+  try {
+    return await prepared.run(dataset, options);
+  } finally {
+    prepared.dispose();
+  }
+}
+
+/**
+ * Compiles a classifier once for several measurements: other data, other noise, part after part. Its parameters are
+ * constants of the program, which makes every batch faster than parameters that could change.
+ *
+ * @param params those of the classifier, in ordinary memory
+ * @returns the evaluation; the caller disposes of it
+ *
+ * @example
+ * const evaluation = await prepareEvaluation(vit, params, { executor });
+ * for (const sigma of [0.25, 0.5]) console.log(await evaluation.run(test, { sigma, key: key(0) }));
+ * evaluation.dispose();
+ */
+export async function prepareEvaluation(
+  vit: ViT,
+  params: HostTensors,
+  { executor, batchSize = 64 }: PrepareEvaluationOptions,
+): Promise<PreparedEvaluation> {
+  const { inputSize, channels } = vit.config;
+  return prepare(vit, params, [inputSize, inputSize, channels], { executor, batchSize });
+}
+
+async function prepare(
+  vit: ViT,
+  params: HostTensors,
+  imageShape: readonly number[],
+  { executor, batchSize }: Required<PrepareEvaluationOptions>,
+): Promise<PreparedEvaluation> {
   const classifier = await executor.prepareFunction(
     ({ images, ...rest }) => ({ logits: vit.logits(rest, images!) }),
-    {
-      constants: params,
-      inputs: { images: { shape: [batchSize, ...dataset.imageShape] } },
-    },
+    { constants: params, inputs: { images: { shape: [batchSize, ...imageShape] } } },
   );
-  try {
-    return await measure(classifier, vit.config.numClasses, dataset, options);
-  } finally {
-    classifier.dispose();
-  }
+  return {
+    async run(dataset, options = {}) {
+      requireKey(options);
+      if (`${dataset.imageShape}` !== `${imageShape}`)
+        throw new DmaeError(
+          "argument",
+          `evaluate: images must be [${imageShape}], got [${dataset.imageShape}]`,
+        );
+      return measure(classifier, vit.config.numClasses, dataset, { ...options, batchSize });
+    },
+    dispose: () => classifier.dispose(),
+  };
+}
+
+function requireKey({ sigma = 0, key }: MeasureOptions): void {
+  if (sigma > 0 && key === undefined)
+    throw new DmaeError("argument", "evaluate: noise needs a key, got none; pass key: key(seed)");
 }
 
 async function measure(
   classifier: PreparedFunction,
   numClasses: number,
   dataset: ImageDataset,
-  { batchSize = 64, sigma = 0, samples = 1, key, limit, signal }: EvaluateOptions,
+  options: MeasureOptions & { readonly batchSize: number },
 ): Promise<EvaluateResult> {
+  const { batchSize, sigma = 0, samples = 1, key, limit, signal } = options;
   const count = Math.min(limit ?? dataset.length, dataset.length);
   const rows = count * samples;
   const pixels = dataset.imageShape.reduce((product, side) => product * side, 1);

@@ -1,5 +1,13 @@
 export { drawDropPath, dropPathRates } from "./drop-path.ts";
-export { type EvaluateOptions, type EvaluateResult, evaluate } from "./evaluate.ts";
+export {
+  type EvaluateOptions,
+  type EvaluateResult,
+  evaluate,
+  type MeasureOptions,
+  type PreparedEvaluation,
+  type PrepareEvaluationOptions,
+  prepareEvaluation,
+} from "./evaluate.ts";
 export {
   type FinetuneLossSettings,
   finetuneGroups,

@@ -48,6 +48,8 @@ export interface LinearProbeOptions {
   readonly evaluation?: FinetuneEvaluation;
   /** Epochs between two checkpoints; default 1. */
   readonly checkpointEveryEpochs?: number;
+  /** Epochs between two checkpoints that are kept; default: none is. */
+  readonly keepEveryEpochs?: number;
   /** Steps between two lines of the log; default 1. */
   readonly logEvery?: number;
   /** Called after each step. */
@@ -129,6 +131,7 @@ export async function linearProbe(
       logExtra: (step) => ({ learningRate: train.learningRate(step) }),
       recipe: { task: "linear-probe", data: dataName(data), recipe, key, stepsPerEpoch },
       checkpointEvery: steps(options.checkpointEveryEpochs ?? 1),
+      ...(options.keepEveryEpochs ? { keepEvery: steps(options.keepEveryEpochs) } : {}),
       ...(evaluation
         ? {
             evaluate: {

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { decodeSafetensors } from "@dmae/checkpoint";
 import { type HostTensors, key } from "@dmae/core";
 import { synthetic } from "@dmae/datasets";
-import { eagerExecutor, selectBackend } from "@dmae/nn";
+import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
 import { createDmae } from "@dmae/pretrain";
 import { createViT, type ViTOptions } from "@dmae/vit";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { type EvaluateOptions, evaluate } from "./evaluate.ts";
+import { type EvaluateOptions, evaluate, prepareEvaluation } from "./evaluate.ts";
 import { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
 import type { LinearProbeRecipe } from "./probe-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
@@ -218,7 +218,11 @@ describe("linearProbe", () => {
       },
     );
     await expect(stopped).rejects.toThrow("enough");
-    const resumed = await probe({}, { folder, evaluation: { dataset: test, limit: 8 } });
+    const resumed = await probe(
+      {},
+      { folder, keepEveryEpochs: 2, evaluation: { dataset: test, limit: 8 } },
+    );
+    expect(readdirSync(folder).filter((name) => name.startsWith("step-"))).not.toEqual([]);
     expect(resumed.resumedFrom).toBe(5);
     expect(values(resumed.params)).toEqual(values(whole.params));
     rmSync(folder, { recursive: true });
@@ -244,6 +248,30 @@ describe("evaluate", () => {
     expect({ ...a, loss: 0 }).toEqual({ ...b, loss: 0 });
     expectClose([a.loss], [b.loss], { relative: 1e-6 });
     expect(a.images).toBe(11);
+  });
+
+  it("compiles once for several measurements, which are those of single ones", async () => {
+    let compiled = 0;
+    const executor: Executor = {
+      ...eagerExecutor(),
+      prepareFunction: (...args) => {
+        compiled++;
+        return eagerExecutor().prepareFunction(...args);
+      },
+    };
+    await expectNoLeak(async () => {
+      const evaluation = await prepareEvaluation(vit, params, { executor, batchSize: 16 });
+      for (const options of [{}, { sigma: 0.2, key: key(7), limit: 11 }, { samples: 2 }])
+        expect(await evaluation.run(test, options)).toEqual(
+          await run({ ...options, batchSize: 16 }),
+        );
+      const larger = synthetic({ length: 1, key: key(0), imageShape: [20, 20, 1] });
+      await expect(evaluation.run(larger)).rejects.toThrow(
+        /images must be \[.*\], got \[20,20,1\]/,
+      );
+      evaluation.dispose();
+    });
+    expect(compiled).toBe(1);
   });
 
   it("counts, with a classifier that always says 0", async () => {
