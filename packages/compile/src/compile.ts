@@ -1,5 +1,5 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
-import type { TensorSpec } from "@dmae/nn";
+import type { TensorSpec, TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
 import { runFunction } from "./compiled-executor.ts";
 import {
@@ -16,7 +16,6 @@ import {
   isSpec,
   isTensor,
   type NestedHostTensors,
-  type NestedRecord,
   type NestedSpecs,
   type NestedTensors,
   OUTPUT,
@@ -78,30 +77,52 @@ export async function compile<Specs extends NestedSpecs, Result extends NestedTe
   specs: Specs,
   options: CompileOptions = {},
 ): Promise<CompiledFunction<Specs, Result>> {
-  const { constants = {} } = options;
   const flat = flatSpecs(specs);
-  let form: NestedTensors | Tensor = {};
+  const { program, form } = await load(fn as NestedFunction, specs, flat, options);
+  return nestedFunction(program, flat, form) as CompiledFunction<Specs, Result>;
+}
+
+type NestedFunction = (inputs: Record<string, Tensor>) => NestedTensors | Tensor;
+
+/** The program of `fn`, and the form of its result; null for one tensor. */
+async function load(
+  fn: NestedFunction,
+  specs: NestedSpecs,
+  flat: TensorSpecs,
+  options: CompileOptions,
+): Promise<{ program: LoadedProgram; form: NestedSpecs | null }> {
+  const { constants = {} } = options;
+  let form: NestedSpecs | null = null;
   const flatFn = flatFunction("compile", fn, specs, constants, (result) => {
-    form = result;
+    form = result instanceof Tensor ? null : specsOf(result);
   });
-  const program = await LoadedProgram.load(
-    "compile",
-    () => trace("compile", flatFn, flat, constants),
-    options,
-  );
+  const makeTrace = () => trace("compile", flatFn, flat, constants);
+  return { program: await LoadedProgram.load("compile", makeTrace, options), form };
+}
+
+/** Knows no constants: where the caller has dropped them, the runtime's copies are the only ones. */
+function nestedFunction(
+  program: LoadedProgram,
+  flat: TensorSpecs,
+  form: NestedSpecs | null,
+): CompiledFunction<NestedSpecs, unknown> {
   return {
     statistics: program.statistics,
     async call(inputs) {
       const values = flatten<HostTensor>(inputs as NestedHostTensors, isSpec);
       checkInputs("call", values, flat);
       const results = await runFunction(program, values);
-      if (form instanceof Tensor) return results[OUTPUT] as HostResult<Result>;
-      return unflatten(
-        results,
-        form as NestedRecord<Tensor>,
-        isTensor as never,
-      ) as HostResult<Result>;
+      return (form ? unflatten(results, form, isSpec) : results[OUTPUT]) as HostResult<unknown>;
     },
     dispose: () => program.dispose(),
   };
 }
+
+/** Shapes in place of tensors. */
+const specsOf = (tensors: NestedTensors): NestedSpecs =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, value]) => [
+      name,
+      isTensor(value) ? { shape: value.shape } : specsOf(value),
+    ]),
+  );

@@ -39,23 +39,23 @@ export function compiledExecutor(options: CompiledExecutorOptions = {}): Executo
   return {
     name: `compiled:${providerOf(options)}`,
     prepareStep: (step, { state, batch }) => prepareStep(step, state, batch, options),
-    prepareFunction: async (fn, { constants, inputs }): Promise<PreparedFunction> => {
-      const program = await LoadedProgram.load(
-        "prepareFunction",
-        () => trace("prepareFunction", fn, inputs, constants),
-        options,
-      );
+    async prepareFunction(fn, { constants, inputs }) {
+      const makeTrace = () => trace("prepareFunction", fn, inputs, constants);
+      const program = await LoadedProgram.load("prepareFunction", makeTrace, options);
       options.onCompiled?.(program.statistics);
-      return {
-        async run(values) {
-          checkInputs("run", values, inputs);
-          return runFunction(program, values);
-        },
-        dispose: () => program.dispose(),
-      };
+      return preparedFunction(program, inputs);
     },
   };
 }
+
+/** Knows no constants: where the caller has dropped them, the runtime's copies are the only ones. */
+const preparedFunction = (program: LoadedProgram, inputs: TensorSpecs): PreparedFunction => ({
+  async run(values) {
+    checkInputs("run", values, inputs);
+    return runFunction(program, values);
+  },
+  dispose: () => program.dispose(),
+});
 
 /** Runs a program on host values. */
 export async function runFunction(
@@ -137,26 +137,36 @@ async function prepareStep(
       "prepareStep: training runs in float32; int8 is for functions (prepareFunction, compile)",
     );
   for (const [name, value] of Object.entries(initial)) checkData("prepareStep", name, value);
-  const names = Object.keys(initial);
-  const program = await LoadedProgram.load(
-    "prepareStep",
-    () => traceStep(step, initial, batchSpecs),
-    options,
-    new Map(names.map((name) => [STATE + name, NEXT + name])),
-  );
+  const pairs = new Map(Object.keys(initial).map((name) => [STATE + name, NEXT + name]));
+  const makeTrace = () => traceStep(step, initial, batchSpecs);
+  const program = await LoadedProgram.load("prepareStep", makeTrace, options, pairs);
   options.onCompiled?.(program.statistics);
+  // onnxruntime-node writes into the buffers it is given.
+  const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
+  return preparedStep(program, mapRecord(initial, copyOf), batchSpecs, writesInto);
+}
+
+/** Owns `initial`, the first state, and does not know the one that the caller gave. */
+function preparedStep(
+  program: LoadedProgram,
+  initial: Record<string, HostTensor>,
+  batchSpecs: TensorSpecs,
+  writesInto: boolean,
+): PreparedStep {
+  const names = Object.keys(initial);
   const metrics = [...program.outputs.keys()].filter((name) => name.startsWith(METRIC));
-  let current: Record<string, HostTensor> = mapRecord(initial, copyOf);
+  let current = initial;
   const inPlace = (name: string) => program.inPlace.has(STATE + name);
-  let spare: Record<string, HostTensor> = Object.fromEntries(
-    names.map((name) => [name, inPlace(name) ? current[name]! : copyOf(initial[name]!)]),
+  let spare = Object.fromEntries(
+    Object.entries(initial).map(([name, tensor]) => [
+      name,
+      inPlace(name) ? tensor : copyOf(tensor),
+    ]),
   );
   const metricTensors = wrap(
     program,
     Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
   );
-  // onnxruntime-node writes into the buffers it is given.
-  const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
   let disposed = false;
   let busy: Promise<unknown> = Promise.resolve();
   const alive = () => {

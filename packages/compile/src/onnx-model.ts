@@ -28,6 +28,14 @@ export interface ModelSource {
   readonly name?: string;
   /** The name of one more output, the first one: an empty sequence (see output-copies.ts). */
   readonly emptySequence?: string | undefined;
+  /** Constants of at least so many bytes stay out of the file; see {@link EncodedModel.external}. */
+  readonly externalFrom?: number;
+}
+
+/** A constant beside the file: the session is given the array itself. */
+export interface ExternalData {
+  readonly path: string;
+  readonly data: Uint8Array;
 }
 
 /** An ONNX file and the names in it. */
@@ -36,6 +44,8 @@ export interface EncodedModel {
   readonly nodes: number;
   /** Bytes of stored constants. */
   readonly constantBytes: number;
+  /** Constants that the file only refers to; views of the values, no copies. */
+  readonly external: readonly ExternalData[];
 }
 
 /** Writes the live part of a graph as an ONNX model. */
@@ -45,6 +55,8 @@ export function encodeModel(source: ModelSource): EncodedModel {
   const names = new Names(source.graph.inputs, source.outputNames);
   const body = new ProtobufWriter();
   const initializers = new ProtobufWriter();
+  const external: ExternalData[] = [];
+  const { externalFrom = Number.POSITIVE_INFINITY } = source;
   let constantBytes = 0;
   const aliases = nameOutputs(source, names);
 
@@ -54,9 +66,15 @@ export function encodeModel(source: ModelSource): EncodedModel {
       names.give(value, value.name ?? "constant");
       if (value.splat && sizeOf(value.shape) > LARGE) writeFill(body, value, names);
       else {
-        const tensor = tensorProto(value, elements(value), names.of(value));
-        constantBytes += tensor.length;
-        initializers.message(5, tensor);
+        const data = bytesOf(elements(value));
+        const tensor = tensorProto(value, names.of(value));
+        constantBytes += data.length;
+        if (data.length < externalFrom) initializers.message(5, tensor.bytes(9, data));
+        else {
+          const path = `constant-${external.length}`;
+          external.push({ path, data });
+          initializers.message(5, referTo(tensor, path, data.length));
+        }
       }
     }
     return names.of(value);
@@ -88,7 +106,7 @@ export function encodeModel(source: ModelSource): EncodedModel {
     ["com.microsoft", 1],
   ] as const)
     model.message(8, new ProtobufWriter().string(1, domain).integer(2, version));
-  return { bytes: model.finish(), nodes: nodes.length, constantBytes };
+  return { bytes: model.finish(), nodes: nodes.length, constantBytes, external };
 }
 
 function joined(...writers: ProtobufWriter[]): ProtobufWriter {
@@ -193,10 +211,17 @@ function attributeProto(name: string, attribute: Attribute): ProtobufWriter {
   return proto.integers(8, attribute).integer(20, 7);
 }
 
-function tensorProto(value: Value, data: ConstantData, name: string): ProtobufWriter {
+function tensorProto(value: Value, name: string): ProtobufWriter {
   const proto = new ProtobufWriter();
   for (const d of value.shape) proto.integer(1, d);
-  return proto.integer(2, onnxType(value.dtype)).string(8, name).bytes(9, bytesOf(data));
+  return proto.integer(2, onnxType(value.dtype)).string(8, name);
+}
+
+/** The data of a tensor are in another place: all of `path`. */
+function referTo(tensor: ProtobufWriter, path: string, length: number): ProtobufWriter {
+  for (const [key, entry] of Object.entries({ location: path, offset: 0, length }))
+    tensor.message(13, new ProtobufWriter().string(1, key).string(2, String(entry)));
+  return tensor.integer(14, 1);
 }
 
 const bytesOf = (data: ConstantData) =>

@@ -18,6 +18,9 @@ import {
 } from "./runtime.ts";
 import type { Trace } from "./trace.ts";
 
+/** Constants of this many bytes are handed to ONNX Runtime as they are, not copied into a model first. */
+const EXTERNAL = 1 << 16;
+
 /** Keeps outputs apart from inputs of the same name. */
 const OUTPUT = "out:";
 
@@ -100,16 +103,21 @@ export class LoadedProgram {
     const marked =
       pairs.size > 0 && onCpu && (await endsAtMarker(await loadRuntime(caller, options)));
     const emptySequence = marked ? MARKER : undefined;
-    const { bytes, nodes } = encodeModel({ ...program, outputNames, emptySequence });
+    const { bytes, nodes, external } = encodeModel({
+      ...program,
+      outputNames,
+      emptySequence,
+      ...(onCpu ? { externalFrom: EXTERNAL } : {}),
+    });
     const outputs = new Map(
       traced.outputs.map(({ shape, dtype }, i) => [traced.outputNames[i]!, { shape, dtype }]),
     );
     const inPlace = reusable(program, traced.outputNames, pairs);
     const encoded = performance.now();
-    const { runtime, session } = await createSession(caller, bytes, options);
+    const { runtime, session } = await createSession(caller, bytes, options, external);
     return new LoadedProgram(caller, runtime, session, outputs, inPlace, marked, {
       nodes,
-      modelBytes: bytes.length,
+      modelBytes: bytes.length + external.reduce((n, { data }) => n + data.length, 0),
       traceMilliseconds: encoded - started,
       loadMilliseconds: performance.now() - encoded,
     });

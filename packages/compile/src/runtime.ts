@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import type { ExternalData } from "./onnx-model.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */
 export interface Runtime {
@@ -91,6 +92,7 @@ export async function createSession(
   caller: string,
   model: Uint8Array,
   options: RuntimeOptions,
+  external: readonly ExternalData[] = [],
 ): Promise<{ runtime: LoadedRuntime; session: RuntimeSession }> {
   const runtime = await loadRuntime(caller, options);
   const provider = providerOf(options);
@@ -100,6 +102,7 @@ export async function createSession(
       graphOptimizationLevel: "all",
       enableMemPattern: false, // its plan comes on top of the arena: 40 % less memory, the same speed
       logSeverityLevel: 4, // errors are thrown, not printed as well
+      ...(external.length > 0 ? { externalData: external } : {}),
       ...profiling(),
       ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
       extra: { session: { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } } },
