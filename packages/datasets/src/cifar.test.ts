@@ -1,9 +1,11 @@
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { expect, test } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadCifar10, loadCifar100 } from "./cifar.ts";
+
+const scratch = temporaryFolders("dmae-cifar");
 
 /** A record whose red, green and blue planes count up from 0, 1 and 2. */
 function record(...labels: number[]): Buffer {
@@ -12,7 +14,7 @@ function record(...labels: number[]): Buffer {
 }
 
 async function folder(files: Record<string, Uint8Array>, inside = ""): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "dmae-cifar-"));
+  const path = scratch();
   await mkdir(join(path, inside), { recursive: true });
   for (const [name, bytes] of Object.entries(files))
     await writeFile(join(path, inside, name), bytes);

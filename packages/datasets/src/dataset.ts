@@ -1,5 +1,4 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import type { DecodeLimits } from "./decode.ts";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
 
@@ -12,6 +11,14 @@ export interface Splits<Dataset = PixelDataset> {
   readonly train: Dataset;
   /** Test images. */
   readonly test: Dataset;
+}
+
+/** Limits for files that may be anything. */
+export interface DecodeLimits {
+  /** Largest encoded image in bytes; 64 MiB by default. */
+  readonly maxBytes: number;
+  /** Largest image in pixels; 2^26 by default. */
+  readonly maxPixels: number;
 }
 
 /** Where an encoded image (JPEG, PNG, …) lies; a plain object that other threads can open. */

@@ -1,15 +1,7 @@
 import { DmaeError } from "@dmae/core";
-import type { ImageLocation } from "./dataset.ts";
+import type { DecodeLimits, ImageLocation } from "./dataset.ts";
 import { readSlice, readWhole, reason } from "./files.ts";
 import type { LabeledPixels, PixelImage } from "./pixels.ts";
-
-/** Limits for files that may be anything. */
-export interface DecodeLimits {
-  /** Largest encoded image in bytes; 64 MiB by default. */
-  readonly maxBytes: number;
-  /** Largest image in pixels; 2^26 by default. */
-  readonly maxPixels: number;
-}
 
 /** The limits that hold unless others are given. */
 export const defaultLimits: DecodeLimits = { maxBytes: 2 ** 26, maxPixels: 2 ** 26 };

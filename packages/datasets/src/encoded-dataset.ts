@@ -1,7 +1,7 @@
 import { DmaeError, type ImageShape } from "@dmae/core";
 import { outputShape, renderImage } from "./apply-operations.ts";
-import { checkIndex, type ImageLocation, type PixelDataset } from "./dataset.ts";
-import { type DecodeLimits, decodeAt, defaultLimits } from "./decode.ts";
+import { checkIndex, type DecodeLimits, type ImageLocation, type PixelDataset } from "./dataset.ts";
+import { decodeAt, defaultLimits } from "./decode.ts";
 import { evaluationTransform, type ImageOperation, isRandom } from "./operations.ts";
 
 /** A data set whose images are decoded when they are asked for. */

@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { DmaeError, foldIn, generator, key } from "@dmae/core";
 import { expect, test } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadCifar10 } from "./cifar.ts";
 import { decodeImage, loadSharp } from "./decode.ts";
 import { loadImageFolder } from "./image-folder.ts";
@@ -77,7 +77,7 @@ async function fuzz<Result>(
   expect(loaded, "some are not").toBeLessThan(cases);
 }
 
-const scratch = () => mkdtemp(join(tmpdir(), "dmae-fuzz-"));
+const scratch = temporaryFolders("dmae-fuzz");
 const bigEndian = (...values: number[]) => {
   const bytes = Buffer.alloc(4 * values.length);
   for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, 4 * i);
@@ -90,7 +90,7 @@ const images = Buffer.concat([
 const labels = Buffer.concat([bigEndian(0x801, 5), Buffer.from([0, 9, 4, 1, 7])]);
 
 test("40,000 damaged IDX files load as they are or fail with a typed error", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const write = (images: Uint8Array, labels: Uint8Array) =>
     Promise.all([
       writeFile(join(folder, "test-images-idx3-ubyte"), images),
@@ -140,7 +140,7 @@ test("40,000 damaged IDX files load as they are or fail with a typed error", asy
 });
 
 test("20,000 damaged CIFAR files load as they are or fail with a typed error", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const records = Buffer.concat([3, 9].map((label) => Buffer.alloc(3073, label)));
   for (let i = 1; i < 6; i++) await writeFile(join(folder, `data_batch_${i}.bin`), records);
   await fuzz(
@@ -170,7 +170,7 @@ test("20,000 damaged CIFAR files load as they are or fail with a typed error", a
 const small = { transform: [centerCrop(8)], indexFile: false } as const;
 
 test("10,000 damaged tar shards keep to their bytes or fail with a typed error", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const source = synthetic({ length: 3, key: key(0), imageShape: [8, 8, 3] });
   const [file] = await writeTarShards(folder, source);
   await fuzz(
@@ -192,7 +192,7 @@ test("10,000 damaged tar shards keep to their bytes or fail with a typed error",
 });
 
 test("2,000 damaged indices are recognised and built again", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const source = synthetic({ length: 3, key: key(0), imageShape: [8, 8, 3] });
   const [file] = await writeTarShards(folder, source);
   const options = { ...small, indexFile: join(folder, "index") };
@@ -230,7 +230,7 @@ test("4,000 damaged JPEG and PNG images decode to their size or fail with a type
 });
 
 test("folders with strange names open, and damaged files among them are named", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const { mkdir } = await import("node:fs/promises");
   const names = ["a b", "ümlaut", "日本", "new\nline", "quote'\""];
   for (const name of names) {

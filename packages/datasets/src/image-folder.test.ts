@@ -1,10 +1,10 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, mkdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DmaeError, key } from "@dmae/core";
 import { expect, test } from "vitest";
 import { readFixture } from "../../../testing/fixtures.ts";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { batches } from "./batches.ts";
 import { decodeImage } from "./decode.ts";
 import { findCorruptImages } from "./find-corrupt-images.ts";
@@ -12,12 +12,14 @@ import { loadImageFolder } from "./image-folder.ts";
 import { centerCrop, randomHorizontalFlip, randomResizedCrop } from "./operations.ts";
 import { subset } from "./views.ts";
 
+const scratch = temporaryFolders("dmae-folder");
+
 const fixture = (name: string) => fileURLToPath(new URL(`./__fixtures__/${name}`, import.meta.url));
 const pil = readFixture(new URL("./__fixtures__/pil.safetensors", import.meta.url));
 
 /** A folder of class folders; `colour` copies picture.jpg, `grey` grey.jpg, other strings are contents. */
 async function folder(files: Record<string, string>): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), "dmae-folder-"));
+  const root = scratch();
   for (const [name, contents] of Object.entries(files)) {
     await mkdir(join(root, name, ".."), { recursive: true });
     if (contents === "colour" || contents === "grey")

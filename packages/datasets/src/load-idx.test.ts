@@ -1,10 +1,12 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { DmaeError } from "@dmae/core";
 import { expect, test } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadIdx } from "./load-idx.ts";
+
+const scratch = temporaryFolders("dmae-idx");
 
 const header = (...dimensions: number[]) => {
   const bytes = Buffer.alloc(4 + 4 * dimensions.length);
@@ -20,7 +22,7 @@ const images = Buffer.concat([
 const labels = Buffer.concat([header(2), Buffer.from([9, 4])]);
 
 async function folder(files: Record<string, Uint8Array>): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "dmae-idx-"));
+  const path = scratch();
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(path, name), bytes);
   return path;
 }

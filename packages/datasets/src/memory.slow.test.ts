@@ -1,15 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
+
+const scratch = temporaryFolders("dmae-memory");
 
 test("memory stays flat over a thousand batches of decoded images, in threads and without", () => {
   const script = `
-    import { mkdtempSync } from "node:fs";
-    import { tmpdir } from "node:os";
-    import { join } from "node:path";
     import { key } from "@dmae/core";
     import * as data from "./dist/index.js";
-    const folder = mkdtempSync(join(tmpdir(), "dmae-memory-"));
+    const folder = process.argv[1];
     await data.writeTarShards(folder, data.synthetic({ length: 64, key: key(0), imageShape: [96, 128, 3] }));
     const images = await data.loadTarShards(folder, { indexFile: false, transform: [data.centerCrop(64)] });
     for (const workers of [0, 2]) {
@@ -30,7 +30,7 @@ test("memory stays flat over a thousand batches of decoded images, in threads an
     }`;
   const printed = execFileSync(
     process.execPath,
-    ["--expose-gc", "--input-type=module", "-e", script],
+    ["--expose-gc", "--input-type=module", "-e", script, scratch()],
     { cwd: fileURLToPath(new URL("..", import.meta.url)), encoding: "utf8" },
   );
   for (const line of printed.trim().split("\n")) {

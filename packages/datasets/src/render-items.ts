@@ -1,7 +1,7 @@
 import { DmaeError, type Key } from "@dmae/core";
 import { renderImage } from "./apply-operations.ts";
-import type { ImageLocation } from "./dataset.ts";
-import { type DecodeLimits, decodeAt } from "./decode.ts";
+import type { DecodeLimits, ImageLocation } from "./dataset.ts";
+import { decodeAt } from "./decode.ts";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
 

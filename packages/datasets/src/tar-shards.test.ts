@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DmaeError, key } from "@dmae/core";
 import { expect, test } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadCifar10 } from "./cifar.ts";
 import { loadImageFolder } from "./image-folder.ts";
 import { centerCrop } from "./operations.ts";
@@ -14,7 +14,7 @@ import { loadTarShards } from "./tar-shards.ts";
 import { writeCifar10 } from "./write-cifar.ts";
 import { writeTarShards } from "./write-tar-shards.ts";
 
-const scratch = () => mkdtemp(join(tmpdir(), "dmae-tar-"));
+const scratch = temporaryFolders("dmae-tar");
 const picture = fileURLToPath(new URL("./__fixtures__/picture.jpg", import.meta.url));
 const small = { transform: [centerCrop(20)], indexFile: false } as const;
 const images = synthetic({ length: 11, key: key(0), imageShape: [32, 32, 3] });
@@ -29,7 +29,7 @@ async function failure(promise: Promise<unknown>): Promise<DmaeError> {
 }
 
 test("what is written is read: shards of images in memory", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const files = await writeTarShards(folder, images, { shardSize: 4 });
   expect(files.map((file) => file.slice(folder.length + 1))).toEqual([
     "shard-000000.tar",
@@ -47,14 +47,14 @@ test("what is written is read: shards of images in memory", async () => {
 });
 
 test("the tar command reads our shards and our reader its files", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const [file] = await writeTarShards(folder, images);
   const listed = execFileSync("tar", ["tf", file!], { encoding: "utf8" }).trim().split("\n");
   expect(listed).toHaveLength(22);
   expect(listed.slice(0, 2)).toEqual(["000000000.cls", "000000000.png"]);
   const long = `${"long-name-".repeat(15)}/000001`;
   for (const format of ["gnu", "pax", "ustar", "v7"]) {
-    const from = await scratch();
+    const from = scratch();
     const sample = format === "gnu" || format === "pax" ? long : "some/folder/000001";
     await mkdir(join(from, sample, ".."), { recursive: true });
     await copyFile(picture, join(from, `${sample}.jpg`));
@@ -80,24 +80,24 @@ test("the tar command reads our shards and our reader its files", async () => {
 });
 
 test("encoded images are copied byte for byte, and the same input gives the same file", async () => {
-  const root = await scratch();
+  const root = scratch();
   for (const name of ["cat", "dog"]) {
     await mkdir(join(root, name));
     await copyFile(picture, join(root, name, "1.JPEG"));
   }
   const source = await loadImageFolder(root, small);
-  const [one] = await writeTarShards(await scratch(), source);
-  const [two] = await writeTarShards(await scratch(), source);
+  const [one] = await writeTarShards(scratch(), source);
+  const [two] = await writeTarShards(scratch(), source);
   expect(await readFile(one!)).toEqual(await readFile(two!));
   const copy = await loadTarShards(join(one!, ".."), small);
   expect(copy.classNames).toEqual(["cat", "dog"]);
   expect(await copy.get(1)).toEqual(await source.get(1));
-  const again = await writeTarShards(await scratch(), copy); // shards from shards
+  const again = await writeTarShards(scratch(), copy); // shards from shards
   expect(await readFile(again[0]!)).toEqual(await readFile(one!));
 });
 
 test("the index is kept and rebuilt when a shard changes", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   await writeTarShards(folder, images, { shardSize: 6 });
   const options = { ...small, indexFile: join(folder, "index") };
   const first = await loadTarShards(folder, options);
@@ -116,7 +116,7 @@ test("the index is kept and rebuilt when a shard changes", async () => {
 
 /** The first shard of `images` with some bytes changed. */
 async function changed(change: (bytes: Buffer, entries: TarEntry[]) => Buffer): Promise<string> {
-  const [file] = await writeTarShards(await scratch(), images);
+  const [file] = await writeTarShards(scratch(), images);
   const entries: TarEntry[] = [];
   for await (const entry of tarEntries("test", file!)) entries.push(entry);
   await writeFile(file!, change(await readFile(file!), entries));
@@ -163,16 +163,14 @@ test("damaged shards are errors with file and offset", async () => {
     ),
   );
   expect(lone.message).toContain("an entry 000000000.cls in the sample 000000000");
-  expect((await failure(loadTarShards(await scratch(), small))).message).toContain(
-    "holds no .tar file",
-  );
-  const [file] = await writeTarShards(await scratch(), images);
+  expect((await failure(loadTarShards(scratch(), small))).message).toContain("holds no .tar file");
+  const [file] = await writeTarShards(scratch(), images);
   const range = await failure(loadTarShards([file!], { ...small, classNames: ["a", "b"] }));
   expect(range.message).toContain("a class below 2, got 2 for");
 });
 
 test("CIFAR-10's binary files: written, read, the same images in the same order", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const test = synthetic({ length: 3, key: key(0), imageShape: [32, 32, 3], split: "test" });
   await writeCifar10(folder, { train: images, test });
   expect((await readdir(folder)).sort()).toEqual([
@@ -187,7 +185,7 @@ test("CIFAR-10's binary files: written, read, the same images in the same order"
 });
 
 test("what cannot be written is refused", async () => {
-  const folder = await scratch();
+  const folder = scratch();
   const grey = synthetic({ length: 5, key: key(0) });
   await expect(writeCifar10(folder, { train: grey, test: grey })).rejects.toThrow(
     "must be 32x32x3, got 28x28x1",

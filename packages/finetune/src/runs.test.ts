@@ -1,7 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeSafetensors } from "@dmae/checkpoint";
 import { type HostTensors, key } from "@dmae/core";
@@ -11,6 +10,7 @@ import { createDmae } from "@dmae/pretrain";
 import { createViT, type ViTOptions } from "@dmae/vit";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { type EvaluateOptions, evaluate, prepareEvaluation } from "./evaluate.ts";
 import { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
@@ -19,6 +19,7 @@ import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes, linearProbeRecipes } from "./recipes.ts";
 import { type RobustFinetuneOptions, robustFinetune } from "./robust-finetune.ts";
 
+const scratch = temporaryFolders("dmae-finetune");
 const shape = { imageShape: [12, 12, 1], numClasses: 3, key: key(1) } as const;
 const data = synthetic({ ...shape, length: 96 });
 const test = synthetic({ ...shape, length: 40, split: "test" });
@@ -124,7 +125,7 @@ describe("robustFinetune", () => {
   });
 
   it("repeats itself to the bit, resumed or not, with everything on", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "dmae-finetune-"));
+    const folder = scratch();
     const whole = await finetune();
     expect(Object.keys(whole.metrics)).toEqual(["loss", "crossEntropy", "consistency"]);
     const controller = new AbortController();
@@ -160,7 +161,6 @@ describe("robustFinetune", () => {
     ]);
     const { tensors } = decodeSafetensors(readFileSync(join(folder, "model.safetensors")));
     expect(tensors["head.weight"]!.data).toEqual(whole.params["head.weight"]!.data);
-    rmSync(folder, { recursive: true });
   });
 
   it("names what does not fit", async () => {
@@ -206,7 +206,7 @@ describe("linearProbe", () => {
   });
 
   it("repeats itself to the bit, resumed or not", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "dmae-probe-"));
+    const folder = scratch();
     const whole = await probe();
     const controller = new AbortController();
     const stopped = probe(
@@ -225,7 +225,6 @@ describe("linearProbe", () => {
     expect(readdirSync(folder).filter((name) => name.startsWith("step-"))).not.toEqual([]);
     expect(resumed.resumedFrom).toBe(5);
     expect(values(resumed.params)).toEqual(values(whole.params));
-    rmSync(folder, { recursive: true });
   });
 
   it("names what does not fit", async () => {

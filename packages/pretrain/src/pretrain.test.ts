@@ -1,7 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeSafetensors, loadCheckpoint, trainingState } from "@dmae/checkpoint";
 import { type Batch, type HostTensors, key, normal, uniform } from "@dmae/core";
@@ -11,6 +10,7 @@ import { noiseKeys } from "@dmae/train";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { createDmae, type DmaeInputs } from "./dmae.ts";
 import { pretrainInputs } from "./inputs.ts";
@@ -21,6 +21,7 @@ import type { PretrainRecipe } from "./recipe.ts";
 import { pretrainRecipes } from "./recipes.ts";
 import { restoreTokens } from "./tokens.ts";
 
+const scratch = temporaryFolders("dmae-pretrain");
 const data = synthetic({ length: 48, key: key(1), imageShape: [12, 12, 1], numClasses: 3 });
 const recipe: PretrainRecipe = {
   ...pretrainRecipes["dmae-vit-b-imagenet-pretrain"],
@@ -61,7 +62,7 @@ describe("pretrain", () => {
   });
 
   it("leaves a folder with log, checkpoints and a model of official names, and resumes from it", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "dmae-pretrain-"));
+    const folder = scratch();
     const whole = await run();
     const controller = new AbortController();
     const stopped = run(
@@ -89,11 +90,10 @@ describe("pretrain", () => {
     await expect(run({ sigma: 0.5 }, { folder })).rejects.toThrow(
       "recipe.recipe.sigma: 0.25 there, 0.5 now",
     );
-    rmSync(folder, { recursive: true });
   });
 
   it("leaves checkpoints that say all of a run, wherever they are copied to", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "dmae-pretrain-"));
+    const folder = scratch();
     const open = async (name: string) => {
       const checkpoint = await loadCheckpoint(join(folder, name, "last.safetensors"));
       const state = await trainingState(checkpoint);
@@ -116,7 +116,6 @@ describe("pretrain", () => {
     const options = { folder: join(folder, "b"), initialParams: first.params, initialOptimizer };
     await run({ epochs: 1 }, options);
     expect((await open("b")).run).toMatchObject({ updateOffset: 3 });
-    rmSync(folder, { recursive: true });
   });
 
   it("does the same from a batch loader that draws the noise ahead", async () => {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { halves, steps } from "./__fixtures__/steps.ts";
 import { certify } from "./certify.ts";
 import { type CertifyDatasetOptions, certifyDataset } from "./certify-dataset.ts";
@@ -14,7 +14,7 @@ import { mergeLogs } from "./merge.ts";
 import type { Progress } from "./progress.ts";
 import { parseShard, shardFromEnvironment } from "./shard.ts";
 
-const folder = () => mkdtempSync(join(tmpdir(), "smoothing-run-"));
+const folder = temporaryFolders("smoothing-run");
 const options = { sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves" };
 
 async function run(more: Partial<CertifyDatasetOptions> = {}, dataset = steps(40)) {

@@ -1,15 +1,15 @@
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { main } from "./cli-main.ts";
 import { readLog } from "./log-file.ts";
 import { parseLog } from "./log-format.ts";
 
 const fixture = (name: string) => fileURLToPath(new URL(`./__fixtures__/${name}`, import.meta.url));
-const folder = () => mkdtempSync(join(tmpdir(), "smoothing-cli-"));
+const folder = temporaryFolders("smoothing-cli");
 
 async function run(...argv: string[]) {
   const printed = { out: "", error: "" };

@@ -1,16 +1,16 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { openLog, readLog, writeLog } from "./log-file.ts";
 import { formatHeader, formatRow, parseLog } from "./log-format.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 import { averageCertifiedRadius, certifiedAccuracy } from "./summary.ts";
 
-const folder = () => mkdtempSync(join(tmpdir(), "smoothing-log-"));
+const folder = temporaryFolders("smoothing-log");
 const settings: LogSettings = {
   procedure: "certify",
   sigma: 0.25,
