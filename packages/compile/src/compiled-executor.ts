@@ -141,7 +141,7 @@ async function prepareStep(
   const makeTrace = () => traceStep(step, initial, batchSpecs);
   const program = await LoadedProgram.load("prepareStep", makeTrace, options, pairs);
   options.onCompiled?.(program.statistics);
-  // onnxruntime-node writes into the buffers it is given.
+  // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns them.
   const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
   return preparedStep(program, mapRecord(initial, copyOf), batchSpecs, writesInto);
 }
@@ -179,8 +179,8 @@ function preparedStep(
       ...wrap(program, prefixed(STATE, current)),
       ...wrap(program, prefixed(BATCH, batch)),
     };
-    const into = { ...wrap(program, prefixed(NEXT, spare)), ...metricTensors };
-    const results = await program.run(feeds, into);
+    const into = writesInto && { ...wrap(program, prefixed(NEXT, spare)), ...metricTensors };
+    const results = await program.run(feeds, into || undefined);
     [current, spare] = [spare, current];
     if (!writesInto) await keepResults(results, names, current);
     return Object.fromEntries(
@@ -216,7 +216,7 @@ function preparedStep(
   };
 }
 
-/** Providers that do not write into the given buffers return new ones: take their values over. */
+/** Takes over the values of outputs that have buffers of their own. */
 async function keepResults(
   results: Record<string, RuntimeTensor>,
   names: readonly string[],
