@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
 import { batchLoader, randomHorizontalFlip } from "@dmae/datasets";
+import { progressLine } from "@dmae/example-reproduction/progress";
 import { robustFinetune } from "@dmae/finetune";
 import type { Executor } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
@@ -8,7 +9,6 @@ import { certifyDataset, type LogRow } from "@dmae/smoothing-certify";
 import type { ViT } from "@dmae/vit";
 import { vitClassifier } from "./certify.ts";
 import type { Options } from "./options.ts";
-import { progressLine } from "./progress.ts";
 import { finetuneRecipe, pretrainRecipe } from "./recipe.ts";
 
 /** What the stages of one run share. */

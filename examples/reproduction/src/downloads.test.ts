@@ -97,8 +97,8 @@ test("--download fetches images and checkpoint over cut connections, then trains
 test("without --recipe everything is fetched and nothing runs", async () => {
   const asked: string[] = [];
   const downloads: Downloads = {
-    cifar10: async () => (asked.push("cifar10"), "x"),
-    checkpoint: async (name) => (asked.push(name), "x"),
+    cifar10: async () => `${asked.push("cifar10")}`,
+    checkpoint: async (name) => `${asked.push(name)}`,
   };
   vi.stubEnv("DMAE_CACHE", at("registered"));
   for (const split of ["train", "val"])

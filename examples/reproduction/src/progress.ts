@@ -14,8 +14,14 @@ export const duration = (seconds: number) =>
 /**
  * A line of progress: what, how far, how fast, how long still. On a terminal it is rewritten in place; elsewhere a line
  * is told at every tenth.
+ *
+ * @param say told whole lines; default: writes them to standard error
  */
-export function progressLine(label: string, unit: string, say: (line: string) => void) {
+export function progressLine(
+  label: string,
+  unit: string,
+  say: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+) {
   const terminal = process.stderr.isTTY === true;
   const started = Date.now();
   let first: number | undefined;
