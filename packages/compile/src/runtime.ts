@@ -31,6 +31,8 @@ export interface LoadedRuntime {
   readonly InferenceSession: {
     create(model: Uint8Array, options?: object): Promise<RuntimeSession>;
   };
+  /** Settings of all its sessions. */
+  readonly env?: { readonly wasm?: { numThreads?: number } };
 }
 
 /** Where a compiled program runs. */
@@ -40,7 +42,10 @@ export type ExecutionProvider = "cpu" | "cuda" | "webgpu" | "coreml" | "dml" | "
 export interface RuntimeOptions {
   /** Execution provider; `"cpu"` (in browsers `"wasm"`) by default. */
   readonly provider?: ExecutionProvider;
-  /** Threads within an operator; by default the physical cores. */
+  /**
+   * Threads within an operator; by default the physical cores. In browsers the first program decides for all, the
+   * page must be cross-origin isolated, and half the cores, at most 4, are the default.
+   */
   readonly threads?: number;
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
   readonly onnxruntime?: Runtime;
@@ -96,6 +101,8 @@ export async function createSession(
 ): Promise<{ runtime: LoadedRuntime; session: RuntimeSession }> {
   const runtime = await loadRuntime(caller, options);
   const provider = providerOf(options);
+  if (runtime.env?.wasm && options.threads !== undefined)
+    runtime.env.wasm.numThreads = options.threads;
   try {
     const session = await runtime.InferenceSession.create(model, {
       executionProviders: [provider],
