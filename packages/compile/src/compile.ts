@@ -1,5 +1,5 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
-import type { TensorSpec, TensorSpecs } from "@dmae/nn";
+import type { TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
 import { runFunction } from "./compiled-executor.ts";
 import {
@@ -8,11 +8,12 @@ import {
   type PrecisionOptions,
   type ProgramStatistics,
 } from "./program.ts";
-import { flatFunction } from "./quantize.ts";
 import type { RuntimeOptions } from "./runtime.ts";
 import {
+  flatFunction,
   flatSpecs,
   flatten,
+  type InFormOf,
   isSpec,
   isTensor,
   type NestedHostTensors,
@@ -22,11 +23,6 @@ import {
   unflatten,
 } from "./specs.ts";
 import { trace } from "./trace.ts";
-
-/** A record of the form of `Specs` with `Leaf` in place of every spec. */
-export type InFormOf<Specs, Leaf> = {
-  [Name in keyof Specs]: Specs[Name] extends TensorSpec ? Leaf : InFormOf<Specs[Name], Leaf>;
-};
 
 /** The form of a function's result with a {@link HostTensor} in place of every tensor. */
 export type HostResult<Result> = Result extends Tensor

@@ -1,12 +1,17 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpec } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { InFormOf } from "./compile.ts";
 import { unifyBatch } from "./dynamic-batch.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { finish, type PrecisionOptions } from "./program.ts";
-import { flatFunction } from "./quantize.ts";
-import { flatSpecs, isSpec, type NestedSpecs, type NestedTensors } from "./specs.ts";
+import {
+  flatFunction,
+  flatSpecs,
+  type InFormOf,
+  isSpec,
+  type NestedSpecs,
+  type NestedTensors,
+} from "./specs.ts";
 import { type Trace, trace } from "./trace.ts";
 
 /** Options of {@link exportOnnx}. */

@@ -3,7 +3,6 @@ export {
   type CompileOptions,
   compile,
   type HostResult,
-  type InFormOf,
 } from "./compile.ts";
 export { type CompiledStep, compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
@@ -17,4 +16,10 @@ export {
   type Runtime,
   type RuntimeOptions,
 } from "./runtime.ts";
-export type { NestedHostTensors, NestedRecord, NestedSpecs, NestedTensors } from "./specs.ts";
+export type {
+  InFormOf,
+  NestedHostTensors,
+  NestedRecord,
+  NestedSpecs,
+  NestedTensors,
+} from "./specs.ts";

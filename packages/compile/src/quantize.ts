@@ -1,7 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { InFormOf } from "./compile.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { optimize } from "./optimize.ts";
 import { checkInputs } from "./program.ts";
@@ -13,14 +12,14 @@ import {
   type RuntimeTensor,
 } from "./runtime.ts";
 import {
+  flatFunction,
   flatSpecs,
-  flatTensors,
   flatten,
+  type InFormOf,
   isSpec,
   type NestedHostTensors,
   type NestedSpecs,
   type NestedTensors,
-  unflatten,
 } from "./specs.ts";
 import { trace } from "./trace.ts";
 
@@ -151,23 +150,6 @@ class Probe {
   dispose(): void {
     void this.session.release();
   }
-}
-
-/** A nested function with constants as a flat one. */
-export function flatFunction<Specs extends NestedSpecs>(
-  caller: string,
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
-  specs: Specs,
-  constants: HostTensors,
-  see: (result: NestedTensors | Tensor) => void = () => {},
-): (inputs: Record<string, Tensor>) => Record<string, Tensor> {
-  return (inputs) => {
-    const nested = unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>;
-    const fixed = Object.fromEntries(Object.keys(constants).map((name) => [name, inputs[name]!]));
-    const result = fn({ ...fixed, ...nested });
-    see(result);
-    return flatTensors(caller, result);
-  };
 }
 
 const BINS = 4096;

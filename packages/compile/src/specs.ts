@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpec, TensorSpecs, Tensors } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
 
@@ -17,6 +17,11 @@ export type NestedHostTensors = NestedRecord<HostTensor>;
 export interface NestedTensors {
   [name: string]: Tensor | NestedTensors;
 }
+
+/** A record of the form of `Specs` with `Leaf` in place of every spec. */
+export type InFormOf<Specs, Leaf> = {
+  [Name in keyof Specs]: Specs[Name] extends TensorSpec ? Leaf : InFormOf<Specs[Name], Leaf>;
+};
 
 /** Parts of a nested name: `model/blocks.0.attn.qkv.weight`. */
 const SEPARATOR = "/";
@@ -82,4 +87,21 @@ export function flatTensors(caller: string, tensors: NestedTensors | Tensor): Te
       `${caller}: the function must return a tensor or a record of tensors`,
     );
   return flatten<Tensor>(tensors as NestedRecord<Tensor>, isTensor as never);
+}
+
+/** A nested function with constants as a flat one. */
+export function flatFunction<Specs extends NestedSpecs>(
+  caller: string,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
+  specs: Specs,
+  constants: HostTensors,
+  see: (result: NestedTensors | Tensor) => void = () => {},
+): (inputs: Record<string, Tensor>) => Record<string, Tensor> {
+  return (inputs) => {
+    const nested = unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>;
+    const fixed = Object.fromEntries(Object.keys(constants).map((name) => [name, inputs[name]!]));
+    const result = fn({ ...fixed, ...nested });
+    see(result);
+    return flatTensors(caller, result);
+  };
 }
