@@ -22,6 +22,10 @@ export const options = {
   seed: ["text", "seed of the noise (default: 0)"],
   radius: ["number", "at-radius: the l2 radius to certify"],
   "max-samples": ["number", "at-radius, adaptive: most samples (default: 100000)"],
+  patience: [
+    "number",
+    "at-radius: votes that an image is worth (default: 1600 / (1 - Phi(r / sigma)))",
+  ],
   mode: ["text", "at-radius: evaluate (knows the label, default) or deploy"],
   adaptive: ["switch", "certify: choose the number of samples by a pilot"],
   "relative-width": ["number", "adaptive: share of the radius to give away (default: 0.05)"],
@@ -105,7 +109,18 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
   "at-radius": {
     about: "certified accuracy at one radius, with as few samples as that takes",
-    takes: [...model, ...data, ...run, "radius", "max-samples", "mode", "n0", "sound", ...output],
+    takes: [
+      ...model,
+      ...data,
+      ...run,
+      "radius",
+      "max-samples",
+      "patience",
+      "mode",
+      "n0",
+      "sound",
+      ...output,
+    ],
   },
   recertify: {
     about: "new certificates from the votes in a log, without the model",

@@ -141,7 +141,9 @@ async function certifyAll(
     if (command === "at-radius") {
       const mode = args.text("mode") as "deploy" | undefined;
       const radius = Number(args.needed("radius"));
-      return certifyDatasetAtRadius(classifier, dataset, { ...options, radius, maxSamples, mode });
+      const patience = args.number("patience");
+      const sequential = { radius, maxSamples, patience, mode };
+      return certifyDatasetAtRadius(classifier, dataset, { ...options, ...sequential });
     }
     if (!args.on("adaptive")) {
       const skipWrongGuess = args.on("skip-wrong-guess");

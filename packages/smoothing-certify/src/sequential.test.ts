@@ -1,7 +1,7 @@
 import { generator, key } from "@dmae/core";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { simulate } from "./__fixtures__/simulate.ts";
+import { atMost, simulate } from "./__fixtures__/simulate.ts";
 import { atRadiusProcedure } from "./at-radius-procedure.ts";
 import { logBeta, logBetaCdf, logBetaSurvival } from "./beta.ts";
 import { certifyAtRadius, certifyDatasetAtRadius } from "./certify-at-radius.ts";
@@ -82,7 +82,7 @@ describe("SequentialTest", () => {
       while (up <= n && logMixture("above", up, n, settings.threshold) < Math.log(2000) + 1e-9)
         up++;
       let down = n;
-      while (down >= 0 && logMixture("below", down, n, settings.threshold) < Math.log(1000) + 1e-9)
+      while (down >= 0 && logMixture("below", down, n, test.worthwhile) < Math.log(1000) + 1e-9)
         down--;
       expect(test.verdict(up, n)).toBe("certified");
       if (up > 0) expect(test.verdict(up - 1, n)).not.toBe("certified");
@@ -97,6 +97,31 @@ describe("SequentialTest", () => {
     expect(clopperPearsonLower(needed - 1, 2000, 0.0005)).toBeLessThan(settings.threshold);
     expect(test.verdict(needed, 1999)).toBe("certified");
     expect(test.verdict(needed - 2, 1999)).toBe("futile");
+  });
+
+  it("gives up on inputs that are worth it with probability beta at most, and early on others", () => {
+    const t = normalCdf(1);
+    const patient = new SequentialTest({ ...settings, maxSamples: 20_000 });
+    const common = { ...settings, beta: 0.05, patience: 2_000, maxSamples: 20_000 };
+    const hasty = new SequentialTest(common);
+    expect(hasty.worthwhile).toBeGreaterThan(patient.worthwhile);
+    expect(
+      clopperPearsonLower(Math.round(2000 * hasty.worthwhile), 2000, 0.001),
+    ).toBeGreaterThanOrEqual(t);
+    const random = generator(key("patience"));
+    const share = (test: SequentialTest, p: number) => {
+      let futile = 0;
+      let samples = 0;
+      const numbers = { radius: 1, n0: 0, maxSamples: 20_000, firstLook: 16 };
+      for (let run = 0; run < 300; run++) {
+        const result = simulate(atRadiusProcedure(numbers, test, 0), [p, 1 - p], random);
+        if (result.decision === "futile") futile++;
+        samples += result.samples / 300;
+      }
+      return { futile: futile / 300, samples };
+    };
+    expect(share(hasty, hasty.worthwhile).futile).toBeLessThan(atMost(0.05, 300));
+    expect(share(hasty, t).samples).toBeLessThan(share(patient, t).samples / 2);
   });
 
   it("needs 51 unanimous votes at r = sigma and alpha = 0.001", () => {
@@ -140,6 +165,9 @@ describe("certifyAtRadius", () => {
     );
     await expect(certifyAtRadius(half, [0.6], { ...options, radius: 0 })).rejects.toThrow(
       "radius must be a finite number above 0, got 0",
+    );
+    await expect(certifyAtRadius(half, [0.6], { ...options, patience: 0 })).rejects.toThrow(
+      "certifyAtRadius: patience must be an integer of at least 1, got 0",
     );
     await expect(certifyAtRadius(half, [0.6], { ...options, beta: 1 })).rejects.toThrow(
       "beta must lie in (0, 1), got 1",
