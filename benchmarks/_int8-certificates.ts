@@ -1,5 +1,5 @@
 // Certified accuracy of one classifier in float32 and int8 under the same noise. Every image is logged
-// (folder int8 beside the model), so an interrupted run goes on where it was.
+// (folder int8 beside the model), so an interrupted run goes on where it was; Ctrl-C prints what is there.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -49,7 +49,12 @@ export async function compareCertificates(
     const scales = await quantization(quickstart, constants, { weightBits });
     contestants.push(await contestant(`int8, ${weightBits}-bit weights`, constants, run, scales));
   }
-  for (let done = turn; done < run.images + turn; done += turn)
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+  };
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  for (let done = turn; done < run.images + turn && !stopped; done += turn)
     for (const each of contestants) await certifyUpTo(Math.min(done, run.images), each, run);
   for (const { program } of contestants) program.dispose();
   print(contestants, run);
@@ -103,7 +108,9 @@ function commonVotes(a: readonly LogRow[], b: readonly LogRow[]): number {
 
 function print(contestants: readonly Contestant[], { images, n }: CertificateRun): void {
   const [float] = contestants as [Contestant, ...Contestant[]];
-  console.log(`\nCERTIFY on ${images} test images, sigma ${sigma}, n = ${n}, the same noise:\n`);
+  const done = float.rows.length;
+  const count = done < images ? `the first ${done} of ${images}` : images;
+  console.log(`\nCERTIFY on ${count} test images, sigma ${sigma}, n = ${n}, the same noise:\n`);
   console.log(
     `| | ${radii.map((r) => `r = ${r}`).join(" | ")} | ACR | same prediction | common votes | noisy images/s |`,
   );
