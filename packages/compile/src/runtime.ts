@@ -28,7 +28,6 @@ export interface RuntimeSession {
 /** What this package uses of a {@link Runtime}. */
 export interface LoadedRuntime {
   readonly Tensor: new (type: string, data: unknown, shape: readonly number[]) => RuntimeTensor;
-  readonly env?: { readonly wasm?: { numThreads?: number } };
   readonly InferenceSession: {
     create(model: Uint8Array, options?: object): Promise<RuntimeSession>;
   };
