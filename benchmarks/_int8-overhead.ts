@@ -1,4 +1,6 @@
-// What certify costs beyond the int8 program: noise, counting, the check of rows. Raw program and certify in turns.
+// What certify costs beyond the int8 program: noise, counting, the check of rows. Program and certify in turns, by the
+// clock and in CPU time of all threads, which other work on the machine disturbs less.
+import process from "node:process";
 import { key, normal } from "@dmae/core";
 import { certifyDataset } from "@dmae/smoothing-certify";
 import type { ViT } from "@dmae/vit";
@@ -24,7 +26,9 @@ export async function compareOverhead(): Promise<void> {
   console.log(
     `\nNoisy images a second, batch ${batch}, median of ${rounds} turns: the program alone, and through certifyDataset with noise, counting and the check of rows\n`,
   );
-  console.log("| model | precision | program | certify | share kept |\n|---|---|---|---|---|");
+  console.log(
+    "| model | precision | program | certify | kept by the clock | CPU us an image: program | certify | kept in CPU time |\n|---|---|---|---|---|---|---|---|",
+  );
   for (const [name, vit] of [
     ["quickstart", quickstart],
     ["tiny", tiny],
@@ -37,30 +41,38 @@ async function overhead(name: string, vit: ViT, precision: "int8" | "float32"): 
   const scales = precision === "int8" ? await quantization(vit, constants) : undefined;
   const program = await prepare(vit, constants, scales);
   const inputs = await noisyBatches(8, "fresh");
-  // Batches of one turn: about a second and a half of the program.
-  const trial = await seconds(async () => {
-    for (let i = 0; i < 20; i++) await program.run(inputs[i % 8]!);
-  });
-  const calls = Math.max(20, Math.round(30 / trial));
-  const raw: number[] = [];
-  const through: number[] = [];
+  const alone = async (calls: number) => {
+    for (let i = 0; i < calls; i++) await program.run(inputs[i % 8]!);
+  };
+  const trial = await measured(20 * batch, () => alone(20));
+  // A turn takes about a second and a half of the program.
+  const calls = Math.max(20, Math.round((1.5 * trial.rate) / batch));
+  const samples = Math.ceil((calls * batch) / images);
+  const raw: Measured[] = [];
+  const through: Measured[] = [];
   for (let round = 0; round < rounds; round++) {
-    const alone = await seconds(async () => {
-      for (let i = 0; i < calls; i++) await program.run(inputs[i % 8]!);
-    });
-    raw.push((calls * batch) / alone);
-    const samples = Math.ceil((calls * batch) / images);
-    const certified = await seconds(async () => {
-      const options = { sigma, n0: 100, n: samples - 100, seed: round };
-      for await (const _ of certifyDataset(classifierOf(program), grey, options));
-    });
-    through.push((images * samples) / certified);
+    raw.push(await measured(calls * batch, () => alone(calls)));
+    const options = { sigma, n0: 100, n: samples - 100, seed: round };
+    through.push(
+      await measured(samples * images, async () => {
+        for await (const _ of certifyDataset(classifierOf(program), grey, options));
+      }),
+    );
   }
   program.dispose();
-  const kept = median(through.map((rate, i) => rate / raw[i]!));
-  console.log(
-    `| ${name} | ${precision} | ${median(raw).toFixed(0)} | ${median(through).toFixed(0)} | ${(100 * kept).toFixed(1)} % |`,
-  );
+  const share = (of: (turn: Measured) => number) =>
+    `${(100 * median(through.map((turn, i) => of(turn) / of(raw[i]!)))).toFixed(1)} %`;
+  const cells = [
+    name,
+    precision,
+    median(raw.map(({ rate }) => rate)).toFixed(0),
+    median(through.map(({ rate }) => rate)).toFixed(0),
+    share(({ rate }) => rate),
+    median(raw.map(({ cpu }) => cpu)).toFixed(0),
+    median(through.map(({ cpu }) => cpu)).toFixed(0),
+    share(({ cpu }) => 1 / cpu),
+  ];
+  console.log(`| ${cells.join(" | ")} |`);
 }
 
 const grey = {
@@ -76,8 +88,17 @@ const grey = {
   }),
 };
 
-async function seconds(work: () => Promise<void>): Promise<number> {
+interface Measured {
+  /** Images a second. */
+  rate: number;
+  /** Microseconds an image, of all threads. */
+  cpu: number;
+}
+
+async function measured(count: number, work: () => Promise<void>): Promise<Measured> {
   const started = performance.now();
+  const before = process.cpuUsage();
   await work();
-  return (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  return { rate: (1000 * count) / (performance.now() - started), cpu: (user + system) / count };
 }
