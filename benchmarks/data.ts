@@ -11,6 +11,7 @@ import {
   evaluationTransform,
   loadImageFolder,
   randAugment,
+  randomErasing,
   randomHorizontalFlip,
   randomResizedCrop,
   resizePixels,
@@ -18,6 +19,7 @@ import {
   toUnit,
 } from "@dmae/datasets";
 import sharp from "sharp";
+import { measureTrainingStep } from "./_training-step.ts";
 
 const batchSize = 64;
 const steps = 12;
@@ -86,6 +88,29 @@ async function printParts(): Promise<void> {
     console.log(`| ${name} | ${(await milliseconds(work)).toFixed(2)} ms |`);
 }
 
+/** Whether the data keep a training step waiting: the step of this machine, and faster ones. */
+async function printAgainstStep(
+  dataset: EncodedDataset,
+  perCore: readonly [string, number][],
+): Promise<void> {
+  const transform = [randomResizedCrop(224), randomHorizontalFlip()];
+  const { name, alone, fed, waited } = await measureTrainingStep(dataset, transform);
+  const share = (100 * waited).toFixed(1);
+  console.log(`\n${name}: ${alone.toFixed(1)} images/s from a batch that is ready;`);
+  console.log(`from JPEGs with noise, one data thread beside it: ${fed.toFixed(1)} images/s,`);
+  console.log(`${share} % of the time spent waiting for data.\n`);
+  const rates = [250, 1000, 4000];
+  console.log(
+    "Cores that keep a faster step fed (a step above the first number starves on one core):\n",
+  );
+  const columns = rates.map((rate) => `${rate} images/s`).join(" | ");
+  console.log(`| transform | images/s of one core | ${columns} |\n|---|---|---|---|---|`);
+  for (const [row, core] of perCore)
+    console.log(
+      `| ${row} | ${core.toFixed(0)} | ${rates.map((r) => Math.ceil(r / core)).join(" | ")} |`,
+    );
+}
+
 /** Decoding, augmentation and noise: how many images a second reach the training step. */
 export async function dataBenchmark(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "dmae-bench-"));
@@ -99,20 +124,26 @@ export async function dataBenchmark(): Promise<void> {
       ["evaluation: resize 256, centre crop 224", { transform: evaluationTransform() }],
       ["pre-training: random resized crop, flip", { transform: pretrain }],
       ["the same with noise for every pixel", { transform: pretrain, noiseKeys }],
-      ["fine-tuning: the same with RandAugment", { transform: [...pretrain, randAugment()] }],
+      [
+        "fine-tuning: crop, flip, RandAugment, erasing, noise",
+        { transform: [...pretrain, randAugment(), randomErasing()], noiseKeys },
+      ],
     ];
     await printParts();
     console.log("\nJPEGs of 500x375 to 224x224, batches of 64.\n");
     console.log("| transform | threads | images/s | images/s per core | memory growth |");
     console.log("|---|---|---|---|---|");
+    const perCore: [string, number][] = [];
     for (const [name, options] of rows)
       for (const count of new Set([1, cpus().length])) {
         const workers = createImageWorkers(count);
         const { wall, core, growth } = await measure(dataset, { ...common, ...options, workers });
         await workers.close();
+        if (count === 1) perCore.push([name, core]);
         const grown = `${Math.round(growth / 2 ** 20)} MiB`;
         console.log(`| ${name} | ${count} | ${wall.toFixed(0)} | ${core.toFixed(0)} | ${grown} |`);
       }
+    await printAgainstStep(dataset, perCore);
   } finally {
     await rm(folder, { recursive: true });
   }
