@@ -17,9 +17,8 @@ export interface Replay {
 }
 
 /**
- * Replays a published log: each image stands for a Bernoulli classifier whose probability of the true
- * class is read off its radius (wrong and abstained ones are drawn from U(0, 0.5)), and is certified at
- * `radius` anew by the sequential test and by fixed samples. Each `run` has other votes.
+ * Replays a log: each image stands for a Bernoulli classifier with its probability of the true class
+ * and is certified at `radius` anew by the sequential test and by fixed samples. Each `run` has other votes.
  */
 export function replay(
   rows: readonly LogRow[],
@@ -37,7 +36,7 @@ export function replay(
   const fixed = [10_000, 100_000].map((n) => ({ n, certified: 0, needed: votesNeeded(n, threshold, alpha) }));
   const sequential = { certified: 0, samples: 0 };
   for (const row of rows) {
-    const p = row.correct ? normalCdf(row.radius / sigma) : random() / 2;
+    const p = probability(row, sigma, random);
     const result = simulate(atRadiusProcedure(settings, test, 0), [p, 1 - p], random);
     sequential.samples += result.samples / rows.length;
     if (result.certified) sequential.certified++;
@@ -52,10 +51,20 @@ export function replayAdaptive(rows: readonly LogRow[], sigma: number): number {
   const settings = { sigma, alpha: 0.001, pilot: 200, relativeWidth: 0.05, maxSamples: 100_000 };
   let sum = 0;
   for (const row of rows) {
-    const p = row.correct ? normalCdf(row.radius / sigma) : random() / 2;
+    const p = probability(row, sigma, random);
     sum += simulate(adaptiveProcedure(settings), [p, 1 - p], random).samples / rows.length;
   }
   return sum;
+}
+
+/**
+ * The probability of the true class: its share of the votes, or, where a published log has none, read
+ * off the radius (wrong and abstained images are drawn from U(0, 0.5)).
+ */
+function probability(row: LogRow, sigma: number, random: () => number): number {
+  const n = row.counts?.reduce((sum, count) => sum + count, 0) ?? 0;
+  if (n > 0) return (row.counts![row.label]! + 0.5) / (n + 1);
+  return row.correct ? normalCdf(row.radius / sigma) : random() / 2;
 }
 
 /** P(Binomial(n, p) >= k). */
