@@ -133,6 +133,76 @@ describe("certifyDataset", () => {
     await expect(run({ log, model: "other" })).rejects.toThrow("model halves there, other now");
   });
 
+  it("takes all rows back in the log where the check at the end fails; every reader refuses it", async () => {
+    const log = join(folder(), "a.tsv");
+    const late = (after: number) => {
+      let batches = 0;
+      return (batch: Float32Array, shape: number[]) => {
+        const classes = halves(batch, shape);
+        return ++batches > after ? classes.map((c) => 1 - c) : classes;
+      };
+    };
+    const all = { ...options, n: 1000, log };
+    const going = certifyDataset(late(30), steps(3), { ...all, max: 1 });
+    for await (const _ of going); // ends before it changes
+    expect((await readLog(log)).length).toBe(1);
+    const failing = async () => {
+      for await (const _ of certifyDataset(late(30), steps(3), all));
+    };
+    await expect(failing()).rejects.toThrow(
+      "at the end of the run the classifier gave other answers",
+    );
+    expect(readFileSync(log, "utf8").trim().split("\n").length).toBe(1 + 3 + 1); // nothing is removed
+    const refused =
+      /a\.tsv: its run found out that its rows are no certificates.*gave other answers.*certify again, to another log/;
+    await expect(readLog(log)).rejects.toThrow(refused);
+    await expect(readLog(log, { partial: true })).rejects.toThrow(refused);
+    await expect(mergeLogs([log])).rejects.toThrow(refused);
+    await expect(failing()).rejects.toThrow(refused); // resuming too
+    await expect(failing()).rejects.toMatchObject({ code: "file" });
+  });
+
+  it("checks what was yielded before an abort", async () => {
+    const log = join(folder(), "a.tsv");
+    const controller = new AbortController();
+    let changed = false;
+    const drifting = (batch: Float32Array, shape: number[]) =>
+      halves(batch, shape).map((c) => (changed ? 1 - c : c));
+    const run = async () => {
+      const more = { log, signal: controller.signal };
+      for await (const row of certifyDataset(drifting, steps(40), { ...options, ...more })) {
+        if (row.idx < 9) continue;
+        changed = true;
+        controller.abort(new Error("stop"));
+      }
+    };
+    await expect(run()).rejects.toThrow("gave other answers");
+    await expect(readLog(log)).rejects.toThrow("must not be used");
+  });
+
+  it("checks rows again where a complete log is resumed", async () => {
+    const log = join(folder(), "a.tsv");
+    const rows = await run({ log });
+    const before = readFileSync(log, "utf8");
+    let batches = 0;
+    const spy = (batch: Float32Array, shape: number[]) => {
+      batches++;
+      return halves(batch, shape);
+    };
+    const again: LogRow[] = [];
+    for await (const row of certifyDataset(spy, steps(40), { ...options, log })) again.push(row);
+    expect(again).toEqual(rows);
+    expect(batches).toBe(2);
+    const mixing = (batch: Float32Array, [n = 0]: number[]) =>
+      Int32Array.from({ length: n }, (_, i) => (batch[i]! > Math.max(...batch) / 4 ? 1 : 0));
+    await expect(
+      (async () => {
+        for await (const _ of certifyDataset(mixing, steps(40), { ...options, log }));
+      })(),
+    ).rejects.toThrow("depends on the rows beside it");
+    expect(readFileSync(log, "utf8")).toBe(before);
+  });
+
   it("loses and repeats no row when killed with SIGKILL, twice", async () => {
     const log = join(folder(), "killed.tsv");
     const program = fileURLToPath(new URL("./__fixtures__/slow-run.ts", import.meta.url));

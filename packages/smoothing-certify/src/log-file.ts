@@ -1,7 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
 import { DmaeError } from "@dmae/core";
 import { requireNode } from "./in-node.ts";
-import { formatHeader, formatRow, parseLog, splitTorn } from "./log-format.ts";
+import { formatHeader, formatInvalid, formatRow, parseLog, splitTorn } from "./log-format.ts";
+import { type LogLock, lockLog } from "./log-lock.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
 /**
@@ -65,15 +66,18 @@ export interface LogWriter {
   readonly rows: readonly LogRow[];
   /** Appends a row and waits until it is on the disk. */
   append(row: LogRow): Promise<void>;
+  /** Says at its end that its rows must not be used: from now on every reader refuses the log. */
+  invalidate(reason: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
  * Opens a log for appending, and reads what is there. A line that was cut off by a crash is moved to
- * `PATH.torn`; nothing else is ever removed.
+ * `PATH.torn`; nothing else is ever removed. `PATH.lock` keeps other writers away until it is closed.
  *
  * @param settings what the new rows depend on
- * @throws {DmaeError} "resume" where the log's rows depend on something else
+ * @throws {DmaeError} "resume" where the log's rows depend on something else, or another process writes
+ *   to it
  */
 export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
   requireNode("certifyDataset", "logs");
@@ -82,25 +86,42 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
   const { fileURLToPath } = await import("node:url");
   const file = path instanceof URL ? fileURLToPath(path) : path;
   await mkdir(dirname(file), { recursive: true });
-  const handle = await open(file, "a+");
+  const lock = await lockLog(file);
+  let handle: FileHandle | undefined;
+  const close = async () => {
+    await handle?.close();
+    await lock.release();
+  };
   try {
-    const text = await handle.readFile("utf8");
-    const rows = await recover(handle, file, text);
-    for (const row of rows) checkSame(file, row, settings);
-    if (rows.length === 0 && !text.includes("\n")) await handle.appendFile(formatHeader(true));
-    await handle.sync();
-    return {
-      rows,
-      async append(row) {
-        await handle.appendFile(formatRow(row, true));
-        await handle.datasync();
-      },
-      close: () => handle.close(),
-    };
+    handle = await open(file, "a+");
+    const rows = await prepare(handle, file, settings);
+    return { rows, ...writer(handle, lock), close };
   } catch (error) {
-    await handle.close();
+    await close();
     throw error;
   }
+}
+
+/** Reads what is there and makes it ready to be appended to. */
+async function prepare(handle: FileHandle, file: string, settings: LogSettings) {
+  const text = await handle.readFile("utf8");
+  const rows = await recover(handle, file, text);
+  for (const row of rows) checkSame(file, row, settings);
+  if (rows.length === 0 && !text.includes("\n")) await handle.appendFile(formatHeader(true));
+  await handle.sync();
+  return rows;
+}
+
+function writer(handle: FileHandle, lock: LogLock): Pick<LogWriter, "append" | "invalidate"> {
+  const write = async (line: string) => {
+    await lock.check();
+    await handle.appendFile(line);
+    await handle.datasync();
+  };
+  return {
+    append: (row) => write(formatRow(row, true)),
+    invalidate: (reason) => write(formatInvalid(reason)),
+  };
 }
 
 /** Repairs the end of the file after a crash and returns its rows. */

@@ -25,15 +25,24 @@ export function formatRow(row: LogRow, extended: boolean): string {
   return `${[...field, ...ours, ...formatSettings(row.settings)].map((v) => v ?? "").join("\t")}\n`;
 }
 
+/** Begins the line that takes back all rows of a log. */
+const INVALID = "# invalid: ";
+
+/** The line that says that the rows above it must not be used. */
+export function formatInvalid(reason: string): string {
+  return `${INVALID}${reason.replace(/\s+/g, " ")}\n`;
+}
+
 /**
  * Reads a log's text: ours, or that of the original Python tools.
  *
  * @param name of the file, for error messages
  * @param partial whether a last line that was cut off is left out instead of being an error
- * @throws {DmaeError} "file", naming the line, for anything that is no certification log, or an index
- *   that occurs twice
+ * @throws {DmaeError} "file", naming the line, for anything that is no certification log, an index
+ *   that occurs twice, or a log whose run found out that its rows are no certificates
  */
 export function parseLog(text: string, name = "log", partial = false): LogRow[] {
+  refuseInvalid(text, name);
   const { complete, torn } = splitTorn(text);
   const lines = complete.split("\n");
   lines.pop();
@@ -64,6 +73,17 @@ export function parseLog(text: string, name = "log", partial = false): LogRow[] 
       `cut off after ${JSON.stringify(torn.slice(-30))}; resume the run, or read it with { partial: true }`,
     );
   return rows;
+}
+
+function refuseInvalid(text: string, name: string): void {
+  const at = text.startsWith(INVALID) ? 0 : text.indexOf(`\n${INVALID}`) + 1;
+  if (at === 0 && !text.startsWith(INVALID)) return;
+  const reason = text.slice(at + INVALID.length).split("\n", 1)[0];
+  throw new DmaeError(
+    "file",
+    `readLog: ${name}: its run found out that its rows are no certificates, so they must not be used (${reason}); certify again, to another log`,
+    { file: name },
+  );
 }
 
 /**

@@ -13,7 +13,7 @@ const TOLERANCE = 1e-3;
 const causes =
   "batch normalization in training mode, dropout left on, dynamic quantization, a mean over the batch";
 
-/** Said where a check fails that the run began with. */
+/** Said where the check at the end fails, which the one at the beginning did not. */
 const AT_END = " at the end of the run";
 
 /** Settings of a {@link RowCheck}. */
@@ -32,9 +32,9 @@ export interface FirstBatch {
   readonly index: number;
   /** What was sent, padding included; copied where it is kept. */
   readonly batch: Float32Array;
-  /** Rows of it that are no padding. */
+  /** Rows of it that are no padding; where they are few, the check draws a batch of its own. */
   readonly rows: number;
-  readonly answers: Outputs;
+  readonly answers?: Outputs;
 }
 
 /**
@@ -64,7 +64,7 @@ export class RowCheck {
   /** The check before any vote of the run counts. */
   async begin({ image, index, batch, rows, answers }: FirstBatch): Promise<void> {
     if (this.settings.randomized) return;
-    const enough = rows >= Math.min(ROWS + 1, this.company);
+    const enough = answers && rows >= Math.min(ROWS + 1, this.company);
     const first = enough ? { batch: batch.slice(), answers } : await this.ownBatch(image, index);
     const { logits } = first.answers; // copied: a classifier may answer in the same memory each time
     const kept = logits ? { ...first.answers, logits: Float64Array.from(logits) } : first.answers;
@@ -72,7 +72,7 @@ export class RowCheck {
     await this.compareInOtherCompany("");
   }
 
-  /** The check at the end of the run. */
+  /** The check at the end of the run; its error says `rowsInvalid`. */
   async end(): Promise<void> {
     if (this.first) await this.compareInOtherCompany(AT_END);
   }
@@ -108,6 +108,7 @@ export class RowCheck {
     throw failure(
       `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound holds${when && "; do not use the rows of this run"}; usual causes: ${causes}`,
       change,
+      when,
     );
   }
 
@@ -121,6 +122,7 @@ export class RowCheck {
       throw failure(
         `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random; do not use the rows of this run`,
         change,
+        when,
       );
     throw failure(
       `the classifier gave different answers to the same batch (${change.text}); usual causes: ${causes}. If it is random on purpose, independently for each row, say randomized: true`,
@@ -188,9 +190,10 @@ function compare(
   return { text, largest, classes };
 }
 
-function failure(problem: string, change?: Change): DmaeError {
-  const details = change
-    ? { largestDifference: change.largest, changedClasses: change.classes }
-    : {};
+function failure(problem: string, change?: Change, when = ""): DmaeError {
+  const details = {
+    ...(change && { largestDifference: change.largest, changedClasses: change.classes }),
+    ...(when === AT_END && { rowsInvalid: true }),
+  };
   return new DmaeError("classifier", `certify: ${problem}`, details);
 }

@@ -3,7 +3,7 @@ import { show } from "./checks.ts";
 import { type Classifier, type PreparedClassifier, prepareClassifier } from "./classifier.ts";
 import { type SelectionOptions, selectIndices } from "./dataset-selection.ts";
 import { checkPixels } from "./image.ts";
-import { openLog } from "./log-file.ts";
+import { type LogWriter, openLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 import {
   batchSizerOf,
@@ -14,7 +14,7 @@ import {
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { type Progress, ProgressMeter } from "./progress.ts";
-import { type RunSettings, runTasks, type Task } from "./run-tasks.ts";
+import { checkRowsOf, type RunSettings, runTasks, type Task } from "./run-tasks.ts";
 
 /** Options of the functions that go through a data set. */
 export interface DatasetOptions extends SamplingOptions, SelectionOptions {
@@ -55,19 +55,20 @@ export async function* runDataset<R>(
   try {
     const wanted = new Set(indices);
     const old = (log?.rows ?? []).filter((row) => wanted.has(row.idx));
-    yield* old;
-    const meter = new ProgressMeter(old.length, indices.length);
     const done = new Set(old.map((row) => row.idx));
     const remaining = indices.filter((index) => !done.has(index));
+    if (remaining.length === 0 && old[0]) await checkAgain(prepared, dataset, old[0].idx, options);
+    yield* old;
+    const meter = new ProgressMeter(old.length, indices.length);
     const labels = new Map<number, number>();
     const tasks = readTasks(dataset, remaining, numClasses, options, plan, labels);
-    const run = runSettings(
-      prepared,
-      dataset,
-      options,
-      () => options.onProgress?.(meter.read()),
-      meter,
-    );
+    const run = {
+      ...runSettings(prepared, dataset, options),
+      onBatch(rows: number) {
+        meter.addSamples(rows);
+        options.onProgress?.(meter.read());
+      },
+    };
     for await (const { index, result } of runTasks(tasks, run)) {
       const label = labels.get(index)!;
       labels.delete(index);
@@ -77,17 +78,35 @@ export async function* runDataset<R>(
       options.onProgress?.(meter.read());
       yield row;
     }
+  } catch (error) {
+    if (DmaeError.isInstance(error) && error.details.rowsInvalid) await takeBack(log, error);
+    throw error;
   } finally {
     await log?.close();
   }
+}
+
+/** Marks a log whose run found out at its end that its rows are no certificates. */
+async function takeBack(log: LogWriter | undefined, error: DmaeError): Promise<void> {
+  await log?.invalidate(error.message.replace(/^certify: /, "")).catch(() => {}); // the first error matters more
+}
+
+/** A log that is complete may have been killed before the check at its end, so it is made up for. */
+async function checkAgain(
+  classifier: PreparedClassifier,
+  dataset: ImageDataset,
+  index: number,
+  options: DatasetOptions,
+): Promise<void> {
+  if (options.checkRows === false) return;
+  const { image } = await dataset.get(index);
+  await checkRowsOf({ index, image }, runSettings(classifier, dataset, options));
 }
 
 function runSettings(
   classifier: PreparedClassifier,
   dataset: ImageDataset,
   options: DatasetOptions,
-  tell: () => void,
-  meter: ProgressMeter,
 ): RunSettings {
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   return {
@@ -98,10 +117,6 @@ function runSettings(
     signal: options.signal,
     checkRows: options.checkRows ?? true,
     randomized: options.randomized ?? false,
-    onBatch(rows) {
-      meter.addSamples(rows);
-      tell();
-    },
   };
 }
 

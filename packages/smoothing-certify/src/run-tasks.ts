@@ -75,9 +75,8 @@ export async function* runTasks<R>(
     ? new RowCheck({ ...settings, batchSize: batches.largest })
     : undefined;
   let packed = await packer.next(check?.company);
-  const begin = packed && check;
   for (let isFirst = true; packed; isFirst = false) {
-    signal?.throwIfAborted();
+    if (signal?.aborted) break;
     const { rows, segments } = packed;
     const start = performance.now();
     const answer = classify(packed, settings);
@@ -85,13 +84,23 @@ export async function* runTasks<R>(
     const following = await packer.next();
     const outputs = await answer;
     batches.record(rows, (performance.now() - start) / 1000);
-    if (isFirst && begin) await begin.begin(firstBatch(packed, outputs, settings));
+    if (isFirst) await check?.begin(firstBatch(packed, outputs, settings));
     onBatch?.(rows);
     yield* packer.deliver(segments, outputs);
     packed = following ?? (await packer.next());
   }
   yield* packer.deliver([]);
-  await begin?.end();
+  await check?.end(); // after an abort too: what was yielded is checked
+  signal?.throwIfAborted();
+}
+
+/** The check of rows alone, for a run that has nothing left to do. */
+export async function checkRowsOf(
+  { index, image }: Pick<Task<unknown>, "index" | "image">,
+  settings: RunSettings,
+): Promise<void> {
+  const check = new RowCheck({ ...settings, batchSize: settings.batches.largest });
+  await check.begin({ index, image, batch: image, rows: 0 });
 }
 
 const sizeOf = ({ imageShape }: RunSettings) =>
