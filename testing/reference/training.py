@@ -251,6 +251,23 @@ def record_mixup(mixup_fn, log):
     module.cutmix_bbox_and_lam = bbox
 
 
+def save_after(optimizer, model, update, folder):
+    """Saves the official checkpoint of a run, with its optimizer, after so many updates."""
+    from util.misc import NativeScalerWithGradNormCount, save_model
+
+    real, done = optimizer.step, []
+
+    def step(*args, **kwargs):
+        result = real(*args, **kwargs)
+        done.append(None)
+        if len(done) == update:
+            settings = argparse.Namespace(output_dir=str(folder))
+            save_model(settings, f"cls-update-{update}", model, model, optimizer, NativeScalerWithGradNormCount())
+        return result
+
+    optimizer.step = step
+
+
 def finetune(out):
     import engine_finetune
     import models_vit
@@ -286,6 +303,8 @@ def finetune(out):
         optimizer = torch.optim.AdamW(groups, lr=args.lr)
         if name != "rs":  # its parameters are those of gp
             tensors |= with_prefix(f"{name}.param.", snapshot(model))
+        if name == "cls":
+            save_after(optimizer, model, 2, out.parent)
         steps = watch(optimizer, model)
         recorder, drops, mixing, mixup_fn = Recorder(SEED + 13), [], [], None
         if v["drop_path"] > 0:

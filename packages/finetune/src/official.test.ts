@@ -1,9 +1,10 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
+import { loadCheckpoint, optimizerState } from "@dmae/checkpoint";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, selectBackend, type Tensors, toTensors, valueAndGradients } from "@dmae/nn";
-import { specsOf, type TrainStep, unprefixed } from "@dmae/train";
-import { CIFAR10_NORMALIZATION, createViT } from "@dmae/vit";
+import { specsOf, type TrainStep, torchGroups, unprefixed } from "@dmae/train";
+import { CIFAR10_NORMALIZATION, createViT, fromPretrained } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
@@ -195,6 +196,29 @@ describe.each(["cpu", "wasm"])("the official fine-tuning on %s", (backend) => {
     const run = recorded("gp");
     const params = { ...run.params, ...recordOf(fixture, "gp.after1.") };
     await follow(run, "gp", run.step.initState(params, recordOf(fixture, "gp.state1.")), 1);
+  });
+
+  it("goes on from an official checkpoint.pth half-way, layer decay, mixing and accumulation included", async () => {
+    const run = recorded("cls");
+    const { config, recipe } = run;
+    // Written by the official save_model after two of the three updates: testing/reference/training.py.
+    const checkpoint = await loadCheckpoint(
+      new URL("./__fixtures__/checkpoint-cls-update-2.pth", import.meta.url),
+    );
+    const vit = createViT({ width: 16, depth: 2, heads: 2 }, config);
+    const { params, report } = await fromPretrained(vit, checkpoint);
+    expect([report.created, report.ignored]).toEqual([[], []]);
+    const groups = torchGroups(params, finetuneGroups(config, recipe, params));
+    const optimizer = await optimizerState(checkpoint, groups);
+    await checkpoint.close();
+    expect(optimizer.step).toBe(2);
+    const scales = optimizer.groups.map((group) => group.lr_scale);
+    expect(new Set(scales)).toEqual(new Set([1, 0.65, 0.65 ** 2, 0.65 ** 3]));
+    const start = run.step.initState(params, optimizer.tensors);
+    await follow(run, "cls", start, 2 * recipe.accumulate);
+    // The recorded end is not reached from fresh moments: the optimizer's state counts.
+    const fresh = run.step.initState(params);
+    await expect(follow(run, "cls", fresh, 2 * recipe.accumulate)).rejects.toThrow();
   });
 });
 
