@@ -66,6 +66,7 @@ where it was and ends with the same bits.
   --folder DIR           run folder (default: runs/NAME)
   --stage a,b            some stages only: pretrain, continue, finetune, probe, evaluate, certify, report
   --backend compiled     compiled[:cuda|:webgpu] (one ONNX graph), tfjs-node-gpu, tfjs-node, webgpu, wasm, cpu
+  --precision float32    what everything is computed in; others are refused: docs/gpu.md says what each backend offers
   --workers N            threads that decode, augment and draw noise (default: all cores but one)
   --seed 0               every random draw follows from it
   --shard i/n            certifies every n-th image from the i-th; also read from Kubernetes and SLURM job arrays
@@ -79,6 +80,7 @@ where it was and ends with the same bits.
 /** Reads the command line of an example. */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parse(args);
+  requireFloat32(values.precision ?? "float32");
   const workers = number(
     "workers",
     values.workers ?? String(Math.max(1, availableParallelism() - 1)),
@@ -143,6 +145,7 @@ const flags = {
   folder: { type: "string" },
   stage: { type: "string" },
   backend: { type: "string" },
+  precision: { type: "string" },
   workers: { type: "string" },
   seed: { type: "string" },
   shard: { type: "string" },
@@ -172,6 +175,14 @@ function parse(args: readonly string[]) {
   } catch (cause) {
     throw new DmaeError("argument", `reproduce: ${(cause as Error).message}`, {}, { cause });
   }
+}
+
+function requireFloat32(precision: string): void {
+  if (precision === "float32") return;
+  throw new DmaeError(
+    "unsupported",
+    `--precision: training and certification run in float32, got ${precision}; no backend that TensorFlow.js or the compiler reaches trains in another precision (docs/gpu.md, Precision)`,
+  );
 }
 
 function number(name: string, text: string, least: number): number {

@@ -65,6 +65,13 @@ test.each([
   expect(error.message).toContain(message);
 });
 
+test("another precision is refused, with the page that says why", () => {
+  expect(readOptions(["--precision", "float32"]).backend).toBe("compiled");
+  const error = code(() => readOptions(["--precision", "float16"]));
+  expect(error.code).toBe("unsupported");
+  expect(error.message).toMatch(/run in float32, got float16.*docs\/gpu\.md, Precision/);
+});
+
 test("an unknown recipe is answered with the nearest", () => {
   expect(code(() => findRecipe(testRecipes, "prob")).message).toContain("the nearest are probe");
   expect(code(() => findRecipe(testRecipes, "toString")).code).toBe("argument");
