@@ -58,7 +58,7 @@ test("options: defaults, and errors that name option, rule and value", () => {
     executor: "compiled",
   });
   expect(readOptions(["--backend", "wasm"])).toMatchObject({ executor: "eager", backend: "wasm" });
-  expect(readOptions(["--longer"])).toMatchObject({ epochs: 6, images: 500, n: 10_000 });
+  expect(readOptions(["--longer"])).toMatchObject({ epochs: 6, images: 200, n: 10_000 });
   expect(readOptions(["--longer", "--n", "2000"])).toMatchObject({ epochs: 6, n: 2000 });
   expect(() => readOptions(["--longer", "--smoke"])).toThrow("exclude each other");
   expect(readOptions(["--help"])).toBe("help");
