@@ -105,8 +105,13 @@ export async function prepareClassifier(
 /** A TensorFlow.js model has fields of these names (`input`, `name`) that mean something else. */
 function traitsOf(classifier: Classifier): ClassifierTraits {
   if (isTfModel(classifier)) {
-    const { name } = classifier as { name?: unknown };
-    return { input: "tensor", ...(typeof name === "string" && { name }) };
+    const { name, inputs } = classifier as { name?: unknown; inputs?: TensorInfo[] };
+    const rows = inputs?.[0]?.shape?.[0];
+    return {
+      input: "tensor",
+      ...(typeof name === "string" && { name }),
+      ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
+    };
   }
   if (typeof classifier === "function") return functionTraits(classifier);
   return (classifier ?? {}) as ClassifierTraits;
@@ -136,6 +141,11 @@ function callable(caller: string, classifier: Classifier): ClassifierFunction {
     "argument",
     `${caller}: a classifier is a function or an object with predict, got ${show(classifier)}`,
   );
+}
+
+/** Shape of an input of a model; -1 or null where it is open. */
+interface TensorInfo {
+  readonly shape?: readonly (number | null)[];
 }
 
 interface TfModel {

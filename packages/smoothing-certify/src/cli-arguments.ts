@@ -6,7 +6,10 @@ type Kind = "number" | "text" | "switch";
 
 /** Options by command; the text is what `--help` prints. */
 export const options = {
-  model: ["text", "model.onnx, or a .js/.mjs module that exports a classifier"],
+  model: [
+    "text",
+    "model.onnx, model.json of TensorFlow.js, or a .js/.mjs module that exports a classifier",
+  ],
   export: ["text", "name of the module's export (default: default)"],
   workers: ["number", "run the module's classifier in this many threads"],
   layout: ["text", "NCHW or NHWC: order of axes that the .onnx model wants"],

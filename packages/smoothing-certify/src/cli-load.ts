@@ -6,6 +6,7 @@ import type { Classifier } from "./classifier.ts";
 import { inWorkers } from "./classifier-workers.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import { fromOnnx, type Layout } from "./from-onnx.ts";
+import { fromModelJson } from "./model-json.ts";
 
 /** A classifier, its name for the log and how to end it. */
 export interface LoadedModel {
@@ -24,14 +25,17 @@ export async function loadModel(args: Arguments): Promise<LoadedModel> {
     const classifier = await fromOnnx(file, onnxOptions(args));
     return { classifier, name, dispose: () => classifier.dispose() };
   }
+  if (kind === ".json") {
+    refuseOnnxOptions(args, "a model.json takes images [H, W, C] as they are");
+    const classifier = await fromModelJson(file);
+    return { classifier, name, dispose: async () => classifier.dispose() };
+  }
   if (![".js", ".mjs", ".cjs", ".ts"].includes(kind))
     throw new DmaeError(
       "argument",
-      `--model must be an .onnx file or a .js module that exports a classifier, got ${file}; wrap other models in a module`,
+      `--model must be an .onnx file, a model.json of TensorFlow.js or a .js module that exports a classifier, got ${file}; wrap other models in a module`,
     );
-  for (const option of ["layout", "mean", "std"] as const)
-    if (args.text(option) !== undefined)
-      throw new DmaeError("argument", `--${option} is for .onnx models; a module does it itself`);
+  refuseOnnxOptions(args, "a module does it itself");
   const exported = args.text("export") ?? "default";
   const workers = args.number("workers");
   if (workers !== undefined) {
@@ -44,6 +48,12 @@ export async function loadModel(args: Arguments): Promise<LoadedModel> {
     name,
     dispose: async () => {},
   };
+}
+
+function refuseOnnxOptions(args: Arguments, why: string): void {
+  for (const option of ["layout", "mean", "std"] as const)
+    if (args.text(option) !== undefined)
+      throw new DmaeError("argument", `--${option} is for .onnx models; ${why}`);
 }
 
 function onnxOptions(args: Arguments) {

@@ -259,7 +259,7 @@ describe("smoothing-certify", () => {
     [
       ["certify", "--model", fixture("README.md"), "--data", fixture("steps.mjs")],
       1,
-      "--model must be an .onnx file or a .js module",
+      "--model must be an .onnx file, a model.json of TensorFlow.js or a .js module",
     ],
     [["certify", ...model], 1, "--sigma is needed"],
     [["certify", ...model, "--sigma", "big"], 1, '--sigma must be a number, got "big"'],

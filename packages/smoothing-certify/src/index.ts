@@ -53,6 +53,7 @@ export type { ImageInput } from "./image.ts";
 export { readLog, writeLog } from "./log-file.ts";
 export type { LogRow, LogSettings } from "./log-row.ts";
 export { type MergeOptions, mergeLogs } from "./merge.ts";
+export { fromModelJson, type LoadedTensorFlowModel } from "./model-json.ts";
 export {
   type NoiseDistribution,
   type NoiseOptions,

@@ -91,8 +91,7 @@ async function acquire(file: string, text: string, log: string): Promise<void> {
 /** Removes a dead lock, if it is still the one that was read. */
 async function bury(file: string, found: string): Promise<void> {
   const { rename, link, unlink } = await import("node:fs/promises");
-  const { randomUUID } = await import("node:crypto");
-  const grave = `${file}.${randomUUID()}`;
+  const grave = `${file}.${crypto.randomUUID()}`;
   try {
     await rename(file, grave);
   } catch {
@@ -144,9 +143,8 @@ async function isRunning({ pid, started }: Holder): Promise<boolean> {
 
 async function thisProcess(): Promise<Holder> {
   const { hostname } = await import("node:os");
-  const { randomUUID } = await import("node:crypto");
   const { pid } = process;
-  return { pid, host: hostname(), started: await startOf(pid), token: randomUUID() };
+  return { pid, host: hostname(), started: await startOf(pid), token: crypto.randomUUID() };
 }
 
 /**

@@ -59,20 +59,25 @@ describe("the built package without TensorFlow.js, onnxruntime, sharp and data s
   });
 
   it("says what is missing where it is needed", () => {
+    writeFileSync(join(root, "model.json"), '{"format": "graph-model", "modelTopology": {}}');
     const printed = run(`${halves}
       const attempts = [
         () => certifying.certify(halves, [0.6], { sigma: 0.5, n: 10, numClasses: 2, input: "tensor" }),
         () => certifying.fromOnnx("model.onnx"),
         () => certifying.svgToPng("<svg/>"),
+        () => certifying.fromModelJson("model.json"),
       ];
       for (const attempt of attempts)
         await attempt().then(() => console.log("no error"), (e) => console.log(e.code, e.message));`);
-    const [tensor, onnx, png] = printed.trim().split("\n");
+    const [tensor, onnx, png, json] = printed.trim().split("\n");
     expect(tensor).toContain(
       "unsupported certify: this classifier takes tensors, but @tensorflow/tfjs-core is not installed",
     );
     expect(onnx).toContain("unsupported fromOnnx: onnxruntime-node is needed");
     expect(png).toContain("unsupported svgToPng: PNG pictures need sharp");
+    expect(json).toContain(
+      "unsupported fromModelJson: a model.json runs on @tensorflow/tfjs-core; install it with npm install @tensorflow/tfjs-core",
+    );
   });
 
   it("has a command", () => {
