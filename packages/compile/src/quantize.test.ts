@@ -135,6 +135,25 @@ describe("int8 programs", () => {
     await session.release();
   });
 
+  it("give the same bits with any number of threads, in float32 too", async () => {
+    const rows = 384; // enough for ONNX Runtime to share them out
+    const specs = { x: { shape: [rows, 64] } };
+    const x = gaussian(41, [rows, 64]);
+    const calibration = [{ x: gaussian(42, [rows, 64]) }];
+    const quantization = await quantize(mlp, specs, { constants: params, calibration });
+    for (const precision of ["float32", "int8"] as const) {
+      const results: number[][] = [];
+      for (const threads of [1, 2, 3]) {
+        const options = { constants: params, precision, quantization, threads };
+        const program = await compile(mlp, specs, options);
+        results.push(Array.from((await program.call({ x })).y.data));
+        program.dispose();
+      }
+      expect(results[1]).toEqual(results[0]);
+      expect(results[2]).toEqual(results[0]);
+    }
+  });
+
   it("quantize only what include names", async () => {
     const include = (name: string) => name === "fc2.weight";
     const { ranges } = await quantize(mlp, specs, { constants: params, calibration, include });
