@@ -99,6 +99,28 @@ export async function logits(where: Where): Promise<number[]> {
   return [...result.logits!.data];
 }
 
+/** Images a second of a larger network (width 192, depth 6, 64 tokens), for a second or so. */
+export async function speed(where: Where): Promise<number> {
+  const executor = await executorFor(where);
+  const larger = createViT({ width: 192, depth: 6, heads: 3, imageSize: 32, patchSize: 4 });
+  const shape = [batchSize, 32, 32, 3];
+  const x = { dtype: "float32", shape, data: uniform(key(3), batchSize * 3072) } as const;
+  const program = await executor.prepareFunction(
+    ({ x, ...params }) => ({ tokens: larger.features(params as Params, x!) }),
+    { constants: larger.initHost(key(0)), inputs: { x: { shape } } },
+  );
+  await program.run({ x });
+  const started = performance.now();
+  let runs = 0;
+  while (performance.now() - started < 1000) {
+    await program.run({ x });
+    runs++;
+  }
+  const rate = (1000 * runs * batchSize) / (performance.now() - started);
+  program.dispose();
+  return rate;
+}
+
 /** AdamW steps under noise: the losses, and the parameters afterwards. */
 export async function train(where: Where, steps: number) {
   const executor = await executorFor(where);
