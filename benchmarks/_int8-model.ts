@@ -41,7 +41,9 @@ export const tiny = createViT({
 });
 
 const specs = { x: { shape } };
-const logitsOf =
+
+/** The function that is compiled. */
+export const logitsOf =
   (vit: ViT) =>
   ({ x, ...params }: Tensors) => ({ logits: vit.logits(params, x!) });
 
