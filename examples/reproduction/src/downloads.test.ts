@@ -134,7 +134,7 @@ test("what is named on the command line is not fetched; a dry run says what woul
     checkpoint: () => Promise.reject(new Error("fetched a checkpoint")),
   };
   const lines = await run(none, "--download", "--recipe", "large", "--dry-run", "--no-measure");
-  expect(lines.at(-1)).toBe("--download    cifar10, dmae_large");
+  expect(lines.at(-1)).toBe("--download        cifar10, dmae_large");
   const named = ["--data", at("nowhere"), "--from", at("nothing")];
   await expect(run(none, "--download", "--recipe", "large", ...named)).rejects.toThrow(/nowhere/);
 });

@@ -60,7 +60,7 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
     const executor = options.measure ? await executorOf(options.backend) : undefined;
     say(await planOf(settled, options, executor));
     if (options.download)
-      say(`--download    ${wanted(settled, options).join(", ") || "nothing to fetch"}`);
+      say(`--download        ${wanted(settled, options).join(", ") || "nothing to fetch"}`);
     return;
   }
   if (options.download) options = await withDownloads(example, settled, options, say);
