@@ -97,6 +97,25 @@ describe("fromOnnx", () => {
     );
   });
 
+  it.each([
+    [
+      "batch-norm-training",
+      'depends on the rows beside it.*BatchNormalization "bn0" is in training mode and normalizes by the batch',
+    ],
+    ["dropout-training", 'is random: Dropout "drop0" is in training mode'],
+  ])("refuses %s and names the node", async (name, message) => {
+    const classifier = await fromOnnx(path(name));
+    await expect(certify(classifier, image, options)).rejects.toThrow(new RegExp(message));
+    await expect(certify(classifier, image, options)).rejects.toMatchObject({ code: "classifier" });
+    // by what it answers, too, where the graph is not known; the default optimizations remove Dropout
+    const session = await InferenceSession.create(path(name), {
+      graphOptimizationLevel: "disabled",
+    });
+    await expect(certify(session as never, image, options)).rejects.toThrow(
+      /depends on the rows beside it|different answers to the same batch/,
+    );
+  });
+
   it("says what is wrong with a file", async () => {
     await expect(fromOnnx("nowhere.onnx")).rejects.toThrow(
       "fromOnnx: cannot load nowhere.onnx: ENOENT",

@@ -1,7 +1,9 @@
 import { generator, key } from "@dmae/core";
 import { describe, expect, it } from "vitest";
+import { atMost } from "./__fixtures__/simulate.ts";
 import { certify } from "./certify.ts";
 import { clopperPearsonLower } from "./clopper-pearson.ts";
+import { normalQuantile } from "./normal.ts";
 
 const x = Float32Array.of(0.3, -0.2, 0.1, 0.4);
 const options = { sigma: 0.25, n0: 10, n: 100, numClasses: 3, batchSize: 32 };
@@ -165,5 +167,33 @@ describe("why it matters", () => {
     };
     expect(wrongBounds(1)).toBeLessThan(alpha + 4 * Math.sqrt((alpha * (1 - alpha)) / runs));
     expect(wrongBounds(50)).toBeGreaterThan(20 * alpha);
+  });
+
+  it("certify itself claims too large radii then, and refuses the classifier unless told not to look", async () => {
+    // Class 1 where the pixel is above 0: the exact radius is the pixel, P(class 1) = Phi(0.2533 sigma / sigma) = 0.6.
+    // Coupled: all rows of a batch get the class of its first row, so each vote alone still has p = 0.6.
+    const alone = (batch: Float32Array, [n = 0]: number[]) =>
+      Int32Array.from({ length: n }, (_, i) => (batch[i]! > 0 ? 1 : 0));
+    const coupled = (batch: Float32Array, [n = 0]: number[]) =>
+      new Int32Array(n).fill(batch[0]! > 0 ? 1 : 0);
+    const pixel = 0.25 * normalQuantile(0.6);
+    const alpha = 0.01;
+    const runs = 300;
+    const run = { sigma: 0.25, n0: 50, n: 1000, alpha, numClasses: 2, batchSize: 50 };
+    const tooLarge = async (classify: typeof alone) => {
+      let wrong = 0;
+      for (let seed = 0; seed < runs; seed++) {
+        const { prediction, radius } = await certify(classify, [pixel], {
+          ...run,
+          seed,
+          checkRows: false,
+        });
+        if (prediction === 1 ? radius > pixel : prediction === 0) wrong++;
+      }
+      return wrong / runs;
+    };
+    expect(await tooLarge(alone)).toBeLessThan(atMost(alpha, runs));
+    expect(await tooLarge(coupled)).toBeGreaterThan(20 * alpha);
+    await expect(certify(coupled, [pixel], run)).rejects.toThrow(/depends on the rows beside it/);
   });
 });

@@ -43,8 +43,8 @@ export interface FirstBatch {
  * dependent, and then no bound holds.
  *
  * Noisy rows go through the classifier in two companies: in the first batch of the run, and, in reverse
- * order and in a batch of another size, behind rows of far larger values, which move any mean, variance
- * or range over the batch. At the end of the run the second company must still give the answers of the
+ * order and in a batch of another size, behind rows of the opposite noise, four times as large, which
+ * move any mean, variance or range over the batch. At the end of the run the second company must still give the answers of the
  * first. That is two small batches a run; a third one tells what is wrong, where something is.
  */
 export class RowCheck {
@@ -94,10 +94,11 @@ export class RowCheck {
     const fixed = this.settings.classifier.traits.fixedBatchSize;
     const sent = fixed ?? Math.max(rows + 1, company - 3);
     const other = new Float32Array(sent * size);
+    const factor = when === AT_END ? 4 : -4; // the sign moves what depends on the mean, or on one row alone
     for (let row = 0; row < sent - rows; row++)
       for (let i = 0; i < size; i++) {
         const noise = batch[(row % company) * size + i]! - image[i]!;
-        other[row * size + i] = image[i]! + 4 * noise;
+        other[row * size + i] = image[i]! + factor * noise;
       }
     for (let row = 0; row < rows; row++)
       other.set(batch.subarray(row * size, (row + 1) * size), (sent - 1 - row) * size);
