@@ -1,9 +1,10 @@
 // What noise costs: normals per second by kernel, the copies of an image by law and by threads, other
 // libraries, and the share of noise in a ViT-Tiny forward pass on 32 x 32 x 3 images.
 import { spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { compile } from "@dmae/compile";
 import { type HostTensor, key, normal } from "@dmae/core";
-import { noiseInWorkers, noiseSource, soundNoiseSource } from "@dmae/smoothing-certify";
+import { certify, noiseInWorkers, noiseSource, soundNoiseSource } from "@dmae/smoothing-certify";
 import { createViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
@@ -38,6 +39,7 @@ export async function noiseBenchmark(): Promise<void> {
   await otherLibraries();
   const here = await copyRows();
   await threadRows();
+  await certifyWithThreads();
   await forwardPass(here);
 }
 
@@ -115,6 +117,46 @@ async function threadRows(): Promise<void> {
       first += count;
     });
     await noise.close();
+  }
+}
+
+/**
+ * certify with noise from threads against noise drawn where it is asked for, in turns: with a model that
+ * works elsewhere (a timer stands for an accelerator), and with one that keeps the caller's thread busy.
+ */
+async function certifyWithThreads(): Promise<void> {
+  const workers = Math.max(1, availableParallelism() - 1);
+  const elsewhere = async (rows: number) => {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return new Int32Array(rows);
+  };
+  const here = (milliseconds: number) => (rows: number) => {
+    for (const end = performance.now() + milliseconds; performance.now() < end; );
+    return new Int32Array(rows);
+  };
+  const models = [
+    ["224x224x3, 10 ms a batch of 32 on an accelerator", 224, elsewhere],
+    ["224x224x3, 60 ms a batch of 32 in the caller's thread", 224, here(60)],
+    ["32x32x3, 10 ms a batch of 32 in the caller's thread", 32, here(10)],
+  ] as const;
+  console.log(`\n| certify | noise in ${workers} thread(s) to noise in the caller's thread |`);
+  console.log("|---|---|");
+  for (const [name, side, model] of models) {
+    const predict = (_: Float32Array, [rows = 0]: number[]) => model(rows);
+    const x = { data: new Float32Array(side * side * 3).fill(0.5), shape: [side, side, 3] };
+    const threads = await noiseInWorkers({ seed: 0, sigma: 0.5 }, { workers });
+    const options = { sigma: 0.5, n0: 32, n: 320, batchSize: 32, numClasses: 2 };
+    const seconds = async (more: { noise?: typeof threads }) => {
+      const start = performance.now();
+      await certify(predict, x, { ...options, ...more });
+      return performance.now() - start;
+    };
+    const ratios: number[] = [];
+    for (let round = 0; round < rounds; round++)
+      ratios.push((await seconds({})) / (await seconds({ noise: threads })));
+    await threads.close();
+    const median = ratios.sort((a, b) => a - b)[rounds >> 1]!;
+    console.log(`| ${name} | ${median.toFixed(2)}x as fast |`);
   }
 }
 

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { NoiseAddress } from "./addressed-noise.ts";
 import { certify } from "./certify.ts";
 import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
-import { noiseInWorkers } from "./noise-workers.ts";
+import type { NoiseThreads } from "./noise-threads.ts";
+import { AheadReader, noiseInWorkers } from "./noise-workers.ts";
 
 const d = 3072;
 const x = Float32Array.from({ length: d }, (_, i) => (i % 256) / 255);
@@ -54,6 +55,32 @@ describe.each(settings.map((setting, i) => [i, setting] as const))("settings %i"
     expect(noise.generator).toBe(here.generator);
     expect(noise.totalVariation?.(1000)).toBe(here.totalVariation?.(1000));
   });
+});
+
+test("draws no sample twice while it reads ahead", async () => {
+  const drawn: number[] = [];
+  const threads: NoiseThreads = {
+    count: 3,
+    async draw(_, { first, count }) {
+      for (let i = 0; i < count; i++) drawn.push(first + i);
+      return new Float32Array(count * d).fill(first);
+    },
+    recycle() {},
+    hold() {},
+    unhold() {},
+    async close() {},
+  };
+  const reader = new AheadReader(noiseHere({ seed: 0, sigma: 1 }), threads);
+  for (const [first, count] of [
+    [0, 64],
+    [64, 64],
+    [128, 64],
+    [192, 10],
+    [202, 64],
+  ] as const)
+    await reader.fill(new Float32Array(count * d), x, at(first, count));
+  // all that was asked for, and one batch ahead
+  expect(drawn.sort((a, b) => a - b)).toEqual(Array.from({ length: 266 + 64 }, (_, i) => i));
 });
 
 describe("threads", () => {

@@ -21,10 +21,11 @@ const SMALL = 100_000;
  * shared among them, and while an image's samples are asked for in order the next batch is drawn ahead,
  * so that it is there when the model is done with this one.
  *
- * Worth it where noise takes a visible part of the time: large images on a fast accelerator (128 images of
- * 224 x 224 x 3 are 19 million normals). For small images, or where the model keeps all cores busy, drawing in the
- * caller's thread is as good. Idle threads do not keep the process alive. In browsers, and where threads cannot
- * start, everything is drawn in the caller's thread.
+ * Worth it where noise takes a visible part of the time and cores are idle: large images on a fast
+ * accelerator (128 images of 224 x 224 x 3 are 19 million normals, 0.2 s of one core). Elsewhere leave it out: on
+ * two cores `npm run bench noise` finds between 0.8 and 1.2 times the speed for 224 x 224 x 3, and none for small
+ * images. Idle threads do not keep the process alive. In browsers, and where threads cannot start,
+ * everything is drawn in the caller's thread.
  *
  * @param settings seed, sigma, law, or `sound: true`
  * @param options `workers`: number of threads; default: one less than there are cores, at most 8
@@ -67,7 +68,7 @@ interface Piece {
 }
 
 /** Shares fills among threads and reads ahead. */
-class AheadReader {
+export class AheadReader {
   /** The image whose samples are asked for in order, and where the last fill ended. */
   #image = new Float32Array(0);
   #last: NoiseAddress = { image: -1, stage: "selection", first: 0, count: 0 };
@@ -90,11 +91,11 @@ class AheadReader {
     this.#last = address;
     const isSmall = this.#most * image.length < SMALL;
     if (this.threads.count === 0 || isSmall) return this.here.fill(out, image, address);
-    this.#drawUntil(first + count);
+    this.#drawUntil(first, first + count);
     const used = this.#pieces.filter((piece) => piece.first < first + count);
     // pieces that end here are done with; one that goes on is read from again by the next fill
     this.#pieces = this.#pieces.filter((piece) => piece.first + piece.count > first + count);
-    if (continues) this.#drawUntil(first + count + this.#most);
+    if (continues) this.#drawUntil(first + count, first + count + this.#most);
     this.threads.hold();
     try {
       await Promise.all(used.map((piece) => this.#copy(piece, out, image, address)));
@@ -120,10 +121,10 @@ class AheadReader {
     this.#last = { ...address, count: 0 };
   }
 
-  /** Has the threads draw all samples below `end` that are not under way. */
-  #drawUntil(end: number): void {
+  /** Has the threads draw the samples `from … end - 1` that are not under way. */
+  #drawUntil(from: number, end: number): void {
     const tail = this.#pieces.at(-1);
-    let first = tail ? tail.first + tail.count : this.#last.first;
+    let first = tail ? tail.first + tail.count : from;
     const share = Math.ceil((end - first) / this.threads.count);
     for (; first < end; first += share) {
       const count = Math.min(share, end - first);
