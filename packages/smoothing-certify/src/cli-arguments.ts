@@ -32,6 +32,7 @@ export const options = {
   mode: ["text", "at-radius: evaluate (knows the label, default) or deploy"],
   adaptive: ["switch", "certify: choose the number of samples by a pilot"],
   "relative-width": ["number", "adaptive: share of the radius to give away (default: 0.05)"],
+  pilot: ["number", "adaptive: first pilot samples (default: 200)"],
   bound: ["text", "one-class (default) or two-class"],
   norm: ["text", "l1, l2 or linf"],
   noise: ["text", "gaussian (default), uniform or laplace"],
@@ -94,6 +95,7 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
       "adaptive",
       "relative-width",
       "max-samples",
+      "pilot",
       "skip-wrong-guess",
       ...output,
     ],
@@ -173,6 +175,10 @@ export class Arguments {
         `--${name} must be numbers with commas between, got ${JSON.stringify(this.text(name))}`,
       );
     });
+  }
+
+  has(name: OptionName): boolean {
+    return this.values[name] !== undefined;
   }
 
   on(name: OptionName): boolean {

@@ -29,6 +29,7 @@ export interface Streams {
 
 /** Runs `certify`, `predict` or `at-radius`. */
 export async function runModel(command: string, args: Arguments, io: Streams): Promise<void> {
+  if (command === "certify") checkAdaptive(args);
   const dataset = await loadData(args);
   const model = await loadModel(args);
   const options = runOptions(args, model, io);
@@ -42,6 +43,22 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
     await noise?.close();
     await model.dispose();
   }
+}
+
+/** Options that only one of certify and certify --adaptive has: none may be passed over in silence. */
+function checkAdaptive(args: Arguments): void {
+  const adaptive = args.on("adaptive");
+  const foreign = adaptive
+    ? (["n", "n0", "bound", "norm", "skip-wrong-guess"] as const)
+    : (["max-samples", "relative-width", "pilot"] as const);
+  for (const name of foreign)
+    if (args.has(name))
+      throw new DmaeError(
+        "argument",
+        adaptive
+          ? `--${name} is not for --adaptive, whose options are --max-samples, --relative-width and --pilot`
+          : `--${name} is for --adaptive; say --adaptive, or leave it out`,
+      );
 }
 
 type RunOptions = ReturnType<typeof runOptions>;
@@ -150,7 +167,8 @@ async function certifyAll(
       return certifyDataset(classifier, dataset, { ...options, skipWrongGuess });
     }
     const relativeWidth = args.number("relative-width");
-    return certifyDatasetAdaptive(classifier, dataset, { ...options, relativeWidth, maxSamples });
+    const adaptive = { relativeWidth, maxSamples, pilot: args.number("pilot") };
+    return certifyDatasetAdaptive(classifier, dataset, { ...options, ...adaptive });
   }
 }
 

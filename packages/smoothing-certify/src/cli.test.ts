@@ -63,7 +63,6 @@ describe("smoothing-certify", () => {
       ["--noise", "uniform"],
       ["--noise", "laplace", "--norm", "l1"],
       ["--norm", "linf"],
-      ["--adaptive", "--max-samples", "300", "--relative-width", "0.2"],
       ["--skip-wrong-guess"],
       ["--export", "logits"],
       ["--workers", "2"],
@@ -74,6 +73,19 @@ describe("smoothing-certify", () => {
       expect(status, `${more} ${error}`).toBe(0);
       expect(parseLog(out).length).toBe(more[0] === "--indices" ? 2 : 20);
     }
+  });
+
+  it("certify --adaptive has options of its own", async () => {
+    const adaptive = [...model, "--sigma", "0.5", "--adaptive", "--max-samples", "300"];
+    const own = [...adaptive, "--relative-width", "0.2", "--pilot", "40"];
+    const { status, out, error } = await run("certify", ...own);
+    expect(status, error).toBe(0);
+    expect(parseLog(out)[0]!.settings).toMatchObject({ procedure: "adaptive", n: 300, n0: 40 });
+    const mixed = await run("certify", ...own, "--n", "100");
+    expect(mixed).toMatchObject({ status: 1 });
+    expect(mixed.error).toContain("--n is not for --adaptive, whose options are --max-samples");
+    const alone = await run("certify", ...small, "--pilot", "40");
+    expect(alone.error).toContain("--pilot is for --adaptive; say --adaptive, or leave it out");
   });
 
   it("certifies an .onnx model", async () => {

@@ -17,11 +17,14 @@ interface Holder {
   readonly token: string;
 }
 
-/** A holder on another machine says every so often that it is alive … */
+/** Milliseconds between the signs of life that a holder gives, … */
 const BEAT = 10_000;
 
-/** … and is taken for dead after this many milliseconds of silence. */
-const SILENCE = 120_000;
+/** … of a silence after which one on another host is taken for dead, … */
+const SILENCE = 60_000;
+
+/** … and of an age beyond which nobody waits for that, whatever the clocks of two hosts say. */
+const OLD = 900_000;
 
 /** Locks that this process holds. */
 const held = new Set<string>();
@@ -30,17 +33,18 @@ const held = new Set<string>();
  * Locks a log by a file `LOG.lock` beside it, which names process and host.
  *
  * A lock whose process is gone (`kill -9`, a crash) is taken over: on the same host where no process of
- * that number and starting time runs, on another one (a pod that was replaced) after two minutes
- * without a sign of life. Taking over is a rename of the file as it was read, so that of several
+ * that number and starting time runs, on another one (a pod that was replaced) after waiting for a
+ * minute for a sign of life. Taking over is a rename of the file as it was read, so that of several
  * processes that try one gets it.
  *
+ * @param silence milliseconds to wait for a sign of life
  * @throws {DmaeError} "resume" where another writer is at work
  */
-export async function lockLog(log: string): Promise<LogLock> {
+export async function lockLog(log: string, silence = SILENCE): Promise<LogLock> {
   const file = `${log}.lock`;
   const holder = await thisProcess();
   const text = `${JSON.stringify(holder)}\n`;
-  await acquire(file, text, log);
+  await acquire(file, text, log, silence);
   held.add(holder.token);
   const { utimes, unlink } = await import("node:fs/promises");
   const beat = setInterval(() => {
@@ -65,7 +69,7 @@ export async function lockLog(log: string): Promise<LogLock> {
   };
 }
 
-async function acquire(file: string, text: string, log: string): Promise<void> {
+async function acquire(file: string, text: string, log: string, silence: number): Promise<void> {
   const { writeFile } = await import("node:fs/promises");
   for (let attempt = 0; attempt < 20; attempt++) {
     try {
@@ -82,7 +86,7 @@ async function acquire(file: string, text: string, log: string): Promise<void> {
     }
     const found = await read(file);
     if (found === undefined) continue; // released meanwhile
-    if (await isAlive(file, found)) throw inUse(log, file, found);
+    if (await isAlive(file, found, silence)) throw inUse(log, file, found);
     await bury(file, found);
   }
   throw inUse(log, file, (await read(file)) ?? "");
@@ -111,14 +115,27 @@ async function read(file: string): Promise<string | undefined> {
   }
 }
 
-async function isAlive(file: string, text: string): Promise<boolean> {
-  const { stat } = await import("node:fs/promises");
+async function isAlive(file: string, text: string, silence: number): Promise<boolean> {
   const { hostname } = await import("node:os");
   const holder = parse(text);
   if (holder && held.has(holder.token)) return true;
   if (holder?.host === hostname()) return isRunning(holder);
-  const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
-  return Date.now() - mtimeMs < SILENCE; // another host, or a file that is just being written
+  return givesSign(file, silence); // another host, or a file that is just being written
+}
+
+/** Watches a lock for a sign of life. */
+async function givesSign(file: string, silence: number): Promise<boolean> {
+  const { stat } = await import("node:fs/promises");
+  const { setTimeout: sleep } = await import("node:timers/promises");
+  const modified = async () => (await stat(file).catch(() => undefined))?.mtimeMs;
+  const first = await modified();
+  if (first === undefined || Date.now() - first > OLD) return false;
+  for (const end = performance.now() + silence; performance.now() < end; ) {
+    await sleep(Math.min(1000, silence / 10));
+    const now = await modified();
+    if (now !== first) return now !== undefined;
+  }
+  return false;
 }
 
 function parse(text: string): Holder | undefined {
