@@ -1,7 +1,8 @@
 // Certified accuracy of one classifier in float32 and int8 under the same noise. Every image is logged
-// (folder int8 beside the model), so an interrupted run goes on where it was; Ctrl-C prints what is there.
+// (folder int8 beside the model), so an interrupted run goes on where it was; Ctrl-C, or DMAE_SECONDS of work, ends it
+// with the table of what is there.
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import type { Quantization } from "@dmae/compile";
@@ -13,6 +14,7 @@ import {
   certifiedAccuracy,
   certifyDataset,
   type LogRow,
+  readLog,
 } from "@dmae/smoothing-certify";
 import { classifierOf, prepare, quantization, quickstart, sigma } from "./_int8-model.ts";
 
@@ -54,11 +56,20 @@ export async function compareCertificates(
     stopped = true;
   };
   process.once("SIGINT", stop).once("SIGTERM", stop);
-  for (let done = turn; done < run.images + turn && !stopped; done += turn)
-    for (const each of contestants) await certifyUpTo(Math.min(done, run.images), each, run);
+  const until =
+    performance.now() + 1000 * Number(process.env.DMAE_SECONDS ?? Number.POSITIVE_INFINITY);
+  let done = Math.min(...(await Promise.all(contestants.map(({ log }) => imagesIn(log)))));
+  do {
+    for (const each of contestants) await certifyUpTo(done, each, run);
+    if (done === run.images || performance.now() > until) break;
+    done = Math.min(done + turn, run.images);
+  } while (!stopped);
   for (const { program } of contestants) program.dispose();
   print(contestants, run);
 }
+
+const imagesIn = async (log: string) =>
+  existsSync(log) ? (await readLog(log, { partial: true })).length : 0;
 
 async function contestant(
   name: string,
@@ -84,6 +95,7 @@ async function certifyUpTo(
   { name, program, log, model, rows }: Contestant,
   { images, n }: CertificateRun,
 ): Promise<void> {
+  if (max === 0) return;
   const { test } = await fashionMnist();
   const options = { sigma, n0: 100, n, alpha: 0.001, seed: 0, log, model };
   const skip = Math.floor(test.length / images);
@@ -108,6 +120,7 @@ function commonVotes(a: readonly LogRow[], b: readonly LogRow[]): number {
 
 function print(contestants: readonly Contestant[], { images, n }: CertificateRun): void {
   const [float] = contestants as [Contestant, ...Contestant[]];
+  if (float.rows.length === 0) return;
   const done = float.rows.length;
   const count = done < images ? `the first ${done} of ${images}` : images;
   console.log(`\nCERTIFY on ${count} test images, sigma ${sigma}, n = ${n}, the same noise:\n`);
