@@ -37,13 +37,25 @@ export function* adaptiveProcedure(settings: AdaptiveSettings): Procedure<Certif
     const count = wanted - drawn;
     yield [{ stage: "selection", first: drawn, count, collector: guess }];
     drawn = wanted;
-    n = sampleSize(guess.counts[guess.top()]!, drawn, settings);
+    n = planned(guess.counts[guess.top()]!, drawn, settings);
     if (drawn < PILOT_SHARE * n) wanted = Math.min(2 * drawn, most);
   }
   if (n === 0) return nothing(guess.counts, drawn);
   const votes = new VoteCounts();
   yield [{ stage: "estimation", first: 0, count: n, collector: votes }];
   return certified(settings, guess.counts, votes.counts);
+}
+
+/** Plans of a run: most of its pilots end in the same few ways. */
+const plans = new WeakMap<AdaptiveSettings, Map<string, number>>();
+
+function planned(votes: number, drawn: number, settings: AdaptiveSettings): number {
+  const known = plans.get(settings) ?? new Map<string, number>();
+  plans.set(settings, known);
+  const name = `${votes} of ${drawn}`;
+  const n = known.get(name) ?? sampleSize(votes, drawn, settings);
+  known.set(name, n);
+  return n;
 }
 
 /**
