@@ -85,7 +85,6 @@ async function prepare(request: Request): Promise<Prepared> {
     request.mode === "compiled"
       ? compiledExecutor({ threads: request.threads, onCompiled, ...extra })
       : eagerExecutor();
-  if (request.mode !== "compiled") await selectBackend(request.mode);
   const result =
     request.task !== "train"
       ? await inference(request, executor)
@@ -202,6 +201,8 @@ const kept = new Map<string, Prepared>();
 async function answer(request: Request) {
   const { model, task, batch, mode, dtype, threads } = request;
   const name = JSON.stringify([model, task, batch, mode, dtype, threads]);
+  // Every time: a request in between may have been for another backend.
+  if (mode !== "compiled") await selectBackend(mode);
   let prepared = kept.get(name);
   if (!prepared) {
     prepared = await prepare(request);
