@@ -72,7 +72,8 @@ export async function compileAddon(
   const include = [join(tensorflow.folder, "include"), nodeHeaders().folder].map(
     (path) => `-I${path}`,
   );
-  const objects = await Promise.all(
+  // All have ended before the first error is thrown: the caller then removes the folder they write into.
+  const compiled = await Promise.allSettled(
     sources.map(async (source, i) => {
       const object = join(folder, `${i}.o`);
       await compile(compiler, [
@@ -82,6 +83,10 @@ export async function compileAddon(
       return object;
     }),
   );
+  const objects = compiled.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
   const addon = join(folder, "tfjs_binding.node");
   await compile(compiler, [
     ...["-shared", ...objects, `-L${tensorflow.folder}`],
