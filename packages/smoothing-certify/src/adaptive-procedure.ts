@@ -30,15 +30,13 @@ const NODES = 8;
  */
 export function* adaptiveProcedure(settings: AdaptiveSettings): Procedure<CertifyResult> {
   const guess = new VoteCounts();
-  const most = Math.max(settings.pilot, Math.floor(MOST_PILOT * settings.maxSamples));
   let drawn = 0;
   let n = 0;
-  for (let wanted = settings.pilot; drawn < wanted; ) {
+  for (let wanted = settings.pilot; drawn < wanted; wanted = nextPilot(drawn, n, settings)) {
     const count = wanted - drawn;
     yield [{ stage: "selection", first: drawn, count, collector: guess }];
     drawn = wanted;
     n = planned(guess.counts[guess.top()]!, drawn, settings);
-    if (drawn < PILOT_SHARE * n) wanted = Math.min(2 * drawn, most);
   }
   if (n === 0) return nothing(guess.counts, drawn);
   const votes = new VoteCounts();
@@ -46,10 +44,21 @@ export function* adaptiveProcedure(settings: AdaptiveSettings): Procedure<Certif
   return certified(settings, guess.counts, votes.counts);
 }
 
+/** Size of a pilot of which `drawn` samples ask for a sample of `n`; `drawn` where it is large enough. */
+export function nextPilot(
+  drawn: number,
+  n: number,
+  { pilot, maxSamples }: Pick<AdaptiveSettings, "pilot" | "maxSamples">,
+): number {
+  const most = Math.max(pilot, Math.floor(MOST_PILOT * maxSamples));
+  return drawn < PILOT_SHARE * n ? Math.min(2 * drawn, most) : drawn;
+}
+
 /** Plans of a run: most of its pilots end in the same few ways. */
 const plans = new WeakMap<AdaptiveSettings, Map<string, number>>();
 
-function planned(votes: number, drawn: number, settings: AdaptiveSettings): number {
+/** {@link sampleSize}, worked out once for each outcome of a pilot. */
+export function planned(votes: number, drawn: number, settings: AdaptiveSettings): number {
   const known = plans.get(settings) ?? new Map<string, number>();
   plans.set(settings, known);
   const name = `${votes} of ${drawn}`;

@@ -1,4 +1,9 @@
-import { type AdaptiveSettings, adaptiveProcedure, sampleSize } from "../adaptive-procedure.ts";
+import {
+  type AdaptiveSettings,
+  adaptiveProcedure,
+  nextPilot,
+  planned,
+} from "../adaptive-procedure.ts";
 import { logBinomialMass } from "../binomial.ts";
 import { clopperPearsonLower } from "../clopper-pearson.ts";
 import { normalQuantile } from "../normal.ts";
@@ -13,8 +18,8 @@ export interface AdaptiveCost {
 
 /**
  * Expected samples and shortfall where each vote is for the class with probability p, by summation over
- * everything that pilot and sample can show: no random numbers, events below 1e-7 left out. It drives
- * the procedure itself, so that its rule for the pilot is the one that is measured.
+ * everything that pilot and sample can show: no random numbers, events below 1e-7 left out. The rules for
+ * pilot and sample are the procedure's own functions.
  */
 export function adaptiveCost(p: number, settings: AdaptiveSettings): AdaptiveCost {
   const full = expectedScore(settings.maxSamples, p, settings.alpha);
@@ -40,9 +45,9 @@ function pilotOutcomes(p: number, settings: AdaptiveSettings): PilotOutcome[] {
   let open = new Map([[0, 1]]); // votes against the class -> probability
   for (let drawn = 0; open.size > 0; ) {
     const next = new Map<number, number>();
-    let size = 0;
+    let size = settings.pilot;
     for (const [against, weight] of open) {
-      size = nextPilot(drawn, against, settings);
+      if (drawn > 0) size = nextPilot(drawn, plan(drawn, against, settings), settings);
       for (const [more, mass] of masses(size - drawn, 1 - p))
         next.set(against + more, (next.get(against + more) ?? 0) + weight * mass);
     }
@@ -50,32 +55,17 @@ function pilotOutcomes(p: number, settings: AdaptiveSettings): PilotOutcome[] {
     open = new Map();
     for (const [against, weight] of next) {
       if (weight < 1e-7) continue;
-      if (nextPilot(drawn, against, settings) > drawn) open.set(against, weight);
-      else ended.push({ drawn, n: plan(drawn, against, settings), weight });
+      const n = plan(drawn, against, settings);
+      if (nextPilot(drawn, n, settings) > drawn) open.set(against, weight);
+      else ended.push({ drawn, n, weight });
     }
   }
   return ended;
 }
 
-const plans = new Map<string, number>();
-
-function plan(drawn: number, against: number, settings: AdaptiveSettings): number {
-  const { pilot: _, ...rest } = settings;
-  const name = JSON.stringify([drawn, against, rest]);
-  const known = plans.get(name);
-  if (known !== undefined) return known;
-  // as the procedure: the guess is the class with most votes
-  const n = sampleSize(Math.max(drawn - against, against), drawn, settings);
-  plans.set(name, n);
-  return n;
-}
-
-/** Size of the pilot after `drawn` votes, `against` of them for another class: what the procedure asks for. */
-function nextPilot(drawn: number, against: number, settings: AdaptiveSettings): number {
-  if (drawn === 0) return settings.pilot;
-  const most = Math.max(settings.pilot, Math.floor(settings.maxSamples / 32));
-  return 10 * drawn < plan(drawn, against, settings) ? Math.min(2 * drawn, most) : drawn;
-}
+/** What the procedure plans after `drawn` votes, `against` of them against the class: its guess has most votes. */
+const plan = (drawn: number, against: number, settings: AdaptiveSettings) =>
+  planned(Math.max(drawn - against, against), drawn, settings);
 
 /** Mean of the score (radius by sigma) of n samples. */
 function expectedScore(n: number, p: number, alpha: number): number {
