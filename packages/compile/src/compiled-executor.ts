@@ -141,9 +141,7 @@ async function prepareStep(
   const makeTrace = () => traceStep(step, initial, batchSpecs);
   const program = await LoadedProgram.load("prepareStep", makeTrace, options, pairs);
   options.onCompiled?.(program.statistics);
-  // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns them.
-  const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
-  return preparedStep(program, mapRecord(initial, copyOf), batchSpecs, writesInto);
+  return preparedStep(program, mapRecord(initial, copyOf), batchSpecs);
 }
 
 /** Owns `initial`, the first state, and does not know the one that the caller gave. */
@@ -151,7 +149,6 @@ function preparedStep(
   program: LoadedProgram,
   initial: Record<string, HostTensor>,
   batchSpecs: TensorSpecs,
-  writesInto: boolean,
 ): PreparedStep {
   const names = Object.keys(initial);
   const metrics = [...program.outputs.keys()].filter((name) => name.startsWith(METRIC));
@@ -179,10 +176,10 @@ function preparedStep(
       ...wrap(program, prefixed(STATE, current)),
       ...wrap(program, prefixed(BATCH, batch)),
     };
-    const into = writesInto && { ...wrap(program, prefixed(NEXT, spare)), ...metricTensors };
-    const results = await program.run(feeds, into || undefined);
+    const into = { ...wrap(program, prefixed(NEXT, spare)), ...metricTensors };
+    const results = await program.run(feeds, program.writesInto ? into : undefined);
     [current, spare] = [spare, current];
-    if (!writesInto) await keepResults(results, names, current);
+    if (!program.writesInto) await keepResults(results, names, current);
     return Object.fromEntries(
       metrics.map((name) => [
         name.slice(METRIC.length),

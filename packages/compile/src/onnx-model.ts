@@ -42,8 +42,6 @@ export interface ExternalData {
 export interface EncodedModel {
   readonly bytes: Uint8Array;
   readonly nodes: number;
-  /** Bytes of stored constants. */
-  readonly constantBytes: number;
   /** Constants that the file only refers to; views of the values, no copies. */
   readonly external: readonly ExternalData[];
 }
@@ -57,7 +55,6 @@ export function encodeModel(source: ModelSource): EncodedModel {
   const initializers = new ProtobufWriter();
   const external: ExternalData[] = [];
   const { externalFrom = Number.POSITIVE_INFINITY } = source;
-  let constantBytes = 0;
   const aliases = nameOutputs(source, names);
 
   const reference = (value: Value | null): string => {
@@ -68,7 +65,6 @@ export function encodeModel(source: ModelSource): EncodedModel {
       else {
         const data = bytesOf(elements(value));
         const tensor = tensorProto(value, names.of(value));
-        constantBytes += data.length;
         if (data.length < externalFrom) initializers.message(5, tensor.bytes(9, data));
         else {
           const path = `constant-${external.length}`;
@@ -106,7 +102,7 @@ export function encodeModel(source: ModelSource): EncodedModel {
     ["com.microsoft", 1],
   ] as const)
     model.message(8, new ProtobufWriter().string(1, domain).integer(2, version));
-  return { bytes: model.finish(), nodes: nodes.length, constantBytes, external };
+  return { bytes: model.finish(), nodes: nodes.length, external };
 }
 
 function joined(...writers: ProtobufWriter[]): ProtobufWriter {

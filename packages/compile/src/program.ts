@@ -82,6 +82,8 @@ export class LoadedProgram {
     readonly outputs: ReadonlyMap<string, OutputSpec>,
     /** Inputs whose buffer the output that `pairs` names may take. */
     readonly inPlace: ReadonlySet<string>,
+    /** Whether outputs are written into the tensors that `run` is given; else they come in new ones. */
+    readonly writesInto: boolean,
     /** Whether the graph has the output that saves copies. */
     private readonly hasMarker: boolean,
     readonly statistics: ProgramStatistics,
@@ -99,15 +101,16 @@ export class LoadedProgram {
     const traced = makeTrace();
     const program = finish(caller, traced, options, providerOf(options));
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
-    const onCpu = providerOf(options) === "cpu" && options.onnxruntime === undefined;
+    // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
+    const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
     const marked =
-      pairs.size > 0 && onCpu && (await endsAtMarker(await loadRuntime(caller, options)));
+      pairs.size > 0 && writesInto && (await endsAtMarker(await loadRuntime(caller, options)));
     const emptySequence = marked ? MARKER : undefined;
     const { bytes, nodes, external } = encodeModel({
       ...program,
       outputNames,
       emptySequence,
-      ...(onCpu ? { externalFrom: EXTERNAL } : {}),
+      ...(writesInto ? { externalFrom: EXTERNAL } : {}),
     });
     const outputs = new Map(
       traced.outputs.map(({ shape, dtype }, i) => [traced.outputNames[i]!, { shape, dtype }]),
@@ -115,7 +118,7 @@ export class LoadedProgram {
     const inPlace = reusable(program, traced.outputNames, pairs);
     const encoded = performance.now();
     const { runtime, session } = await createSession(caller, bytes, options, external);
-    return new LoadedProgram(caller, runtime, session, outputs, inPlace, marked, {
+    return new LoadedProgram(caller, runtime, session, outputs, inPlace, writesInto, marked, {
       nodes,
       modelBytes: bytes.length + external.reduce((n, { data }) => n + data.length, 0),
       traceMilliseconds: encoded - started,
