@@ -49,17 +49,14 @@ async function* noisyBatches(
   { dataset, sigma, key }: ClassifierSettings["calibration"],
 ) {
   const size = dataset.imageShape.reduce((product, side) => product * side, 1);
+  const noise = foldIn(key, "calibration");
   for (let batch = 0; batch < calibrationBatches; batch++) {
     const data = new Float32Array(batchSize * size);
     for (let row = 0; row < batchSize; row++) {
       const index = batch * batchSize + row;
-      const { image } = await dataset.get(index);
-      const mean = image;
-      normal(foldIn(key, "calibration"), data.subarray(row * size, (row + 1) * size), {
-        index,
-        mean,
-        standardDeviation: sigma,
-      });
+      const { image: mean } = await dataset.get(index);
+      const out = data.subarray(row * size, (row + 1) * size);
+      normal(noise, out, { index, mean, standardDeviation: sigma });
     }
     yield { images: { dtype: "float32" as const, shape, data } };
   }

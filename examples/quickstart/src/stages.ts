@@ -6,6 +6,7 @@ import { robustFinetune } from "@dmae/finetune";
 import type { Executor } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
 import { certifyDataset, type LogRow } from "@dmae/smoothing-certify";
+import type { Progress } from "@dmae/train";
 import type { ViT } from "@dmae/vit";
 import { vitClassifier } from "./certify.ts";
 import type { Options } from "./options.ts";
@@ -30,25 +31,35 @@ export interface Run {
 /** Samples of the selection, and the probability of a wrong certificate: those of the field. */
 export const certification = { n0: 100, alpha: 0.001 };
 
-/** Steps 1 and 2: corrupt, mask, reconstruct. */
-export async function pretrainStage({ options, folder, root, executor, train, signal }: Run) {
-  const progress = progressLine("1/3 pre-training", "steps");
-  const result = await pretrain(pretrainRecipe(options), train, {
+/** What both trainings are told: where and how to run, where checkpoints go, whom to tell. */
+function training(
+  { folder, root, executor, signal }: Run,
+  name: string,
+  line: ReturnType<typeof progressLine>,
+) {
+  return {
     executor,
-    key: foldIn(root, "pretrain"),
-    folder: join(folder, "pretrain"),
+    key: foldIn(root, name),
+    folder: join(folder, name),
     checkpointEveryEpochs: 0.25,
     signal,
-    onProgress: ({ step, steps, metrics }) =>
-      progress.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
-  });
+    onProgress: ({ step, steps, metrics }: Progress) =>
+      line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
+  };
+}
+
+/** Steps 1 and 2: corrupt, mask, reconstruct. */
+export async function pretrainStage(run: Run) {
+  const progress = progressLine("1/3 pre-training", "steps");
+  const settings = training(run, "pretrain", progress);
+  const result = await pretrain(pretrainRecipe(run.options), run.train, settings);
   progress.end(`${result.step} steps done`);
   return result;
 }
 
 /** Step 3: a head in place of the decoder, fine-tuned under noise with consistency regularisation. */
 export async function finetuneStage(run: Run, pretrained: HostTensors) {
-  const { options, folder, root, executor, train, signal } = run;
+  const { options, root, train } = run;
   const recipe = finetuneRecipe(options);
   const progress = progressLine("2/3 fine-tuning", "steps");
   const flipped = batchLoader(train, {
@@ -58,16 +69,8 @@ export async function finetuneStage(run: Run, pretrained: HostTensors) {
     key: foldIn(root, "finetune-data"),
     transform: [randomHorizontalFlip()],
   });
-  const result = await robustFinetune(recipe, flipped, {
-    executor,
-    key: foldIn(root, "finetune"),
-    pretrained,
-    folder: join(folder, "finetune"),
-    checkpointEveryEpochs: 0.25,
-    signal,
-    onProgress: ({ step, steps, metrics }) =>
-      progress.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
-  });
+  const settings = training(run, "finetune", progress);
+  const result = await robustFinetune(recipe, flipped, { ...settings, pretrained });
   progress.end(`${result.step} steps done`);
   return result;
 }

@@ -1,22 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { hostname, tmpdir } from "node:os";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { openLog, readLog } from "./log-file.ts";
 import { lockLog } from "./log-lock.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
-const place = () => join(mkdtempSync(join(tmpdir(), "smoothing-lock-")), "log.tsv");
+const folder = temporaryFolders("smoothing-lock");
+const place = () => join(folder(), "log.tsv");
 const settings: LogSettings = {
   procedure: "certify",
   sigma: 0.25,

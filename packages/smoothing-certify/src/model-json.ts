@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { TensorFlowModel } from "./classifier.ts";
+import { requireNode } from "./in-node.ts";
 
 /** A TensorFlow.js model that was read from files. */
 export interface LoadedTensorFlowModel extends TensorFlowModel {
@@ -30,12 +31,13 @@ type Loader = (source: { load(): Promise<object> }) => Promise<LoadedTensorFlowM
  *
  * @param path path or URL of `model.json`
  * @returns dispose of it when done
- * @throws {DmaeError} "file" for what is no such model, "unsupported" where a package is missing
+ * @throws {DmaeError} "file" for what is no such model, "unsupported" where a package is missing, and in browsers
  * @example
  * const model = await fromModelJson("web_model/model.json");
  * const { radius } = await certify(model, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
  */
 export async function fromModelJson(path: string | URL): Promise<LoadedTensorFlowModel> {
+  requireNode("fromModelJson", "files");
   const file = await pathOf(path);
   const json = await readJson(file);
   const isGraph = json.format === "graph-model" || Array.isArray(json.modelTopology.node);
