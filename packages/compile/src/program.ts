@@ -16,6 +16,7 @@ import {
   type RuntimeSession,
   type RuntimeTensor,
 } from "./runtime.ts";
+import { splitSums } from "./split-sums.ts";
 import type { Trace } from "./trace.ts";
 
 /** Constants of this many bytes are handed to ONNX Runtime as they are, not copied into a model first. */
@@ -99,10 +100,12 @@ export class LoadedProgram {
   ): Promise<LoadedProgram> {
     const started = performance.now();
     const traced = makeTrace();
-    const program = finish(caller, traced, options, providerOf(options));
+    const provider = providerOf(options);
+    const finished = finish(caller, traced, options, provider);
+    const program = provider === "cpu" ? splitSums(finished) : finished;
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
-    const writesInto = providerOf(options) === "cpu" && options.onnxruntime === undefined;
+    const writesInto = provider === "cpu" && options.onnxruntime === undefined;
     const marked =
       pairs.size > 0 && writesInto && (await endsAtMarker(await loadRuntime(caller, options)));
     const emptySequence = marked ? MARKER : undefined;

@@ -125,7 +125,11 @@ export async function createSession(
       ...(external.length > 0 ? { externalData: external } : {}),
       ...profiling(),
       ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
-      extra: { session: inNode ? WAITING : SLEEPING },
+      extra: {
+        session: inNode ? WAITING : SLEEPING,
+        // A sum and a Gelu apart take 0.85 ms for [1600, 768], the operator that this would make of them 1.06.
+        optimization: { disable_specified_optimizers: "BiasGeluFusion" },
+      },
     });
     return { runtime, session };
   } catch (error) {
