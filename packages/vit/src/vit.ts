@@ -11,7 +11,7 @@ import {
   zeros,
 } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { block, blockParameters } from "./block.ts";
+import { block, blockClassToken, blockMean, blockParameters } from "./block.ts";
 import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "./config.ts";
 import {
   checkParameters,
@@ -104,20 +104,17 @@ function features(
   options: ApplyOptions,
 ): tf.Tensor {
   const { depth, heads, epsilon, globalPool } = config;
+  const blockOptions = (i: number) => ({ heads, epsilon, ...dropPathOf(config, options, x, i) });
   let tokens = embed(config, params, x); // [B, 1 + N, D]
-  for (let i = 0; i < depth; i++) {
-    const next = tf.tidy(() =>
-      block(params, `blocks.${i}`, tokens, {
-        heads,
-        epsilon,
-        ...dropPathOf(config, options, x, i),
-      }),
-    );
+  for (let i = 0; i < depth - 1; i++) {
+    const next = tf.tidy(() => block(params, `blocks.${i}`, tokens, blockOptions(i)));
     tokens.dispose();
     tokens = next;
   }
+  const lastBlock = globalPool ? blockMean : blockClassToken;
+  const pooled = lastBlock(params, `blocks.${depth - 1}`, tokens, blockOptions(depth - 1));
   const name = globalPool ? "fc_norm" : "norm";
-  const pooled = globalPool ? meanOfPatches(tokens) : classToken(tokens);
+  // Acts on tokens one by one: normalising the class token alone is enough.
   return layerNorm(pooled, params[`${name}.weight`]!, params[`${name}.bias`]!, epsilon);
 }
 
@@ -138,20 +135,6 @@ function embed(config: ViTConfig, params: Params, x: tf.Tensor): tf.Tensor {
     const first = tf.add(params.cls_token!, batch); // broadcast; the gradient is a sum
     return tf.add(tf.concat([first, patches], 1), params.pos_embed!);
   });
-}
-
-/** One product with a constant row: 0 for the class token, 1 / N for each patch. */
-function meanOfPatches(tokens: tf.Tensor): tf.Tensor {
-  const [batch, count, width] = tokens.shape as [number, number, number];
-  const weights = new Float32Array(count).fill(1 / (count - 1), 1);
-  const row = tf.tensor3d(weights, [1, 1, count]);
-  return tf.reshape(tf.matMul(row, tokens), [batch, width]);
-}
-
-/** LayerNorm acts on tokens one by one, so normalising the class token alone is enough. */
-function classToken(tokens: tf.Tensor): tf.Tensor {
-  const [batch, , width] = tokens.shape as [number, number, number];
-  return tf.reshape(tf.slice(tokens, [0, 0, 0], [batch, 1, width]), [batch, width]);
 }
 
 function dropPathOf(config: ViTConfig, options: ApplyOptions, x: tf.Tensor, index: number) {
