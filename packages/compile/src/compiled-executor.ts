@@ -154,12 +154,15 @@ function preparedStep(
   const metrics = [...program.outputs.keys()].filter((name) => name.startsWith(METRIC));
   let current = initial;
   const inPlace = (name: string) => program.inPlace.has(STATE + name);
-  let spare = Object.fromEntries(
-    Object.entries(initial).map(([name, tensor]) => [
-      name,
-      inPlace(name) ? tensor : copyOf(tensor),
-    ]),
-  );
+  // Made by the first run: whoever gave the state has mostly dropped it by then, so that its memory serves again.
+  let spare: Record<string, HostTensor> | null = null;
+  const makeSpare = () =>
+    Object.fromEntries(
+      Object.entries(current).map(([name, tensor]) => [
+        name,
+        inPlace(name) ? tensor : zerosOf(tensor),
+      ]),
+    );
   const metricTensors = wrap(
     program,
     Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
@@ -172,6 +175,7 @@ function preparedStep(
   };
   const runOnce = async (batch: HostTensors) => {
     alive();
+    spare ??= makeSpare();
     const feeds = {
       ...wrap(program, prefixed(STATE, current)),
       ...wrap(program, prefixed(BATCH, batch)),
@@ -208,7 +212,7 @@ function preparedStep(
       disposed = true;
       program.dispose();
       current = {};
-      spare = {};
+      spare = null;
     },
   };
 }

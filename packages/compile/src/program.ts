@@ -16,8 +16,8 @@ import {
   type RuntimeSession,
   type RuntimeTensor,
 } from "./runtime.ts";
-import { splitSums } from "./split-sums.ts";
 import type { Trace } from "./trace.ts";
+import { tuneForCpu } from "./tune-for-cpu.ts";
 
 /** Constants of this many bytes are handed to ONNX Runtime as they are, not copied into a model first. */
 const EXTERNAL = 1 << 16;
@@ -102,7 +102,7 @@ export class LoadedProgram {
     const traced = makeTrace();
     const provider = providerOf(options);
     const finished = finish(caller, traced, options, provider);
-    const program = provider === "cpu" ? splitSums(finished) : finished;
+    const program = provider === "cpu" ? tuneForCpu(finished) : finished;
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
     const writesInto = provider === "cpu" && options.onnxruntime === undefined;

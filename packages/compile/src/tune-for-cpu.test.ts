@@ -3,17 +3,17 @@ import { linear } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { gemm } from "./build.ts";
+import { binary, gemm, reduce, unary } from "./build.ts";
 import { Graph, liveNodes } from "./graph.ts";
 import { compile } from "./index.ts";
-import { splitSums } from "./split-sums.ts";
+import { tuneForCpu } from "./tune-for-cpu.ts";
 
 const opsOf = (rows: number, beta: number) => {
   const g = new Graph();
   const input = (name: string, ...shape: number[]) => g.input(name, "float32", shape);
   const [x, w, b] = [input("x", rows, 8), input("w", 256, 8), input("b", 256)];
   const output = gemm(g, x, w, false, true, b, 0.5, beta);
-  const { graph, outputs } = splitSums({ graph: g, outputs: [output] });
+  const { graph, outputs } = tuneForCpu({ graph: g, outputs: [output] });
   return liveNodes(graph, outputs).map(({ op, inputs }) => `${op} ${inputs.length}`);
 };
 
@@ -21,6 +21,36 @@ it("splits the bias of large products off, scaled as it was", () => {
   expect(opsOf(512, 1)).toEqual(["Gemm 2", "Add 2"]);
   expect(opsOf(512, 0.5).sort()).toEqual(["Add 2", "Gemm 2", "Mul 2"]);
   expect(opsOf(511, 1)).toEqual(["Gemm 3"]);
+});
+
+it("sums rows by a product with ones", () => {
+  const g = new Graph();
+  const many = reduce(g, "ReduceSum", g.input("x", "float32", [64, 3]), [0]);
+  const few = reduce(g, "ReduceSum", g.input("y", "float32", [63, 3]), [0]);
+  const across = reduce(g, "ReduceSum", g.input("z", "float32", [64, 3]), [1]);
+  const { graph, outputs } = tuneForCpu({ graph: g, outputs: [many, few, across] });
+  const ops = liveNodes(graph, outputs).map(({ op }) => op);
+  expect(ops.sort()).toEqual(["Gemm", "ReduceSum", "ReduceSum", "Reshape"]);
+});
+
+it("computes a large product again for the weight gradient, if its operands are kept", () => {
+  const count = (rows: number, keep: boolean) => {
+    const g = new Graph();
+    const input = (name: string, columns: number) => g.input(name, "float32", [rows, columns]);
+    const [x, dy] = [input("x", 1024), input("dy", 1)];
+    const [t, s] = [unary(g, "Exp", x), unary(g, "Erf", x)];
+    const y = binary(g, "Mul", t, s);
+    const forward = reduce(g, "ReduceSum", y, [1]);
+    const gradient = gemm(g, dy, y, true, false);
+    const { graph, outputs } = tuneForCpu({
+      graph: g,
+      outputs: [forward, gradient, ...(keep ? [t, s] : [])],
+    });
+    return liveNodes(graph, outputs).filter(({ op }) => op === "Mul").length;
+  };
+  expect(count(4096, true)).toBe(2);
+  expect(count(4096, false)).toBe(1);
+  expect(count(4095, true)).toBe(1);
 });
 
 it("changes no result", async () => {

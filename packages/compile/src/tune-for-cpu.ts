@@ -1,0 +1,61 @@
+import { binary, constantNumbers, gemm, like, reshape } from "./build.ts";
+import { type FloatAttribute, type Node, sizeOf } from "./graph.ts";
+import { type Program, type Rewrite, rebuild } from "./optimize.ts";
+
+/** Products of fewer elements keep their sum: there a node costs more than a pass. */
+const SPLIT_FROM = 1 << 17;
+
+/** Sums over fewer rows stay reductions. */
+const PRODUCT_FROM = 64;
+
+/** Products of elements from this size on are computed twice instead of kept (16 MiB). */
+const REPEAT_FROM = 1 << 22;
+
+const isPlain = (node: Node, op: string) => node.op === op && node.domain === "";
+
+/**
+ * Takes what a large matrix product adds into an operator of its own. ONNX Runtime's Gemm first copies the bias to every
+ * row of its result, with one thread, and reads it back: for `[1600, 192] x [192, 768]` that takes 0.65 ms of
+ * 2.2, a sum in place on all threads 0.3.
+ */
+const splitSum: Rewrite = ({ g }, node, inputs) => {
+  const [a, b, term] = inputs;
+  const { shape, dtype } = node.outputs[0]!;
+  if (!isPlain(node, "Gemm") || !term || dtype !== "float32" || sizeOf(shape) < SPLIT_FROM)
+    return null;
+  const { transA, transB, alpha, beta } = node.attributes as Record<string, FloatAttribute>;
+  const product = gemm(g, a!, b!, Number(transA) === 1, Number(transB) === 1, null, alpha!.float);
+  return [binary(g, "Add", product, binary(g, "Mul", term, like(g, term, beta!.float)))];
+};
+
+/** Sums the rows of a matrix (gradients of biases and gains) by a product with ones: half the time. */
+const sumByProduct: Rewrite = ({ g }, node, inputs) => {
+  if (!isPlain(node, "ReduceSum")) return null;
+  const [x, axes] = inputs;
+  const { shape, dtype } = node.outputs[0]!;
+  const [rows] = x!.shape;
+  if (dtype !== "float32" || x!.shape.length !== 2 || rows! < PRODUCT_FROM) return null;
+  if (`${constantNumbers(axes!)}` !== "0") return null;
+  return [reshape(g, gemm(g, g.splat("float32", [1, rows!], 1), x!, false, false), shape)];
+};
+
+/**
+ * Computes a large elementwise product again for the weight gradient that reads it, from operands that the backward pass
+ * keeps anyway (of the Gelu): a fifth of a ViT's activations need not wait in memory. The operands change places,
+ * which keeps the two products apart.
+ */
+const repeatProduct: Rewrite = (context, node, inputs) => {
+  if (!isPlain(node, "Gemm") || node.attributes.transA !== 1 || inputs.length > 2) return null;
+  const product = node.inputs[1]!.node;
+  const kept = (i: number) => context.uses(product?.inputs[i]) > 1;
+  if (!product || !isPlain(product, "Mul") || context.uses(node.inputs[1]) < 2) return null;
+  if (sizeOf(node.inputs[1]!.shape) < REPEAT_FROM || !kept(0) || !kept(1)) return null;
+  const [x, y] = product.inputs.map((value) => context.map(value!));
+  const again = binary(context.g, "Mul", y!, x!);
+  const sides = [inputs[0]!, again];
+  return context.g.addNode(node.op, sides, node.attributes, node.outputs, node.domain);
+};
+
+/** Gives an optimized program the form that ONNX Runtime's CPU kernels run fastest; the values stay the same to rounding. */
+export const tuneForCpu = (program: Program): Program =>
+  [splitSum, sumByProduct, repeatProduct].reduce(rebuild, program);
