@@ -3,20 +3,12 @@ import "@tensorflow/tfjs-backend-cpu";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { compiledExecutor, type ProgramStatistics, quantize } from "@dmae/compile";
-import { foldIn, type HostTensor, type HostTensors, key, uniform } from "@dmae/core";
-import {
-  type Executor,
-  eagerExecutor,
-  type Params,
-  selectBackend,
-  softmaxCrossEntropy,
-  type Tensors,
-} from "@dmae/nn";
+import { foldIn, type HostTensors, key } from "@dmae/core";
+import { type Executor, eagerExecutor, type Params, selectBackend, type Tensors } from "@dmae/nn";
 import { createDmae, pretrainInputs, pretrainStep } from "@dmae/pretrain";
 import { certify } from "@dmae/smoothing-certify";
-import { adamw, createTrainStep } from "@dmae/train";
 import { createViT, type ViT } from "@dmae/vit";
-import * as tf from "@tensorflow/tfjs-core";
+import { classifierStep, floats } from "./_classifier-step.ts";
 
 /** The shape of a model, as torch_baseline.py reads it. */
 export interface Model {
@@ -52,15 +44,6 @@ interface Prepared {
   begun?: () => readonly number[];
   statistics?: ProgramStatistics | undefined;
 }
-
-const floats = (seed: number, shape: number[]): HostTensor => ({
-  dtype: "float32",
-  shape,
-  data: uniform(
-    key(seed),
-    shape.reduce((n, d) => n * d, 1),
-  ) as Float32Array,
-});
 
 const specsOf = (batch: HostTensors) =>
   Object.fromEntries(
@@ -146,21 +129,7 @@ async function inference(
 }
 
 async function training({ model, batch }: Request, executor: Executor): Promise<Prepared> {
-  const vit = createViT(shapeOf(model));
-  const train = createTrainStep({
-    loss: (params, { x, y }) => ({
-      loss: tf.mean(softmaxCrossEntropy(vit.logits(params, x!), y!)),
-    }),
-    optimizer: adamw(),
-    schedule: () => 1e-4,
-    stepsPerEpoch: 100,
-  });
-  const { classes } = model;
-  const y = floats(5, [batch, classes]);
-  (y.data as Float32Array).fill(0);
-  for (let i = 0; i < batch; i++) y.data[i * classes + (i % classes)] = 1;
-  const images = { x: floats(6, [batch, model.image, model.image, model.channels]), y };
-  const state = train.initState(vit.initHost(key(0)));
+  const { train, state, batch: images } = classifierStep(createViT(shapeOf(model)), batch);
   const specs = specsOf({ ...images, ...train.inputs(0) });
   const prepared = await executor.prepareStep(train.step, { state, batch: specs });
   let step = 0;

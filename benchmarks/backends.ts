@@ -6,11 +6,10 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import process from "node:process";
 import { compiledExecutor, physicalCores } from "@dmae/compile";
-import { type HostTensors, key, uniform } from "@dmae/core";
-import { type Executor, eagerExecutor, selectBackend, softmaxCrossEntropy } from "@dmae/nn";
-import { adamw, createTrainStep } from "@dmae/train";
+import { key } from "@dmae/core";
+import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
 import { createViT } from "@dmae/vit";
-import * as tf from "@tensorflow/tfjs-core";
+import { classifierStep, floats } from "./_classifier-step.ts";
 
 const seconds = Number(process.env.DMAE_BENCH_SECONDS ?? 2);
 const rounds = Number(process.env.DMAE_BENCH_ROUNDS ?? 5);
@@ -24,20 +23,6 @@ const vit = createViT({
   patchSize: 4,
   numClasses: 10,
 });
-/** The same images for every row; the two slow backends get fewer of them at once. */
-const imagesOf = (batchSize: number) =>
-  ({
-    shape: [batchSize, 32, 32, 3],
-    dtype: "float32",
-    data: uniform(key(1), batchSize * 3072),
-  }) as const;
-const targetsOf = (batchSize: number) =>
-  ({
-    shape: [batchSize, 10],
-    dtype: "float32",
-    data: Float32Array.from({ length: batchSize * 10 }, (_, i) => (i % 11 === 0 ? 1 : 0)),
-  }) as const;
-
 /** A row of the table. */
 interface Contender {
   readonly name: string;
@@ -57,7 +42,7 @@ type Task = (contender: Contender) => Promise<Runner>;
 
 const classify: Task = async ({ executor, batchSize }) => {
   const constants = vit.initHost(key(0));
-  const images = imagesOf(batchSize);
+  const images = floats(1, [batchSize, 32, 32, 3]);
   const program = await executor.prepareFunction(
     ({ x, ...rest }) => ({ logits: vit.logits(rest, x!) }),
     { constants, inputs: { x: { shape: images.shape } } },
@@ -66,25 +51,14 @@ const classify: Task = async ({ executor, batchSize }) => {
 };
 
 const train: Task = async ({ executor, batchSize }) => {
-  const { step, initState, inputs } = createTrainStep({
-    loss: (params, { x, y }) => ({
-      loss: tf.mean(softmaxCrossEntropy(vit.logits(params, x!), y!)),
-    }),
-    optimizer: adamw(),
-    schedule: () => 1e-3,
-    stepsPerEpoch: 100,
-  });
-  const batch: HostTensors = { x: imagesOf(batchSize), y: targetsOf(batchSize) };
+  const { train, state, batch } = classifierStep(vit, batchSize);
   const specs = Object.fromEntries(
-    Object.entries({ ...batch, ...inputs(0) }).map(([name, { shape }]) => [name, { shape }]),
+    Object.entries({ ...batch, ...train.inputs(0) }).map(([name, { shape }]) => [name, { shape }]),
   );
-  const prepared = await executor.prepareStep(step, {
-    state: initState(vit.initHost(key(0))),
-    batch: specs,
-  });
+  const prepared = await executor.prepareStep(train.step, { state, batch: specs });
   let i = 0;
   return {
-    run: () => prepared.run({ ...batch, ...inputs(i++) }),
+    run: () => prepared.run({ ...batch, ...train.inputs(i++) }),
     dispose: () => prepared.dispose(),
   };
 };

@@ -4,15 +4,14 @@
 // DMAE_BENCH_ROUNDS the turns, DMAE_BENCH_THREADS the threads (1).
 import "@tensorflow/tfjs-backend-cpu";
 import process from "node:process";
-import { type HostTensor, type HostTensors, key, uniform } from "@dmae/core";
-import { softmaxCrossEntropy, type Tensors } from "@dmae/nn";
-import { adamw, createTrainStep } from "@dmae/train";
+import type { HostTensors } from "@dmae/core";
+import type { Tensors } from "@dmae/nn";
 import { createViT } from "@dmae/vit";
-import * as tf from "@tensorflow/tfjs-core";
 import { encodeModel } from "../packages/compile/src/onnx-model.ts";
 import { optimize, type Program } from "../packages/compile/src/optimize.ts";
 import { createSession } from "../packages/compile/src/runtime.ts";
 import { type Trace, trace } from "../packages/compile/src/trace.ts";
+import { classifierStep } from "./_classifier-step.ts";
 import {
   int8Products,
   int8Program,
@@ -53,12 +52,6 @@ const models: Record<string, Model> = {
 
 const median = (values: readonly number[]) =>
   [...values].sort((a, b) => a - b)[values.length >> 1]!;
-const sizeOf = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
-
-const floats = (seed: number, shape: readonly number[]): HostTensor => {
-  const data = uniform(key(seed), sizeOf(shape)) as Float32Array;
-  return { dtype: "float32", shape, data };
-};
 
 const keyed = <T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [prefix + name, value]));
@@ -72,27 +65,16 @@ const under = (prefix: string, record: Tensors): Tensors =>
 
 /** The training step of benchmarks/compile.ts as a graph, and values for its inputs. */
 function tracedStep({ batch, config }: Model): { traced: Trace; values: HostTensors } {
-  const { imageSize, channels } = config;
+  const { channels } = config;
   const normalization = {
     mean: Array<number>(channels).fill(0.5),
     std: Array<number>(channels).fill(0.25),
   };
   const vit = createViT({ ...config, ...normalization, numClasses: 10 });
-  const train = createTrainStep({
-    loss: (params, { x, y }) => ({
-      loss: tf.mean(softmaxCrossEntropy(vit.logits(params, x!), y!)),
-    }),
-    optimizer: adamw(),
-    schedule: () => 1e-4,
-    stepsPerEpoch: 100,
-  });
-  const y = floats(5, [batch, 10]);
-  y.data.fill(0);
-  for (let i = 0; i < batch; i++) y.data[i * 10 + (i % 10)] = 1;
-  const x = floats(6, [batch, imageSize, imageSize, channels]);
+  const { train, state, batch: images } = classifierStep(vit, batch);
   const values = {
-    ...keyed("state:", train.initState(vit.initHost(key(0)))),
-    ...keyed("batch:", { x, y, ...train.inputs(0) }),
+    ...keyed("state:", state),
+    ...keyed("batch:", { ...images, ...train.inputs(0) }),
   };
   const step = (all: Tensors) => {
     const { state, metrics } = train.step(under("state:", all), under("batch:", all));
