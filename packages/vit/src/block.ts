@@ -2,7 +2,7 @@ import type { HostTensor, Key } from "@dmae/core";
 import { attention, dropPath, gelu, layerNorm, linear, type Params } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { initialize, linearParameters, normParameters, type ParameterSpecs } from "./parameters.ts";
-import { classToken, meanOfPatches } from "./readout.ts";
+import { everyToken, type Readout } from "./readout.ts";
 
 /** What a block needs beside its parameters. */
 export interface BlockOptions {
@@ -28,53 +28,22 @@ export function block(
   x: tf.Tensor,
   options: BlockOptions,
 ): tf.Tensor {
-  const { attend, afterAttention, hidden, afterMlp } = partsOf(params, prefix, options);
-  return tf.tidy(() => {
-    const middle = afterAttention(x, attend(x));
-    return afterMlp(middle, hidden(middle));
-  });
+  return readBlock(params, prefix, x, options, everyToken);
 }
 
 /**
- * The mean of the patches of {@link block}'s result. It is taken in front of the block's last layer, which is linear
- * and so acts on a mean as it does on a token: an eighteenth of a six-block model's products less.
+ * What `readout` takes of {@link block}'s result: for the mean of the patches an eighteenth of a six-block model's
+ * products less, for the class token an eighth.
  *
- * @returns `[B, D]`; the caller disposes of it
+ * @returns `[B, D]`, or `[B, N, D]` for every token; the caller disposes of it
  */
-export function blockMean(
+export function readBlock(
   params: Params,
   prefix: string,
   x: tf.Tensor,
   options: BlockOptions,
+  { behindAttention, beforeLastLayer }: Readout,
 ): tf.Tensor {
-  const { attend, afterAttention, hidden, afterMlp } = partsOf(params, prefix, options);
-  return tf.tidy(() => {
-    const middle = afterAttention(x, attend(x));
-    return afterMlp(meanOfPatches(middle), meanOfPatches(hidden(middle)));
-  });
-}
-
-/**
- * The class token of {@link block}'s result. Only attention reads the other tokens, so the layers behind it see the
- * class token alone.
- *
- * @returns `[B, D]`; the caller disposes of it
- */
-export function blockClassToken(
-  params: Params,
-  prefix: string,
-  x: tf.Tensor,
-  options: BlockOptions,
-): tf.Tensor {
-  const { attend, afterAttention, hidden, afterMlp } = partsOf(params, prefix, options);
-  return tf.tidy(() => {
-    const middle = afterAttention(classToken(x), classToken(attend(x)));
-    return afterMlp(middle, hidden(middle));
-  });
-}
-
-/** The two branches of a block, each up to its last layer and from there. */
-function partsOf(params: Params, prefix: string, options: BlockOptions) {
   const p = (name: string) => params[`${prefix}.${name}`]!;
   const dense = (input: tf.Tensor, name: string) =>
     linear(input, p(`${name}.weight`), p(`${name}.bias`));
@@ -83,15 +52,12 @@ function partsOf(params: Params, prefix: string, options: BlockOptions) {
   const [keepAttention, keepMlp] = options.dropPath ?? [];
   const residual = (input: tf.Tensor, branch: tf.Tensor, scale: tf.Tensor | undefined) =>
     tf.add(input, scale ? dropPath(branch, scale) : branch);
-  return {
-    attend: (x: tf.Tensor) => attention(dense(norm(x, "norm1"), "attn.qkv"), options.heads),
-    afterAttention: (x: tf.Tensor, attended: tf.Tensor) =>
-      residual(x, dense(attended, "attn.proj"), keepAttention),
-    /** `[..., mlpRatio D]` */
-    hidden: (x: tf.Tensor) => gelu(dense(norm(x, "norm2"), "mlp.fc1")),
-    afterMlp: (x: tf.Tensor, activations: tf.Tensor) =>
-      residual(x, dense(activations, "mlp.fc2"), keepMlp),
-  };
+  return tf.tidy(() => {
+    const attended = behindAttention(attention(dense(norm(x, "norm1"), "attn.qkv"), options.heads));
+    const middle = residual(behindAttention(x), dense(attended, "attn.proj"), keepAttention);
+    const hidden = beforeLastLayer(gelu(dense(norm(middle, "norm2"), "mlp.fc1"))); // [..., mlpRatio D]
+    return residual(beforeLastLayer(middle), dense(hidden, "mlp.fc2"), keepMlp);
+  });
 }
 
 /** Parameters of a block. */

@@ -11,7 +11,7 @@ import {
   zeros,
 } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { block, blockClassToken, blockMean, blockParameters } from "./block.ts";
+import { block, blockParameters, readBlock } from "./block.ts";
 import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "./config.ts";
 import {
   checkParameters,
@@ -22,6 +22,7 @@ import {
 } from "./parameters.ts";
 import { patchEmbed, patchEmbedParameters } from "./patches.ts";
 import { sincosPositions2d } from "./positions.ts";
+import { classToken, meanOfPatches } from "./readout.ts";
 
 /** Draws that a pass through the model takes as inputs. */
 export interface ApplyOptions {
@@ -106,13 +107,14 @@ function features(
   const { depth, heads, epsilon, globalPool } = config;
   const blockOptions = (i: number) => ({ heads, epsilon, ...dropPathOf(config, options, x, i) });
   let tokens = embed(config, params, x); // [B, 1 + N, D]
-  for (let i = 0; i < depth - 1; i++) {
+  const last = depth - 1;
+  for (let i = 0; i < last; i++) {
     const next = tf.tidy(() => block(params, `blocks.${i}`, tokens, blockOptions(i)));
     tokens.dispose();
     tokens = next;
   }
-  const lastBlock = globalPool ? blockMean : blockClassToken;
-  const pooled = lastBlock(params, `blocks.${depth - 1}`, tokens, blockOptions(depth - 1));
+  const readout = globalPool ? meanOfPatches : classToken;
+  const pooled = readBlock(params, `blocks.${last}`, tokens, blockOptions(last), readout);
   const name = globalPool ? "fc_norm" : "norm";
   // Acts on tokens one by one: normalising the class token alone is enough.
   return layerNorm(pooled, params[`${name}.weight`]!, params[`${name}.bias`]!, epsilon);
