@@ -125,6 +125,20 @@ describe.each(["cpu", "wasm"])("optimizers on %s", (backend) => {
     expectClose(made.params.bias!.data, expected, { absolute: 1e-6 });
   });
 
+  it("adds epsilon to the corrected root", () => {
+    // first step: the corrected moments are g and g^2, so p - lr g / (|g| + epsilon)
+    const optimizer = adamw({ epsilon: 0.5, weightDecay: 0 });
+    const params = { bias: host("start").bias! };
+    const gradients = { bias: host("grad0").bias! };
+    const scalars = optimizer.scalars(0, 0.1);
+    const made = update(optimizer, params, optimizer.init(params), gradients, scalars);
+    const expected = Array.from(params.bias.data, (p, i) => {
+      const g = gradients.bias.data[i]!;
+      return p - (0.1 * g) / (Math.abs(g) + 0.5);
+    });
+    expectClose(made.params.bias!.data, expected, { absolute: 1e-6 });
+  });
+
   it("clips as clip_grad_norm_", () => {
     tf.tidy(() => {
       const { gradients, norm } = clipByGlobalNorm(toTensors(host("grad0")), 1.5);
