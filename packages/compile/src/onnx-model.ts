@@ -97,10 +97,12 @@ export function encodeModel(source: ModelSource): EncodedModel {
     .integer(1, 9)
     .string(2, "@dmae/compile")
     .message(7, joined(graph, initializers, tail));
-  for (const [domain, version] of [
+  const domains = new Map([
     ["", OPSET],
     ["com.microsoft", 1],
-  ] as const)
+    ...nodes.flatMap(({ domain }): [string, number][] => (domain ? [[domain, 1]] : [])),
+  ]);
+  for (const [domain, version] of domains)
     model.message(8, new ProtobufWriter().string(1, domain).integer(2, version));
   return { bytes: model.finish(), nodes: nodes.length, external };
 }

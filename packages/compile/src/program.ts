@@ -2,7 +2,9 @@ import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { OutputSpec } from "./graph.ts";
 import { inPlaceInputs } from "./in-place.ts";
-import { encodeModel } from "./onnx-model.ts";
+import { type GeneratedKernels, generateKernels } from "./kernels/generate.ts";
+import { createNativeSession } from "./kernels/native-session.ts";
+import { type ExternalData, encodeModel } from "./onnx-model.ts";
 import { optimize, type Program } from "./optimize.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import { type Quantization, quantizeProgram } from "./quantize-graph.ts";
@@ -70,6 +72,8 @@ export interface ProgramStatistics {
   readonly traceMilliseconds: number;
   /** Milliseconds that ONNX Runtime took to load it. */
   readonly loadMilliseconds: number;
+  /** Generated operators; 0 where all are ONNX Runtime's. */
+  readonly kernels: number;
 }
 
 /** A graph in a session, with the shapes of what goes in and comes out. */
@@ -102,12 +106,17 @@ export class LoadedProgram {
     const traced = makeTrace();
     const provider = providerOf(options);
     const finished = finish(caller, traced, options, provider);
-    const program = provider === "cpu" ? tuneForCpu(finished) : finished;
+    const generated = await generateKernels(caller, finished, options, pairs.size > 0);
+    const whole = generated?.program ?? finished;
+    const program = provider === "cpu" ? tuneForCpu(whole) : whole;
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
     const writesInto = provider === "cpu" && options.onnxruntime === undefined;
     const marked =
-      pairs.size > 0 && writesInto && (await endsAtMarker(await loadRuntime(caller, options)));
+      pairs.size > 0 &&
+      writesInto &&
+      !generated &&
+      (await endsAtMarker(await loadRuntime(caller, options)));
     const emptySequence = marked ? MARKER : undefined;
     const { bytes, nodes, external } = encodeModel({
       ...program,
@@ -120,12 +129,15 @@ export class LoadedProgram {
     );
     const inPlace = reusable(program, traced.outputNames, pairs);
     const encoded = performance.now();
-    const { runtime, session } = await createSession(caller, bytes, options, external);
+    const { runtime, session } = generated
+      ? await createGenerated(caller, generated, options, program, outputs, { bytes, external })
+      : await createSession(caller, bytes, options, external);
     return new LoadedProgram(caller, runtime, session, outputs, inPlace, writesInto, marked, {
       nodes,
       modelBytes: bytes.length + external.reduce((n, { data }) => n + data.length, 0),
       traceMilliseconds: encoded - started,
       loadMilliseconds: performance.now() - encoded,
+      kernels: generated?.count ?? 0,
     });
   }
 
@@ -167,6 +179,27 @@ export class LoadedProgram {
     this.session = null;
     void session?.release();
   }
+}
+
+/** A session that knows generated operators. */
+async function createGenerated(
+  caller: string,
+  { addon, library }: GeneratedKernels,
+  options: RuntimeOptions,
+  program: Program,
+  results: ReadonlyMap<string, OutputSpec>,
+  model: { readonly bytes: Uint8Array; readonly external: readonly ExternalData[] },
+) {
+  const runtime = await loadRuntime(caller, options);
+  const inputs = new Map(program.graph.inputs.map((input) => [input.name!, input]));
+  const outputs = new Map([...results].map(([name, spec]) => [OUTPUT + name, spec]));
+  const { bytes, external } = model;
+  const session = createNativeSession({
+    ...{ runtime, addon, library, external, inputs, outputs },
+    model: bytes,
+    threads: options.threads,
+  });
+  return { runtime, session };
 }
 
 /** Names of the inputs whose buffer their output (`pairs`: input to output) may take. */

@@ -47,6 +47,12 @@ export interface RuntimeOptions {
    * page must be cross-origin isolated, and half the cores, at most 4, are the default.
    */
   readonly threads?: number;
+  /**
+   * Where the operators come from: `"standard"` uses those of ONNX Runtime; `"generated"` joins elementwise operators and
+   * row reductions to C functions that this machine's compiler (`CC`, else `cc`; Linux) turns into operators; `"auto"`
+   * (the default) does so for training steps on the CPU where there is a compiler.
+   */
+  readonly kernels?: "auto" | "generated" | "standard";
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
   readonly onnxruntime?: Runtime;
 }
@@ -105,6 +111,22 @@ const WAITING = {
 
 const SLEEPING = { intra_op: { allow_spinning: "0" }, inter_op: { allow_spinning: "0" } };
 
+/** A sum and a Gelu apart take 0.85 ms for [1600, 768], the operator that ONNX Runtime makes of them 1.06. */
+const OPTIMIZATION = { disable_specified_optimizers: "BiasGeluFusion" };
+
+/** Settings of sessions in the form that ONNX Runtime's C interface takes. */
+export const nativeSettings = (): Record<string, string> =>
+  flatten({ session: WAITING, optimization: OPTIMIZATION });
+
+const flatten = (settings: object, prefix = ""): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(settings).flatMap(([key, value]) =>
+      typeof value === "string"
+        ? [[prefix + key, value]]
+        : Object.entries(flatten(value as object, `${prefix}${key}.`)),
+    ),
+  );
+
 /** Makes a session. */
 export async function createSession(
   caller: string,
@@ -127,8 +149,7 @@ export async function createSession(
       ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
       extra: {
         session: inNode ? WAITING : SLEEPING,
-        // A sum and a Gelu apart take 0.85 ms for [1600, 768], the operator that this would make of them 1.06.
-        optimization: { disable_specified_optimizers: "BiasGeluFusion" },
+        optimization: OPTIMIZATION,
       },
     });
     return { runtime, session };
@@ -146,9 +167,12 @@ export async function createSession(
 
 /** With DMAE_ORT_PROFILE=prefix ONNX Runtime writes a profile of every session when it is disposed of. */
 function profiling(): object {
-  const prefix = processLike?.env?.DMAE_ORT_PROFILE;
+  const prefix = profilePrefix();
   return prefix ? { enableProfiling: true, profileFilePrefix: prefix } : {};
 }
+
+/** Where profiles go; "" for nowhere. */
+export const profilePrefix = (): string => processLike?.env?.DMAE_ORT_PROFILE ?? "";
 
 /** Physical cores that this process may use. */
 export function physicalCores(): number {

@@ -56,6 +56,9 @@ const repeatProduct: Rewrite = (context, node, inputs) => {
   return context.g.addNode(node.op, sides, node.attributes, node.outputs, node.domain);
 };
 
+/** Takes sums out of large matrix products. */
+export const separateSums = (program: Program): Program => rebuild(program, splitSum);
+
 /** Gives an optimized program the form that ONNX Runtime's CPU kernels run fastest; the values stay the same to rounding. */
 export const tuneForCpu = (program: Program): Program =>
-  [splitSum, sumByProduct, repeatProduct].reduce(rebuild, program);
+  [sumByProduct, repeatProduct].reduce(rebuild, separateSums(program));

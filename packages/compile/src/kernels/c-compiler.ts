@@ -1,0 +1,143 @@
+import { DmaeError } from "@dmae/core";
+
+// Node's modules are taken when they are needed: this package loads in browsers too.
+interface NodeProcess {
+  readonly platform: string;
+  readonly arch: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+  getBuiltinModule?(name: string): unknown;
+}
+
+const nodeProcess = (globalThis as { process?: NodeProcess }).process;
+
+const builtin = <T>(name: string) => nodeProcess?.getBuiltinModule?.(name) as T;
+
+/** Settings of GCC and Clang: vector code for this CPU, the arithmetic of float32 as written. */
+const FLAGS = [
+  "-O3",
+  "-shared",
+  "-fPIC",
+  "-fvisibility=hidden",
+  "-fopenmp-simd",
+  "-fno-math-errno",
+  "-fno-trapping-math",
+  "-ffp-contract=fast",
+  "-w",
+];
+
+/** A C compiler of this machine. */
+export interface CCompiler {
+  /** Compiles `source` unless that was done before; returns the path of the library. */
+  build(name: string, source: string): Promise<string>;
+}
+
+let found: Promise<CCompiler | null> | undefined;
+
+/** The C compiler that `CC` names, else `cc`; null where there is none (or no Linux). */
+export function findCCompiler(): Promise<CCompiler | null> {
+  found ??= probe();
+  return found;
+}
+
+async function probe(): Promise<CCompiler | null> {
+  if (nodeProcess?.platform !== "linux" || !nodeProcess.getBuiltinModule) return null;
+  const command = nodeProcess.env.CC || "cc";
+  try {
+    const version = await execute(command, ["--version"]);
+    return { build: (name, source) => build(command, version, name, source) };
+  } catch {
+    return null;
+  }
+}
+
+function execute(command: string, args: readonly string[]): Promise<string> {
+  const { execFile } = builtin<typeof import("node:child_process")>("node:child_process");
+  const [program, ...first] = command.split(" ");
+  return new Promise((resolve, reject) => {
+    execFile(program!, [...first, ...args], { timeout: 120_000 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(stderr || error.message, { cause: error }));
+      else resolve(stdout);
+    });
+  });
+}
+
+/** Where compiled libraries are kept: `DMAE_CACHE`, else `dmae` in the user's cache folder. */
+function cacheFolder(): string {
+  const { join } = builtin<typeof import("node:path")>("node:path");
+  const { homedir } = builtin<typeof import("node:os")>("node:os");
+  const { DMAE_CACHE, XDG_CACHE_HOME } = nodeProcess!.env;
+  return DMAE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "dmae");
+}
+
+/** The folder of session.c and kernels.h: beside `src` and beside `dist`. */
+function nativeFolder(): string {
+  const { fileURLToPath } = builtin<typeof import("node:url")>("node:url");
+  const { existsSync } = builtin<typeof import("node:fs")>("node:fs");
+  const folders = ["../native/", "../../native/"].map((path) =>
+    fileURLToPath(new URL(/* @vite-ignore */ path, import.meta.url)),
+  );
+  return folders.find((folder) => existsSync(folder)) ?? folders[0]!;
+}
+
+async function build(
+  command: string,
+  version: string,
+  name: string,
+  source: string,
+): Promise<string> {
+  const fs = builtin<typeof import("node:fs/promises")>("node:fs/promises");
+  const { join } = builtin<typeof import("node:path")>("node:path");
+  const { createHash } = builtin<typeof import("node:crypto")>("node:crypto");
+  const { cpus } = builtin<typeof import("node:os")>("node:os");
+  const native = nativeFolder();
+  const { arch } = nodeProcess!;
+  const headers = ["kernels.h", "onnxruntime.h", "node-api.h"];
+  const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
+  const machine = arch === "x64" ? "-march=native" : "-mcpu=native";
+  const identity = [version, arch, cpus()[0]?.model, machine, ...FLAGS, ...texts, source];
+  const hash = createHash("sha256").update(identity.join("\n")).digest("hex").slice(0, 24);
+  const folder = cacheFolder();
+  const library = join(folder, `${name}-${hash}.node`);
+  const isThere = await fs.access(library).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return library;
+  await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+  // Written under another name first: two processes may build the same library at once.
+  const own = join(folder, `${name}-${hash}-${nodeProcess!.pid}-${Date.now()}`);
+  try {
+    await fs.writeFile(`${own}.c`, source);
+    await execute(command, [
+      ...FLAGS,
+      machine,
+      `-I${native}`,
+      "-o",
+      own,
+      `${own}.c`,
+      "-lm",
+      "-ldl",
+    ]);
+    await fs.rename(own, library);
+    return library;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DmaeError(
+      "unsupported",
+      `kernels: ${command} could not compile them: ${reason}; pass kernels: "standard" to do without`,
+      { command, source: `${own}.c` },
+      { cause: error },
+    );
+  } finally {
+    await fs.rm(own, { force: true });
+    await fs.rm(`${own}.c`, { force: true });
+  }
+}
+
+/** The addon whose sessions take operators of our own. */
+export async function sessionSource(): Promise<string> {
+  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises");
+  const { join } = builtin<typeof import("node:path")>("node:path");
+  return readFile(join(nativeFolder(), "session.c"), "utf8");
+}

@@ -1,0 +1,353 @@
+import { uniformValue } from "../evaluate.ts";
+import { sizeOf, type Value } from "../graph.ts";
+import { type Region, type Role, roleOf, type Space, type Task } from "./regions.ts";
+
+/** Elements that one part of a kernel works on: enough to be worth a thread, few enough to share the work evenly. */
+const PART = 1 << 14;
+
+/** Parts of a kernel that sums columns: each leaves a row of partial sums. */
+const MOST_PARTIAL = 16;
+
+/** A region as C, and what it reads and writes. */
+export interface Kernel {
+  /** Definitions; `NAME` stands for the kernel's name. */
+  readonly source: string;
+  /** Its line in the table of operators, with `NAME` too. */
+  readonly entry: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+}
+
+/** A number within a kernel. */
+interface Term {
+  readonly id: number;
+  /** One per element, per row of the matrix, or one for all. */
+  readonly extent: "full" | "column" | "scalar";
+  /** The walk over a row in which it is known (full), or before which it is. */
+  readonly phase: number;
+  /** C that computes it from its operands' names. */
+  readonly code: (...operands: string[]) => string;
+  readonly operands: readonly Term[];
+  /** An operand of the kernel that it is loaded from. */
+  readonly load: number | null;
+  /** For a column: what it is reduced from, and how. */
+  readonly reduce: "sum" | "max" | null;
+}
+
+/** A number as a float32 literal of C. */
+function literal(value: number): string {
+  const rounded = Math.fround(value);
+  if (Number.isNaN(rounded)) return "NAN";
+  if (!Number.isFinite(rounded)) return rounded > 0 ? "INFINITY" : "-INFINITY";
+  const text = rounded.toString();
+  return `${/[.e]/.test(text) ? text : `${text}.0`}f`;
+}
+
+const OPERATORS: Readonly<Record<string, (a: string, b: string) => string>> = {
+  Add: (a, b) => `${a} + ${b}`,
+  Sub: (a, b) => `${a} - ${b}`,
+  Mul: (a, b) => `${a} * ${b}`,
+  Div: (a, b) => `${a} / ${b}`,
+  Max: (a, b) => `kernel_max(${a}, ${b})`,
+  Min: (a, b) => `kernel_min(${a}, ${b})`,
+  Neg: (a) => `-${a}`,
+  Abs: (a) => `fabsf(${a})`,
+  Exp: (a) => `kernel_exp(${a})`,
+  Erf: (a) => `kernel_erf(${a})`,
+  Sqrt: (a) => `sqrtf(${a})`,
+  Relu: (a) => `kernel_max(${a}, 0.0f)`,
+  Reciprocal: (a) => `1.0f / ${a}`,
+  Sigmoid: (a) => `kernel_sigmoid(${a})`,
+};
+
+/** The terms of a region. Equal ones are one. */
+class Terms {
+  readonly all: Term[] = [];
+  private readonly known = new Map<string, Term>();
+
+  private add(key: string, term: Omit<Term, "id">): Term {
+    const found = this.known.get(key);
+    if (found) return found;
+    const made = { id: this.all.length, ...term };
+    this.all.push(made);
+    this.known.set(key, made);
+    return made;
+  }
+
+  constant(value: number): Term {
+    const code = () => literal(value);
+    const none = { operands: [], load: null, reduce: null };
+    return this.add(`c${literal(value)}`, { extent: "scalar", phase: 0, code, ...none });
+  }
+
+  load(input: number, role: Role): Term {
+    const extent = role === "row" ? "full" : role;
+    const index = { full: "at", row: "c", column: "r", scalar: "0" }[role];
+    const code = () => `in${input}[${index}]`;
+    return this.add(`l${input}${role}`, {
+      extent,
+      phase: 0,
+      code,
+      operands: [],
+      load: input,
+      reduce: null,
+    });
+  }
+
+  compute(op: string, ...operands: Term[]): Term {
+    const extents = operands.map((t) => t.extent);
+    const extent = (["full", "column", "scalar"] as const).find((e) => extents.includes(e))!;
+    const phase = Math.max(...operands.map((t) => t.phase));
+    const code = OPERATORS[op] as Term["code"];
+    const key = `${op}${operands.map((t) => t.id)}`;
+    return this.add(key, { extent, phase, code, operands, load: null, reduce: null });
+  }
+
+  reduce(how: "sum" | "max", of: Term): Term {
+    const code = (a: string) => a;
+    const key = `${how}${of.id}`;
+    const phase = of.phase + 1;
+    return this.add(key, {
+      extent: "column",
+      phase,
+      code,
+      operands: [of],
+      load: null,
+      reduce: how,
+    });
+  }
+}
+
+/** Writes a region in terms; returns one for each of its values. */
+function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Value, Term> {
+  const { space } = region;
+  const of = new Map<Value, Term>();
+  const read = (value: Value, role: Role | null = roleOf(value.shape, space)): Term => {
+    const known = of.get(value);
+    if (known) return known;
+    const fill = uniformValue(value);
+    if (fill !== null) return terms.constant(fill);
+    const known2 = inputs.indexOf(value);
+    if (known2 < 0) inputs.push(value);
+    return terms.load(known2 < 0 ? inputs.length - 1 : known2, role!);
+  };
+  const mean = (x: Term) =>
+    terms.compute("Div", terms.reduce("sum", x), terms.constant(space.columns));
+  for (const { node, task } of region.members) {
+    const x = read(node.inputs[0]!);
+    const results = (): Term[] => {
+      switch (task.kind) {
+        case "elementwise":
+          return [terms.compute(node.op, ...node.inputs.map((v) => read(v!)))];
+        case "reduceRows":
+          if (task.how === "mean") return [mean(x)];
+          return [terms.reduce(task.how, x)];
+        case "dotRows": {
+          const products = terms.compute("Mul", x, read(node.inputs[1]!, "row"));
+          return [terms.compute("Mul", terms.reduce("sum", products), terms.constant(task.alpha))];
+        }
+        case "sumColumns":
+          return [x];
+        case "softmax": {
+          const shifted = terms.compute("Sub", x, terms.reduce("max", x));
+          const e = terms.compute("Exp", shifted);
+          return [terms.compute("Div", e, terms.reduce("sum", e))];
+        }
+        case "layerNorm":
+          return layerNorm(x, task);
+      }
+    };
+    const layerNorm = (v: Term, { epsilon }: Task & { kind: "layerNorm" }): Term[] => {
+      const average = mean(v);
+      const centred = terms.compute("Sub", v, average);
+      const variance = mean(terms.compute("Mul", centred, centred));
+      const shifted = terms.compute("Add", variance, terms.constant(epsilon));
+      const inverse = terms.compute("Reciprocal", terms.compute("Sqrt", shifted));
+      const normal = terms.compute("Mul", centred, inverse);
+      const scaled = terms.compute("Mul", normal, read(node.inputs[1]!, "row"));
+      return [terms.compute("Add", scaled, read(node.inputs[2]!, "row")), average, inverse];
+    };
+    results().forEach((term, i) => {
+      of.set(node.outputs[i]!, term);
+    });
+  }
+  return of;
+}
+
+/** Where a term's value goes. */
+interface Target {
+  readonly term: Term;
+  readonly output: number;
+  readonly kind: "full" | "column" | "sum";
+}
+
+/** The C of a region whose `outputs` are read by the rest of the program. */
+export function emitKernel(region: Region, isRead: (value: Value) => boolean): Kernel {
+  const terms = new Terms();
+  const inputs: Value[] = [];
+  const of = termsOf(region, terms, inputs);
+  const outputs: Value[] = [];
+  const targets: Target[] = [];
+  for (const { node, task } of region.members)
+    for (const value of node.outputs) {
+      const term = of.get(value);
+      if (!term || !isRead(value)) continue;
+      const kind = task.kind === "sumColumns" ? "sum" : term.extent === "full" ? "full" : "column";
+      targets.push({ term, output: outputs.length, kind });
+      outputs.push(value);
+    }
+  const { space } = region;
+  const flat = isFlat(terms.all, targets, inputs, space);
+  const sums = targets.filter(({ kind }) => kind === "sum");
+  const { rows, columns } = flat ? { rows: sizeOf(space.shape), columns: 1 } : space;
+  const most = sums.length > 0 ? MOST_PARTIAL : Number.POSITIVE_INFINITY;
+  const parts = Math.max(1, Math.min(most, Math.floor((rows * columns) / PART), rows));
+  const rowsPerPart = Math.ceil(rows / parts);
+  const used = Math.ceil(rows / rowsPerPart);
+  const partial = sums.length * used * columns;
+  const body = flat ? flatBody(terms.all, targets) : rowBody(terms.all, targets, columns);
+  const source = [
+    "static void NAME(void *data, size_t part) {",
+    "  const Call *call = data;",
+    ...inputs.map((_, i) => `  const float *in${i} = call->in[${i}];`),
+    ...targets
+      .filter(({ kind }) => kind !== "sum")
+      .map(({ output }) => `  float *out${output} = call->out[${output}];`),
+    ...sums.map(
+      ({ output }, i) =>
+        `  float *sum${output} = call->partial + (part * ${sums.length} + ${i}) * ${columns};`,
+    ),
+    `  const size_t first = part * ${rowsPerPart};`,
+    `  const size_t last = first + ${rowsPerPart} < ${rows} ? first + ${rowsPerPart} : ${rows};`,
+    ...body,
+    "}",
+    ...(sums.length > 0 ? finish(sums, used, columns) : []),
+    `static const int64_t NAME_shapes[][8] = {${outputs
+      .map(({ shape }) => `{${[shape.length, ...shape].join()}}`)
+      .join(", ")}};`,
+  ].join("\n");
+  const done = sums.length > 0 ? "NAME_finish" : "NULL";
+  const entry = `{.name = "NAME", .inputs = ${inputs.length}, .outputs = ${outputs.length}, .shapes = NAME_shapes, .part = NAME, .finish = ${done}, .parts = ${used}, .partial = ${partial}}`;
+  return { source, entry, inputs, outputs };
+}
+
+/** True where nothing depends on rows: the elements are then one long line. */
+function isFlat(
+  terms: readonly Term[],
+  targets: readonly Target[],
+  inputs: readonly Value[],
+  space: Space,
+): boolean {
+  const plain = terms.every(
+    (t) =>
+      t.extent !== "column" &&
+      (t.load === null || t.extent === "scalar" || roleOf(inputs[t.load]!.shape, space) === "full"),
+  );
+  return plain && targets.every(({ kind }) => kind === "full");
+}
+
+const name = (term: Term) => `v${term.id}`;
+const assign = (term: Term) =>
+  `const float ${name(term)} = ${term.code(...term.operands.map(name))};`;
+
+function flatBody(terms: readonly Term[], targets: readonly Target[]): string[] {
+  const scalars = terms.filter((t) => t.extent === "scalar");
+  const full = terms.filter((t) => t.extent === "full");
+  return [
+    ...scalars.map((t) => `  ${assign(t)}`),
+    "#pragma omp simd",
+    "  for (size_t at = first; at < last; at++) {",
+    ...full.map((t) => `    ${assign(t)}`),
+    ...targets.map(({ term, output }) => `    out${output}[at] = ${name(term)};`),
+    "  }",
+  ];
+}
+
+/** Walks over every row, once for each reduction that the next walk needs. */
+function rowBody(terms: readonly Term[], targets: readonly Target[], columns: number): string[] {
+  const full = terms.filter((t) => t.extent === "full");
+  const column = terms.filter((t) => t.extent === "column");
+  const reductions = column.filter((t) => t.reduce !== null);
+  // A full term is needed in the walk of its own phase, and where a later one reads it.
+  const walkOf = (t: Term) => (t.load === null ? t.phase : -1);
+  const readIn = (t: Term): Set<number> => {
+    const walks = new Set<number>();
+    for (const reader of terms)
+      if (reader.operands.includes(t)) walks.add(reader.reduce ? reader.phase - 1 : reader.phase);
+    for (const { term } of targets) if (term === t) walks.add(t.phase);
+    return walks;
+  };
+  const kept = new Set(
+    full.filter((t) => t.load === null && [...readIn(t)].some((walk) => walk > t.phase)),
+  );
+  const phases =
+    1 +
+    Math.max(
+      0,
+      ...terms.map((t) => (t.extent === "full" ? t.phase : 0)),
+      ...reductions.map((t) => t.phase - 1),
+    );
+  const lines: string[] = terms.filter((t) => t.extent === "scalar").map((t) => `  ${assign(t)}`);
+  lines.push(...[...kept].map((t) => `  float kept${t.id}[${columns}];`));
+  lines.push("  for (size_t r = first; r < last; r++) {", `    const size_t row = r * ${columns};`);
+  for (let phase = 0; phase <= phases; phase++) {
+    for (const t of column)
+      if (t.phase === phase && t.reduce === null) lines.push(`    ${assign(t)}`);
+    if (phase === phases) break;
+    const leaving = reductions.filter((t) => t.phase === phase + 1);
+    const needed = new Set<Term>();
+    for (const t of full)
+      if (walkOf(t) === phase || (walkOf(t) !== phase && readIn(t).has(phase))) needed.add(t);
+    for (const t of leaving) {
+      const start = t.reduce === "sum" ? "0.0f" : "-INFINITY";
+      lines.push(`    float ${name(t)} = ${start};`);
+    }
+    const clause = (["sum", "max"] as const).flatMap((how) => {
+      const names = leaving.filter((t) => t.reduce === how).map(name);
+      return names.length > 0 ? [` reduction(${how === "sum" ? "+" : "max"} : ${names})`] : [];
+    });
+    lines.push(`#pragma omp simd${clause.join("")}`);
+    lines.push(
+      `    for (size_t c = 0; c < ${columns}; c++) {`,
+      "      const size_t at = row + c;",
+      "      (void)at;",
+    );
+    for (const t of full) {
+      if (!needed.has(t)) continue;
+      if (t.load !== null || t.phase === phase) lines.push(`      ${assign(t)}`);
+      else lines.push(`      const float ${name(t)} = kept${t.id}[c];`);
+      if (t.phase !== phase) continue;
+      if (kept.has(t)) lines.push(`      kept${t.id}[c] = ${name(t)};`);
+    }
+    for (const { term, output, kind } of targets) {
+      if (kind === "column" || term.phase !== phase) continue;
+      const into = kind === "sum" ? `sum${output}[c] +=` : `out${output}[at] =`;
+      lines.push(`      ${into} ${name(term)};`);
+    }
+    for (const t of leaving) {
+      const of = name(t.operands[0]!);
+      lines.push(
+        t.reduce === "sum"
+          ? `      ${name(t)} += ${of};`
+          : `      ${name(t)} = ${name(t)} > ${of} ? ${name(t)} : ${of};`,
+      );
+    }
+    lines.push("    }");
+  }
+  for (const { term, output, kind } of targets)
+    if (kind === "column") lines.push(`    out${output}[r] = ${name(term)};`);
+  lines.push("  }");
+  return lines;
+}
+
+/** Adds up the partial sums of the parts, always in the same order. */
+const finish = (sums: readonly Target[], parts: number, columns: number): string[] => [
+  "static void NAME_finish(const Call *call) {",
+  ...sums.flatMap(({ output }, i) => [
+    `  for (size_t c = 0; c < ${columns}; c++) call->out[${output}][c] = 0.0f;`,
+    `  for (size_t part = 0; part < ${parts}; part++)`,
+    `    for (size_t c = 0; c < ${columns}; c++)`,
+    `      call->out[${output}][c] += call->partial[(part * ${sums.length} + ${i}) * ${columns} + c];`,
+  ]),
+  "}",
+];

@@ -1,0 +1,94 @@
+import { countUses, Graph, type Node, type Value } from "../graph.ts";
+import type { Program } from "../optimize.ts";
+import { emitKernel, type Kernel } from "./emit-c.ts";
+import { findRegions, isRegion } from "./regions.ts";
+
+/** The domain of generated operators; `session.c` registers them under it. */
+export const KERNELS = "dmae.kernels";
+
+/** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
+const MOST_OPERANDS = 64;
+
+/** A program some of whose nodes are generated operators, and the C of those. */
+export interface FusedProgram {
+  readonly program: Program;
+  /** The generated operators, each once for every node that it makes. */
+  readonly kernels: readonly Kernel[];
+  /** A C file that includes kernels.h. */
+  readonly source: string;
+}
+
+/**
+ * Replaces every region of elementwise operators and row reductions by one generated operator: what ONNX Runtime would
+ * compute in a pass over memory for each operator becomes one pass for all.
+ */
+export function fuse(program: Program): FusedProgram {
+  const uses = countUses(program.outputs);
+  const outputs = new Set(program.outputs);
+  const readers = new Map<Value, Node[]>();
+  const steps = findRegions(program);
+  for (const step of steps)
+    for (const node of isRegion(step) ? step.members.map((m) => m.node) : [step])
+      for (const value of node.inputs)
+        if (value && uses.has(node.outputs[0]!))
+          readers.set(value, [...(readers.get(value) ?? []), node]);
+  const g = new Graph();
+  const mapped = new Map<Value, Value>();
+  for (const input of program.graph.inputs)
+    mapped.set(input, g.input(input.name!, input.dtype, input.shape));
+  const map = (value: Value): Value => {
+    const known = mapped.get(value);
+    if (known) return known;
+    if (!value.constant) throw new Error(`value ${value.id} is used before it is made`);
+    const copy = value.splat
+      ? g.splat(value.dtype, value.shape, value.constant[0]!)
+      : g.constant(value.dtype, value.shape, value.constant, value.name);
+    mapped.set(value, copy);
+    return copy;
+  };
+  const copyNode = (node: Node) => {
+    const inputs = node.inputs.map((value) => (value ? map(value) : null));
+    g.addNode(node.op, inputs, node.attributes, node.outputs, node.domain).forEach((result, i) => {
+      mapped.set(node.outputs[i]!, result);
+    });
+  };
+  const names = new Map<string, string>();
+  const kernels: Kernel[] = [];
+  const entries: string[] = [];
+  const sources: string[] = [];
+  for (const step of steps) {
+    if (!isRegion(step)) {
+      copyNode(step);
+      continue;
+    }
+    const inside = new Set(step.members.map(({ node }) => node));
+    const kernel = emitKernel(
+      step,
+      (value) => outputs.has(value) || (readers.get(value) ?? []).some((node) => !inside.has(node)),
+    );
+    if (kernel.inputs.length > MOST_OPERANDS || kernel.outputs.length > MOST_OPERANDS) {
+      for (const { node } of step.members) copyNode(node);
+      continue;
+    }
+    const text = `${kernel.source}\n${kernel.entry}`;
+    let name = names.get(text);
+    if (!name) {
+      name = `Fused${names.size}`;
+      names.set(text, name);
+      sources.push(kernel.source.replaceAll("NAME", name));
+      entries.push(kernel.entry.replaceAll("NAME", name));
+    }
+    kernels.push(kernel);
+    g.addNode(name, kernel.inputs.map(map), {}, kernel.outputs, KERNELS).forEach((result, i) => {
+      mapped.set(kernel.outputs[i]!, result);
+    });
+  }
+  const source = [
+    '#include "kernels.h"',
+    ...sources,
+    `static Operator operators[] = {\n${entries.join(",\n")}};`,
+    "DMAE_OPERATORS",
+    "",
+  ].join("\n\n");
+  return { program: { graph: g, outputs: program.outputs.map(map) }, kernels, source };
+}

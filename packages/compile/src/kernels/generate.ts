@@ -1,0 +1,78 @@
+import { DmaeError } from "@dmae/core";
+import { sizeOf } from "../graph.ts";
+import type { Program } from "../optimize.ts";
+import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime.ts";
+import { separateSums } from "../tune-for-cpu.ts";
+import { type CCompiler, findCCompiler } from "./c-compiler.ts";
+import { fuse } from "./fuse.ts";
+import { type Addon, openAddon } from "./native-session.ts";
+
+/** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
+const WORTH = 1 << 20;
+
+/** A program with generated operators, and what a session of it needs. */
+export interface GeneratedKernels {
+  readonly program: Program;
+  /** Distinct operators. */
+  readonly count: number;
+  readonly addon: Addon;
+  /** The path of the compiled operators. */
+  readonly library: string;
+}
+
+/**
+ * Joins what kernels can compute and compiles them. Null where they are not wanted, not possible or not worth it; an error
+ * only where they were asked for.
+ */
+export async function generateKernels(
+  caller: string,
+  program: Program,
+  options: RuntimeOptions,
+  isStep: boolean,
+): Promise<GeneratedKernels | null> {
+  const { kernels = "auto" } = options;
+  if (!["auto", "generated", "standard"].includes(kernels))
+    throw new DmaeError(
+      "argument",
+      `${caller}: kernels must be auto, generated or standard, got ${kernels}`,
+    );
+  const wanted = kernels === "generated" || (kernels === "auto" && isStep);
+  if (!wanted) return null;
+  const demanded = kernels === "generated";
+  const onCpu = providerOf(options) === "cpu" && options.onnxruntime === undefined;
+  const compiler = onCpu ? await findCCompiler() : null;
+  if (!compiler) {
+    if (!demanded) return null;
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: kernels: "generated" needs the CPU of a Linux machine with onnxruntime-node and a C compiler (cc, or the one that CC names)`,
+    );
+  }
+  try {
+    return await generate(caller, program, options, compiler, demanded);
+  } catch (error) {
+    if (demanded) throw error;
+    return null;
+  }
+}
+
+async function generate(
+  caller: string,
+  program: Program,
+  options: RuntimeOptions,
+  compiler: CCompiler,
+  demanded: boolean,
+): Promise<GeneratedKernels | null> {
+  const fused = fuse(separateSums(program));
+  const written = fused.kernels.reduce(
+    (sum, { outputs }) => sum + outputs.reduce((n, { shape }) => n + sizeOf(shape), 0),
+    0,
+  );
+  if (fused.kernels.length === 0 || (!demanded && written < WORTH)) return null;
+  await loadRuntime(caller, options);
+  const [addon, library] = await Promise.all([
+    openAddon(compiler),
+    compiler.build("kernels", fused.source),
+  ]);
+  return { program: fused.program, count: fused.kernels.length, addon, library };
+}

@@ -1,0 +1,115 @@
+import { DmaeError } from "@dmae/core";
+import { allocate, type ElementType, type OutputSpec, sizeOf } from "../graph.ts";
+import type { ExternalData } from "../onnx-model.ts";
+import {
+  type LoadedRuntime,
+  nativeSettings,
+  physicalCores,
+  profilePrefix,
+  type RuntimeSession,
+  type RuntimeTensor,
+} from "../runtime.ts";
+import { type CCompiler, sessionSource } from "./c-compiler.ts";
+
+/** What `session.c` exports. */
+export interface Addon {
+  open(library: string): void;
+  create(
+    model: Uint8Array,
+    inputs: readonly Port[],
+    outputs: readonly Port[],
+    settings: readonly string[],
+    external: readonly (string | Uint8Array)[],
+    threads: number,
+    operators: string,
+    profile: string,
+  ): object;
+  run(session: object, inputs: readonly unknown[], outputs: readonly unknown[]): Promise<void>;
+  release(session: object): void;
+}
+
+type Port = readonly [name: string, type: number, ...shape: number[]];
+
+/** Numbers of ONNX Runtime's element types. */
+const TYPES: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+};
+
+/** What {@link createNativeSession} needs. */
+export interface NativeSessionSource {
+  readonly runtime: LoadedRuntime;
+  readonly addon: Addon;
+  /** The path of the compiled operators. */
+  readonly library: string;
+  readonly model: Uint8Array;
+  readonly external: readonly ExternalData[];
+  readonly inputs: ReadonlyMap<string, OutputSpec>;
+  readonly outputs: ReadonlyMap<string, OutputSpec>;
+  readonly threads: number | undefined;
+}
+
+let opened: Promise<Addon> | undefined;
+
+/** Builds and loads the addon, on the library that onnxruntime-node has loaded into this process. */
+export function openAddon(compiler: CCompiler): Promise<Addon> {
+  opened ??= load(compiler);
+  return opened;
+}
+
+async function load(compiler: CCompiler): Promise<Addon> {
+  const { readFile } = process.getBuiltinModule("node:fs/promises");
+  const { createRequire } = process.getBuiltinModule("node:module");
+  const path = await compiler.build("session", await sessionSource());
+  const addon = createRequire(import.meta.url)(path) as Addon;
+  const maps = await readFile("/proc/self/maps", "utf8");
+  const library = /\/.*libonnxruntime\.so.*/.exec(maps)?.[0];
+  if (!library)
+    throw new DmaeError("unsupported", "kernels: onnxruntime-node did not load its library");
+  addon.open(library);
+  return addon;
+}
+
+const portsOf = (specs: ReadonlyMap<string, OutputSpec>): Port[] =>
+  [...specs].map(([name, { dtype, shape }]) => [name, TYPES[dtype], ...shape]);
+
+/**
+ * A session of ONNX Runtime that knows generated operators. It writes into the tensors it is given and copies nothing; a
+ * run takes a thread of libuv, so that the event loop goes on.
+ */
+export function createNativeSession(what: NativeSessionSource): RuntimeSession {
+  const { runtime, addon, inputs, outputs, external } = what;
+  const session = addon.create(
+    what.model,
+    portsOf(inputs),
+    portsOf(outputs),
+    Object.entries(nativeSettings()).flat(),
+    external.flatMap(({ path, data }) => [path, data]),
+    what.threads ?? physicalCores(),
+    what.library,
+    profilePrefix(),
+  );
+  const data = (specs: ReadonlyMap<string, unknown>, from: Record<string, RuntimeTensor | null>) =>
+    [...specs.keys()].map((name) => from[name]?.data);
+  const fresh = () =>
+    Object.fromEntries(
+      [...outputs].map(([name, { dtype, shape }]) => [
+        name,
+        new runtime.Tensor(dtype, allocate(dtype, sizeOf(shape)), shape),
+      ]),
+    );
+  return {
+    async run(feeds, fetches) {
+      const results = (fetches ?? fresh()) as Record<string, RuntimeTensor>;
+      await addon.run(session, data(inputs, feeds), data(outputs, results));
+      return results;
+    },
+    async release() {
+      addon.release(session);
+    },
+  };
+}
