@@ -86,6 +86,7 @@ typedef struct {
   const int64_t (*shapes)[8]; /* of the outputs: rank, then sizes */
   void (*part)(void *call, size_t index);
   void (*finish)(const Call *call);
+  size_t (*overwrites)(int **inputs, int **outputs);
   size_t parts, partial; /* floats of room in all */
 } Operator;
 
@@ -104,6 +105,8 @@ static int operator_zero(const OrtCustomOp *op, size_t i) { return (void)op, (vo
 static int operator_one(const OrtCustomOp *op) { return (void)op, 1; }
 static size_t operator_inputs(const OrtCustomOp *op) { return ((const Operator *)op)->inputs; }
 static size_t operator_outputs(const OrtCustomOp *op) { return ((const Operator *)op)->outputs; }
+
+static void operator_keep(int *a, int *b) { (void)a, (void)b; }
 
 static OrtStatus *operator_compute(void *kernel, OrtKernelContext *context) {
   const Operator *op = kernel;
@@ -142,8 +145,9 @@ static OrtStatus *operator_compute(void *kernel, OrtKernelContext *context) {
         .input_characteristic = operator_zero, .output_characteristic = operator_zero,                   \
         .input_memory = operator_zero,                                                                   \
         .variadic = {operator_one, operator_one, operator_one, operator_one},                            \
-        .compute_checked = operator_compute};                                                            \
+        .compute_checked = operator_compute, .release_overwrites = operator_keep};                       \
     operators[i].base = base;                                                                            \
+    operators[i].base.overwrites = operators[i].overwrites;                                              \
     return &operators[i].base;                                                                           \
   }
 

@@ -86,7 +86,10 @@ struct OrtCustomOp {
   int (*variadic[4])(const OrtCustomOp *);
   OrtStatus *(*create_checked)(const OrtCustomOp *, Ort, const void *, void **);
   OrtStatus *(*compute_checked)(void *, OrtKernelContext *);
-  void *unused[7];
+  void *shapes_and_versions[3];
+  size_t (*overwrites)(int **inputs, int **outputs); /* pairs: this output may take the buffer of that input */
+  void (*release_overwrites)(int *, int *);
+  void *aliases[2];
 };
 
 #endif

@@ -19,6 +19,9 @@ import {
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft";
 
+/** The domain of generated operators; `session.c` registers them under it. */
+export const KERNELS = "dmae.kernels";
+
 /** The shape of two operands broadcast against each other. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);

@@ -1,4 +1,4 @@
-import { onnxType } from "./build.ts";
+import { KERNELS, onnxType } from "./build.ts";
 import { elements } from "./evaluate.ts";
 import {
   type Attribute,
@@ -93,6 +93,12 @@ export function encodeModel(source: ModelSource): EncodedModel {
   source.outputs.forEach((output, i) => {
     tail.message(12, valueInfo(source.outputNames[i]!, output, source.dimensionName));
   });
+  // ONNX Runtime knows the shapes of its own operators only; with these it can reuse the buffers of others.
+  for (const { domain, outputs } of nodes)
+    if (domain === KERNELS)
+      for (const output of outputs)
+        if (uses.has(output) && !source.outputs.includes(output))
+          tail.message(13, valueInfo(names.of(output), output, undefined));
   const model = new ProtobufWriter()
     .integer(1, 9)
     .string(2, "@dmae/compile")

@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { OutputSpec } from "./graph.ts";
-import { inPlaceInputs } from "./in-place.ts";
+import { elementwise, inPlaceInputs, type Overwrites } from "./in-place.ts";
 import { type GeneratedKernels, generateKernels } from "./kernels/generate.ts";
 import { createNativeSession } from "./kernels/native-session.ts";
 import { type ExternalData, encodeModel } from "./onnx-model.ts";
@@ -107,7 +107,7 @@ export class LoadedProgram {
     const provider = providerOf(options);
     const finished = finish(caller, traced, options, provider);
     const generated = await generateKernels(caller, finished, options, pairs.size > 0);
-    const whole = generated?.program ?? finished;
+    const whole = generated?.fused.program ?? finished;
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
@@ -127,7 +127,10 @@ export class LoadedProgram {
     const outputs = new Map(
       traced.outputs.map(({ shape, dtype }, i) => [traced.outputNames[i]!, { shape, dtype }]),
     );
-    const inPlace = reusable(program, traced.outputNames, pairs);
+    const overwrites: Overwrites = (node, input, output) =>
+      elementwise(node, input, output) ||
+      (generated?.fused.overwrites(node, input, output) ?? false);
+    const inPlace = reusable(program, traced.outputNames, pairs, overwrites);
     const encoded = performance.now();
     const { runtime, session } = generated
       ? await createGenerated(caller, generated, options, program, outputs, { bytes, external })
@@ -137,7 +140,7 @@ export class LoadedProgram {
       modelBytes: bytes.length + external.reduce((n, { data }) => n + data.length, 0),
       traceMilliseconds: encoded - started,
       loadMilliseconds: performance.now() - encoded,
-      kernels: generated?.count ?? 0,
+      kernels: generated?.fused.kernels.length ?? 0,
     });
   }
 
@@ -207,12 +210,13 @@ function reusable(
   program: Program,
   outputNames: readonly string[],
   pairs: ReadonlyMap<string, string>,
+  overwrites: Overwrites,
 ): Set<string> {
   const candidates = program.graph.inputs.flatMap((input) => {
     const index = outputNames.indexOf(pairs.get(input.name!) ?? "");
     return index < 0 ? [] : [{ input, output: program.outputs[index]! }];
   });
-  return new Set([...inPlaceInputs(program, candidates)].map((input) => input.name!));
+  return new Set([...inPlaceInputs(program, candidates, overwrites)].map((input) => input.name!));
 }
 
 /** What a runtime tensor holds, in host memory. */

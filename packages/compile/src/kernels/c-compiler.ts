@@ -16,6 +16,7 @@ const builtin = <T>(name: string) => nodeProcess?.getBuiltinModule?.(name) as T;
 /** Settings of GCC and Clang: vector code for this CPU, the arithmetic of float32 as written. */
 const FLAGS = [
   "-O3",
+  "-mprefer-vector-width=512",
   "-shared",
   "-fPIC",
   "-fvisibility=hidden",

@@ -16,6 +16,8 @@ export interface Kernel {
   readonly entry: string;
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
+  /** Pairs of an input and an output that may share a buffer: an element is not read again after it was written. */
+  readonly overwrites: readonly (readonly [input: number, output: number])[];
 }
 
 /** A number within a kernel. */
@@ -205,6 +207,8 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
   const rowsPerPart = Math.ceil(rows / parts);
   const used = Math.ceil(rows / rowsPerPart);
   const partial = sums.length * used * columns;
+  const overwrites = findOverwrites(terms.all, targets, inputs, space);
+  const pair = (i: 0 | 1) => overwrites.map((both) => both[i]).join();
   const body = flat ? flatBody(terms.all, targets) : rowBody(terms.all, targets, columns);
   const source = [
     "static void NAME(void *data, size_t part) {",
@@ -225,10 +229,57 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
     `static const int64_t NAME_shapes[][8] = {${outputs
       .map(({ shape }) => `{${[shape.length, ...shape].join()}}`)
       .join(", ")}};`,
+    ...(overwrites.length > 0
+      ? [
+          "static size_t NAME_overwrites(int **inputs, int **outputs) {",
+          `  static int in[] = {${pair(0)}}, out[] = {${pair(1)}};`,
+          "  *inputs = in;",
+          "  *outputs = out;",
+          `  return ${overwrites.length};`,
+          "}",
+        ]
+      : []),
   ].join("\n");
-  const done = sums.length > 0 ? "NAME_finish" : "NULL";
-  const entry = `{.name = "NAME", .inputs = ${inputs.length}, .outputs = ${outputs.length}, .shapes = NAME_shapes, .part = NAME, .finish = ${done}, .parts = ${used}, .partial = ${partial}}`;
-  return { source, entry, inputs, outputs };
+  const entry = `{${[
+    '.name = "NAME"',
+    `.inputs = ${inputs.length}`,
+    `.outputs = ${outputs.length}`,
+    ".shapes = NAME_shapes",
+    ".part = NAME",
+    `.finish = ${sums.length > 0 ? "NAME_finish" : "NULL"}`,
+    `.overwrites = ${overwrites.length > 0 ? "NAME_overwrites" : "NULL"}`,
+    `.parts = ${used}`,
+    `.partial = ${partial}`,
+  ].join(", ")}}`;
+  return { source, entry, inputs, outputs, overwrites };
+}
+
+/** The walks over a row in which a term's value is read. */
+function walksOf(term: Term, terms: readonly Term[], targets: readonly Target[]): Set<number> {
+  const walks = new Set<number>();
+  for (const reader of terms)
+    if (reader.operands.includes(term)) walks.add(reader.reduce ? reader.phase - 1 : reader.phase);
+  for (const target of targets) if (target.term === term) walks.add(term.phase);
+  return walks;
+}
+
+/** An output may lie where an input of the same form lies that no later walk reads. */
+function findOverwrites(
+  terms: readonly Term[],
+  targets: readonly Target[],
+  inputs: readonly Value[],
+  space: Space,
+): [number, number][] {
+  const whole = terms.filter(
+    (t) => t.load !== null && roleOf(inputs[t.load]!.shape, space) === "full",
+  );
+  return targets
+    .filter(({ kind }) => kind === "full")
+    .flatMap(({ term, output }) =>
+      whole
+        .filter((t) => [...walksOf(t, terms, targets)].every((walk) => walk <= term.phase))
+        .map((t): [number, number] => [t.load!, output]),
+    );
 }
 
 /** True where nothing depends on rows: the elements are then one long line. */
@@ -270,13 +321,7 @@ function rowBody(terms: readonly Term[], targets: readonly Target[], columns: nu
   const reductions = column.filter((t) => t.reduce !== null);
   // A full term is needed in the walk of its own phase, and where a later one reads it.
   const walkOf = (t: Term) => (t.load === null ? t.phase : -1);
-  const readIn = (t: Term): Set<number> => {
-    const walks = new Set<number>();
-    for (const reader of terms)
-      if (reader.operands.includes(t)) walks.add(reader.reduce ? reader.phase - 1 : reader.phase);
-    for (const { term } of targets) if (term === t) walks.add(t.phase);
-    return walks;
-  };
+  const readIn = (t: Term) => walksOf(t, terms, targets);
   const kept = new Set(
     full.filter((t) => t.load === null && [...readIn(t)].some((walk) => walk > t.phase)),
   );

@@ -1,10 +1,8 @@
+import { KERNELS } from "../build.ts";
 import { countUses, Graph, type Node, type Value } from "../graph.ts";
 import type { Program } from "../optimize.ts";
 import { emitKernel, type Kernel } from "./emit-c.ts";
 import { findRegions, isRegion } from "./regions.ts";
-
-/** The domain of generated operators; `session.c` registers them under it. */
-export const KERNELS = "dmae.kernels";
 
 /** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
 const MOST_OPERANDS = 64;
@@ -14,6 +12,8 @@ export interface FusedProgram {
   readonly program: Program;
   /** The generated operators, each once for every node that it makes. */
   readonly kernels: readonly Kernel[];
+  /** Whether `output` of a generated operator may be written over `input`. */
+  readonly overwrites: (node: Node, input: Value, output: Value) => boolean;
   /** A C file that includes kernels.h. */
   readonly source: string;
 }
@@ -54,6 +54,7 @@ export function fuse(program: Program): FusedProgram {
   };
   const names = new Map<string, string>();
   const kernels: Kernel[] = [];
+  const byName = new Map<string, Kernel>();
   const entries: string[] = [];
   const sources: string[] = [];
   for (const step of steps) {
@@ -79,6 +80,7 @@ export function fuse(program: Program): FusedProgram {
       entries.push(kernel.entry.replaceAll("NAME", name));
     }
     kernels.push(kernel);
+    byName.set(name, kernel);
     g.addNode(name, kernel.inputs.map(map), {}, kernel.outputs, KERNELS).forEach((result, i) => {
       mapped.set(kernel.outputs[i]!, result);
     });
@@ -90,5 +92,9 @@ export function fuse(program: Program): FusedProgram {
     "DMAE_OPERATORS",
     "",
   ].join("\n\n");
-  return { program: { graph: g, outputs: program.outputs.map(map) }, kernels, source };
+  const overwrites = (node: Node, input: Value, output: Value) => {
+    const pairs = node.domain === KERNELS ? byName.get(node.op)?.overwrites : undefined;
+    return pairs?.some(([i, o]) => node.inputs[i] === input && o === output.index) ?? false;
+  };
+  return { program: { graph: g, outputs: program.outputs.map(map) }, kernels, overwrites, source };
 }

@@ -4,7 +4,7 @@ import type { Program } from "../optimize.ts";
 import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime.ts";
 import { separateSums } from "../tune-for-cpu.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
-import { fuse } from "./fuse.ts";
+import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
@@ -12,9 +12,7 @@ const WORTH = 1 << 20;
 
 /** A program with generated operators, and what a session of it needs. */
 export interface GeneratedKernels {
-  readonly program: Program;
-  /** Distinct operators. */
-  readonly count: number;
+  readonly fused: FusedProgram;
   readonly addon: Addon;
   /** The path of the compiled operators. */
   readonly library: string;
@@ -74,5 +72,5 @@ async function generate(
     openAddon(compiler),
     compiler.build("kernels", fused.source),
   ]);
-  return { program: fused.program, count: fused.kernels.length, addon, library };
+  return { fused, addon, library };
 }
