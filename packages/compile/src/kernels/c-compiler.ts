@@ -16,7 +16,6 @@ const builtin = <T>(name: string) => nodeProcess?.getBuiltinModule?.(name) as T;
 /** Settings of GCC and Clang: vector code for this CPU, the arithmetic of float32 as written. */
 const FLAGS = [
   "-O3",
-  "-mprefer-vector-width=512",
   "-shared",
   "-fPIC",
   "-fvisibility=hidden",
@@ -93,10 +92,11 @@ async function build(
   const { cpus } = builtin<typeof import("node:os")>("node:os");
   const native = nativeFolder();
   const { arch } = nodeProcess!;
-  const headers = ["kernels.h", "onnxruntime.h", "node-api.h"];
+  const headers = ["kernels.h", "product.h", "onnxruntime.h", "node-api.h"];
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
-  const machine = arch === "x64" ? "-march=native" : "-mcpu=native";
-  const identity = [version, arch, cpus()[0]?.model, machine, ...FLAGS, ...texts, source];
+  const machine =
+    arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];
+  const identity = [version, arch, cpus()[0]?.model, ...machine, ...FLAGS, ...texts, source];
   const hash = createHash("sha256").update(identity.join("\n")).digest("hex").slice(0, 24);
   const folder = cacheFolder();
   const library = join(folder, `${name}-${hash}.node`);
@@ -112,7 +112,7 @@ async function build(
     await fs.writeFile(`${own}.c`, source);
     await execute(command, [
       ...FLAGS,
-      machine,
+      ...machine,
       `-I${native}`,
       "-o",
       own,

@@ -37,7 +37,7 @@ interface Term {
 }
 
 /** A number as a float32 literal of C. */
-function literal(value: number): string {
+export function literal(value: number): string {
   const rounded = Math.fround(value);
   if (Number.isNaN(rounded)) return "NAN";
   if (!Number.isFinite(rounded)) return rounded > 0 ? "INFINITY" : "-INFINITY";

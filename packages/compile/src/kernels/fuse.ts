@@ -1,8 +1,9 @@
 import { KERNELS } from "../build.ts";
-import { countUses, Graph, type Node, type Value } from "../graph.ts";
+import { Graph, type Node, type Value } from "../graph.ts";
 import type { Program } from "../optimize.ts";
 import { emitKernel, type Kernel } from "./emit-c.ts";
-import { findRegions, isRegion } from "./regions.ts";
+import { findRegions, isRegion, type Region, type Step } from "./regions.ts";
+import { weightGradient } from "./weight-gradient.ts";
 
 /** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
 const MOST_OPERANDS = 64;
@@ -18,20 +19,26 @@ export interface FusedProgram {
   readonly source: string;
 }
 
+const nodesOf = (step: Step): readonly Node[] =>
+  isRegion(step) ? step.members.map(({ node }) => node) : [step];
+
 /**
  * Replaces every region of elementwise operators and row reductions by one generated operator: what ONNX Runtime would
- * compute in a pass over memory for each operator becomes one pass for all.
+ * compute in a pass over memory for each operator becomes one pass for all. Weight gradients get a product of our own,
+ * shared by `threads`.
  */
-export function fuse(program: Program): FusedProgram {
-  const uses = countUses(program.outputs);
+export function fuse(program: Program, threads: number): FusedProgram {
   const outputs = new Set(program.outputs);
   const readers = new Map<Value, Node[]>();
   const steps = findRegions(program);
-  for (const step of steps)
-    for (const node of isRegion(step) ? step.members.map((m) => m.node) : [step])
-      for (const value of node.inputs)
-        if (value && uses.has(node.outputs[0]!))
-          readers.set(value, [...(readers.get(value) ?? []), node]);
+  for (const node of steps.flatMap(nodesOf))
+    for (const value of node.inputs)
+      if (value) readers.set(value, [...(readers.get(value) ?? []), node]);
+  const isReadOutside = ({ members }: Region) => {
+    const inside = new Set(members.map(({ node }) => node));
+    return (value: Value) =>
+      outputs.has(value) || (readers.get(value) ?? []).some((node) => !inside.has(node));
+  };
   const g = new Graph();
   const mapped = new Map<Value, Value>();
   for (const input of program.graph.inputs)
@@ -57,20 +64,7 @@ export function fuse(program: Program): FusedProgram {
   const byName = new Map<string, Kernel>();
   const entries: string[] = [];
   const sources: string[] = [];
-  for (const step of steps) {
-    if (!isRegion(step)) {
-      copyNode(step);
-      continue;
-    }
-    const inside = new Set(step.members.map(({ node }) => node));
-    const kernel = emitKernel(
-      step,
-      (value) => outputs.has(value) || (readers.get(value) ?? []).some((node) => !inside.has(node)),
-    );
-    if (kernel.inputs.length > MOST_OPERANDS || kernel.outputs.length > MOST_OPERANDS) {
-      for (const { node } of step.members) copyNode(node);
-      continue;
-    }
+  const use = (kernel: Kernel) => {
     const text = `${kernel.source}\n${kernel.entry}`;
     let name = names.get(text);
     if (!name) {
@@ -84,9 +78,17 @@ export function fuse(program: Program): FusedProgram {
     g.addNode(name, kernel.inputs.map(map), {}, kernel.outputs, KERNELS).forEach((result, i) => {
       mapped.set(kernel.outputs[i]!, result);
     });
+  };
+  for (const step of steps) {
+    const kernel = isRegion(step)
+      ? emitKernel(step, isReadOutside(step))
+      : weightGradient(step, threads);
+    if (kernel && kernel.inputs.length <= MOST_OPERANDS && kernel.outputs.length <= MOST_OPERANDS)
+      use(kernel);
+    else for (const node of nodesOf(step)) copyNode(node);
   }
   const source = [
-    '#include "kernels.h"',
+    '#include "product.h"',
     ...sources,
     `static Operator operators[] = {\n${entries.join(",\n")}};`,
     "DMAE_OPERATORS",

@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { sizeOf } from "../graph.ts";
 import type { Program } from "../optimize.ts";
-import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime.ts";
+import { loadRuntime, physicalCores, providerOf, type RuntimeOptions } from "../runtime.ts";
 import { separateSums } from "../tune-for-cpu.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
@@ -61,7 +61,7 @@ async function generate(
   compiler: CCompiler,
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
-  const fused = fuse(separateSums(program));
+  const fused = fuse(separateSums(program), options.threads ?? physicalCores());
   const written = fused.kernels.reduce(
     (sum, { outputs }) => sum + outputs.reduce((n, { shape }) => n + sizeOf(shape), 0),
     0,
