@@ -2,8 +2,8 @@ import { KERNELS } from "../build.ts";
 import { Graph, type Node, type Value } from "../graph.ts";
 import type { Program } from "../optimize.ts";
 import { emitKernel, type Kernel } from "./emit-c.ts";
+import { emitProduct } from "./product.ts";
 import { findRegions, isRegion, type Region, type Step } from "./regions.ts";
-import { weightGradient } from "./weight-gradient.ts";
 
 /** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
 const MOST_OPERANDS = 64;
@@ -24,8 +24,8 @@ const nodesOf = (step: Step): readonly Node[] =>
 
 /**
  * Replaces every region of elementwise operators and row reductions by one generated operator: what ONNX Runtime would
- * compute in a pass over memory for each operator becomes one pass for all. Weight gradients get a product of our own,
- * shared by `threads`.
+ * compute in a pass over memory for each operator becomes one pass for all. Large matrix products
+ * become kernels too, shared by `threads`.
  */
 export function fuse(program: Program, threads: number): FusedProgram {
   const outputs = new Set(program.outputs);
@@ -82,7 +82,7 @@ export function fuse(program: Program, threads: number): FusedProgram {
   for (const step of steps) {
     const kernel = isRegion(step)
       ? emitKernel(step, isReadOutside(step))
-      : weightGradient(step, threads);
+      : emitProduct(step, threads);
     if (kernel && kernel.inputs.length <= MOST_OPERANDS && kernel.outputs.length <= MOST_OPERANDS)
       use(kernel);
     else for (const node of nodesOf(step)) copyNode(node);

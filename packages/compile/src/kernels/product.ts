@@ -1,0 +1,30 @@
+import type { FloatAttribute, Node } from "../graph.ts";
+import { type Kernel, literal } from "./emit-c.ts";
+
+/** Multiplications from which a product of our own is worth its call. */
+const FROM = 1 << 21;
+
+/**
+ * A matrix product without a summand as a kernel, shared by `threads`; null for other nodes. What changes from step to step is not
+ * packed ahead of time, and ONNX Runtime's own product then loses more on copying its operands; see product.h.
+ */
+export function emitProduct(node: Node, threads: number): Kernel | null {
+  if (node.op !== "Gemm" || node.domain !== "" || node.inputs.length > 2) return null;
+  const { alpha } = node.attributes as Record<string, FloatAttribute>;
+  const [transA, transB] = [Number(node.attributes.transA), Number(node.attributes.transB)];
+  const [a, b] = node.inputs;
+  const [rows, columns] = node.outputs[0]!.shape as [number, number];
+  const depth = a!.shape[transA === 1 ? 0 : 1]!;
+  if (a!.dtype !== "float32" || rows * columns * depth < FROM) return null;
+  const sizes = [threads, rows, columns, depth, transA, transB, literal(alpha!.float)].join(", ");
+  return {
+    source: [
+      `static void NAME(void *call, size_t part) { product(call, part, ${sizes}); }`,
+      `static const int64_t NAME_shapes[][8] = {{2, ${rows}, ${columns}}};`,
+    ].join("\n"),
+    entry: `{.name = "NAME", .inputs = 2, .outputs = 1, .shapes = NAME_shapes, .part = NAME, .parts = ${threads}}`,
+    inputs: [a!, b!],
+    outputs: [...node.outputs],
+    overwrites: [],
+  };
+}
