@@ -17,7 +17,7 @@ enum { LANES = 4, TILE_ROWS = 8, TILE_VECTORS = 3 };
 #else
 enum { LANES = 4, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #endif
-enum { TILE_COLUMNS = LANES * TILE_VECTORS, DEPTH = 384, WIDE = 1024 };
+enum { TILE_COLUMNS = LANES * TILE_VECTORS, DEPTH = 384, WIDE = 1024, GROUP = 4 };
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
@@ -63,6 +63,13 @@ static inline void product_pack(const float *source, size_t across, size_t along
       for (size_t k = 0; k < depth; k++) panel[k * width + i] = start[i * across + k * along];
 }
 
+/* The same for neighbouring panels of lines that lie side by side: whole lines of the cache are read at once. */
+static inline void product_pack_group(const float *source, size_t along, size_t depth, float *panels) {
+  for (size_t k = 0; k < depth; k++)
+    UNROLLED for (size_t p = 0; p < GROUP; p++)
+      memcpy(panels + (p * depth + k) * TILE_ROWS, source + k * along + p * TILE_ROWS, TILE_ROWS * sizeof(float));
+}
+
 /* A block of C. */
 typedef struct {
   size_t top, bottom, left, right;
@@ -82,7 +89,11 @@ static inline __attribute__((always_inline)) void product_block(const float *a, 
   float edge[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
   for (size_t k = 0; k < K; k += DEPTH) {
     const size_t depth = K - k < DEPTH ? K - k : DEPTH;
-    for (size_t p = first_copied; p < panels; p++)
+    size_t p = first_copied;
+    if (transA)
+      for (; at.top + (p + GROUP) * TILE_ROWS <= at.bottom; p += GROUP)
+        product_pack_group(a + k * M + at.top + p * TILE_ROWS, M, depth, copied + p * TILE_ROWS * depth);
+    for (; p < panels; p++)
       product_pack(a + k * a_along, a_across, a_along, at.top + p * TILE_ROWS, at.bottom, depth, TILE_ROWS,
                    copied + (p - first_copied) * TILE_ROWS * depth);
     for (size_t n = at.left; n < at.right; n += TILE_COLUMNS) {

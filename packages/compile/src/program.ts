@@ -68,7 +68,7 @@ export interface ProgramStatistics {
   readonly nodes: number;
   /** Bytes of the ONNX model. */
   readonly modelBytes: number;
-  /** Milliseconds that tracing and cleaning the graph took. */
+  /** Milliseconds that tracing and cleaning the graph took, and compiling its kernels where that was not done before. */
   readonly traceMilliseconds: number;
   /** Milliseconds that ONNX Runtime took to load it. */
   readonly loadMilliseconds: number;

@@ -34,15 +34,15 @@ export interface CCompiler {
 
 let found: Promise<CCompiler | null> | undefined;
 
-/** The C compiler that `CC` names, else `cc`; null where there is none (or no Linux). */
+/** The C compiler that `CC` names, else `cc`; null where there is none (or no Linux). Looked for once. */
 export function findCCompiler(): Promise<CCompiler | null> {
-  found ??= probe();
+  found ??= cCompiler(nodeProcess?.env.CC || "cc");
   return found;
 }
 
-async function probe(): Promise<CCompiler | null> {
+/** The compiler that a command starts; null where it does not. */
+export async function cCompiler(command: string): Promise<CCompiler | null> {
   if (nodeProcess?.platform !== "linux" || !nodeProcess.getBuiltinModule) return null;
-  const command = nodeProcess.env.CC || "cc";
   try {
     const version = await execute(command, ["--version"]);
     return { build: (name, source) => build(command, version, name, source) };
@@ -96,7 +96,16 @@ async function build(
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
   const machine =
     arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];
-  const identity = [version, arch, cpus()[0]?.model, ...machine, ...FLAGS, ...texts, source];
+  const identity = [
+    command,
+    version,
+    arch,
+    cpus()[0]?.model,
+    ...machine,
+    ...FLAGS,
+    ...texts,
+    source,
+  ];
   const hash = createHash("sha256").update(identity.join("\n")).digest("hex").slice(0, 24);
   const folder = cacheFolder();
   const library = join(folder, `${name}-${hash}.node`);

@@ -8,8 +8,10 @@ const PART = 1 << 14;
 /** Parts of a kernel that sums columns: each leaves a row of partial sums. */
 const MOST_PARTIAL = 16;
 
-/** A region as C, and what it reads and writes. */
+/** An operator as C, and what it reads and writes. */
 export interface Kernel {
+  /** What its name begins with. */
+  readonly label: "Fused" | "Product";
   /** Definitions; `NAME` stands for the kernel's name. */
   readonly source: string;
   /** Its line in the table of operators, with `NAME` too. */
@@ -129,9 +131,8 @@ function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Value, Term
     if (known) return known;
     const fill = uniformValue(value);
     if (fill !== null) return terms.constant(fill);
-    const known2 = inputs.indexOf(value);
-    if (known2 < 0) inputs.push(value);
-    return terms.load(known2 < 0 ? inputs.length - 1 : known2, role!);
+    if (!inputs.includes(value)) inputs.push(value);
+    return terms.load(inputs.indexOf(value), role!);
   };
   const mean = (x: Term) =>
     terms.compute("Div", terms.reduce("sum", x), terms.constant(space.columns));
@@ -251,7 +252,7 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
     `.parts = ${used}`,
     `.partial = ${partial}`,
   ].join(", ")}}`;
-  return { source, entry, inputs, outputs, overwrites };
+  return { label: "Fused", source, entry, inputs, outputs, overwrites };
 }
 
 /** The walks over a row in which a term's value is read. */

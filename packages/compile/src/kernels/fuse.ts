@@ -68,7 +68,7 @@ export function fuse(program: Program, threads: number): FusedProgram {
     const text = `${kernel.source}\n${kernel.entry}`;
     let name = names.get(text);
     if (!name) {
-      name = `Fused${names.size}`;
+      name = `${kernel.label}${names.size}`;
       names.set(text, name);
       sources.push(kernel.source.replaceAll("NAME", name));
       entries.push(kernel.entry.replaceAll("NAME", name));

@@ -27,6 +27,7 @@ export async function generateKernels(
   program: Program,
   options: RuntimeOptions,
   isStep: boolean,
+  findCompiler: () => Promise<CCompiler | null> = findCCompiler,
 ): Promise<GeneratedKernels | null> {
   const { kernels = "auto" } = options;
   if (!["auto", "generated", "standard"].includes(kernels))
@@ -38,7 +39,7 @@ export async function generateKernels(
   if (!wanted) return null;
   const demanded = kernels === "generated";
   const onCpu = providerOf(options) === "cpu" && options.onnxruntime === undefined;
-  const compiler = onCpu ? await findCCompiler() : null;
+  const compiler = onCpu ? await findCompiler() : null;
   if (!compiler) {
     if (!demanded) return null;
     throw new DmaeError(

@@ -18,6 +18,7 @@ export function emitProduct(node: Node, threads: number): Kernel | null {
   if (a!.dtype !== "float32" || rows * columns * depth < FROM) return null;
   const sizes = [threads, rows, columns, depth, transA, transB, literal(alpha!.float)].join(", ");
   return {
+    label: "Product",
     source: [
       `static void NAME(void *call, size_t part) { product(call, part, ${sizes}); }`,
       `static const int64_t NAME_shapes[][8] = {{2, ${rows}, ${columns}}};`,

@@ -91,7 +91,7 @@ const lastAxis = (node: Node) => {
 export function memberOf(node: Node): Member | null {
   if (node.domain !== "" || node.outputs.some((v) => v.dtype !== "float32")) return null;
   const [x, y] = node.inputs;
-  if (!x || node.inputs.some((v) => v && v.dtype === "bool")) return null;
+  if (x?.dtype !== "float32") return null;
   const rank = x.shape.length;
   const member = (task: Task, shape = x.shape): Member | null => {
     const space = spaceOf(shape);
@@ -121,8 +121,8 @@ export function memberOf(node: Node): Member | null {
     default: {
       if (ELEMENTWISE[node.op] !== node.inputs.length) return null;
       const found = member({ kind: "elementwise" }, node.outputs[0]!.shape);
-      const fits = found && node.inputs.every((v) => v && roleOf(v.shape, found.space) !== null);
-      return fits && sizeOf(found.space.shape) > 1 ? found : null;
+      const fits = (v: Value | null) => v?.dtype === "float32" && roleOf(v.shape, found!.space);
+      return found && sizeOf(found.space.shape) > 1 && node.inputs.every(fits) ? found : null;
     }
   }
 }
@@ -130,13 +130,14 @@ export function memberOf(node: Node): Member | null {
 const keepsRows = ({ task, space }: Member) =>
   task.kind === "elementwise" || task.kind === "sumColumns" || space.columns <= LONGEST_ROW;
 
-/** True where a member of the same kernel can read output `index` of `producer` without waiting for other rows. */
+/**
+ * True where a member of the same kernel can read `value`, which `producer` makes: at the same element or row, not after all rows.
+ */
 function isReadable(producer: Member, value: Value, consumer: Member): boolean {
   if (producer.task.kind === "sumColumns") return false;
   const role = roleOf(value.shape, consumer.space);
-  const one = consumer.task.kind === "elementwise" || value === consumer.node.inputs[0];
-  if (!one) return false;
-  return role === "full" || (role === "column" && consumer.task.kind === "elementwise");
+  if (consumer.task.kind === "elementwise") return role === "full" || role === "column";
+  return role === "full" && value === consumer.node.inputs[0];
 }
 
 /** Nodes joined to regions so far, as a graph of groups. */

@@ -1,0 +1,396 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DmaeError, type HostTensor } from "@dmae/core";
+import {
+  attention,
+  eagerExecutor,
+  gelu,
+  layerNorm,
+  linear,
+  type StepFunction,
+  softmaxCrossEntropy,
+  type Tensors,
+  valueAndGradients,
+} from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { Graph } from "../graph.ts";
+import { compile, compiledExecutor, compileStep } from "../index.ts";
+import { draws } from "../testing/sweep.ts";
+import { cCompiler, findCCompiler } from "./c-compiler.ts";
+import { generateKernels } from "./generate.ts";
+
+const compiler = await findCCompiler();
+const cache = mkdtempSync(join(tmpdir(), "dmae-kernels-"));
+
+beforeAll(async () => {
+  process.env.DMAE_CACHE = cache;
+  await tf.setBackend("cpu");
+});
+
+afterAll(() => rmSync(cache, { recursive: true }));
+
+const floats = (shape: number[], fill: (i: number) => number): HostTensor => ({
+  dtype: "float32",
+  shape,
+  data: Float32Array.from({ length: shape.reduce((n, d) => n * d, 1) }, (_, i) => fill(i)),
+});
+
+const random = draws(7, "kernels");
+
+async function failure(run: () => Promise<unknown>): Promise<DmaeError> {
+  try {
+    await run();
+  } catch (error) {
+    if (DmaeError.isInstance(error)) return error;
+    throw error;
+  }
+  throw new Error("did not fail");
+}
+
+/** What generated kernels and the eager backend make of the same function. */
+async function expectEager(
+  fn: (inputs: Tensors) => Tensors,
+  inputs: Record<string, HostTensor>,
+  tolerance = 1e-5,
+): Promise<number> {
+  const specs = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
+  );
+  const program = await compile(fn, specs, { kernels: "generated" });
+  const compiled = (await program.call(inputs)) as Record<string, HostTensor>;
+  const eager = await (
+    await eagerExecutor().prepareFunction(fn, { constants: {}, inputs: specs })
+  ).run(inputs);
+  for (const [name, { data, shape }] of Object.entries(eager)) {
+    expect(compiled[name]!.shape, name).toEqual(shape);
+    expectClose(compiled[name]!.data, data, { relative: tolerance, absolute: tolerance });
+  }
+  program.dispose();
+  return program.statistics.kernels;
+}
+
+describe.skipIf(!compiler)("generated kernels", () => {
+  it("computes elementwise chains, rows and columns of every form", async () => {
+    for (const [rows, columns] of [
+      [5, 7],
+      [1, 33],
+      [64, 1],
+      [70, 768],
+    ] as const) {
+      const inputs = {
+        x: random.floats([rows, columns]),
+        y: random.floats([rows, columns], 0.5, 2),
+        row: random.floats([columns]),
+        column: random.floats([rows, 1]),
+        scalar: random.floats([]),
+      };
+      const kernels = await expectEager(({ x, y, row, column, scalar }) => {
+        const a = tf.erf(tf.mul(tf.add(x!, row!), scalar!));
+        const b = tf.div(tf.exp(tf.sub(x!, column!)), y!);
+        const c = tf.maximum(tf.minimum(a, b), tf.neg(tf.abs(x!)));
+        const d = tf.sub(tf.sigmoid(c), tf.relu(tf.sub(y!, 1)));
+        const e = tf.mul(tf.sqrt(y!), tf.reciprocal(y!));
+        return { a, c, e: tf.add(d, e) };
+      }, inputs);
+      expect(kernels).toBeGreaterThan(0);
+    }
+  });
+
+  it("reduces rows and columns, several times in one kernel", async () => {
+    const inputs = { x: random.floats([130, 50]), y: random.floats([4, 3, 5, 50]) };
+    await expectEager(({ x, y }) => {
+      const centred = tf.sub(x!, tf.mean(x!, 1, true));
+      const scaled = tf.div(centred, tf.sqrt(tf.add(tf.sum(tf.square(centred), 1, true), 1e-3)));
+      const largest = tf.max(y!, 3, true);
+      return {
+        scaled,
+        columns: tf.sum(tf.mul(scaled, x!), 0),
+        probabilities: tf.softmax(tf.mul(y!, 3)),
+        largest: tf.mul(tf.sub(y!, largest), 2),
+      };
+    }, inputs);
+  });
+
+  it("multiplies matrices of any size, transposed or not", async () => {
+    const sizes = [
+      [8, 48, 6000],
+      [129, 131, 133],
+      [1500, 49, 40],
+      [100, 1100, 31],
+      [16, 130, 1100],
+    ] as const;
+    for (const [m, n, k] of sizes)
+      await expectEager(
+        ({ a, at, b, bt }) => ({
+          nn: tf.matMul(a!, b!),
+          tn: tf.matMul(at!, b!, true),
+          nt: tf.matMul(a!, bt!, false, true),
+          tt: tf.mul(tf.matMul(at!, bt!, true, true), 0.5),
+        }),
+        {
+          a: random.floats([m, k], -1, 1),
+          at: random.floats([k, m], -1, 1),
+          b: random.floats([k, n], -1, 1),
+          bt: random.floats([n, k], -1, 1),
+        },
+        3e-5,
+      );
+  });
+
+  it("keeps a row of a product the same whatever its neighbours are", async () => {
+    const program = await compile(
+      ({ x, w }) => ({ y: tf.matMul(x!, w!) }),
+      { x: { shape: [203, 101] }, w: { shape: [101, 130] } },
+      { kernels: "generated" },
+    );
+    const w = random.floats([101, 130]);
+    const x = random.floats([203, 101]);
+    const { y } = await program.call({ x, w });
+    for (const row of [0, 5, 100, 202]) {
+      const alone = floats([203, 101], (i) =>
+        Math.floor(i / 101) === row ? x.data[i]! : 1000 * random.integer(-3, 3),
+      );
+      const again = await program.call({ x: alone, w });
+      expect(again.y.data.slice(row * 130, row * 130 + 130)).toEqual(
+        y.data.slice(row * 130, row * 130 + 130),
+      );
+    }
+    program.dispose();
+  });
+
+  it("computes exp and erf to the last bits, special values included", async () => {
+    // An infinity times zero is how NaN gets in: inputs may hold none.
+    const special = [0, -0, Infinity, Infinity, -Infinity, 1e-45, -1e-40, 88.7, 89, -87, -103, 1];
+    const x = floats([4096], (i) => special[i] ?? (i - 2048) / 20);
+    const one = floats([4096], (i) => Number(i !== 2));
+    const values = Float32Array.from(x.data, (value, i) => value * one.data[i]!);
+    const program = await compile(
+      ({ x, one }) => {
+        const y = tf.mul(x!, one!);
+        return { exp: tf.exp(y), erf: tf.erf(tf.mul(y, 0.25)) };
+      },
+      { x: { shape: [4096] }, one: { shape: [4096] } },
+      { kernels: "generated" },
+    );
+    const { exp, erf } = await program.call({ x, one });
+    program.dispose();
+    expect(values[2]).toBeNaN();
+    values.forEach((value, i) => {
+      const exact = Math.fround(Math.exp(value));
+      if (Number.isNaN(exact) || !Number.isFinite(exact)) expect(exp.data[i]).toBe(exact);
+      else expect(Math.abs(exp.data[i]! - exact)).toBeLessThanOrEqual(1.2e-7 * exact + 2e-45);
+      const t = Math.fround(value * 0.25);
+      if (Number.isNaN(t)) expect(erf.data[i]).toBeNaN();
+      else expect(Math.abs(erf.data[i]! - erfOf(t))).toBeLessThanOrEqual(2e-7);
+    });
+  });
+
+  it("trains a transformer block like the eager backend and ONNX Runtime's own operators", async () => {
+    const [width, heads, tokens, classes] = [24, 3, 6, 5];
+    const params: Record<string, HostTensor> = {
+      "norm.weight": random.floats([width], 0.5, 1.5),
+      "norm.bias": random.floats([width], -0.1, 0.1),
+      "qkv.weight": random.floats([3 * width, width], -0.3, 0.3),
+      "qkv.bias": random.floats([3 * width], -0.1, 0.1),
+      "fc1.weight": random.floats([4 * width, width], -0.3, 0.3),
+      "fc1.bias": random.floats([4 * width], -0.1, 0.1),
+      "fc2.weight": random.floats([width, 4 * width], -0.3, 0.3),
+      "head.weight": random.floats([classes, width], -0.3, 0.3),
+    };
+    const logits = (p: Tensors, x: tf.Tensor) => {
+      const h = layerNorm(x, p["norm.weight"]!, p["norm.bias"]!, 1e-6);
+      const y = tf.add(x, attention(linear(h, p["qkv.weight"]!, p["qkv.bias"]!), heads));
+      const z = gelu(linear(y, p["fc1.weight"]!, p["fc1.bias"]!));
+      return linear(tf.mean(tf.add(y, linear(z, p["fc2.weight"]!)), 1), p["head.weight"]!);
+    };
+    const step: StepFunction = (state, { x, y }) => {
+      const names = Object.keys(params);
+      const own = Object.fromEntries(names.map((name) => [name, state[name]!]));
+      const { loss, gradients } = valueAndGradients(
+        (p) => ({ loss: tf.mean(softmaxCrossEntropy(logits(p, x!), y!)) }),
+        own,
+      );
+      const next: Tensors = {};
+      for (const name of names) {
+        const m = tf.add(tf.mul(state[`m.${name}`]!, 0.9), tf.mul(gradients[name]!, 0.1));
+        next[`m.${name}`] = m;
+        next[name] = tf.sub(state[name]!, tf.mul(m, 0.05));
+      }
+      return { state: next, metrics: { loss } };
+    };
+    const state = { ...params };
+    for (const [name, { shape }] of Object.entries(params))
+      state[`m.${name}`] = floats([...shape], () => 0);
+    const batch = {
+      x: random.floats([9, tokens, width]),
+      y: floats([9, classes], (i) => Number(i % classes === Math.floor(i / classes) % classes)),
+    };
+    const specs = { x: { shape: [9, tokens, width] }, y: { shape: [9, classes] } } as const;
+    const executors = [
+      compiledExecutor({ kernels: "generated" }),
+      compiledExecutor({ kernels: "standard" }),
+      eagerExecutor(),
+    ];
+    const runs = await Promise.all(
+      executors.map(async (executor) => {
+        const prepared = await executor.prepareStep(step, { state, batch: specs });
+        const losses: number[] = [];
+        for (let i = 0; i < 30; i++) losses.push((await prepared.run(batch)).loss!);
+        const end = await prepared.state();
+        prepared.dispose();
+        return { losses, end };
+      }),
+    );
+    const [generated, ...others] = runs;
+    expect(generated!.losses.at(-1)).toBeLessThan(0.7 * generated!.losses[0]!);
+    for (const other of others) {
+      expectClose(generated!.losses, other.losses, { relative: 1e-4, absolute: 1e-5 });
+      for (const [name, { data }] of Object.entries(other.end))
+        expectClose(generated!.end[name]!.data, data, { relative: 1e-3, absolute: 1e-4 });
+    }
+  });
+
+  it("gives the same numbers with any number of threads, again and again", async () => {
+    const inputs = { x: random.floats([300, 400]), w: random.floats([400, 120]) };
+    const results: Float32Array[] = [];
+    for (const threads of [1, 2, 3]) {
+      const program = await compile(
+        ({ x, w }) => {
+          const y = tf.exp(tf.mul(tf.matMul(x!, w!), 0.01));
+          return { sums: tf.sum(tf.mul(y, y), 0) };
+        },
+        { x: { shape: [300, 400] }, w: { shape: [400, 120] } },
+        { kernels: "generated", threads },
+      );
+      for (let i = 0; i < 3; i++)
+        results.push((await program.call(inputs)).sums.data as Float32Array);
+      program.dispose();
+    }
+    for (const result of results) expect(result).toEqual(results[0]);
+  });
+
+  it("refuses arrays of a wrong size, and runs after it was disposed of", async () => {
+    const step: StepFunction = ({ w }, { x }) => ({
+      state: { w: tf.sub(w!, tf.mul(tf.exp(x!), 0.1)) },
+      metrics: { sum: tf.sum(w!) },
+    });
+    const w = floats([4], () => 1);
+    const compiled = await compileStep(
+      step,
+      { state: { w }, batch: { x: { shape: [4] } } },
+      { kernels: "generated" },
+    );
+    expect(compiled.statistics.kernels).toBe(1);
+    expect((await failure(() => compiled.run({ x: floats([3], () => 0) }))).code).toBe("shape");
+    const running = compiled.run({ x: floats([4], () => 0) });
+    expect((await running).sum).toBeCloseTo(4, 6);
+    const last = compiled.run({ x: floats([4], () => 0) });
+    await Promise.resolve();
+    compiled.dispose();
+    await last.catch((error) => expect(String(error)).toMatch(/disposed/));
+    expect((await failure(() => compiled.run({ x: floats([4], () => 0) }))).message).toMatch(
+      /disposed/,
+    );
+  });
+
+  it.skipIf(process.arch !== "x64")("multiplies with narrower vectors too", async () => {
+    for (const flag of ["-march=native", "-mno-avx512f", "-mno-avx"]) {
+      const program = join(cache, `product${flag}`);
+      const cc = (process.env.CC || "cc").split(" ");
+      writeFileSync(`${program}.c`, PRODUCT);
+      const native = fileURLToPath(new URL("../../native", import.meta.url));
+      const args = ["-O1", "-march=native", flag, "-w", `-I${native}`, "-o", program];
+      execFileSync(cc[0]!, [...cc.slice(1), ...args, `${program}.c`, "-lm"]);
+      expect(execFileSync(program, { encoding: "utf8" })).toBe("0 wrong\n");
+    }
+  });
+});
+
+/** Products of whole numbers, all forms and sizes around the tiles, against three plain loops: equal to the bit. */
+const PRODUCT = `
+#include "product.h"
+#include <stdio.h>
+int main(void) {
+  static float a[70 * 400], b[400 * 100], c[70 * 100 + 1];
+  for (int i = 0; i < 70 * 400; i++) a[i] = i % 7 - 3;
+  for (int i = 0; i < 400 * 100; i++) b[i] = i % 5 - 2;
+  const float *in[] = {a, b};
+  float *out[] = {c};
+  const Call call = {in, out, NULL};
+  const size_t sizes[][3] = {{1, 1, 1}, {8, 48, 3}, {9, 49, 400}, {70, 100, 385}, {4, 24, 384}, {7, 100, 5}};
+  long wrong = 0;
+  for (int s = 0; s < 6; s++)
+    for (int form = 0; form < 4; form++) {
+      const size_t M = sizes[s][0], N = sizes[s][1], K = sizes[s][2];
+      const int ta = form & 1, tb = form >> 1;
+      c[M * N] = 77;
+      for (size_t part = 0; part < 3; part++) product(&call, part, 3, M, N, K, ta, tb, 0.5f);
+      for (size_t m = 0; m < M; m++)
+        for (size_t n = 0; n < N; n++) {
+          float sum = 0;
+          for (size_t k = 0; k < K; k++) sum += (ta ? a[k * M + m] : a[m * K + k]) * (tb ? b[n * K + k] : b[k * N + n]);
+          wrong += c[m * N + n] != 0.5f * sum;
+        }
+      wrong += c[M * N] != 77;
+    }
+  printf("%ld wrong\\n", wrong);
+}
+static Operator operators[1];
+DMAE_OPERATORS
+`;
+
+describe("where kernels cannot be generated", () => {
+  const program = () => {
+    const graph = new Graph();
+    return { graph, outputs: [graph.input("x", "float32", [2])] };
+  };
+
+  it("goes on without them, unless they were asked for", async () => {
+    const none = () => cCompiler("no-such-compiler");
+    expect(await none()).toBeNull();
+    expect(await generateKernels("test", program(), {}, true, none)).toBeNull();
+    const error = await failure(() =>
+      generateKernels("test", program(), { kernels: "generated" }, true, none),
+    );
+    expect(error.code).toBe("unsupported");
+    expect(error.message).toMatch(/C compiler/);
+    const elsewhere = { kernels: "generated", provider: "cuda" } as const;
+    expect((await failure(() => generateKernels("test", program(), elsewhere, true))).code).toBe(
+      "unsupported",
+    );
+  });
+
+  it("does not compile what is small, a function, or told not to", async () => {
+    expect(await generateKernels("test", program(), {}, true)).toBeNull();
+    expect(await generateKernels("test", program(), {}, false)).toBeNull();
+    expect(await generateKernels("test", program(), { kernels: "standard" }, true)).toBeNull();
+    const wrong = { kernels: "fast" as never };
+    expect((await failure(() => generateKernels("test", program(), wrong, true))).code).toBe(
+      "argument",
+    );
+  });
+
+  it("reports a compiler that fails with its words", async () => {
+    if (!compiler) return;
+    const error = await failure(() => compiler.build("kernels", "this is no C"));
+    expect(error.code).toBe("unsupported");
+    expect(error.message).toMatch(/kernels: "standard"/);
+  });
+});
+
+/** erf in float64: its Taylor series, summed until it stops changing (|x| < 4.2), else the sign. */
+function erfOf(x: number): number {
+  if (Math.abs(x) >= 4.2) return Math.sign(x);
+  let [term, sum] = [x, x];
+  for (let n = 1; n < 300; n++) {
+    term *= (-x * x) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
