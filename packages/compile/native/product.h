@@ -17,27 +17,27 @@ enum { LANES = 4, TILE_ROWS = 8, TILE_VECTORS = 3 };
 #else
 enum { LANES = 4, TILE_ROWS = 4, TILE_VECTORS = 2 };
 #endif
-enum { TILE_COLUMNS = LANES * TILE_VECTORS, DEPTH = 384, WIDE = 1024, GROUP = 4 };
+enum { TILE_COLUMNS = LANES * TILE_VECTORS, DEPTH = 384, WIDE = 1024, GROUP = 4, FEW = 4096 };
 
 typedef float vector __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
 #define UNROLLED _Pragma("GCC unroll 16")
+#define INLINE inline __attribute__((always_inline))
 
-/* A tile of C over `depth` steps; element i of step k of op(A) is a[i * across + k * along]. */
-static inline __attribute__((always_inline)) void product_tile(size_t depth, const float *a, size_t across, size_t along,
-                                                               const float *b, float *tile, size_t stride, float alpha,
-                                                               int is_first) {
+/* A tile of C, `vectors` wide, over `depth` steps; element i of step k of op(A) is a[i * across + k * along]. */
+static INLINE void product_tile(int vectors, size_t depth, const float *a, size_t across, size_t along, const float *b,
+                                float *tile, size_t stride, float alpha, int is_first) {
   vector sum[TILE_ROWS][TILE_VECTORS];
-  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < TILE_VECTORS; j++) sum[i][j] = (vector){0};
+  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] = (vector){0};
   for (size_t k = 0; k < depth; k++) {
     vector row[TILE_VECTORS];
-    UNROLLED for (int j = 0; j < TILE_VECTORS; j++) row[j] = *(const vector *)(b + k * TILE_COLUMNS + j * LANES);
+    UNROLLED for (int j = 0; j < vectors; j++) row[j] = *(const vector *)(b + k * vectors * LANES + j * LANES);
     UNROLLED for (int i = 0; i < TILE_ROWS; i++) {
       const float factor = a[i * across + k * along];
-      UNROLLED for (int j = 0; j < TILE_VECTORS; j++) sum[i][j] += factor * row[j];
+      UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] += factor * row[j];
     }
   }
-  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < TILE_VECTORS; j++) {
+  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < vectors; j++) {
     vector *to = (vector *)(tile + i * stride + j * LANES);
     *to = is_first ? alpha * sum[i][j] : *to + alpha * sum[i][j];
   }
@@ -70,66 +70,74 @@ static inline void product_pack_group(const float *source, size_t along, size_t 
       memcpy(panels + (p * depth + k) * TILE_ROWS, source + k * along + p * TILE_ROWS, TILE_ROWS * sizeof(float));
 }
 
-/* A block of C. */
+/* A matrix, or its transpose; `stride` is the distance of its rows in memory. */
 typedef struct {
-  size_t top, bottom, left, right;
-} Block;
+  const float *data;
+  size_t stride;
+  int transposed;
+} Matrix;
 
-static inline __attribute__((always_inline)) void product_block(const float *a, const float *b, float *c, size_t M,
-                                                                size_t N, size_t K, int transA, int transB, float alpha,
-                                                                Block at) {
-  const size_t a_across = transA ? 1 : K, a_along = transA ? M : 1;
-  const size_t b_across = transB ? K : 1, b_along = transB ? 1 : N;
-  const size_t panels = (at.bottom - at.top + TILE_ROWS - 1) / TILE_ROWS;
+/* `c`, [rows, columns] with rows `stride` apart, = alpha A B over `length` steps; `vectors` is the width of the tiles. */
+static INLINE void product_block(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, size_t length,
+                                 float alpha, int vectors) {
+  const size_t width = (size_t)vectors * LANES, panels = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const size_t a_across = a.transposed ? 1 : a.stride, a_along = a.transposed ? a.stride : 1;
+  const size_t b_across = b.transposed ? b.stride : 1, b_along = b.transposed ? 1 : b.stride;
   /* Rows of A are read in a line already: copying them pays where many tiles read them. */
-  const size_t first_copied = transA || N >= WIDE || K >= WIDE ? 0 : (at.bottom - at.top) / TILE_ROWS;
-  const size_t bytes = (panels - first_copied) * TILE_ROWS * DEPTH * sizeof(float);
-  float *copied = aligned_alloc(64, (bytes + 127) / 64 * 64);
+  const size_t first_copied = a.transposed || columns >= WIDE || length >= WIDE ? 0 : rows / TILE_ROWS;
+  const size_t size = (panels - first_copied) * TILE_ROWS * (length < DEPTH ? length : DEPTH);
+  float few[FEW] __attribute__((aligned(64)));
+  float *copied = size <= FEW ? few : aligned_alloc(64, (size * sizeof(float) + 63) / 64 * 64);
   float right[DEPTH * TILE_COLUMNS] __attribute__((aligned(64)));
   float edge[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
-  for (size_t k = 0; k < K; k += DEPTH) {
-    const size_t depth = K - k < DEPTH ? K - k : DEPTH;
-    size_t p = first_copied;
-    if (transA)
-      for (; at.top + (p + GROUP) * TILE_ROWS <= at.bottom; p += GROUP)
-        product_pack_group(a + k * M + at.top + p * TILE_ROWS, M, depth, copied + p * TILE_ROWS * depth);
-    for (; p < panels; p++)
-      product_pack(a + k * a_along, a_across, a_along, at.top + p * TILE_ROWS, at.bottom, depth, TILE_ROWS,
-                   copied + (p - first_copied) * TILE_ROWS * depth);
-    for (size_t n = at.left; n < at.right; n += TILE_COLUMNS) {
-      product_pack(b + k * b_along, b_across, b_along, n, at.right, depth, TILE_COLUMNS, right);
+  for (size_t k = 0; k < length; k += DEPTH) {
+    const size_t depth = length - k < DEPTH ? length - k : DEPTH;
+    size_t copy = first_copied;
+    if (a.transposed)
+      for (; (copy + GROUP) * TILE_ROWS <= rows; copy += GROUP)
+        product_pack_group(a.data + k * a_along + copy * TILE_ROWS, a_along, depth, copied + copy * TILE_ROWS * depth);
+    for (; copy < panels; copy++)
+      product_pack(a.data + k * a_along, a_across, a_along, copy * TILE_ROWS, rows, depth, TILE_ROWS,
+                   copied + (copy - first_copied) * TILE_ROWS * depth);
+    for (size_t n = 0; n < columns; n += width) {
+      product_pack(b.data + k * b_along, b_across, b_along, n, columns, depth, width, right);
       for (size_t p = 0; p < panels; p++) {
-        const size_t m = at.top + p * TILE_ROWS;
-        const int whole = m + TILE_ROWS <= at.bottom && n + TILE_COLUMNS <= at.right;
-        float *tile = whole ? c + m * N + n : edge;
-        const size_t stride = whole ? N : TILE_COLUMNS;
+        const size_t m = p * TILE_ROWS;
+        const int whole = m + TILE_ROWS <= rows && n + width <= columns;
+        float *tile = whole ? c + m * stride + n : edge;
+        const size_t apart = whole ? stride : width;
         const int is_first = k == 0 || !whole;
-        if (p < first_copied) product_tile(depth, a + m * K + k, K, 1, right, tile, stride, alpha, is_first);
+        if (p < first_copied)
+          product_tile(vectors, depth, a.data + m * a.stride + k, a.stride, 1, right, tile, apart, alpha, is_first);
         else
-          product_tile(depth, copied + (p - first_copied) * TILE_ROWS * depth, 1, TILE_ROWS, right, tile, stride, alpha,
-                       is_first);
+          product_tile(vectors, depth, copied + (p - first_copied) * TILE_ROWS * depth, 1, TILE_ROWS, right, tile, apart,
+                       alpha, is_first);
         if (whole) continue;
-        for (size_t i = 0; i < TILE_ROWS && m + i < at.bottom; i++)
-          for (size_t j = 0; j < TILE_COLUMNS && n + j < at.right; j++) {
-            float *to = c + (m + i) * N + n + j;
-            *to = (k == 0 ? 0.0f : *to) + edge[i * TILE_COLUMNS + j];
+        for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
+          for (size_t j = 0; j < width && n + j < columns; j++) {
+            float *to = c + (m + i) * stride + n + j;
+            *to = (k == 0 ? 0.0f : *to) + edge[i * width + j];
           }
       }
     }
   }
-  free(copied);
+  if (copied != few) free(copied);
 }
 
-/* Part `part` of `parts` of the product: a share of the longer side of C, in whole tiles. */
-static inline __attribute__((always_inline)) void product(const Call *call, size_t part, size_t parts, size_t M, size_t N,
-                                                          size_t K, int transA, int transB, float alpha) {
+/* Part `part` of `parts` of the product of two whole matrices: a share of the longer side of C, in whole tiles. */
+static INLINE void product(const Call *call, size_t part, size_t parts, size_t M, size_t N, size_t K, int transA,
+                           int transB, float alpha) {
   const int by_rows = M >= N;
-  const size_t length = by_rows ? M : N, unit = by_rows ? TILE_ROWS : TILE_COLUMNS;
-  const size_t tiles = (length + unit - 1) / unit;
+  const size_t side = by_rows ? M : N, unit = by_rows ? TILE_ROWS : TILE_COLUMNS;
+  const size_t tiles = (side + unit - 1) / unit;
   const size_t first = tiles * part / parts * unit, end = tiles * (part + 1) / parts * unit;
-  const size_t last = end < length ? end : length;
-  const Block block = by_rows ? (Block){first, last, 0, N} : (Block){0, M, first, last};
-  if (first < last) product_block(call->in[0], call->in[1], call->out[0], M, N, K, transA, transB, alpha, block);
+  const size_t last = end < side ? end : side;
+  if (first >= last) return;
+  const float *a = call->in[0] + (by_rows ? first * (transA ? 1 : K) : 0);
+  const float *b = call->in[1] + (by_rows ? 0 : first * (transB ? K : 1));
+  product_block((Matrix){a, transA ? M : K, transA}, (Matrix){b, transB ? K : N, transB},
+                call->out[0] + first * (by_rows ? N : 1), N, by_rows ? last - first : M, by_rows ? N : last - first, K,
+                alpha, TILE_VECTORS);
 }
 
 #endif

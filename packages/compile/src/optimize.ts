@@ -76,14 +76,21 @@ export function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program 
   return { graph: g, outputs: outputs.map(map) };
 }
 
+/** Whether a node is attention in training: its probabilities are read by its gradient, or it is that. */
+const isTrainedAttention = (context: RewriteContext, { op, outputs }: Node) =>
+  op === "AttentionGrad" || (op === "Attention" && context.uses(outputs[1]) > 0);
+
 /** Composite operations of one input that a gradient reads too keep their parts. */
-const lower: Rewrite = (context, node, inputs) => {
-  if (node.domain !== COMPOSITE) return null;
-  return lowerComposite(context.g, node, inputs as Value[], {
-    used: (i) => context.uses(node.outputs[i]) > 0,
-    inTraining: context.differentiated.has(node.inputs[0]!),
-  });
-};
+const lower =
+  (keepAttention: boolean): Rewrite =>
+  (context, node, inputs) => {
+    if (node.domain !== COMPOSITE) return null;
+    if (keepAttention && isTrainedAttention(context, node)) return null;
+    return lowerComposite(context.g, node, inputs as Value[], {
+      used: (i) => context.uses(node.outputs[i]) > 0,
+      inTraining: context.differentiated.has(node.inputs[0]!),
+    });
+  };
 
 /** Repeats what the builder does (neutral elements, reshapes, transposes) after other rewrites. */
 const simplify: Rewrite = ({ g }, node, inputs) => {
@@ -212,6 +219,8 @@ export interface OptimizeOptions {
   readonly skipNorms?: boolean;
   /** Transposes sides of batched products by operators of their own: some providers lack FusedMatMul. */
   readonly plainProducts?: boolean;
+  /** Leaves attention in training whole, for a kernel of our own. */
+  readonly keepAttention?: boolean;
 }
 
 /** `FusedMatMul` in operators that every provider has. */
@@ -231,10 +240,10 @@ const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
 
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program, options: OptimizeOptions = {}): Program {
-  const { skipNorms = false, plainProducts = false } = options;
+  const { skipNorms = false, plainProducts = false, keepAttention = false } = options;
   const passes: Rewrite[] = [
     simplify,
-    lower,
+    lower(keepAttention),
     simplify,
     fuseFactors,
     fuseProducts,

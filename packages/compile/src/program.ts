@@ -44,10 +44,12 @@ export function finish(
   traced: Trace,
   options: PrecisionOptions,
   provider: ExecutionProvider = "cpu",
+  keepAttention = false,
 ): Program {
   const { precision = "float32", quantization } = options;
   const skipNorms = provider !== "cpu" && provider !== "wasm";
-  const cleaned = optimize(traced, { skipNorms, plainProducts: skipNorms && provider !== "cuda" });
+  const plainProducts = skipNorms && provider !== "cuda";
+  const cleaned = optimize(traced, { skipNorms, plainProducts, keepAttention });
   if (precision === "float32") return cleaned;
   if (precision !== "int8")
     throw new DmaeError(
@@ -105,9 +107,10 @@ export class LoadedProgram {
     const started = performance.now();
     const traced = makeTrace();
     const provider = providerOf(options);
-    const finished = finish(caller, traced, options, provider);
-    const generated = await generateKernels(caller, finished, options, pairs.size > 0);
-    const whole = generated?.fused.program ?? finished;
+    const finished = (keepAttention: boolean) =>
+      finish(caller, traced, options, provider, keepAttention);
+    const generated = await generateKernels(caller, () => finished(true), options, pairs.size > 0);
+    const whole = generated?.fused.program ?? finished(false);
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.

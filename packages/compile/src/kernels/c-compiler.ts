@@ -92,7 +92,7 @@ async function build(
   const { cpus } = builtin<typeof import("node:os")>("node:os");
   const native = nativeFolder();
   const { arch } = nodeProcess!;
-  const headers = ["kernels.h", "product.h", "onnxruntime.h", "node-api.h"];
+  const headers = ["kernels.h", "product.h", "attention.h", "onnxruntime.h", "node-api.h"];
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
   const machine =
     arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];

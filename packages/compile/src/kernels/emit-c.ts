@@ -11,7 +11,7 @@ const MOST_PARTIAL = 16;
 /** An operator as C, and what it reads and writes. */
 export interface Kernel {
   /** What its name begins with. */
-  readonly label: "Fused" | "Product";
+  readonly label: "Fused" | "Product" | "Attention";
   /** Definitions; `NAME` stands for the kernel's name. */
   readonly source: string;
   /** Its line in the table of operators, with `NAME` too. */

@@ -1,6 +1,7 @@
 import { KERNELS } from "../build.ts";
 import { Graph, type Node, type Value } from "../graph.ts";
 import type { Program } from "../optimize.ts";
+import { emitAttention } from "./attention.ts";
 import { emitKernel, type Kernel } from "./emit-c.ts";
 import { emitProduct } from "./product.ts";
 import { findRegions, isRegion, type Region, type Step } from "./regions.ts";
@@ -82,13 +83,13 @@ export function fuse(program: Program, threads: number): FusedProgram {
   for (const step of steps) {
     const kernel = isRegion(step)
       ? emitKernel(step, isReadOutside(step))
-      : emitProduct(step, threads);
+      : (emitProduct(step, threads) ?? emitAttention(step));
     if (kernel && kernel.inputs.length <= MOST_OPERANDS && kernel.outputs.length <= MOST_OPERANDS)
       use(kernel);
     else for (const node of nodesOf(step)) copyNode(node);
   }
   const source = [
-    '#include "product.h"',
+    '#include "attention.h"',
     ...sources,
     `static Operator operators[] = {\n${entries.join(",\n")}};`,
     "DMAE_OPERATORS",

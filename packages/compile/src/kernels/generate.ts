@@ -19,12 +19,12 @@ export interface GeneratedKernels {
 }
 
 /**
- * Joins what kernels can compute and compiles them. Null where they are not wanted, not possible or not worth it; an error
+ * Joins what kernels can compute and compiles them; `program` leaves attention whole (`keepAttention`). Null where they are not wanted, not possible or not worth it; an error
  * only where they were asked for.
  */
 export async function generateKernels(
   caller: string,
-  program: Program,
+  program: () => Program,
   options: RuntimeOptions,
   isStep: boolean,
   findCompiler: () => Promise<CCompiler | null> = findCCompiler,
@@ -48,7 +48,7 @@ export async function generateKernels(
     );
   }
   try {
-    return await generate(caller, program, options, compiler, demanded);
+    return await generate(caller, program(), options, compiler, demanded);
   } catch (error) {
     if (demanded) throw error;
     return null;

@@ -143,6 +143,28 @@ describe.skipIf(!compiler)("generated kernels", () => {
       );
   });
 
+  it("computes attention of any size and its gradient", async () => {
+    for (const [batch, tokens, heads, size] of [
+      [2, 53, 2, 20],
+      [3, 5, 1, 33],
+      [1, 197, 2, 64],
+    ] as const) {
+      const shape = [batch, tokens, 3 * heads * size];
+      const kernels = await expectEager(
+        ({ qkv, weight }) => {
+          const { loss, gradients } = valueAndGradients(
+            ({ qkv }) => ({ loss: tf.sum(tf.mul(attention(qkv!, heads), weight!)) }),
+            { qkv: qkv! },
+          );
+          return { loss, gradient: gradients.qkv! };
+        },
+        { qkv: random.floats(shape), weight: random.floats([batch, tokens, heads * size]) },
+        2e-5,
+      );
+      expect(kernels).toBeGreaterThanOrEqual(2);
+    }
+  });
+
   it("keeps a row of a product the same whatever its neighbours are", async () => {
     const program = await compile(
       ({ x, w }) => ({ y: tf.matMul(x!, w!) }),
@@ -354,24 +376,24 @@ describe("where kernels cannot be generated", () => {
   it("goes on without them, unless they were asked for", async () => {
     const none = () => cCompiler("no-such-compiler");
     expect(await none()).toBeNull();
-    expect(await generateKernels("test", program(), {}, true, none)).toBeNull();
+    expect(await generateKernels("test", program, {}, true, none)).toBeNull();
     const error = await failure(() =>
-      generateKernels("test", program(), { kernels: "generated" }, true, none),
+      generateKernels("test", program, { kernels: "generated" }, true, none),
     );
     expect(error.code).toBe("unsupported");
     expect(error.message).toMatch(/C compiler/);
     const elsewhere = { kernels: "generated", provider: "cuda" } as const;
-    expect((await failure(() => generateKernels("test", program(), elsewhere, true))).code).toBe(
+    expect((await failure(() => generateKernels("test", program, elsewhere, true))).code).toBe(
       "unsupported",
     );
   });
 
   it("does not compile what is small, a function, or told not to", async () => {
-    expect(await generateKernels("test", program(), {}, true)).toBeNull();
-    expect(await generateKernels("test", program(), {}, false)).toBeNull();
-    expect(await generateKernels("test", program(), { kernels: "standard" }, true)).toBeNull();
+    expect(await generateKernels("test", program, {}, true)).toBeNull();
+    expect(await generateKernels("test", program, {}, false)).toBeNull();
+    expect(await generateKernels("test", program, { kernels: "standard" }, true)).toBeNull();
     const wrong = { kernels: "fast" as never };
-    expect((await failure(() => generateKernels("test", program(), wrong, true))).code).toBe(
+    expect((await failure(() => generateKernels("test", program, wrong, true))).code).toBe(
       "argument",
     );
   });
