@@ -21,17 +21,16 @@ static inline Head head_of(const float *qkv, size_t part, size_t tokens, size_t 
   return (Head){q, q + width, q + 2 * width, 3 * width};
 }
 
-static INLINE void head_product(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, size_t length,
-                                float alpha) {
-  product_block(a, b, c, stride, rows, columns, length, alpha, HEAD_VECTORS);
-}
+PRODUCT_FORM(head_nn, 0, 0, HEAD_VECTORS)
+PRODUCT_FORM(head_nt, 0, 1, HEAD_VECTORS)
+PRODUCT_FORM(head_tn, 1, 0, HEAD_VECTORS)
 
 /* in: qkv; out: the result [batch, tokens, heads size] and the probabilities [batch, heads, tokens, tokens]. */
-static INLINE void attention(const Call *call, size_t part, size_t tokens, size_t heads, size_t size, float scale) {
+static inline void attention(const Call *call, size_t part, size_t tokens, size_t heads, size_t size, float scale) {
   const Head at = head_of(call->in[0], part, tokens, heads, size);
   float *p = call->out[1] + part * tokens * tokens;
   float *y = call->out[0] + part / heads * tokens * heads * size + part % heads * size;
-  head_product((Matrix){at.q, at.stride, 0}, (Matrix){at.k, at.stride, 1}, p, tokens, tokens, tokens, size, scale);
+  head_nt((Matrix){at.q, at.stride, 0}, (Matrix){at.k, at.stride, 1}, p, tokens, tokens, tokens, size, scale);
   for (size_t r = 0; r < tokens; r++) {
     float *row = p + r * tokens, largest = -INFINITY, sum = 0.0f;
 #pragma omp simd reduction(max : largest)
@@ -45,11 +44,11 @@ static INLINE void attention(const Call *call, size_t part, size_t tokens, size_
 #pragma omp simd
     for (size_t c = 0; c < tokens; c++) row[c] *= inverse;
   }
-  head_product((Matrix){p, tokens, 0}, (Matrix){at.v, at.stride, 0}, y, heads * size, tokens, size, tokens, 1.0f);
+  head_nn((Matrix){p, tokens, 0}, (Matrix){at.v, at.stride, 0}, y, heads * size, tokens, size, tokens, 1.0f);
 }
 
 /* in: qkv, the probabilities, the gradient by the result; out: the gradient by qkv. */
-static INLINE void attention_gradient(const Call *call, size_t part, size_t tokens, size_t heads, size_t size,
+static inline void attention_gradient(const Call *call, size_t part, size_t tokens, size_t heads, size_t size,
                                       float scale) {
   const Head at = head_of(call->in[0], part, tokens, heads, size);
   const Head to = head_of(call->out[0], part, tokens, heads, size);
@@ -57,7 +56,7 @@ static INLINE void attention_gradient(const Call *call, size_t part, size_t toke
   const size_t width = heads * size;
   const float *dy = call->in[2] + part / heads * tokens * width + part % heads * size;
   float *ds = malloc(tokens * tokens * sizeof(float));
-  head_product((Matrix){dy, width, 0}, (Matrix){at.v, at.stride, 1}, ds, tokens, tokens, tokens, size, 1.0f);
+  head_nt((Matrix){dy, width, 0}, (Matrix){at.v, at.stride, 1}, ds, tokens, tokens, tokens, size, 1.0f);
   for (size_t r = 0; r < tokens; r++) {
     float *row = ds + r * tokens, sum = 0.0f;
     const float *probability = p + r * tokens;
@@ -67,9 +66,9 @@ static INLINE void attention_gradient(const Call *call, size_t part, size_t toke
     for (size_t c = 0; c < tokens; c++) row[c] = probability[c] * (row[c] - sum);
   }
   const Matrix upright = {ds, tokens, 0}, transposed = {ds, tokens, 1};
-  head_product(upright, (Matrix){at.k, at.stride, 0}, (float *)to.q, to.stride, tokens, size, tokens, scale);
-  head_product(transposed, (Matrix){at.q, at.stride, 0}, (float *)to.k, to.stride, tokens, size, tokens, scale);
-  head_product((Matrix){p, tokens, 1}, (Matrix){dy, width, 0}, (float *)to.v, to.stride, tokens, size, tokens, 1.0f);
+  head_nn(upright, (Matrix){at.k, at.stride, 0}, (float *)to.q, to.stride, tokens, size, tokens, scale);
+  head_tn(transposed, (Matrix){at.q, at.stride, 0}, (float *)to.k, to.stride, tokens, size, tokens, scale);
+  head_tn((Matrix){p, tokens, 1}, (Matrix){dy, width, 0}, (float *)to.v, to.stride, tokens, size, tokens, 1.0f);
   free(ds);
 }
 

@@ -124,8 +124,20 @@ static INLINE void product_block(Matrix a, Matrix b, float *c, size_t stride, si
   if (copied != few) free(copied);
 }
 
+/* Each form of block once: a file of kernels would otherwise hold one for every size. */
+#define PRODUCT_FORM(name, a_transposed, b_transposed, vectors)                                                        \
+  static __attribute__((noinline)) void name(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, \
+                                             size_t length, float alpha) {                                             \
+    a.transposed = a_transposed, b.transposed = b_transposed;                                                          \
+    product_block(a, b, c, stride, rows, columns, length, alpha, vectors);                                             \
+  }
+PRODUCT_FORM(product_nn, 0, 0, TILE_VECTORS)
+PRODUCT_FORM(product_nt, 0, 1, TILE_VECTORS)
+PRODUCT_FORM(product_tn, 1, 0, TILE_VECTORS)
+PRODUCT_FORM(product_tt, 1, 1, TILE_VECTORS)
+
 /* Part `part` of `parts` of the product of two whole matrices: a share of the longer side of C, in whole tiles. */
-static INLINE void product(const Call *call, size_t part, size_t parts, size_t M, size_t N, size_t K, int transA,
+static inline void product(const Call *call, size_t part, size_t parts, size_t M, size_t N, size_t K, int transA,
                            int transB, float alpha) {
   const int by_rows = M >= N;
   const size_t side = by_rows ? M : N, unit = by_rows ? TILE_ROWS : TILE_COLUMNS;
@@ -135,9 +147,9 @@ static INLINE void product(const Call *call, size_t part, size_t parts, size_t M
   if (first >= last) return;
   const float *a = call->in[0] + (by_rows ? first * (transA ? 1 : K) : 0);
   const float *b = call->in[1] + (by_rows ? 0 : first * (transB ? K : 1));
-  product_block((Matrix){a, transA ? M : K, transA}, (Matrix){b, transB ? K : N, transB},
-                call->out[0] + first * (by_rows ? N : 1), N, by_rows ? last - first : M, by_rows ? N : last - first, K,
-                alpha, TILE_VECTORS);
+  (transA ? transB ? product_tt : product_tn : transB ? product_nt : product_nn)(
+      (Matrix){a, transA ? M : K, transA}, (Matrix){b, transB ? K : N, transB}, call->out[0] + first * (by_rows ? N : 1),
+      N, by_rows ? last - first : M, by_rows ? N : last - first, K, alpha);
 }
 
 #endif

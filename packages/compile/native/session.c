@@ -157,8 +157,10 @@ static void end(Session *session) {
 }
 
 static void finalize(napi_env env, void *data, void *hint) {
-  end(data);
-  free(data);
+  Session *session = data;
+  if (session->running) return; /* the process ends in the middle of a run */
+  end(session);
+  free(session);
 }
 
 /* Gives the options a domain with the operators of a library that kernels.h made. */

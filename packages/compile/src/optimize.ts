@@ -38,42 +38,70 @@ export interface RewriteContext {
   replace(value: Value, by: Value): void;
 }
 
+/** A graph that is written anew, value by value, from an old one. */
+export class Copy {
+  readonly graph = new Graph();
+  private readonly mapped = new Map<Value, Value>();
+
+  constructor(old: Graph) {
+    for (const input of old.inputs)
+      this.mapped.set(input, this.graph.input(input.name!, input.dtype, input.shape));
+  }
+
+  /** The new value for one of the old graph. */
+  map(value: Value): Value {
+    const known = this.mapped.get(value);
+    if (known) return known;
+    if (!value.constant) throw new Error(`value ${value.id} is used before it is made`);
+    const { dtype, shape, constant } = value;
+    const copy = value.splat
+      ? this.graph.splat(dtype, shape, constant[0]!)
+      : this.graph.constant(dtype, shape, constant, value.name);
+    this.mapped.set(value, copy);
+    return copy;
+  }
+
+  /** Lets later readers of the old `value` read `by`. */
+  replace(value: Value, by: Value): void {
+    this.mapped.set(value, by);
+  }
+
+  /** The same node on new inputs. */
+  node({ op, inputs, attributes, outputs, domain }: Node, by = this.inputs(inputs)): void {
+    const results = this.graph.addNode(op, by, attributes, outputs, domain);
+    results.forEach((result, i) => {
+      this.mapped.set(outputs[i]!, result);
+    });
+  }
+
+  inputs(inputs: readonly (Value | null)[]): (Value | null)[] {
+    return inputs.map((value) => (value ? this.map(value) : null));
+  }
+}
+
 /** Writes the live part of a program anew; `rewrite` may replace a node, null copies it. */
 export function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
   const uses = countUses(outputs);
-  const g = new Graph();
-  const mapped = new Map<Value, Value>();
-  for (const input of graph.inputs)
-    mapped.set(input, g.input(input.name!, input.dtype, input.shape));
-  const map = (value: Value): Value => {
-    const known = mapped.get(value);
-    if (known) return known;
-    if (!value.constant) throw new Error(`value ${value.id} is used before it is made`);
-    const copy = value.splat
-      ? g.splat(value.dtype, value.shape, value.constant[0]!)
-      : g.constant(value.dtype, value.shape, value.constant, value.name);
-    mapped.set(value, copy);
-    return copy;
-  };
+  const copy = new Copy(graph);
   const nodes = liveNodes(graph, outputs);
   const gradients = nodes.filter((n) => n.domain === COMPOSITE && n.op.endsWith("Grad"));
   const context: RewriteContext = {
-    g,
+    g: copy.graph,
     differentiated: new Set(gradients.map((n) => n.inputs[0]!)),
     uses: (value) => (value ? (uses.get(value) ?? 0) : 0),
-    map,
-    replace: (value, by) => void mapped.set(value, by),
+    map: (value) => copy.map(value),
+    replace: (value, by) => copy.replace(value, by),
   };
   for (const node of nodes) {
-    const inputs = node.inputs.map((value) => (value ? map(value) : null));
-    const results =
-      rewrite(context, node, inputs) ??
-      g.addNode(node.op, inputs, node.attributes, node.outputs, node.domain);
-    results.forEach((result, i) => {
-      mapped.set(node.outputs[i]!, result);
-    });
+    const inputs = copy.inputs(node.inputs);
+    const results = rewrite(context, node, inputs);
+    if (!results) copy.node(node, inputs);
+    else
+      results.forEach((result, i) => {
+        copy.replace(node.outputs[i]!, result);
+      });
   }
-  return { graph: g, outputs: outputs.map(map) };
+  return { graph: copy.graph, outputs: outputs.map((value) => copy.map(value)) };
 }
 
 /** Whether a node is attention in training: its probabilities are read by its gradient, or it is that. */

@@ -132,18 +132,20 @@ export class LoadedProgram {
     );
     const overwrites: Overwrites = (node, input, output) =>
       elementwise(node, input, output) ||
-      (generated?.fused.overwrites(node, input, output) ?? false);
+      (generated?.fused.library.overwrites(node, input, output) ?? false);
     const inPlace = reusable(program, traced.outputNames, pairs, overwrites);
     const encoded = performance.now();
-    const { runtime, session } = generated
+    const made = generated
       ? await createGenerated(caller, generated, options, program, outputs, { bytes, external })
       : await createSession(caller, bytes, options, external);
+    if (!made) return LoadedProgram.load(caller, () => traced, withoutKernels(options), pairs);
+    const { runtime, session } = made;
     return new LoadedProgram(caller, runtime, session, outputs, inPlace, writesInto, marked, {
       nodes,
       modelBytes: bytes.length + external.reduce((n, { data }) => n + data.length, 0),
       traceMilliseconds: encoded - started,
       loadMilliseconds: performance.now() - encoded,
-      kernels: generated?.fused.kernels.length ?? 0,
+      kernels: generated?.fused.count ?? 0,
     });
   }
 
@@ -187,25 +189,34 @@ export class LoadedProgram {
   }
 }
 
-/** A session that knows generated operators. */
+const withoutKernels = <T>(options: T) => ({ ...options, kernels: "standard" as const });
+
+/** A session that knows generated operators; null where ONNX Runtime refuses them and they were not asked for. */
 async function createGenerated(
   caller: string,
-  { addon, library }: GeneratedKernels,
+  { addon, path }: GeneratedKernels,
   options: RuntimeOptions,
   program: Program,
   results: ReadonlyMap<string, OutputSpec>,
-  model: { readonly bytes: Uint8Array; readonly external: readonly ExternalData[] },
-) {
+  { bytes, external }: { readonly bytes: Uint8Array; readonly external: readonly ExternalData[] },
+): Promise<{ runtime: LoadedRuntime; session: RuntimeSession } | null> {
   const runtime = await loadRuntime(caller, options);
   const inputs = new Map(program.graph.inputs.map((input) => [input.name!, input]));
   const outputs = new Map([...results].map(([name, spec]) => [OUTPUT + name, spec]));
-  const { bytes, external } = model;
-  const session = createNativeSession({
-    ...{ runtime, addon, library, external, inputs, outputs },
-    model: bytes,
-    threads: options.threads,
-  });
-  return { runtime, session };
+  const { threads } = options;
+  try {
+    const what = { runtime, addon, path, model: bytes, external, inputs, outputs, threads };
+    return { runtime, session: createNativeSession(what) };
+  } catch (error) {
+    if (options.kernels !== "generated") return null;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: ONNX Runtime did not accept the generated kernels: ${reason}`,
+      { reason },
+      { cause: error },
+    );
+  }
 }
 
 /** Names of the inputs whose buffer their output (`pairs`: input to output) may take. */

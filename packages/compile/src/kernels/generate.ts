@@ -1,5 +1,4 @@
 import { DmaeError } from "@dmae/core";
-import { sizeOf } from "../graph.ts";
 import type { Program } from "../optimize.ts";
 import { loadRuntime, physicalCores, providerOf, type RuntimeOptions } from "../runtime.ts";
 import { separateSums } from "../tune-for-cpu.ts";
@@ -15,7 +14,7 @@ export interface GeneratedKernels {
   readonly fused: FusedProgram;
   readonly addon: Addon;
   /** The path of the compiled operators. */
-  readonly library: string;
+  readonly path: string;
 }
 
 /**
@@ -63,15 +62,11 @@ async function generate(
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
   const fused = fuse(separateSums(program), options.threads ?? physicalCores());
-  const written = fused.kernels.reduce(
-    (sum, { outputs }) => sum + outputs.reduce((n, { shape }) => n + sizeOf(shape), 0),
-    0,
-  );
-  if (fused.kernels.length === 0 || (!demanded && written < WORTH)) return null;
+  if (fused.count === 0 || (!demanded && fused.written < WORTH)) return null;
   await loadRuntime(caller, options);
-  const [addon, library] = await Promise.all([
+  const [addon, path] = await Promise.all([
     openAddon(compiler),
-    compiler.build("kernels", fused.source),
+    compiler.build("kernels", fused.library.source()),
   ]);
-  return { fused, addon, library };
+  return { fused, addon, path };
 }

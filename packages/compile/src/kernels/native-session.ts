@@ -45,7 +45,7 @@ export interface NativeSessionSource {
   readonly runtime: LoadedRuntime;
   readonly addon: Addon;
   /** The path of the compiled operators. */
-  readonly library: string;
+  readonly path: string;
   readonly model: Uint8Array;
   readonly external: readonly ExternalData[];
   readonly inputs: ReadonlyMap<string, OutputSpec>;
@@ -90,7 +90,7 @@ export function createNativeSession(what: NativeSessionSource): RuntimeSession {
     Object.entries(nativeSettings()).flat(),
     external.flatMap(({ path, data }) => [path, data]),
     what.threads ?? physicalCores(),
-    what.library,
+    what.path,
     profilePrefix(),
   );
   const data = (specs: ReadonlyMap<string, unknown>, from: Record<string, RuntimeTensor | null>) =>

@@ -20,7 +20,7 @@ const ELEMENTWISE: Readonly<Record<string, number>> = {
   Sigmoid: 1,
 };
 
-/** Rows longer than this are not kept on the stack of a kernel. */
+/** Rows longer than this are not kept on the stack of a kernel, nor summed in parts. */
 const LONGEST_ROW = 8192;
 
 /** A matrix that a kernel walks over row by row; tensors of a higher rank are seen as one. */
@@ -128,7 +128,7 @@ export function memberOf(node: Node): Member | null {
 }
 
 const keepsRows = ({ task, space }: Member) =>
-  task.kind === "elementwise" || task.kind === "sumColumns" || space.columns <= LONGEST_ROW;
+  task.kind === "elementwise" || space.columns <= LONGEST_ROW;
 
 /**
  * True where a member of the same kernel can read `value`, which `producer` makes: at the same element or row, not after all rows.
