@@ -80,6 +80,9 @@ function nativeFolder(): string {
   return folders.find((folder) => existsSync(folder)) ?? folders[0]!;
 }
 
+/** Libraries that are being built or were, so that two callers do not build the same one at once. */
+const libraries = new Map<string, Promise<string>>();
+
 async function build(
   command: string,
   version: string,
@@ -89,46 +92,50 @@ async function build(
   const fs = builtin<typeof import("node:fs/promises")>("node:fs/promises");
   const { join } = builtin<typeof import("node:path")>("node:path");
   const { createHash } = builtin<typeof import("node:crypto")>("node:crypto");
-  const { cpus } = builtin<typeof import("node:os")>("node:os");
   const native = nativeFolder();
   const { arch } = nodeProcess!;
   const headers = ["kernels.h", "product.h", "attention.h", "onnxruntime.h", "node-api.h"];
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
   const machine =
     arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];
-  const identity = [
-    command,
-    version,
-    arch,
-    cpus()[0]?.model,
-    ...machine,
-    ...FLAGS,
-    ...texts,
-    source,
-  ];
+  const identity = [command, version, await processor(), ...machine, ...FLAGS, ...texts, source];
   const hash = createHash("sha256").update(identity.join("\n")).digest("hex").slice(0, 24);
-  const folder = cacheFolder();
-  const library = join(folder, `${name}-${hash}.node`);
+  const library = join(cacheFolder(), `${name}-${hash}.node`);
+  const known = libraries.get(library);
+  if (known) return known;
+  const made = compileTo(library, command, [...FLAGS, ...machine, `-I${native}`], source);
+  libraries.set(library, made);
+  made.catch(() => libraries.delete(library));
+  return made;
+}
+
+/** What this processor can do: code for one is wrong for another, also under the same name. */
+async function processor(): Promise<string> {
+  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises");
+  const text = await readFile("/proc/cpuinfo", "utf8");
+  return text.split("\n\n")[0]!.replace(/^(cpu MHz|bogomips|BogoMIPS).*$/gm, "");
+}
+
+async function compileTo(
+  library: string,
+  command: string,
+  args: readonly string[],
+  source: string,
+): Promise<string> {
+  const fs = builtin<typeof import("node:fs/promises")>("node:fs/promises");
+  const { dirname } = builtin<typeof import("node:path")>("node:path");
+  const { randomUUID } = builtin<typeof import("node:crypto")>("node:crypto");
   const isThere = await fs.access(library).then(
     () => true,
     () => false,
   );
   if (isThere) return library;
-  await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+  await fs.mkdir(dirname(library), { recursive: true, mode: 0o700 });
   // Written under another name first: two processes may build the same library at once.
-  const own = join(folder, `${name}-${hash}-${nodeProcess!.pid}-${Date.now()}`);
+  const own = `${library}-${randomUUID()}`;
   try {
     await fs.writeFile(`${own}.c`, source);
-    await execute(command, [
-      ...FLAGS,
-      ...machine,
-      `-I${native}`,
-      "-o",
-      own,
-      `${own}.c`,
-      "-lm",
-      "-ldl",
-    ]);
+    await execute(command, [...args, "-o", own, `${own}.c`, "-lm", "-ldl"]);
     await fs.rename(own, library);
     return library;
   } catch (error) {
