@@ -103,7 +103,8 @@ describe.skipIf(!compiler)("generated kernels", () => {
   });
 
   it("reduces rows and columns, several times in one kernel", async () => {
-    const inputs = { x: random.floats([130, 50]), y: random.floats([4, 3, 5, 50]) };
+    // x is worked on in three parts, whose sums are added up.
+    const inputs = { x: random.floats([130, 500]), y: random.floats([4, 3, 5, 50]) };
     await expectEager(({ x, y }) => {
       const centred = tf.sub(x!, tf.mean(x!, 1, true));
       const scaled = tf.div(centred, tf.sqrt(tf.add(tf.sum(tf.square(centred), 1, true), 1e-3)));
@@ -115,6 +116,19 @@ describe.skipIf(!compiler)("generated kernels", () => {
         largest: tf.mul(tf.sub(y!, largest), 2),
       };
     }, inputs);
+  });
+
+  it("writes over its operands only what it does not read again", async () => {
+    // Products on both sides: what lies between them is ONNX Runtime's to place.
+    const fn = ({ a, b }: Tensors) => {
+      const x = tf.matMul(a!, b!);
+      const e = tf.exp(tf.mul(x, 0.1));
+      const y = tf.sub(x, tf.mean(e, 1, true));
+      const z = tf.div(tf.sub(y, tf.mean(tf.square(y), 1, true)), tf.add(e, 1));
+      return { e: tf.matMul(e, b!), y: tf.matMul(y, b!), z: tf.matMul(z, b!) };
+    };
+    const inputs = { a: random.floats([90, 90], -1, 1), b: random.floats([90, 90], -1, 1) };
+    await expectEager(fn, inputs, 1e-4);
   });
 
   it("multiplies matrices of any size, transposed or not", async () => {

@@ -244,6 +244,7 @@ export function findRegions(program: Program): Step[] {
 function inOrder(nodes: readonly Node[], groups: Groups): Step[] {
   const steps: Step[] = [];
   const done = new Set<number>();
+  const waiting = new Set<number>();
   const position = new Map(nodes.map((node, i) => [node, i]));
   const emit = (start: number) => {
     const stack = [start];
@@ -253,10 +254,14 @@ function inOrder(nodes: readonly Node[], groups: Groups): Step[] {
         ? []
         : [...groups.sourcesOf(group)].filter((s) => !done.has(s));
       if (missing.length > 0) {
+        waiting.add(group);
+        if (missing.some((source) => waiting.has(source)))
+          throw new Error("two regions wait for each other");
         stack.push(...missing);
         continue;
       }
       stack.pop();
+      waiting.delete(group);
       if (done.has(group)) continue;
       done.add(group);
       const members = groups.members[group]!;
