@@ -1,8 +1,9 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { DmaeError, type HostTensor } from "@dmae/core";
+import type { HostTensor } from "@dmae/core";
 import { valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { failure } from "../../../testing/failure.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { compile, compileStep } from "./index.ts";
 
@@ -15,16 +16,6 @@ const vector = (...values: number[]): HostTensor => ({
   shape: [values.length],
   data: Float32Array.from(values),
 });
-
-const failure = async (run: () => unknown): Promise<DmaeError> => {
-  try {
-    await run();
-  } catch (error) {
-    if (DmaeError.isInstance(error)) return error;
-    throw error;
-  }
-  throw new Error("did not fail");
-};
 
 describe("compile", () => {
   it("runs a function of nested records", async () => {

@@ -17,6 +17,7 @@ import {
   type RuntimeOptions,
   type RuntimeSession,
   type RuntimeTensor,
+  threadsOf,
 } from "./runtime.ts";
 import type { Trace } from "./trace.ts";
 import { tuneForCpu } from "./tune-for-cpu.ts";
@@ -203,7 +204,7 @@ async function createGenerated(
   const runtime = await loadRuntime(caller, options);
   const inputs = new Map(program.graph.inputs.map((input) => [input.name!, input]));
   const outputs = new Map([...results].map(([name, spec]) => [OUTPUT + name, spec]));
-  const { threads } = options;
+  const threads = threadsOf(options);
   try {
     const what = { runtime, addon, path, model: bytes, external, inputs, outputs, threads };
     return { runtime, session: createNativeSession(what) };

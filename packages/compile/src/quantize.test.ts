@@ -1,10 +1,11 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { DmaeError, type HostTensor, key, normal } from "@dmae/core";
+import { type HostTensor, key, normal } from "@dmae/core";
 import { gelu, layerNorm, linear } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose, largestDifference } from "../../../testing/expect-close.ts";
+import { failure } from "../../../testing/failure.ts";
 import { compile, compiledExecutor, exportOnnx, quantize } from "./index.ts";
 import { leastSquaresRange, percentileRange } from "./quantize.ts";
 import { activationScale, quantizeWeights } from "./quantize-graph.ts";
@@ -45,16 +46,6 @@ function mlp({ x, ...rest }: Record<string, tf.Tensor>) {
 const specs = { x: { shape: [6, 64] } };
 const calibration = Array.from({ length: 40 }, (_, i) => ({ x: gaussian(20 + i, [6, 64]) }));
 const x = gaussian(40, [6, 64]);
-
-const failure = async (run: () => unknown): Promise<DmaeError> => {
-  try {
-    await run();
-  } catch (error) {
-    if (DmaeError.isInstance(error)) return error;
-    throw error;
-  }
-  throw new Error("did not fail");
-};
 
 describe("scales", () => {
   it("maps a range that holds 0 onto 0 … 255", () => {

@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { builtin, nodeProcess } from "./node.ts";
 import type { ExternalData } from "./onnx-model.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */
@@ -57,18 +58,14 @@ export interface RuntimeOptions {
   readonly onnxruntime?: Runtime;
 }
 
-interface ProcessLike {
-  readonly versions?: { readonly node?: string };
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  getBuiltinModule?(name: string): unknown;
-}
-
-const processLike = (globalThis as { process?: ProcessLike }).process;
-const inNode = processLike?.versions?.node !== undefined;
+const inNode = nodeProcess?.versions?.node !== undefined;
 
 /** The provider that `options` name, or the default one of this machine. */
 export const providerOf = (options: RuntimeOptions): ExecutionProvider =>
   options.provider ?? (inNode ? "cpu" : "wasm");
+
+/** Threads within an operator that `options` ask for, or the default number of this machine. */
+export const threadsOf = (options: RuntimeOptions): number => options.threads ?? physicalCores();
 
 /** Imports onnxruntime-node in Node and onnxruntime-web elsewhere. */
 async function importRuntime(name: string): Promise<unknown> {
@@ -146,7 +143,7 @@ export async function createSession(
       logSeverityLevel: 4, // errors are thrown, not printed as well
       ...(external.length > 0 ? { externalData: external } : {}),
       ...profiling(),
-      ...(inNode ? { intraOpNumThreads: options.threads ?? physicalCores() } : {}),
+      ...(inNode ? { intraOpNumThreads: threadsOf(options) } : {}),
       extra: {
         session: inNode ? WAITING : SLEEPING,
         optimization: OPTIMIZATION,
@@ -172,13 +169,13 @@ function profiling(): object {
 }
 
 /** Where profiles go; "" for nowhere. */
-export const profilePrefix = (): string => processLike?.env?.DMAE_ORT_PROFILE ?? "";
+export const profilePrefix = (): string => nodeProcess?.env?.DMAE_ORT_PROFILE ?? "";
 
 /** Physical cores that this process may use. */
 export function physicalCores(): number {
-  const os = processLike?.getBuiltinModule?.("node:os") as typeof import("node:os") | undefined;
+  const os = builtin<typeof import("node:os")>("node:os");
   const logical = os?.availableParallelism() ?? 1;
-  const fs = processLike?.getBuiltinModule?.("node:fs") as typeof import("node:fs") | undefined;
+  const fs = builtin<typeof import("node:fs")>("node:fs");
   try {
     const text = fs?.readFileSync("/proc/cpuinfo", "utf8") ?? "";
     const cores = new Set<string>();

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError } from "@dmae/core";
 import { expect, test } from "vitest";
+import { failure } from "../../../testing/failure.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadCifar10, loadCifar100 } from "./cifar.ts";
 
@@ -28,14 +28,7 @@ const cifar10 = (test = record(7)) => ({
   "test_batch.bin": test,
 });
 
-async function failure(promise: Promise<unknown>): Promise<DmaeError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(DmaeError.isInstance(error, "file"), String(error)).toBe(true);
-  return error as DmaeError;
-}
+const fileFailure = (work: Promise<unknown>) => failure(work, "file");
 
 test("five training files in order, planes interleaved to NHWC", async () => {
   const { train, test } = await loadCifar10(await folder(cifar10()));
@@ -55,7 +48,7 @@ test("the folder of the official archive is found, class names are read", async 
   const data = await loadCifar10(await folder(files, "cifar-10-batches-bin"), { split: "test" });
   expect(data.classNames?.[7]).toBe("class 7");
   const wrong = { ...files, "batches.meta.txt": Buffer.from("one\ntwo\n") };
-  expect((await failure(loadCifar10(await folder(wrong)))).message).toContain("10 class names");
+  expect((await fileFailure(loadCifar10(await folder(wrong)))).message).toContain("10 class names");
 });
 
 test("CIFAR-100 uses the fine label", async () => {
@@ -65,7 +58,7 @@ test("CIFAR-100 uses the fine label", async () => {
   expect(train.numClasses).toBe(100);
   expect(test.pixels(0).data[0]).toBe(0);
   const wrong = await folder({ "train.bin": record(20, 1), "test.bin": record(0, 0) });
-  expect((await failure(loadCifar100(wrong))).details).toMatchObject({
+  expect((await fileFailure(loadCifar100(wrong))).details).toMatchObject({
     offset: 0,
     received: "20 in record 0",
   });
@@ -73,13 +66,13 @@ test("CIFAR-100 uses the fine label", async () => {
 
 test("truncated, empty and missing files, labels out of range", async () => {
   const cut = Buffer.concat([record(1), record(2)]).subarray(0, 4000);
-  const truncated = await failure(loadCifar10(await folder(cifar10(cut))));
+  const truncated = await fileFailure(loadCifar10(await folder(cifar10(cut))));
   expect(truncated.details).toMatchObject({ offset: 3073, received: "927 bytes at the end" });
   expect(truncated.message).toContain("test_batch.bin");
-  expect((await failure(loadCifar10(await folder(cifar10(Buffer.alloc(0)))))).message).toContain(
-    "an empty file",
-  );
-  const label = await failure(
+  expect(
+    (await fileFailure(loadCifar10(await folder(cifar10(Buffer.alloc(0)))))).message,
+  ).toContain("an empty file");
+  const label = await fileFailure(
     loadCifar10(await folder(cifar10(Buffer.concat([record(3), record(10)])))),
   );
   expect(label.details).toMatchObject({
@@ -88,9 +81,11 @@ test("truncated, empty and missing files, labels out of range", async () => {
     received: "10 in record 1",
   });
   const { "data_batch_3.bin": _, ...fewer } = cifar10() as Record<string, Buffer>;
-  expect((await failure(loadCifar10(await folder(fewer)))).message).toContain("data_batch_3.bin");
-  expect((await failure(loadCifar10(await folder({})))).message).toContain("it holds nothing");
+  expect((await fileFailure(loadCifar10(await folder(fewer)))).message).toContain(
+    "data_batch_3.bin",
+  );
+  expect((await fileFailure(loadCifar10(await folder({})))).message).toContain("it holds nothing");
   expect(
-    (await failure(loadCifar10(await folder(cifar10()), { maxBytes: 100 }))).message,
+    (await fileFailure(loadCifar10(await folder(cifar10()), { maxBytes: 100 }))).message,
   ).toContain("maxBytes");
 });

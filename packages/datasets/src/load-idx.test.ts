@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { DmaeError } from "@dmae/core";
 import { expect, test } from "vitest";
+import { failure } from "../../../testing/failure.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadIdx } from "./load-idx.ts";
 
@@ -34,14 +34,8 @@ const testSplit = (changed: { images?: Uint8Array; labels?: Uint8Array }) =>
   });
 
 /** The error of opening the test split of `path`. */
-async function failure(path: string, options = {}): Promise<DmaeError> {
-  const error = await loadIdx(path, { split: "test", ...options }).then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(DmaeError.isInstance(error, "file"), String(error)).toBe(true);
-  return error as DmaeError;
-}
+const testSplitFailure = (path: string, options = {}) =>
+  failure(loadIdx(path, { split: "test", ...options }), "file");
 
 test("both splits open, plain or gzip, with pixels divided by 255", async () => {
   const path = await folder({
@@ -68,58 +62,64 @@ test("a position outside the data set is an error", async () => {
 });
 
 test("a missing file is named", async () => {
-  const error = await failure(await folder({ "t10k-images-idx3-ubyte": images }));
+  const error = await testSplitFailure(await folder({ "t10k-images-idx3-ubyte": images }));
   expect(error.message).toContain("has no t10k-labels-idx1-ubyte");
   await expect(loadIdx("/nonexistent-folder")).rejects.toThrow("cannot read the folder");
 });
 
 test("an empty file, a wrong magic number, a wrong rank", async () => {
-  expect((await failure(await testSplit({ images: Buffer.alloc(0) }))).details).toMatchObject({
+  expect(
+    (await testSplitFailure(await testSplit({ images: Buffer.alloc(0) }))).details,
+  ).toMatchObject({
     offset: 0,
     expected: "an IDX header",
   });
   const floats = Buffer.from(images);
   floats[2] = 0x0d;
-  expect((await failure(await testSplit({ images: floats }))).details).toMatchObject({
+  expect((await testSplitFailure(await testSplit({ images: floats }))).details).toMatchObject({
     offset: 0,
     received: "00 00 0d 03",
   });
-  expect((await failure(await testSplit({ images: labels }))).message).toContain(
+  expect((await testSplitFailure(await testSplit({ images: labels }))).message).toContain(
     "rank 3 or 4 (images)",
   );
-  expect((await failure(await testSplit({ labels: images }))).message).toContain("rank 1 (labels)");
+  expect((await testSplitFailure(await testSplit({ labels: images }))).message).toContain(
+    "rank 1 (labels)",
+  );
 });
 
 test("truncated and overlong files name the byte", async () => {
-  const short = await failure(await testSplit({ images: images.subarray(0, 20) }));
+  const short = await testSplitFailure(await testSplit({ images: images.subarray(0, 20) }));
   expect(short.message).toMatch(
     /t10k-images-idx3-ubyte, byte 20: expected 28 bytes in all.*2x2x3, got 20/,
   );
-  const long = await failure(await testSplit({ images: Buffer.concat([images, Buffer.alloc(3)]) }));
+  const long = await testSplitFailure(
+    await testSplit({ images: Buffer.concat([images, Buffer.alloc(3)]) }),
+  );
   expect(long.details).toMatchObject({ offset: 28 });
   const zippedLong = gzipSync(Buffer.concat([images, Buffer.alloc(3)]));
-  expect((await failure(await testSplit({ images: zippedLong }))).message).toContain(
+  expect((await testSplitFailure(await testSplit({ images: zippedLong }))).message).toContain(
     "28 bytes after decompression",
   );
-  const cut = await failure(await testSplit({ images: gzipSync(images).subarray(0, 25) }));
+  const cut = await testSplitFailure(await testSplit({ images: gzipSync(images).subarray(0, 25) }));
   expect(cut.message).toMatch(/gzip stream|IDX header|dimensions|in all/);
 });
 
 test("a header that promises terabytes allocates nothing", async () => {
   const huge = Buffer.concat([header(2 ** 31, 2 ** 10, 2 ** 10), Buffer.alloc(12)]);
-  expect((await failure(await testSplit({ images: huge }))).message).toContain("maxBytes");
-  expect((await failure(await testSplit({ images: gzipSync(huge) }))).message).toContain(
+  expect((await testSplitFailure(await testSplit({ images: huge }))).message).toContain("maxBytes");
+  expect((await testSplitFailure(await testSplit({ images: gzipSync(huge) }))).message).toContain(
     "maxBytes",
   );
   const big = Buffer.concat([header(1000, 1000, 1000), Buffer.alloc(12)]);
-  expect((await failure(await testSplit({ images: gzipSync(big) }))).message).toContain(
+  expect((await testSplitFailure(await testSplit({ images: gzipSync(big) }))).message).toContain(
     "got 28 after",
   );
 });
 
 test("labels out of range and label counts that differ", async () => {
   const wrong = Buffer.concat([header(2), Buffer.from([9, 10])]);
-  expect((await failure(await testSplit({ labels: wrong }))).details).toMatchObject({
+  expect((await testSplitFailure(await testSplit({ labels: wrong }))).details).toMatchObject({
     offset: 9,
     expected: "a label below 10 (numClasses)",
     received: "10 for image 1",
@@ -127,7 +127,7 @@ test("labels out of range and label counts that differ", async () => {
   const path = await testSplit({ labels: wrong });
   expect((await loadIdx(path, { split: "test", numClasses: 47 })).numClasses).toBe(47);
   const three = Buffer.concat([header(3), Buffer.from([1, 2, 3])]);
-  expect((await failure(await testSplit({ labels: three }))).message).toContain(
+  expect((await testSplitFailure(await testSplit({ labels: three }))).message).toContain(
     "2 labels, one for each image",
   );
 });

@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DmaeError, key } from "@dmae/core";
+import { key } from "@dmae/core";
 import { expect, test } from "vitest";
+import { failure } from "../../../testing/failure.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { loadCifar10 } from "./cifar.ts";
 import { loadImageFolder } from "./image-folder.ts";
@@ -19,14 +20,7 @@ const picture = fileURLToPath(new URL("./__fixtures__/picture.jpg", import.meta.
 const small = { transform: [centerCrop(20)], indexFile: false } as const;
 const images = synthetic({ length: 11, key: key(0), imageShape: [32, 32, 3] });
 
-async function failure(promise: Promise<unknown>): Promise<DmaeError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(DmaeError.isInstance(error, "file"), String(error)).toBe(true);
-  return error as DmaeError;
-}
+const fileFailure = (work: Promise<unknown>) => failure(work, "file");
 
 test("what is written is read: shards of images in memory", async () => {
   const folder = scratch();
@@ -128,10 +122,10 @@ test("damaged shards are errors with file and offset", async () => {
     bytes[entries[2]!.offset - 512]! ^= 1;
     return bytes;
   });
-  const checksum = await failure(loadTarShards([flipped], small));
+  const checksum = await fileFailure(loadTarShards([flipped], small));
   expect(checksum.details).toMatchObject({ file: flipped, expected: "a tar header" });
   expect(checksum.message).toContain("a checksum of");
-  const cut = await failure(
+  const cut = await fileFailure(
     loadTarShards(
       [await changed((bytes, entries) => bytes.subarray(0, entries[5]!.offset + 9))],
       small,
@@ -140,11 +134,11 @@ test("damaged shards are errors with file and offset", async () => {
   expect(cut.message).toMatch(
     /byte \d+: expected \d+ bytes of 000000002.png, got the end of the file after 9/,
   );
-  const half = await failure(
+  const half = await fileFailure(
     loadTarShards([await changed((bytes) => bytes.subarray(0, 100))], small),
   );
   expect(half.details).toMatchObject({ offset: 100, expected: "a header of 512 bytes" });
-  const label = await failure(
+  const label = await fileFailure(
     loadTarShards(
       [
         await changed((bytes, entries) => {
@@ -156,16 +150,18 @@ test("damaged shards are errors with file and offset", async () => {
     ),
   );
   expect(label.message).toContain("the class in decimal digits (000000000.cls), got x");
-  const lone = await failure(
+  const lone = await fileFailure(
     loadTarShards(
       [await changed((bytes, entries) => bytes.subarray(entries[0]!.offset + 512))],
       small,
     ),
   );
   expect(lone.message).toContain("an entry 000000000.cls in the sample 000000000");
-  expect((await failure(loadTarShards(scratch(), small))).message).toContain("holds no .tar file");
+  expect((await fileFailure(loadTarShards(scratch(), small))).message).toContain(
+    "holds no .tar file",
+  );
   const [file] = await writeTarShards(scratch(), images);
-  const range = await failure(loadTarShards([file!], { ...small, classNames: ["a", "b"] }));
+  const range = await fileFailure(loadTarShards([file!], { ...small, classNames: ["a", "b"] }));
   expect(range.message).toContain("a class below 2, got 2 for");
 });
 

@@ -4,11 +4,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DmaeError, type HostTensors } from "@dmae/core";
+import type { HostTensors } from "@dmae/core";
 import { type Executor, eagerExecutor } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
+import { failure } from "../../../testing/failure.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { demoBatch, demoParams, demoRun, demoStep } from "./__fixtures__/demo-run.ts";
 import type { FitResult } from "./fit.ts";
@@ -42,15 +43,6 @@ const logOf = (path: string, kind = "step") =>
       return rest;
     })
     .filter((line) => line.kind === kind);
-
-async function failure(promise: Promise<unknown>): Promise<DmaeError> {
-  const error = await promise.then(
-    () => undefined,
-    (reason) => reason,
-  );
-  if (!DmaeError.isInstance(error)) throw new Error(`expected a DmaeError, got ${error}`);
-  return error;
-}
 
 describe("fit", () => {
   it("learns, reports and logs each step, and leaves no tensor behind", async () => {

@@ -1,17 +1,11 @@
 import { DmaeError } from "@dmae/core";
+import { builtin, nodeProcess } from "../node.ts";
 
-// Node's modules are taken when they are needed: this package loads in browsers too.
-interface NodeProcess {
-  readonly platform: string;
-  readonly arch: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly pid: number;
-  getBuiltinModule?(name: string): unknown;
-}
-
-const nodeProcess = (globalThis as { process?: NodeProcess }).process;
-
-const builtin = <T>(name: string) => nodeProcess?.getBuiltinModule?.(name) as T;
+const node = {
+  crypto: () => builtin<typeof import("node:crypto")>("node:crypto")!,
+  fs: () => builtin<typeof import("node:fs")>("node:fs")!,
+  path: () => builtin<typeof import("node:path")>("node:path")!,
+};
 
 /** Settings of GCC and Clang: vector code for this CPU, the arithmetic of float32 as written. */
 const FLAGS = [
@@ -36,7 +30,7 @@ let found: Promise<CCompiler | null> | undefined;
 
 /** The C compiler that `CC` names, else `cc`; null where there is none (or no Linux). Looked for once. */
 export function findCCompiler(): Promise<CCompiler | null> {
-  found ??= cCompiler(nodeProcess?.env.CC || "cc");
+  found ??= cCompiler(nodeProcess?.env?.CC || "cc");
   return found;
 }
 
@@ -52,7 +46,7 @@ export async function cCompiler(command: string): Promise<CCompiler | null> {
 }
 
 function execute(command: string, args: readonly string[]): Promise<string> {
-  const { execFile } = builtin<typeof import("node:child_process")>("node:child_process");
+  const { execFile } = builtin<typeof import("node:child_process")>("node:child_process")!;
   const [program, ...first] = command.split(" ");
   return new Promise((resolve, reject) => {
     execFile(program!, [...first, ...args], { timeout: 120_000 }, (error, stdout, stderr) => {
@@ -64,16 +58,16 @@ function execute(command: string, args: readonly string[]): Promise<string> {
 
 /** Where compiled libraries are kept: `DMAE_CACHE`, else `dmae` in the user's cache folder. */
 function cacheFolder(): string {
-  const { join } = builtin<typeof import("node:path")>("node:path");
-  const { homedir } = builtin<typeof import("node:os")>("node:os");
-  const { DMAE_CACHE, XDG_CACHE_HOME } = nodeProcess!.env;
+  const { join } = node.path();
+  const { homedir } = builtin<typeof import("node:os")>("node:os")!;
+  const { DMAE_CACHE, XDG_CACHE_HOME } = nodeProcess?.env ?? {};
   return DMAE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "dmae");
 }
 
 /** The folder of session.c and kernels.h: beside `src` and beside `dist`. */
 function nativeFolder(): string {
-  const { fileURLToPath } = builtin<typeof import("node:url")>("node:url");
-  const { existsSync } = builtin<typeof import("node:fs")>("node:fs");
+  const { fileURLToPath } = builtin<typeof import("node:url")>("node:url")!;
+  const { existsSync } = node.fs();
   const folders = ["../native/", "../../native/"].map((path) =>
     fileURLToPath(new URL(/* @vite-ignore */ path, import.meta.url)),
   );
@@ -89,9 +83,9 @@ async function build(
   name: string,
   source: string,
 ): Promise<string> {
-  const fs = builtin<typeof import("node:fs/promises")>("node:fs/promises");
-  const { join } = builtin<typeof import("node:path")>("node:path");
-  const { createHash } = builtin<typeof import("node:crypto")>("node:crypto");
+  const fs = node.fs().promises;
+  const { join } = node.path();
+  const { createHash } = node.crypto();
   const native = nativeFolder();
   const { arch } = nodeProcess!;
   const headers = ["kernels.h", "product.h", "attention.h", "onnxruntime.h", "node-api.h"];
@@ -111,7 +105,7 @@ async function build(
 
 /** What this processor can do: code for one is wrong for another, also under the same name. */
 async function processor(): Promise<string> {
-  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises");
+  const { readFile } = node.fs().promises;
   const text = await readFile("/proc/cpuinfo", "utf8");
   return text.split("\n\n")[0]!.replace(/^(cpu MHz|bogomips|BogoMIPS).*$/gm, "");
 }
@@ -122,9 +116,9 @@ async function compileTo(
   args: readonly string[],
   source: string,
 ): Promise<string> {
-  const fs = builtin<typeof import("node:fs/promises")>("node:fs/promises");
-  const { dirname } = builtin<typeof import("node:path")>("node:path");
-  const { randomUUID } = builtin<typeof import("node:crypto")>("node:crypto");
+  const fs = node.fs().promises;
+  const { dirname } = node.path();
+  const { randomUUID } = node.crypto();
   const isThere = await fs.access(library).then(
     () => true,
     () => false,
@@ -154,7 +148,7 @@ async function compileTo(
 
 /** The addon whose sessions take operators of our own. */
 export async function sessionSource(): Promise<string> {
-  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises");
-  const { join } = builtin<typeof import("node:path")>("node:path");
+  const { readFile } = node.fs().promises;
+  const { join } = node.path();
   return readFile(join(nativeFolder(), "session.c"), "utf8");
 }

@@ -1,5 +1,7 @@
 import { uniformValue } from "../evaluate.ts";
 import { sizeOf, type Value } from "../graph.ts";
+import { type Kernel, literal, makeKernel } from "./kernel.ts";
+import { OPERATORS } from "./operators.ts";
 import { type Region, type Role, roleOf, type Space, type Task } from "./regions.ts";
 
 /** Elements that one part of a kernel works on: enough to be worth a thread, few enough to share the work evenly. */
@@ -7,20 +9,6 @@ const PART = 1 << 14;
 
 /** Parts of a kernel that sums columns: each leaves a row of partial sums. */
 const MOST_PARTIAL = 16;
-
-/** An operator as C, and what it reads and writes. */
-export interface Kernel {
-  /** What its name begins with. */
-  readonly label: "Fused" | "Product" | "Attention";
-  /** Definitions; `NAME` stands for the kernel's name. */
-  readonly source: string;
-  /** Its line in the table of operators, with `NAME` too. */
-  readonly entry: string;
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
-  /** Pairs of an input and an output that may share a buffer: an element is not read again after it was written. */
-  readonly overwrites: readonly (readonly [input: number, output: number])[];
-}
 
 /** A number within a kernel. */
 interface Term {
@@ -37,32 +25,6 @@ interface Term {
   /** For a column: what it is reduced from, and how. */
   readonly reduce: "sum" | "max" | null;
 }
-
-/** A number as a float32 literal of C. */
-export function literal(value: number): string {
-  const rounded = Math.fround(value);
-  if (Number.isNaN(rounded)) return "NAN";
-  if (!Number.isFinite(rounded)) return rounded > 0 ? "INFINITY" : "-INFINITY";
-  const text = rounded.toString();
-  return `${/[.e]/.test(text) ? text : `${text}.0`}f`;
-}
-
-const OPERATORS: Readonly<Record<string, (a: string, b: string) => string>> = {
-  Add: (a, b) => `${a} + ${b}`,
-  Sub: (a, b) => `${a} - ${b}`,
-  Mul: (a, b) => `${a} * ${b}`,
-  Div: (a, b) => `${a} / ${b}`,
-  Max: (a, b) => `kernel_max(${a}, ${b})`,
-  Min: (a, b) => `kernel_min(${a}, ${b})`,
-  Neg: (a) => `-${a}`,
-  Abs: (a) => `fabsf(${a})`,
-  Exp: (a) => `kernel_exp(${a})`,
-  Erf: (a) => `kernel_erf(${a})`,
-  Sqrt: (a) => `sqrtf(${a})`,
-  Relu: (a) => `kernel_max(${a}, 0.0f)`,
-  Reciprocal: (a) => `1.0f / ${a}`,
-  Sigmoid: (a) => `kernel_sigmoid(${a})`,
-};
 
 /** The terms of a region. Equal ones are one. */
 class Terms {
@@ -88,14 +50,8 @@ class Terms {
     const extent = role === "row" ? "full" : role;
     const index = { full: "at", row: "c", column: "r", scalar: "0" }[role];
     const code = () => `in${input}[${index}]`;
-    return this.add(`l${input}${role}`, {
-      extent,
-      phase: 0,
-      code,
-      operands: [],
-      load: input,
-      reduce: null,
-    });
+    const none = { operands: [], reduce: null };
+    return this.add(`l${input}${role}`, { extent, phase: 0, code, load: input, ...none });
   }
 
   compute(op: string, ...operands: Term[]): Term {
@@ -122,6 +78,8 @@ class Terms {
   }
 }
 
+type LayerNorm = Task & { readonly kind: "layerNorm" };
+
 /** Writes a region in terms; returns one for each of its values. */
 function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Value, Term> {
   const { space } = region;
@@ -136,6 +94,15 @@ function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Value, Term
   };
   const mean = (x: Term) =>
     terms.compute("Div", terms.reduce("sum", x), terms.constant(space.columns));
+  const layerNorm = (x: Term, gain: Term, bias: Term, { epsilon }: LayerNorm): Term[] => {
+    const average = mean(x);
+    const centred = terms.compute("Sub", x, average);
+    const variance = mean(terms.compute("Mul", centred, centred));
+    const shifted = terms.compute("Add", variance, terms.constant(epsilon));
+    const inverse = terms.compute("Reciprocal", terms.compute("Sqrt", shifted));
+    const scaled = terms.compute("Mul", terms.compute("Mul", centred, inverse), gain);
+    return [terms.compute("Add", scaled, bias), average, inverse];
+  };
   for (const { node, task } of region.members) {
     const x = read(node.inputs[0]!);
     const results = (): Term[] => {
@@ -157,18 +124,8 @@ function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Value, Term
           return [terms.compute("Div", e, terms.reduce("sum", e))];
         }
         case "layerNorm":
-          return layerNorm(x, task);
+          return layerNorm(x, read(node.inputs[1]!, "row"), read(node.inputs[2]!, "row"), task);
       }
-    };
-    const layerNorm = (v: Term, { epsilon }: Task & { kind: "layerNorm" }): Term[] => {
-      const average = mean(v);
-      const centred = terms.compute("Sub", v, average);
-      const variance = mean(terms.compute("Mul", centred, centred));
-      const shifted = terms.compute("Add", variance, terms.constant(epsilon));
-      const inverse = terms.compute("Reciprocal", terms.compute("Sqrt", shifted));
-      const normal = terms.compute("Mul", centred, inverse);
-      const scaled = terms.compute("Mul", normal, read(node.inputs[1]!, "row"));
-      return [terms.compute("Add", scaled, read(node.inputs[2]!, "row")), average, inverse];
     };
     results().forEach((term, i) => {
       of.set(node.outputs[i]!, term);
@@ -207,13 +164,8 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
   const parts = Math.max(1, Math.min(most, Math.floor((rows * columns) / PART), rows));
   const rowsPerPart = Math.ceil(rows / parts);
   const used = Math.ceil(rows / rowsPerPart);
-  const partial = sums.length * used * columns;
   const overwrites = findOverwrites(terms.all, targets, inputs, space);
-  const pair = (i: 0 | 1) => overwrites.map((both) => both[i]).join();
-  const body = flat ? flatBody(terms.all, targets) : rowBody(terms.all, targets, columns);
-  const source = [
-    "static void NAME(void *data, size_t part) {",
-    "  const Call *call = data;",
+  const body = [
     ...inputs.map((_, i) => `  const float *in${i} = call->in[${i}];`),
     ...targets
       .filter(({ kind }) => kind !== "sum")
@@ -224,35 +176,21 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
     ),
     `  const size_t first = part * ${rowsPerPart};`,
     `  const size_t last = first + ${rowsPerPart} < ${rows} ? first + ${rowsPerPart} : ${rows};`,
-    ...body,
-    "}",
-    ...(sums.length > 0 ? finish(sums, used, columns) : []),
-    `static const int64_t NAME_shapes[][8] = {${outputs
-      .map(({ shape }) => `{${[shape.length, ...shape].join()}}`)
-      .join(", ")}};`,
-    ...(overwrites.length > 0
-      ? [
-          "static size_t NAME_overwrites(int **inputs, int **outputs) {",
-          `  static int in[] = {${pair(0)}}, out[] = {${pair(1)}};`,
-          "  *inputs = in;",
-          "  *outputs = out;",
-          `  return ${overwrites.length};`,
-          "}",
-        ]
-      : []),
-  ].join("\n");
-  const entry = `{${[
-    '.name = "NAME"',
-    `.inputs = ${inputs.length}`,
-    `.outputs = ${outputs.length}`,
-    ".shapes = NAME_shapes",
-    ".part = NAME",
-    `.finish = ${sums.length > 0 ? "NAME_finish" : "NULL"}`,
-    `.overwrites = ${overwrites.length > 0 ? "NAME_overwrites" : "NULL"}`,
-    `.parts = ${used}`,
-    `.partial = ${partial}`,
-  ].join(", ")}}`;
-  return { label: "Fused", source, entry, inputs, outputs, overwrites };
+    ...(flat ? flatBody(terms.all, targets) : rowBody(terms.all, targets, columns)),
+  ];
+  const finish =
+    sums.length > 0
+      ? { body: addUp(sums, used, columns), partial: sums.length * used * columns }
+      : null;
+  return makeKernel({
+    label: "Fused",
+    inputs,
+    outputs,
+    body,
+    parts: used,
+    overwrites,
+    ...(finish ? { finish } : {}),
+  });
 }
 
 /** The walks over a row in which a term's value is read. */
@@ -321,7 +259,6 @@ function rowBody(terms: readonly Term[], targets: readonly Target[], columns: nu
   const column = terms.filter((t) => t.extent === "column");
   const reductions = column.filter((t) => t.reduce !== null);
   // A full term is needed in the walk of its own phase, and where a later one reads it.
-  const walkOf = (t: Term) => (t.load === null ? t.phase : -1);
   const readIn = (t: Term) => walksOf(t, terms, targets);
   const kept = new Set(
     full.filter((t) => t.load === null && [...readIn(t)].some((walk) => walk > t.phase)),
@@ -341,9 +278,6 @@ function rowBody(terms: readonly Term[], targets: readonly Target[], columns: nu
       if (t.phase === phase && t.reduce === null) lines.push(`    ${assign(t)}`);
     if (phase === phases) break;
     const leaving = reductions.filter((t) => t.phase === phase + 1);
-    const needed = new Set<Term>();
-    for (const t of full)
-      if (walkOf(t) === phase || (walkOf(t) !== phase && readIn(t).has(phase))) needed.add(t);
     for (const t of leaving) {
       const start = t.reduce === "sum" ? "0.0f" : "-INFINITY";
       lines.push(`    float ${name(t)} = ${start};`);
@@ -359,7 +293,8 @@ function rowBody(terms: readonly Term[], targets: readonly Target[], columns: nu
       "      (void)at;",
     );
     for (const t of full) {
-      if (!needed.has(t)) continue;
+      const isMade = t.load === null && t.phase === phase;
+      if (!isMade && !readIn(t).has(phase)) continue;
       if (t.load !== null || t.phase === phase) lines.push(`      ${assign(t)}`);
       else lines.push(`      const float ${name(t)} = kept${t.id}[c];`);
       if (t.phase !== phase) continue;
@@ -387,13 +322,10 @@ function rowBody(terms: readonly Term[], targets: readonly Target[], columns: nu
 }
 
 /** Adds up the partial sums of the parts, always in the same order. */
-const finish = (sums: readonly Target[], parts: number, columns: number): string[] => [
-  "static void NAME_finish(const Call *call) {",
-  ...sums.flatMap(({ output }, i) => [
+const addUp = (sums: readonly Target[], parts: number, columns: number): string[] =>
+  sums.flatMap(({ output }, i) => [
     `  for (size_t c = 0; c < ${columns}; c++) call->out[${output}][c] = 0.0f;`,
     `  for (size_t part = 0; part < ${parts}; part++)`,
     `    for (size_t c = 0; c < ${columns}; c++)`,
     `      call->out[${output}][c] += call->partial[(part * ${sums.length} + ${i}) * ${columns} + c];`,
-  ]),
-  "}",
-];
+  ]);

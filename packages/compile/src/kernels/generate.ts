@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { Program } from "../optimize.ts";
-import { loadRuntime, physicalCores, providerOf, type RuntimeOptions } from "../runtime.ts";
+import { loadRuntime, providerOf, type RuntimeOptions, threadsOf } from "../runtime.ts";
 import { separateSums } from "../tune-for-cpu.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
@@ -18,8 +18,8 @@ export interface GeneratedKernels {
 }
 
 /**
- * Joins what kernels can compute and compiles them; `program` leaves attention whole (`keepAttention`). Null where they are not wanted, not possible or not worth it; an error
- * only where they were asked for.
+ * Joins what kernels can compute and compiles them; `program` leaves attention whole (`keepAttention`). Null where they are
+ * not wanted, not possible or not worth it; an error only where they were asked for.
  */
 export async function generateKernels(
   caller: string,
@@ -61,7 +61,7 @@ async function generate(
   compiler: CCompiler,
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
-  const fused = fuse(separateSums(program), options.threads ?? physicalCores());
+  const fused = fuse(separateSums(program), threadsOf(options));
   if (fused.count === 0 || (!demanded && fused.written < WORTH)) return null;
   await loadRuntime(caller, options);
   const [addon, path] = await Promise.all([

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DmaeError, type HostTensor } from "@dmae/core";
+import type { HostTensor } from "@dmae/core";
 import {
   attention,
   eagerExecutor,
@@ -19,6 +19,7 @@ import {
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
+import { failure } from "../../../../testing/failure.ts";
 import { Graph } from "../graph.ts";
 import { compile, compiledExecutor, compileStep } from "../index.ts";
 import { draws } from "../testing/sweep.ts";
@@ -42,16 +43,6 @@ const floats = (shape: number[], fill: (i: number) => number): HostTensor => ({
 });
 
 const random = draws(7, "kernels");
-
-async function failure(run: () => Promise<unknown>): Promise<DmaeError> {
-  try {
-    await run();
-  } catch (error) {
-    if (DmaeError.isInstance(error)) return error;
-    throw error;
-  }
-  throw new Error("did not fail");
-}
 
 /** What generated kernels and the eager backend make of the same function. */
 async function expectEager(

@@ -1,6 +1,6 @@
 import { KERNELS } from "../build.ts";
 import type { Node, Value } from "../graph.ts";
-import type { Kernel } from "./emit-c.ts";
+import type { Kernel } from "./kernel.ts";
 
 /** The kernels of a program, each written once however many nodes it makes. */
 export class KernelLibrary {

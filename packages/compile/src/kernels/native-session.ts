@@ -1,10 +1,11 @@
 import { DmaeError } from "@dmae/core";
-import { allocate, type ElementType, type OutputSpec, sizeOf } from "../graph.ts";
+import { onnxType } from "../build.ts";
+import { allocate, type OutputSpec, sizeOf } from "../graph.ts";
+import { builtin } from "../node.ts";
 import type { ExternalData } from "../onnx-model.ts";
 import {
   type LoadedRuntime,
   nativeSettings,
-  physicalCores,
   profilePrefix,
   type RuntimeSession,
   type RuntimeTensor,
@@ -30,16 +31,6 @@ export interface Addon {
 
 type Port = readonly [name: string, type: number, ...shape: number[]];
 
-/** Numbers of ONNX Runtime's element types. */
-const TYPES: Readonly<Record<ElementType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-};
-
 /** What {@link createNativeSession} needs. */
 export interface NativeSessionSource {
   readonly runtime: LoadedRuntime;
@@ -50,7 +41,7 @@ export interface NativeSessionSource {
   readonly external: readonly ExternalData[];
   readonly inputs: ReadonlyMap<string, OutputSpec>;
   readonly outputs: ReadonlyMap<string, OutputSpec>;
-  readonly threads: number | undefined;
+  readonly threads: number;
 }
 
 let opened: Promise<Addon> | undefined;
@@ -62,8 +53,8 @@ export function openAddon(compiler: CCompiler): Promise<Addon> {
 }
 
 async function load(compiler: CCompiler): Promise<Addon> {
-  const { readFile } = process.getBuiltinModule("node:fs/promises");
-  const { createRequire } = process.getBuiltinModule("node:module");
+  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises")!;
+  const { createRequire } = builtin<typeof import("node:module")>("node:module")!;
   const path = await compiler.build("session", await sessionSource());
   const addon = createRequire(import.meta.url)(path) as Addon;
   const maps = await readFile("/proc/self/maps", "utf8");
@@ -75,7 +66,7 @@ async function load(compiler: CCompiler): Promise<Addon> {
 }
 
 const portsOf = (specs: ReadonlyMap<string, OutputSpec>): Port[] =>
-  [...specs].map(([name, { dtype, shape }]) => [name, TYPES[dtype], ...shape]);
+  [...specs].map(([name, { dtype, shape }]) => [name, onnxType(dtype), ...shape]);
 
 /**
  * A session of ONNX Runtime that knows generated operators. It writes into the tensors it is given and copies nothing; a
@@ -89,7 +80,7 @@ export function createNativeSession(what: NativeSessionSource): RuntimeSession {
     portsOf(outputs),
     Object.entries(nativeSettings()).flat(),
     external.flatMap(({ path, data }) => [path, data]),
-    what.threads ?? physicalCores(),
+    what.threads,
     what.path,
     profilePrefix(),
   );

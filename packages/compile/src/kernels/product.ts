@@ -1,5 +1,5 @@
 import type { FloatAttribute, Node } from "../graph.ts";
-import { type Kernel, literal } from "./emit-c.ts";
+import { type Kernel, literal, makeKernel } from "./kernel.ts";
 
 /** Multiplications from which a product of our own is worth its call. */
 const FROM = 1 << 21;
@@ -17,15 +17,11 @@ export function emitProduct(node: Node, threads: number): Kernel | null {
   const depth = a!.shape[transA === 1 ? 0 : 1]!;
   if (a!.dtype !== "float32" || rows * columns * depth < FROM) return null;
   const sizes = [threads, rows, columns, depth, transA, transB, literal(alpha!.float)].join(", ");
-  return {
+  return makeKernel({
     label: "Product",
-    source: [
-      `static void NAME(void *call, size_t part) { product(call, part, ${sizes}); }`,
-      `static const int64_t NAME_shapes[][8] = {{2, ${rows}, ${columns}}};`,
-    ].join("\n"),
-    entry: `{.name = "NAME", .inputs = 2, .outputs = 1, .shapes = NAME_shapes, .part = NAME, .parts = ${threads}}`,
     inputs: [a!, b!],
-    outputs: [...node.outputs],
-    overwrites: [],
-  };
+    outputs: node.outputs,
+    body: [`  product(call, part, ${sizes});`],
+    parts: threads,
+  });
 }

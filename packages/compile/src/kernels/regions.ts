@@ -1,24 +1,7 @@
 import { constantNumbers } from "../build.ts";
 import { liveNodes, type Node, sameShape, sizeOf, type Value } from "../graph.ts";
 import type { Program } from "../optimize.ts";
-
-/** Elementwise operators that a kernel computes, with their number of operands. */
-const ELEMENTWISE: Readonly<Record<string, number>> = {
-  Add: 2,
-  Sub: 2,
-  Mul: 2,
-  Div: 2,
-  Max: 2,
-  Min: 2,
-  Neg: 1,
-  Abs: 1,
-  Exp: 1,
-  Erf: 1,
-  Sqrt: 1,
-  Relu: 1,
-  Reciprocal: 1,
-  Sigmoid: 1,
-};
+import { OPERATORS } from "./operators.ts";
 
 /** Rows longer than this are not kept on the stack of a kernel, nor summed in parts. */
 const LONGEST_ROW = 8192;
@@ -119,7 +102,7 @@ export function memberOf(node: Node): Member | null {
       return member({ kind: "layerNorm", epsilon: epsilon!.float });
     }
     default: {
-      if (ELEMENTWISE[node.op] !== node.inputs.length) return null;
+      if (OPERATORS[node.op]?.length !== node.inputs.length) return null;
       const found = member({ kind: "elementwise" }, node.outputs[0]!.shape);
       const fits = (v: Value | null) => v?.dtype === "float32" && roleOf(v.shape, found!.space);
       return found && sizeOf(found.space.shape) > 1 && node.inputs.every(fits) ? found : null;
