@@ -121,8 +121,8 @@ function check(config: ViTConfig): void {
   for (const name of ["mean", "std"] as const)
     if (config[name].length !== channels || !config[name].every(Number.isFinite))
       fail(
-        `${name} must hold one number for each of the ${channels} channels`,
-        `[${config[name]}]`,
+        `${name} must hold one number for each of the ${channels} channel(s)`,
+        config[name].length > 0 ? `[${config[name]}]` : "none: pass those of your images in [0, 1]",
       );
   if (!config.std.every((value) => value > 0)) fail("std must be positive", `[${config.std}]`);
 }

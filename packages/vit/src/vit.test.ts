@@ -44,7 +44,12 @@ describe("configuration", () => {
     ["vit_gigantic", {}, /unknown model "vit_gigantic"; known are vit_tiny_patch16/],
     [gray, { patchSize: 5 }, /imageSize must be a multiple of patchSize, got 12 and 5/],
     [gray, { heads: 3 }, /width must be a multiple of heads and of 4, got 8 and 3 heads/],
-    [gray, { channels: 2 }, /mean must hold one number for each of the 2 channels, got \[0.3\]/],
+    [
+      gray,
+      { channels: 2 },
+      /mean must hold one number for each of the 2 channel\(s\), got \[0.3\]/,
+    ],
+    [{ ...gray, mean: [] }, {}, /got none: pass those of your images/],
     [gray, { std: [0] }, /std must be positive, got \[0\]/],
     [gray, { depth: 0 }, /depth must be a positive integer, got 0/],
     [gray, { numClasses: 1.5 }, /numClasses must be an integer, 0 or more, got 1.5/],

@@ -74,7 +74,7 @@ function nativeFolder(): string {
   return folders.find((folder) => existsSync(folder)) ?? folders[0]!;
 }
 
-/** Libraries that are being built or were, so that two callers do not build the same one at once. */
+/** Libraries that are being built, so that two callers do not build the same one at once. */
 const libraries = new Map<string, Promise<string>>();
 
 async function build(
@@ -99,8 +99,7 @@ async function build(
   if (known) return known;
   const made = compileTo(library, command, [...FLAGS, ...machine, `-I${native}`], source);
   libraries.set(library, made);
-  made.catch(() => libraries.delete(library));
-  return made;
+  return made.finally(() => libraries.delete(library));
 }
 
 /** What this processor can do: code for one is wrong for another, also under the same name. */
@@ -123,7 +122,11 @@ async function compileTo(
     () => true,
     () => false,
   );
-  if (isThere) return library;
+  if (isThere) {
+    const now = new Date();
+    await fs.utimes(library, now, now).catch(() => {}); // another user's folder
+    return library;
+  }
   await fs.mkdir(dirname(library), { recursive: true, mode: 0o700 });
   // Written under another name first: two processes may build the same library at once.
   const own = `${library}-${randomUUID()}`;
@@ -131,6 +134,7 @@ async function compileTo(
     await fs.writeFile(`${own}.c`, source);
     await execute(command, [...args, "-o", own, `${own}.c`, "-lm", "-ldl"]);
     await fs.rename(own, library);
+    await forgetOld(dirname(library));
     return library;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -143,6 +147,25 @@ async function compileTo(
   } finally {
     await fs.rm(own, { force: true });
     await fs.rm(`${own}.c`, { force: true });
+  }
+}
+
+/** Removes libraries that nobody has used for so long, and what a compiler that was killed left behind. */
+const FORGET_AFTER = 60 * 24 * 3600 * 1000;
+
+async function forgetOld(folder: string): Promise<void> {
+  const fs = node.fs().promises;
+  const { join } = node.path();
+  const ours = (await fs.readdir(folder)).filter((file) =>
+    /^(kernels|session)-.*\.node/.test(file),
+  );
+  for (const file of ours) {
+    const path = join(folder, file);
+    const modified = await fs.stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Number.POSITIVE_INFINITY, // removed meanwhile
+    );
+    if (Date.now() - modified > FORGET_AFTER) await fs.rm(path, { force: true }).catch(() => {});
   }
 }
 

@@ -162,8 +162,8 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
   const { rows, columns } = flat ? { rows: sizeOf(space.shape), columns: 1 } : space;
   const most = sums.length > 0 ? MOST_PARTIAL : Number.POSITIVE_INFINITY;
   const parts = Math.max(1, Math.min(most, Math.floor((rows * columns) / PART), rows));
-  const rowsPerPart = Math.ceil(rows / parts);
-  const used = Math.ceil(rows / rowsPerPart);
+  const rowsPerPart = Math.max(1, Math.ceil(rows / parts));
+  const used = Math.max(1, Math.ceil(rows / rowsPerPart));
   const overwrites = findOverwrites(terms.all, targets, inputs, space);
   const body = [
     ...inputs.map((_, i) => `  const float *in${i} = call->in[${i}];`),

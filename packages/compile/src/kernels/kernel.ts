@@ -67,6 +67,6 @@ export function literal(value: number): string {
   const rounded = Math.fround(value);
   if (Number.isNaN(rounded)) return "NAN";
   if (!Number.isFinite(rounded)) return rounded > 0 ? "INFINITY" : "-INFINITY";
-  const text = rounded.toString();
+  const text = Object.is(rounded, -0) ? "-0" : rounded.toString();
   return `${/[.e]/.test(text) ? text : `${text}.0`}f`;
 }

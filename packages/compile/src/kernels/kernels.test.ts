@@ -1,6 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -300,6 +300,43 @@ describe.skipIf(!compiler)("generated kernels", () => {
       program.dispose();
     }
     for (const result of results) expect(result).toEqual(results[0]);
+  });
+
+  it("computes with negative zero and with no rows at all", async () => {
+    const fn = ({ x }: Record<string, tf.Tensor>) => ({
+      y: tf.mul(tf.add(tf.exp(x!), 1), -0),
+      most: tf.max(tf.softmax(tf.softmax(x!)), 1, true),
+    });
+    for (const rows of [0, 2]) {
+      const x = floats([rows, 3], () => 0.5);
+      const program = await compile(fn, { x: { shape: [rows, 3] } }, { kernels: "generated" });
+      expect(program.statistics.kernels).toBeGreaterThan(0);
+      const { y, most } = await program.call({ x });
+      program.dispose();
+      expect(Array.from(y.data)).toEqual(Array(3 * rows).fill(-0));
+      expectClose(most.data as Float32Array, Array(rows).fill(1 / 3), { absolute: 1e-6 });
+    }
+  });
+
+  it("forgets libraries that nobody has used for long", async () => {
+    const file = (name: string) => join(cache, name);
+    const past = new Date(Date.now() - 61 * 24 * 3600 * 1000);
+    for (const name of ["kernels-old.node", "kernels-new.node", "others-old.node"]) {
+      writeFileSync(file(name), "");
+      if (name.includes("old")) utimesSync(file(name), past, past);
+    }
+    const source = "int used;";
+    const used = await compiler!.build("kernels", source);
+    utimesSync(used, past, past);
+    expect(await compiler!.build("kernels", source)).toBe(used);
+    await compiler!.build("kernels", "int another;");
+    expect(existsSync(used)).toBe(true);
+    const left = (name: string) => existsSync(file(name));
+    expect(["kernels-old.node", "kernels-new.node", "others-old.node"].map(left)).toEqual([
+      false,
+      true,
+      true,
+    ]);
   });
 
   it("refuses arrays of a wrong size, and runs after it was disposed of", async () => {
