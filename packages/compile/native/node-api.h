@@ -26,6 +26,7 @@ napi_status napi_create_error(napi_env, napi_value, napi_value, napi_value *);
 napi_status napi_get_value_string_utf8(napi_env, napi_value, char *, size_t, size_t *);
 napi_status napi_create_string_utf8(napi_env, const char *, size_t, napi_value *);
 napi_status napi_get_value_int64(napi_env, napi_value, int64_t *);
+napi_status napi_get_value_bool(napi_env, napi_value, bool *);
 napi_status napi_get_array_length(napi_env, napi_value, uint32_t *);
 napi_status napi_get_element(napi_env, napi_value, uint32_t, napi_value *);
 napi_status napi_get_typedarray_info(napi_env, napi_value, int *, size_t *, void **, napi_value *, size_t *);

@@ -6,11 +6,13 @@
  *   create(model, inputs, outputs, settings, external, threads, operators, profile) -> session
  *   run(session, inputs, outputs) -> Promise             reads and writes the arrays in place, on a thread of libuv
  *   release(session)
+ *   largeBlocksApart(yes)                                where malloc puts blocks from 1 MiB on
  *
  * inputs and outputs of create are [name, type, d0, d1, ...] each, settings [key, value, ...], external [name, bytes, ...];
  * those of run are typed arrays in the same order.
  */
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,6 +337,23 @@ static napi_value release(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/*
+ * Blocks of their own go back to the system when they are freed. Afterwards glibc's limits are as high as they become by
+ * themselves when large blocks are freed.
+ */
+static napi_value large_blocks_apart(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  bool yes = false;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  napi_get_value_bool(env, argument, &yes);
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, yes ? 1 << 20 : 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
+  return NULL;
+}
+
 static void publish(napi_env env, napi_value exports, const char *name, napi_callback function) {
   napi_value value;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value);
@@ -346,5 +365,6 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
   publish(env, exports, "create", create);
   publish(env, exports, "run", run);
   publish(env, exports, "release", release);
+  publish(env, exports, "largeBlocksApart", large_blocks_apart);
   return exports;
 }

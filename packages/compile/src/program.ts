@@ -3,6 +3,7 @@ import type { TensorSpecs } from "@dmae/nn";
 import type { OutputSpec } from "./graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "./in-place.ts";
 import { type GeneratedKernels, generateKernels } from "./kernels/generate.ts";
+import { withoutHoles } from "./kernels/large-blocks.ts";
 import { createNativeSession } from "./kernels/native-session.ts";
 import { type ExternalData, encodeModel } from "./onnx-model.ts";
 import { optimize, type Program } from "./optimize.ts";
@@ -138,7 +139,9 @@ export class LoadedProgram {
     const encoded = performance.now();
     const made = generated
       ? await createGenerated(caller, generated, options, program, outputs, { bytes, external })
-      : await createSession(caller, bytes, options, external);
+      : await withoutHoles(external, options, () =>
+          createSession(caller, bytes, options, external),
+        );
     if (!made) return LoadedProgram.load(caller, () => traced, withoutKernels(options), pairs);
     const { runtime, session } = made;
     return new LoadedProgram(caller, runtime, session, outputs, inPlace, writesInto, marked, {

@@ -27,6 +27,7 @@ export interface Addon {
   ): object;
   run(session: object, inputs: readonly unknown[], outputs: readonly unknown[]): Promise<void>;
   release(session: object): void;
+  largeBlocksApart(yes: boolean): void;
 }
 
 type Port = readonly [name: string, type: number, ...shape: number[]];
