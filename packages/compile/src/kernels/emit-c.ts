@@ -1,5 +1,5 @@
 import { uniformValue } from "../evaluate.ts";
-import { sizeOf, type Value } from "../graph.ts";
+import { sameShape, sizeOf, type Value } from "../graph.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 import { OPERATORS } from "./operators.ts";
 import { type Region, type Role, roleOf, type Space, type Task } from "./regions.ts";
@@ -152,7 +152,9 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
     for (const value of node.outputs) {
       const term = of.get(value);
       if (!term || !isRead(value)) continue;
-      const kind = task.kind === "sumColumns" ? "sum" : term.extent === "full" ? "full" : "column";
+      // By the shape: the term of a full matrix may be one number for each row, or for all.
+      const isFull = sameShape(value.shape, region.space.shape);
+      const kind = task.kind === "sumColumns" ? "sum" : isFull ? "full" : "column";
       targets.push({ term, output: outputs.length, kind });
       outputs.push(value);
     }
@@ -269,6 +271,7 @@ function rowBody(terms: readonly Term[], targets: readonly Target[], columns: nu
       0,
       ...terms.map((t) => (t.extent === "full" ? t.phase : 0)),
       ...reductions.map((t) => t.phase - 1),
+      ...targets.map(({ term, kind }) => (kind === "column" ? 0 : term.phase)),
     );
   const lines: string[] = terms.filter((t) => t.extent === "scalar").map((t) => `  ${assign(t)}`);
   lines.push(...[...kept].map((t) => `  float kept${t.id}[${columns}];`));

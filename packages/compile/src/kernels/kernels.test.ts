@@ -109,6 +109,20 @@ describe.skipIf(!compiler)("generated kernels", () => {
     }, inputs);
   });
 
+  it("writes every element where a number stands for a row, or for all of a matrix", async () => {
+    const inputs = { x: random.floats([5, 1]), one: random.floats([]), v: random.floats([9]) };
+    await expectEager(({ x, one, v }) => {
+      const kept = tf.sub(tf.ones([5, 9]), x!);
+      const same = tf.mul(tf.fill([5, 9], 0.5), one!);
+      const shares = tf.softmax(tf.add(kept, same));
+      return {
+        ...{ kept, same, shares, y: tf.mul(kept, v!), z: tf.exp(tf.mul(same, v!)) },
+        sums: tf.sum(tf.square(kept), 0),
+        centred: tf.sub(shares, tf.mean(shares, 1, true)),
+      };
+    }, inputs);
+  });
+
   it("writes over its operands only what it does not read again", async () => {
     // Products on both sides: what lies between them is ONNX Runtime's to place.
     const fn = ({ a, b }: Tensors) => {
