@@ -64,8 +64,10 @@ export function binary(
   const [x, y, target] = sunk;
   const fit = (v: Value) =>
     sameShape(v.shape, shape) && sizeOf(v.shape) !== 1 ? reshape(g, v, target) : v;
-  const result = binary(g, op, fit(x), fit(y), dtype);
-  return reshape(g, result, shape);
+  // Not by `binary`: it might take out the reshape that `fit` has just put in, and so on for ever.
+  const sides = [fit(x), fit(y)] as const;
+  const inner = broadcastShape(sides[0].shape, sides[1].shape);
+  return reshape(g, g.add(op, sides, {}, inner, dtype), shape);
 }
 
 /** What a reshape reads, if it only joins or splits axes: operations can then come before it. */
