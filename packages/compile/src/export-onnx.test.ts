@@ -105,6 +105,24 @@ describe("exportOnnx", () => {
     }
   });
 
+  it("writes operators of several outputs of which only the first is read", async () => {
+    const first = ({ x }: Record<string, tf.Tensor>) => ({
+      half: tf.split(x!, 2, 1)[0]!,
+      row: tf.unstack(x!)[0]!,
+      most: tf.topk(x!, 2).values,
+      pooled: tf.maxPool(tf.reshape(x!, [1, 2, 4, 1]) as tf.Tensor4D, 2, 2, "valid"),
+    });
+    const bytes = exportOnnx(first, { x: { shape: [2, 4] } });
+    const session = await ort.InferenceSession.create(bytes);
+    const data = Float32Array.of(1, 4, 2, 3, 5, 8, 7, 6);
+    const results = await session.run({ x: new ort.Tensor("float32", data, [2, 4]) });
+    expect(Array.from(results.half!.data as Float32Array)).toEqual([1, 4, 5, 8]);
+    expect(Array.from(results.row!.data as Float32Array)).toEqual([1, 4, 2, 3]);
+    expect(Array.from(results.most!.data as Float32Array)).toEqual([4, 3, 8, 7]);
+    expect(Array.from(results.pooled!.data as Float32Array)).toEqual([8, 7]);
+    await session.release();
+  });
+
   it("gives what compile gives", async () => {
     const specs = { image: { shape: [2, 4, 4, 1] } };
     const image = gaussian(77, [2, 4, 4, 1]);

@@ -130,6 +130,9 @@ function nameOutputs(source: ModelSource, names: Names): [string, Value][] {
   return aliases;
 }
 
+/** Operators that may leave out their last outputs, and then compute less; others (Split, TopK) must have all. */
+const SHORTENED = new Set(["LayerNormalization", "SkipLayerNormalization", "MaxPool"]);
+
 function writeNode(
   body: ProtobufWriter,
   node: Node,
@@ -143,7 +146,9 @@ function writeNode(
   names.setScope(node, scope);
   const proto = new ProtobufWriter();
   for (const input of inputs) proto.string(1, input);
-  const last = node.outputs.findLastIndex((output) => uses.has(output));
+  const last = SHORTENED.has(node.op)
+    ? node.outputs.findLastIndex((output) => uses.has(output))
+    : node.outputs.length - 1;
   node.outputs.slice(0, last + 1).forEach((output, i) => {
     if (!names.has(output)) names.give(output, last > 0 ? `${name}:${i}` : `${name}:y`);
     proto.string(2, names.of(output));
