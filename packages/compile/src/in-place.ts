@@ -1,7 +1,17 @@
-import { countUses, liveNodes, type Node, sameShape, type Value } from "./graph.ts";
+import { KERNELS } from "./build.ts";
+import { liveNodes, type Node, sameShape, type Value } from "./graph.ts";
 import type { Program } from "./optimize.ts";
 
 const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "Relu"]);
+
+/**
+ * Operators that ONNX Runtime joins to nothing that reads an operand again after it wrote. It does join a product and its
+ * activation (which then writes over the rows that it still multiplies), or x * sigmoid(2 x).
+ */
+const PLAIN = new Set(["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Reshape"]);
+
+/** Nodes that are looked at on the way from a reader to the writer; moments take one or two. */
+const FAR = 64;
 
 /** Whether a node may write `output` over `input`, which it reads. */
 export type Overwrites = (node: Node, input: Value, output: Value) => boolean;
@@ -20,46 +30,68 @@ export function inPlaceInputs(
   pairs: readonly { readonly input: Value; readonly output: Value }[],
   overwrites: Overwrites = elementwise,
 ): Set<Value> {
-  const nodes = liveNodes(program.graph, program.outputs);
-  const uses = countUses(program.outputs);
-  const readers = new Map<Value, Node[]>();
-  for (const node of nodes)
-    for (const value of node.inputs)
-      if (value) readers.set(value, [...(readers.get(value) ?? []), node]);
+  const readers = readersOf(program);
   const safe = new Set<Value>();
   for (const { input, output } of pairs) {
-    const writer = output.node;
-    if (!writer || !sameShape(input.shape, output.shape)) continue;
-    const reading = readers.get(input) ?? [];
-    const isOutput = (uses.get(input) ?? 0) > reading.length;
-    if (!isOutput && writesLast(output, reading, input, overwrites)) safe.add(input);
+    const written = beforeReshapes(output);
+    const names = withReshapes(input, readers);
+    const isOutput = names.some((name) => program.outputs.includes(name));
+    if (!written.node || isOutput || !sameShape(input.shape, output.shape)) continue;
+    if (names.every((name) => isReadBefore(name, written, readers, overwrites))) safe.add(input);
   }
   return safe;
 }
 
-/** True if every node of `reading` is a strict ancestor of the output's, or that one and may write over the input. */
-function writesLast(
-  output: Value,
-  reading: readonly Node[],
-  input: Value,
+type Readers = ReadonlyMap<Value, readonly Node[]>;
+
+function readersOf({ graph, outputs }: Program): Readers {
+  const readers = new Map<Value, Node[]>();
+  for (const node of liveNodes(graph, outputs))
+    for (const value of new Set(node.inputs))
+      if (value) readers.set(value, [...(readers.get(value) ?? []), node]);
+  return readers;
+}
+
+const isReshape = ({ op, domain }: Node) => op === "Reshape" && domain === "";
+
+/** A value and all its reshapes: ONNX Runtime gives them one buffer. */
+function withReshapes(value: Value, readers: Readers): Value[] {
+  const reshapes = (readers.get(value) ?? []).filter((n) => isReshape(n) && n.inputs[0] === value);
+  return [value, ...reshapes.flatMap((node) => withReshapes(node.outputs[0]!, readers))];
+}
+
+const beforeReshapes = (value: Value): Value =>
+  value.node && isReshape(value.node) ? beforeReshapes(value.node.inputs[0]!) : value;
+
+/** True if nothing reads `value`, which lies where `written` goes, after that is written. */
+function isReadBefore(
+  value: Value,
+  written: Value,
+  readers: Readers,
   overwrites: Overwrites,
 ): boolean {
-  const writer = output.node!;
-  const pending = new Set(reading);
-  if (pending.has(writer)) {
-    if (!overwrites(writer, input, output)) return false;
-    pending.delete(writer);
-  }
-  // Readers of a moment are few steps away: a short walk finds them, a long one is given up.
-  const seen = new Set<Node>([writer]);
-  const queue: Node[] = [writer];
-  for (let i = 0; i < queue.length && pending.size > 0 && i < 64; i++)
-    for (const value of queue[i]!.inputs) {
-      const source = value?.node;
-      if (!source || seen.has(source)) continue;
-      seen.add(source);
-      pending.delete(source);
-      queue.push(source);
+  const writer = written.node!;
+  return (readers.get(value) ?? []).every((reader) => {
+    if (isReshape(reader)) return true; // what reads its result counts
+    if (reader !== writer) return comesBefore(reader, writer, readers);
+    return sameShape(value.shape, written.shape) && overwrites(writer, value, written);
+  });
+}
+
+/** True if `writer` needs `reader`, and ONNX Runtime does not make one node of the two. */
+function comesBefore(reader: Node, writer: Node, readers: Readers): boolean {
+  const apart = [reader, writer].some(({ domain }) => domain === KERNELS);
+  const isSafe = ({ op, domain }: Node) => apart || (domain === "" && PLAIN.has(op));
+  if (!isSafe(reader) || !isSafe(writer)) return false;
+  const seen = new Set<Node>([reader]);
+  let found = false;
+  for (const node of seen) {
+    for (const next of node.outputs.flatMap((output) => readers.get(output) ?? [])) {
+      if (next === writer) found = true;
+      else if (isSafe(next)) seen.add(next);
+      else return false;
     }
-  return pending.size === 0;
+    if (seen.size > FAR || (apart && found)) break;
+  }
+  return found && (apart || seen.size <= FAR);
 }
