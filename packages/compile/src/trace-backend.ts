@@ -26,12 +26,14 @@ interface Entry {
  */
 export class TraceBackend extends KernelBackend {
   private readonly entries: DataStorage<Entry>;
+  /** The first attempt to read a value later (`await x.data()`), which cannot fail at its line. */
+  awaited: DmaeError | null = null;
   /** Tensors of other backends that were used while tracing, to be handed back. */
   readonly captured: DataId[] = [];
 
   constructor(
     readonly graph: Graph,
-    private readonly caller: string,
+    readonly caller: string,
     dataMover: DataMover,
   ) {
     super();
@@ -88,17 +90,25 @@ export class TraceBackend extends KernelBackend {
   override readSync(dataId: DataId): BackendValues {
     const { value } = this.entries.get(dataId);
     if (value.constant) return elements(value) as TypedArray as BackendValues;
-    const { operation, line } = userFrame();
-    throw new DmaeError(
-      "unsupported",
-      `${this.caller}: ${operation ?? "dataSync"} reads a value on the host while the function is traced${line}; ` +
-        "compute with tensors only, or pass the value in as an input",
-      { operation: operation ?? "dataSync", line },
-    );
+    throw this.hostRead("dataSync");
   }
 
-  override async read(dataId: DataId): Promise<BackendValues> {
-    return this.readSync(dataId);
+  /** Never settles for a value that is not known: nobody may be there to catch an error. */
+  override read(dataId: DataId): Promise<BackendValues> {
+    const { value } = this.entries.get(dataId);
+    if (value.constant) return Promise.resolve(elements(value) as TypedArray as BackendValues);
+    this.awaited ??= this.hostRead("data");
+    return new Promise(() => {});
+  }
+
+  private hostRead(method: string): DmaeError {
+    const { operation, line } = userFrame();
+    return new DmaeError(
+      "unsupported",
+      `${this.caller}: ${operation ?? method} reads a value on the host while the function is traced${line}; ` +
+        "compute with tensors only, or pass the value in as an input",
+      { operation: operation ?? method, line },
+    );
   }
 
   override disposeData(dataId: DataId, force = false): boolean {

@@ -48,6 +48,7 @@ export function trace(
     tf.tidy(() => {
       const fixed = constantTensors(backend, constants);
       const result = fn({ ...fixed, ...inputTensors(backend, inputs, caller) });
+      if (backend.awaited) throw abandoned(result, backend.awaited);
       const outputNames = checkedNames(result, caller);
       const outputs = outputNames.map((name) => backend.lookup(result[name]!));
       traced = { graph, outputs, outputNames };
@@ -60,11 +61,15 @@ function withTracer(caller: string, backend: TraceBackend, run: () => void): voi
   const engine = tf.engine();
   const previous = engine.backendName;
   const { random } = Math;
+  const { assign } = tf.Variable.prototype;
   const { stackTraceLimit } = Error;
   tf.registerBackend(TRACE_BACKEND, () => backend, -1);
   void tf.setBackend(TRACE_BACKEND); // synchronous for a backend that is made synchronously
   Math.random = () => {
     throw unseeded(caller);
+  };
+  tf.Variable.prototype.assign = () => {
+    throw assigned(caller);
   };
   Error.stackTraceLimit = 60;
   try {
@@ -73,6 +78,7 @@ function withTracer(caller: string, backend: TraceBackend, run: () => void): voi
     throw translated(caller, error);
   } finally {
     Math.random = random;
+    tf.Variable.prototype.assign = assign;
     Error.stackTraceLimit = stackTraceLimit;
     tf.removeBackend(TRACE_BACKEND);
     if (previous) restore(previous, backend);
@@ -95,6 +101,16 @@ function unseeded(caller: string): DmaeError {
     `${caller}: ${what} draws unseeded random numbers while the function is traced${line}; ` +
       "they would be the same in every run: draw outside and pass them in as an input",
     { operation: what, line },
+  );
+}
+
+function assigned(caller: string): DmaeError {
+  const { line } = userFrame();
+  return new DmaeError(
+    "unsupported",
+    `${caller}: assign changes a variable while the function is traced${line}, when it has no value yet; ` +
+      "return the new value, as compileStep does with its state",
+    { operation: "assign", line },
   );
 }
 
@@ -139,9 +155,17 @@ function constantTensors(backend: TraceBackend, constants: HostTensors): Tensors
   return tensors;
 }
 
+/** `error`, where a promise that the function may have returned will not bring down the process. */
+function abandoned(result: unknown, error: DmaeError): DmaeError {
+  if (result instanceof Promise) result.catch(() => {});
+  return error;
+}
+
 function checkedNames(result: Tensors, caller: string): string[] {
-  if (result instanceof Promise)
-    throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
+  if (result instanceof Promise) {
+    const message = `${caller}: the function must be synchronous, got a promise`;
+    throw abandoned(result, new DmaeError("argument", message));
+  }
   const names = Object.keys(result ?? {});
   const wrong = names.filter((name) => !(result[name] instanceof tf.Tensor));
   if (names.length === 0 || wrong.length > 0)
