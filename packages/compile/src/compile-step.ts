@@ -1,20 +1,6 @@
-import type { HostTensor, HostTensors } from "@dmae/core";
-import type { StepFunction, TensorSpecs } from "@dmae/nn";
-import { compiledExecutor } from "./compiled-executor.ts";
-import type { ProgramStatistics } from "./program.ts";
+import type { StepFunction } from "@dmae/nn";
+import { type CompiledStep, prepareStep, type StepInit } from "./prepared-step.ts";
 import type { RuntimeOptions } from "./runtime.ts";
-
-/** A step whose state lives in the compiled program. */
-export interface CompiledStep {
-  /** Runs one step and returns its metrics as numbers; calls queue up. */
-  run(batch: HostTensors): Promise<Record<string, number>>;
-  /** A copy of the state. */
-  state(): Promise<Record<string, HostTensor>>;
-  /** Facts about the graph. */
-  readonly statistics: ProgramStatistics;
-  /** Frees state and graph. */
-  dispose(): void;
-}
 
 /**
  * Compiles one pure training step, gradients and optimizer included, to one ONNX graph.
@@ -30,23 +16,10 @@ export interface CompiledStep {
  * const { sum } = await compiled.run({ x });
  * ```
  */
-export async function compileStep(
+export function compileStep(
   step: StepFunction,
-  init: { readonly state: HostTensors; readonly batch: TensorSpecs },
+  init: StepInit,
   options: RuntimeOptions = {},
 ): Promise<CompiledStep> {
-  let statistics: ProgramStatistics | undefined;
-  const executor = compiledExecutor({
-    ...options,
-    onCompiled: (facts) => {
-      statistics = facts;
-    },
-  });
-  const prepared = await executor.prepareStep(step, init);
-  return {
-    run: (batch) => prepared.run(batch),
-    state: () => prepared.state(),
-    statistics: statistics!,
-    dispose: () => prepared.dispose(),
-  };
+  return prepareStep("compileStep", step, init, options);
 }

@@ -1,25 +1,22 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
+import { checkTensors } from "./check-values.ts";
 import { runFunction } from "./compiled-executor.ts";
-import {
-  checkInputs,
-  LoadedProgram,
-  type PrecisionOptions,
-  type ProgramStatistics,
-} from "./program.ts";
-import type { RuntimeOptions } from "./runtime.ts";
+import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
+import { checkRuntimeOptions, type RuntimeOptions } from "./runtime.ts";
 import {
   flatFunction,
+  flatInputs,
   flatSpecs,
-  flatten,
   type InFormOf,
   isSpec,
   isTensor,
-  type NestedHostTensors,
   type NestedSpecs,
   type NestedTensors,
+  namesOf,
   OUTPUT,
+  type ResultForm,
   unflatten,
 } from "./specs.ts";
 import { trace } from "./trace.ts";
@@ -68,12 +65,13 @@ export interface CompiledFunction<Specs, Result> {
  * y.data; // Float32Array [4, 9]
  * ```
  */
-export async function compile<Specs extends NestedSpecs, Result extends NestedTensors | Tensor>(
+export async function compile<Specs extends NestedSpecs, Result extends ResultForm<Result>>(
   fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
   specs: Specs,
   options: CompileOptions = {},
 ): Promise<CompiledFunction<Specs, Result>> {
-  const flat = flatSpecs(specs);
+  checkRuntimeOptions("compile", options);
+  const flat = flatSpecs("compile", specs);
   const { program, form } = await load(fn as NestedFunction, specs, flat, options);
   return nestedFunction(program, flat, form) as CompiledFunction<Specs, Result>;
 }
@@ -88,6 +86,7 @@ async function load(
   options: CompileOptions,
 ): Promise<{ program: LoadedProgram; form: NestedSpecs | null }> {
   const { constants = {} } = options;
+  checkTensors("compile", "constants", constants, namesOf(specs, flat));
   let form: NestedSpecs | null = null;
   const flatFn = flatFunction("compile", fn, specs, constants, (result) => {
     form = result instanceof Tensor ? null : specsOf(result);
@@ -105,9 +104,7 @@ function nestedFunction(
   return {
     statistics: program.statistics,
     async call(inputs) {
-      const values = flatten<HostTensor>(inputs as NestedHostTensors, isSpec);
-      checkInputs("call", values, flat);
-      const results = await runFunction(program, values);
+      const results = await runFunction(program, flatInputs("call", inputs, flat));
       return (form ? unflatten(results, form, isSpec) : results[OUTPUT]) as HostResult<unknown>;
     },
     dispose: () => program.dispose(),

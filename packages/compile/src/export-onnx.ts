@@ -1,6 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpec } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { checkTensors } from "./check-values.ts";
 import { unifyBatch } from "./dynamic-batch.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { finish, type PrecisionOptions } from "./program.ts";
@@ -10,7 +11,8 @@ import {
   type InFormOf,
   isSpec,
   type NestedSpecs,
-  type NestedTensors,
+  namesOf,
+  type ResultForm,
 } from "./specs.ts";
 import { type Trace, trace } from "./trace.ts";
 
@@ -44,16 +46,18 @@ export interface ExportOptions extends PrecisionOptions {
  * await writeFile("classifier.onnx", bytes);
  * ```
  */
-export function exportOnnx<Specs extends NestedSpecs>(
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
+export function exportOnnx<Specs extends NestedSpecs, Result extends ResultForm<Result>>(
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
   specs: Specs,
   options: ExportOptions = {},
 ): Uint8Array {
   const { constants = {}, dynamicBatch = false } = options;
+  const flat = flatSpecs("exportOnnx", specs);
+  checkTensors("exportOnnx", "constants", constants, namesOf(specs, flat));
   const traceAt = (batch: number | null): Trace => {
     const sized = batch === null ? specs : withBatch(specs, batch);
     const flatFn = flatFunction("exportOnnx", fn, sized, constants);
-    const traced = trace("exportOnnx", flatFn, flatSpecs(sized), constants);
+    const traced = trace("exportOnnx", flatFn, flatSpecs("exportOnnx", sized), constants);
     return { ...traced, ...finish("exportOnnx", traced, options) };
   };
   const traced = dynamicBatch

@@ -4,9 +4,10 @@ export {
   compile,
   type HostResult,
 } from "./compile.ts";
-export { type CompiledStep, compileStep } from "./compile-step.ts";
+export { compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
+export type { CompiledStep } from "./prepared-step.ts";
 export type { PrecisionOptions, ProgramStatistics } from "./program.ts";
 export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
 export type { ActivationRange, Quantization } from "./quantize-graph.ts";
@@ -22,4 +23,5 @@ export type {
   NestedRecord,
   NestedSpecs,
   NestedTensors,
+  ResultForm,
 } from "./specs.ts";

@@ -1,5 +1,4 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { TensorSpecs } from "@dmae/nn";
 import type { OutputSpec } from "./graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "./in-place.ts";
 import { type GeneratedKernels, generateKernels } from "./kernels/generate.ts";
@@ -63,7 +62,7 @@ export function finish(
       "argument",
       `${caller}: precision int8 needs quantization; find it with quantize on calibration inputs`,
     );
-  return quantizeProgram(cleaned, quantization);
+  return quantizeProgram(caller, cleaned, quantization);
 }
 
 /** Facts about a compiled program, for logs and benchmarks. */
@@ -158,6 +157,13 @@ export class LoadedProgram {
     return new this.runtime.Tensor(dtype, data, shape);
   }
 
+  /** Wraps every one of a record. */
+  tensors(values: HostTensors): Record<string, RuntimeTensor> {
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, this.tensor(value)]),
+    );
+  }
+
   /** Runs; the outputs are written to the tensors `into`, where given and the provider can. */
   async run(
     feeds: Record<string, RuntimeTensor>,
@@ -245,46 +251,4 @@ export async function toHostTensor(tensor: RuntimeTensor, spec: OutputSpec): Pro
     shape: [...spec.shape],
     data: data as HostTensor["data"],
   };
-}
-
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
-
-/** Compares host values with specs: names, shapes, dtypes, lengths, no NaN. */
-export function checkInputs(caller: string, values: HostTensors, specs: TensorSpecs): void {
-  const missing = Object.keys(specs).filter((name) => !values[name]);
-  const unknown = Object.keys(values).filter((name) => !specs[name]);
-  if (missing.length > 0 || unknown.length > 0)
-    throw new DmaeError(
-      "argument",
-      `${caller}: inputs must be ${Object.keys(specs).join(", ")}; missing: ${missing.join(", ") || "none"}, unknown: ${unknown.join(", ") || "none"}`,
-      { missing, unknown },
-    );
-  for (const [name, { shape, dtype = "float32" }] of Object.entries(specs)) {
-    const value = values[name]!;
-    if (value.dtype !== dtype || `${value.shape}` !== `${shape}`)
-      throw new DmaeError(
-        "shape",
-        `${caller}: ${name} must be ${dtype} [${shape}], got ${value.dtype} [${value.shape}]`,
-        { name },
-      );
-    checkData(caller, name, value);
-  }
-}
-
-/** Checks that the data fit the dtype and shape of a host tensor and contain no NaN. */
-export function checkData(caller: string, name: string, { dtype, shape, data }: HostTensor): void {
-  const size = shape.reduce((n, d) => n * d, 1);
-  if (!(data instanceof arrays[dtype]) || data.length !== size)
-    throw new DmaeError(
-      "shape",
-      `${caller}: ${name} must hold a ${arrays[dtype].name} of ${size} values, got ${data?.constructor?.name} of ${data?.length}`,
-      { name },
-    );
-  if (dtype !== "float32") return;
-  for (let i = 0; i < size; i++)
-    if (Number.isNaN(data[i]))
-      throw new DmaeError("numeric", `${caller}: ${name} holds NaN at element ${i}`, {
-        name,
-        element: i,
-      });
 }

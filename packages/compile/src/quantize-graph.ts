@@ -1,3 +1,4 @@
+import { DmaeError } from "@dmae/core";
 import { MICROSOFT } from "./build.ts";
 import {
   type Attributes,
@@ -72,11 +73,18 @@ function dimensions(node: Node): [inputs: number, outputs: number] {
 
 /**
  * Replaces the products that `quantization` has ranges for: activations are quantized with their fixed
- * scale, weights are int8 constants with one scale per output channel.
+ * scale, weights are int8 constants with one scale per output channel. Every range must have its product.
  */
-export function quantizeProgram(program: Program, quantization: Quantization): Program {
+export function quantizeProgram(
+  caller: string,
+  program: Program,
+  quantization: Quantization,
+): Program {
+  checkQuantization(caller, quantization);
+  const products = candidates(program);
+  checkMatch(caller, products, quantization);
   const ranges = new Map<Node, ActivationRange>();
-  for (const { name, node } of candidates(program)) {
+  for (const { name, node } of products) {
     const range = quantization.ranges[name];
     if (range) ranges.set(node, range);
   }
@@ -87,6 +95,67 @@ export function quantizeProgram(program: Program, quantization: Quantization): P
     const { shape } = node.outputs[0]!;
     return [(isAttention(node) ? attention : product)(g, operands, node.attributes, shape)];
   });
+}
+
+/** Scales may come from a file. */
+function checkQuantization(caller: string, { weightBits, ranges }: Quantization): void {
+  checkWeightBits(caller, weightBits);
+  if (!ranges || Object.keys(ranges).length === 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: quantization must hold the ranges that quantize found, got none`,
+    );
+  for (const [name, range] of Object.entries(ranges))
+    if (!(Number.isFinite(range?.min) && Number.isFinite(range?.max) && range.min <= range.max))
+      throw new DmaeError(
+        "argument",
+        `${caller}: the range of ${name} must be {min, max}, finite and in order, got ${JSON.stringify(range)}`,
+        { name },
+      );
+}
+
+/** Checks how many bits a weight shall have. */
+export function checkWeightBits(caller: string, weightBits: unknown): void {
+  if (weightBits !== 7 && weightBits !== 8)
+    throw new DmaeError("argument", `${caller}: weightBits must be 7 or 8, got ${weightBits}`);
+}
+
+/** Ranges without a product are those of another function, which would stay float32 without a word. */
+function checkMatch(
+  caller: string,
+  products: readonly Candidate[],
+  { ranges }: Quantization,
+): void {
+  const names = new Set(products.map(({ name }) => name));
+  const unknown = Object.keys(ranges).filter((name) => !names.has(name));
+  if (unknown.length > 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: quantization has ranges for ${list(unknown)}, but the products that can run in int8 are ` +
+        `${list([...names]) || "none"}; call quantize with this function and these constants`,
+      { unknown },
+    );
+}
+
+const list = (names: readonly string[]) =>
+  names.length > 8
+    ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more`
+    : names.join(", ");
+
+/** What of a function cannot run in int8, in words for an error. */
+export function whyNoCandidates({ graph, outputs }: Program): string {
+  const nodes = liveNodes(graph, outputs);
+  const products = nodes.filter(({ op }) => /^(Gemm|MatMul|FusedMatMul|Attention)$/.test(op));
+  const fixed = products.filter(({ inputs }) => inputs[1]?.constant);
+  const convolutions = nodes.filter(({ op }) => op === "Conv" || op === "ConvTranspose");
+  if (fixed.length > 0) {
+    const { inputs, outputs, weights } = SMALLEST;
+    return `those that it has (${fixed.length}) are smaller than ${inputs} x ${outputs} or ${weights} weights, or carry a factor`;
+  }
+  if (products.length > 0) return "pass its parameters as constants";
+  return convolutions.length > 0
+    ? "convolutions are not quantized: run it in float32"
+    : "it has no products at all: run it in float32";
 }
 
 interface Operands {

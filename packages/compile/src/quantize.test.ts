@@ -162,6 +162,33 @@ describe("int8 programs", () => {
       quantize(({ x }) => ({ y: tf.exp(x) }), specs, { calibration }),
     );
     expect(nothing.message).toContain("no matrix product with constant weights");
+    const small = await failure(() =>
+      quantize(({ x, w }) => ({ y: tf.matMul(x, w!) }), specs, {
+        calibration,
+        constants: { w: gaussian(1, [64, 8]) },
+      }),
+    );
+    expect(small.message).toContain("those that it has (1) are smaller than 32 x 32");
+    const open = await failure(() =>
+      quantize(
+        ({ x, w }) => ({ y: tf.matMul(x, w) }),
+        { ...specs, w: { shape: [64, 64] } },
+        {
+          calibration: [],
+        },
+      ),
+    );
+    expect(open.message).toContain("pass its parameters as constants");
+    const none = await failure(() =>
+      quantize(mlp, specs, { constants: params, calibration, include: () => false }),
+    );
+    expect(none.message).toBe("quantize: include chose none of fc1.weight, fc2.weight");
+    const rule = await failure(() =>
+      quantize(mlp, specs, { constants: params, calibration, rule: "max" as never }),
+    );
+    expect(rule.message).toBe('quantize: rule must be "minmax", "percentile" or "mse", got "max"');
+    const uncalibrated = await failure(() => quantize(mlp, specs, { constants: params } as never));
+    expect(uncalibrated.message).toContain("calibration must be an array (or iterable) of inputs");
     const bits = await failure(() =>
       quantize(mlp, specs, { constants: params, calibration, weightBits: 4 as never }),
     );
@@ -173,5 +200,42 @@ describe("int8 programs", () => {
       }),
     );
     expect(training.code).toBe("unsupported");
+  });
+
+  it("refuse scales of another function, and what are no scales", async () => {
+    const refusal = async (quantization: unknown) => {
+      const options = { constants: params, precision: "int8", quantization } as never;
+      const compiled = await failure(() => compile(mlp, specs, options));
+      const exported = await failure(() => exportOnnx(mlp, specs, options));
+      expect(exported.message.replace("exportOnnx", "compile")).toBe(compiled.message);
+      return compiled.message;
+    };
+    const range = { min: 0, max: 1 };
+    const other = { weightBits: 7, ranges: { "fc1.weight": range, other: range } };
+    expect(await refusal(other)).toBe(
+      "compile: quantization has ranges for other, but the products that can run in int8 are fc1.weight, fc2.weight; " +
+        "call quantize with this function and these constants",
+    );
+    expect(await refusal({})).toContain("weightBits must be 7 or 8, got undefined");
+    expect(await refusal({ ...other, weightBits: 4 })).toContain("must be 7 or 8, got 4");
+    expect(await refusal({ weightBits: 7, ranges: {} })).toContain("must hold the ranges");
+    expect(await refusal({ weightBits: 7 })).toContain("must hold the ranges");
+    for (const bad of [{ min: 0 }, { min: 1, max: 0 }, { min: 0, max: Number.NaN }, null])
+      expect(await refusal({ weightBits: 7, ranges: { "fc1.weight": bad } })).toContain(
+        "the range of fc1.weight must be {min, max}, finite and in order",
+      );
+  });
+
+  it("say that convolutions are not quantized", async () => {
+    const error = await failure(() =>
+      quantize(
+        ({ x, k }) => tf.conv2d(x as tf.Tensor4D, k as tf.Tensor4D, 1, "same"),
+        {
+          x: { shape: [1, 4, 4, 32] },
+        },
+        { constants: { k: gaussian(1, [3, 3, 32, 32]) }, calibration: [] },
+      ),
+    );
+    expect(error.message).toContain("convolutions are not quantized: run it in float32");
   });
 });

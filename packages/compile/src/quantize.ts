@@ -1,11 +1,20 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { checkTensors } from "./check-values.ts";
+import { describeValue, oneOf } from "./describe-value.ts";
 import { encodeModel } from "./onnx-model.ts";
-import { optimize } from "./optimize.ts";
-import { checkInputs } from "./program.ts";
-import { type ActivationRange, candidates, type Quantization } from "./quantize-graph.ts";
+import { optimize, type Program } from "./optimize.ts";
 import {
+  type ActivationRange,
+  type Candidate,
+  candidates,
+  checkWeightBits,
+  type Quantization,
+  whyNoCandidates,
+} from "./quantize-graph.ts";
+import {
+  checkRuntimeOptions,
   createSession,
   type RuntimeOptions,
   type RuntimeSession,
@@ -13,13 +22,12 @@ import {
 } from "./runtime.ts";
 import {
   flatFunction,
+  flatInputs,
   flatSpecs,
-  flatten,
   type InFormOf,
-  isSpec,
-  type NestedHostTensors,
   type NestedSpecs,
-  type NestedTensors,
+  namesOf,
+  type ResultForm,
 } from "./specs.ts";
 import { trace } from "./trace.ts";
 
@@ -64,23 +72,23 @@ export interface QuantizeOptions<Specs extends NestedSpecs> extends RuntimeOptio
  * const program = await compile(fn, specs, { constants: params, precision: "int8", quantization });
  * ```
  */
-export async function quantize<Specs extends NestedSpecs>(
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
+export async function quantize<Specs extends NestedSpecs, Result extends ResultForm<Result>>(
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
   specs: Specs,
   options: QuantizeOptions<Specs>,
 ): Promise<Quantization> {
   const { rule = "mse", weightBits = 7, constants = {}, include = () => true } = options;
-  if (weightBits !== 7 && weightBits !== 8)
-    throw new DmaeError("argument", `quantize: weightBits must be 7 or 8, got ${weightBits}`);
-  const flat = flatSpecs(specs);
+  checkRuntimeOptions("quantize", options);
+  checkWeightBits("quantize", weightBits);
+  checkRule(rule);
+  checkCalibration(options.calibration);
+  const flat = flatSpecs("quantize", specs);
+  checkTensors("quantize", "constants", constants, namesOf(specs, flat));
   const probe = await Probe.load(fn, specs, flat, constants, include, options);
   try {
     const batches: HostTensors[] = [];
-    for await (const batch of options.calibration) {
-      const values = flatten<HostTensor>(batch as NestedHostTensors, isSpec);
-      checkInputs("quantize", values, flat);
-      batches.push(values);
-    }
+    for await (const batch of options.calibration)
+      batches.push(flatInputs("quantize", batch, flat));
     if (batches.length === 0)
       throw new DmaeError(
         "argument",
@@ -92,6 +100,25 @@ export async function quantize<Specs extends NestedSpecs>(
   }
 }
 
+const RULES: readonly RangeRule[] = ["minmax", "percentile", "mse"];
+
+function checkRule(rule: RangeRule): void {
+  if (!RULES.includes(rule))
+    throw new DmaeError(
+      "argument",
+      `quantize: rule must be ${oneOf(RULES)}, got ${describeValue(rule)}`,
+    );
+}
+
+function checkCalibration(calibration: unknown): void {
+  const given = (calibration ?? {}) as Partial<Iterable<unknown> & AsyncIterable<unknown>>;
+  if (!given[Symbol.iterator] && !given[Symbol.asyncIterator])
+    throw new DmaeError(
+      "argument",
+      `quantize: calibration must be an array (or iterable) of inputs, got ${describeValue(calibration)}`,
+    );
+}
+
 /** The float32 program with the inputs of its products as outputs. */
 class Probe {
   private constructor(
@@ -101,7 +128,7 @@ class Probe {
   ) {}
 
   static async load<Specs extends NestedSpecs>(
-    fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
+    fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => unknown,
     specs: Specs,
     flat: TensorSpecs,
     constants: HostTensors,
@@ -115,13 +142,7 @@ class Probe {
       constants,
     );
     const program = optimize(traced);
-    const found = candidates(program).filter(({ name }) => include(name));
-    if (found.length === 0)
-      throw new DmaeError(
-        "argument",
-        "quantize: the function has no matrix product with constant weights that is worth quantizing; " +
-          "pass its parameters as constants",
-      );
+    const found = chosen(program, include);
     const outputs = found.map(({ node }) => node.inputs[0]!);
     const outputNames = found.map((_, i) => `activation ${i}`);
     const { bytes } = encodeModel({ graph: program.graph, outputs, outputNames });
@@ -150,6 +171,20 @@ class Probe {
   dispose(): void {
     void this.session.release();
   }
+}
+
+/** The products to quantize, at least one. */
+function chosen(program: Program, include: (weight: string) => boolean): Candidate[] {
+  const all = candidates(program);
+  const found = all.filter(({ name }) => include(name));
+  if (found.length > 0) return found;
+  const names = all.map(({ name }) => name);
+  throw new DmaeError(
+    "argument",
+    all.length > 0
+      ? `quantize: include chose none of ${names.join(", ")}`
+      : `quantize: the function has no matrix product with constant weights that is worth quantizing; ${whyNoCandidates(program)}`,
+  );
 }
 
 const BINS = 4096;

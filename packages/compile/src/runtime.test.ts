@@ -4,7 +4,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { compile } from "./compile.ts";
+import { failure } from "../../../testing/failure.ts";
+import { compile, compiledExecutor, compileStep, quantize } from "./index.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { optimize } from "./optimize.ts";
 import { loadRuntime, physicalCores } from "./runtime.ts";
@@ -45,6 +46,43 @@ describe("loadRuntime", () => {
   it("counts cores", () => {
     expect(physicalCores()).toBeGreaterThanOrEqual(1);
     expect(Number.isInteger(physicalCores())).toBe(true);
+  });
+});
+
+describe("options", () => {
+  const x = { shape: [2] };
+  const takers: [string, (options: object) => unknown][] = [
+    ["compile", (options) => compile(({ x }) => tf.exp(x), { x }, options)],
+    [
+      "compileStep",
+      (options) =>
+        compileStep((state) => ({ state, metrics: {} }), { state: {}, batch: {} }, options),
+    ],
+    ["compiledExecutor", (options) => compiledExecutor(options)],
+    [
+      "quantize",
+      (options) => quantize(({ x }) => tf.exp(x), { x }, { calibration: [], ...options }),
+    ],
+  ];
+
+  it.each(takers)("%s refuses threads that are no positive integer", async (caller, take) => {
+    for (const threads of [0, -1, 1.5, "2", Number.NaN, null])
+      expect((await failure(() => take({ threads }))).message).toBe(
+        `${caller}: threads must be a positive integer, got ${typeof threads === "string" ? `"${threads}"` : threads}`,
+      );
+  });
+
+  it.each(takers)("%s lists the providers", async (caller, take) => {
+    for (const provider of ["CPU", "gpu"])
+      expect((await failure(() => take({ provider }))).message).toBe(
+        `${caller}: provider must be "cpu", "cuda", "webgpu", "coreml", "dml" or "wasm", got "${provider}"`,
+      );
+  });
+
+  it.each(takers)("%s refuses modules that are not ONNX Runtime", async (caller, take) => {
+    expect((await failure(() => take({ onnxruntime: { default: {} } }))).message).toBe(
+      `${caller}: onnxruntime must be the module onnxruntime-node or onnxruntime-web, got an object with default`,
+    );
   });
 });
 

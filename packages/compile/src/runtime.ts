@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { describeValue, oneOf } from "./describe-value.ts";
 import { builtin, nodeProcess } from "./node.ts";
 import type { ExternalData } from "./onnx-model.ts";
 
@@ -36,8 +37,10 @@ export interface LoadedRuntime {
   readonly env?: { readonly wasm?: { numThreads?: number } };
 }
 
+const PROVIDERS = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"] as const;
+
 /** Where a compiled program runs. */
-export type ExecutionProvider = "cpu" | "cuda" | "webgpu" | "coreml" | "dml" | "wasm";
+export type ExecutionProvider = (typeof PROVIDERS)[number];
 
 /** Options of everything that makes an ONNX Runtime session. */
 export interface RuntimeOptions {
@@ -56,6 +59,26 @@ export interface RuntimeOptions {
   readonly kernels?: "auto" | "generated" | "standard";
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
   readonly onnxruntime?: Runtime;
+}
+
+/** Checks options that ONNX Runtime would misread, or refuse in words of its own. */
+export function checkRuntimeOptions(caller: string, options: RuntimeOptions): void {
+  const { provider = "cpu", threads = 1, onnxruntime } = options;
+  if (!PROVIDERS.includes(provider))
+    throw new DmaeError(
+      "argument",
+      `${caller}: provider must be ${oneOf(PROVIDERS)}, got ${describeValue(provider)}`,
+    );
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new DmaeError(
+      "argument",
+      `${caller}: threads must be a positive integer, got ${describeValue(threads)}`,
+    );
+  if (onnxruntime && !(onnxruntime.InferenceSession && onnxruntime.Tensor))
+    throw new DmaeError(
+      "argument",
+      `${caller}: onnxruntime must be the module onnxruntime-node or onnxruntime-web, got ${describeValue(onnxruntime)}`,
+    );
 }
 
 const inNode = nodeProcess?.versions?.node !== undefined;

@@ -1,6 +1,8 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpec, TensorSpecs, Tensors } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
+import { checkInputs } from "./check-values.ts";
+import { describeValue, isPromise, isRecord } from "./describe-value.ts";
 
 /** Records of `T`, nested to any depth. */
 export interface NestedRecord<T> {
@@ -18,6 +20,30 @@ export interface NestedTensors {
   [name: string]: Tensor | NestedTensors;
 }
 
+/**
+ * What a function may return: a tensor, or records of tensors. As a constraint of its own argument it lets interfaces
+ * pass, which have no index signature.
+ */
+export type ResultForm<Result> = Tensor | (RecordForm<Result> & NoArray & NoFunction & object);
+
+interface NoArray {
+  readonly [Symbol.iterator]?: never;
+}
+
+interface NoFunction {
+  readonly [Symbol.hasInstance]?: never;
+}
+
+type RecordForm<Result> = { [Name in keyof Result]: PartForm<Result[Name]> };
+
+type PartForm<Part> = Part extends Tensor
+  ? Part
+  : Part extends readonly unknown[] | ((...args: never) => unknown)
+    ? never
+    : Part extends object
+      ? RecordForm<Part>
+      : never;
+
 /** A record of the form of `Specs` with `Leaf` in place of every spec. */
 export type InFormOf<Specs, Leaf> = {
   [Name in keyof Specs]: Specs[Name] extends TensorSpec ? Leaf : InFormOf<Specs[Name], Leaf>;
@@ -26,27 +52,44 @@ export type InFormOf<Specs, Leaf> = {
 /** Parts of a nested name: `model/blocks.0.attn.qkv.weight`. */
 const SEPARATOR = "/";
 
+/** What stands at the ends of a nested record. */
+interface Leaf {
+  readonly is: (value: unknown, path: string) => boolean;
+  /** In words, for errors. */
+  readonly expected: string;
+}
+
 /** Lays nested records flat: `{a: {b: x}}` becomes `{"a/b": x}`. */
-export function flatten<T>(
-  record: NestedRecord<T>,
-  isLeaf: (value: T | NestedRecord<T>) => value is T,
-  prefix = "",
-): Record<string, T> {
+function flatten<T>(caller: string, record: unknown, leaf: Leaf, prefix = ""): Record<string, T> {
   const flat: Record<string, T> = {};
-  for (const [name, value] of Object.entries(record)) {
-    if (isLeaf(value)) flat[prefix + name] = value;
-    else if (typeof value === "object" && value !== null)
-      Object.assign(flat, flatten(value, isLeaf, prefix + name + SEPARATOR));
-    else
-      throw new DmaeError(
-        "argument",
-        `compile: ${prefix}${name} must be a tensor or a record of tensors, got ${value}`,
-      );
+  for (const [name, value] of Object.entries(record as NestedRecord<T>)) {
+    const path = prefix + name;
+    const parts = leaf.is(value, path)
+      ? { [path]: value as T }
+      : flatten<T>(caller, checkedRecord(caller, path, value, leaf), leaf, path + SEPARATOR);
+    for (const [key, part] of Object.entries(parts)) {
+      if (Object.hasOwn(flat, key)) throw collision(caller, key);
+      flat[key] = part;
+    }
   }
   return flat;
 }
 
-/** The inverse of {@link flatten}, in the form of `model`. */
+function checkedRecord(caller: string, path: string, value: unknown, { expected }: Leaf): unknown {
+  if (isRecord(value)) return value;
+  throw new DmaeError(
+    "argument",
+    `${caller}: ${path} must be ${expected}, got ${describeValue(value)}`,
+  );
+}
+
+const collision = (caller: string, path: string) =>
+  new DmaeError(
+    "argument",
+    `${caller}: ${path} is the name of two tensors, since nested names are joined with ${SEPARATOR}; rename one`,
+  );
+
+/** The inverse of laying flat, in the form of `model`. */
 export function unflatten<A, B>(
   flat: Readonly<Record<string, B>>,
   model: NestedRecord<A>,
@@ -68,40 +111,82 @@ export const isSpec = <T extends TensorSpec>(value: T | NestedRecord<T>): value 
   Array.isArray((value as TensorSpec | null)?.shape);
 
 /** True for a tensor. */
-export const isTensor = (value: Tensor | NestedTensors): value is Tensor => value instanceof Tensor;
+export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
 
 /** Specs laid flat. */
-export const flatSpecs = (specs: NestedSpecs): TensorSpecs => flatten<TensorSpec>(specs, isSpec);
+export function flatSpecs(caller: string, specs: NestedSpecs): TensorSpecs {
+  const expected = "a spec {shape, dtype} or a record of specs";
+  const leaf: Leaf = { is: (value) => isSpec(value as TensorSpec), expected };
+  return flatten(caller, checkedRecord(caller, "specs", specs, leaf), leaf);
+}
+
+/** Checks specs that are flat. */
+export function checkSpecs(caller: string, what: string, specs: TensorSpecs): void {
+  if (!isRecord(specs))
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${what} must be a record of specs {shape, dtype}, got ${describeValue(specs)}`,
+    );
+  for (const [name, spec] of Object.entries(specs))
+    if (!isSpec(spec))
+      throw new DmaeError(
+        "argument",
+        `${caller}: ${name} of ${what} must be a spec {shape, dtype}, got ${describeValue(spec)}`,
+      );
+}
+
+/** Names that nothing but the inputs may have: those of the record, and of its tensors. */
+export const namesOf = (specs: NestedSpecs, flat: TensorSpecs): string[] => [
+  ...Object.keys(specs),
+  ...Object.keys(flat),
+];
+
+/** Host values laid flat, compared with the specs. */
+export function flatInputs(caller: string, inputs: unknown, specs: TensorSpecs): HostTensors {
+  // Whatever is no record, or stands where a tensor should, is left for checkInputs to name.
+  const is = (value: unknown, path: string) =>
+    Object.hasOwn(specs, path) || !isRecord(value) || isSpec(value as unknown as TensorSpec);
+  const flat = isRecord(inputs)
+    ? flatten<HostTensor>(caller, inputs, { is, expected: "" })
+    : inputs;
+  checkInputs(caller, flat as HostTensors, specs);
+  return flat as HostTensors;
+}
 
 /** The name of the output of a function that returns one tensor instead of a record. */
 export const OUTPUT = "output";
 
 /** What a function returned, laid flat. */
-export function flatTensors(caller: string, tensors: NestedTensors | Tensor): Tensors {
-  if (tensors instanceof Tensor) return { [OUTPUT]: tensors };
-  if (typeof (tensors as { then?: unknown } | undefined)?.then === "function")
+export function flatTensors(caller: string, result: unknown): Tensors {
+  if (isTensor(result)) return { [OUTPUT]: result };
+  if (isPromise(result))
     throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
-  if (typeof tensors !== "object" || tensors === null)
+  if (Array.isArray(result))
     throw new DmaeError(
       "argument",
-      `${caller}: the function must return a tensor or a record of tensors`,
+      `${caller}: the function must return a tensor or a record of tensors, got an array; ` +
+        "give its tensors names: {first, second}",
     );
-  return flatten<Tensor>(tensors as NestedRecord<Tensor>, isTensor as never);
+  const leaf: Leaf = { is: isTensor, expected: "a tensor or a record of tensors" };
+  return flatten(caller, checkedRecord(caller, "what the function returns", result, leaf), leaf);
 }
 
 /** A nested function with constants as a flat one. */
 export function flatFunction<Specs extends NestedSpecs>(
   caller: string,
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => NestedTensors | Tensor,
+  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => unknown,
   specs: Specs,
   constants: HostTensors,
   see: (result: NestedTensors | Tensor) => void = () => {},
 ): (inputs: Record<string, Tensor>) => Record<string, Tensor> {
+  if (typeof fn !== "function")
+    throw new DmaeError("argument", `${caller}: fn must be a function, got ${describeValue(fn)}`);
   return (inputs) => {
     const nested = unflatten(inputs, specs, isSpec) as InFormOf<Specs, Tensor>;
     const fixed = Object.fromEntries(Object.keys(constants).map((name) => [name, inputs[name]!]));
     const result = fn({ ...fixed, ...nested });
-    see(result);
-    return flatTensors(caller, result);
+    const flat = flatTensors(caller, result);
+    see(result as NestedTensors | Tensor);
+    return flat;
   };
 }

@@ -1,5 +1,6 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
+import { checkStepResult } from "./check-step-result.ts";
 import type { Executor, PreparedFunction, PreparedStep, TensorSpecs } from "./executor.ts";
 import { disposeTensors, type Tensors, toHost, toTensors } from "./params.ts";
 
@@ -37,11 +38,9 @@ function eagerStep(
     async run(batch) {
       const previous = current();
       const inputs = checkedTensors("run", batch, specs);
-      const result = guarded(inputs, () => {
-        const next = step(previous, inputs);
-        checkState(previous, next.state);
-        return next;
-      });
+      const result = guarded(inputs, () =>
+        checkStepResult("run", previous, step(previous, inputs)),
+      );
       state = result.state;
       const carried = new Set(Object.values(state));
       const metrics = await toHost(result.metrics); // may show the previous state or the batch
@@ -121,19 +120,3 @@ function checkedTensors(caller: string, host: HostTensors, specs: TensorSpecs): 
   }
   return toTensors(host);
 }
-
-function checkState(previous: Tensors, next: Tensors): void {
-  const names = new Set([...Object.keys(previous), ...Object.keys(next)]);
-  for (const name of names) {
-    const before = previous[name];
-    const after = next[name];
-    if (!before || !after || `${before.shape}` !== `${after.shape}` || before.dtype !== after.dtype)
-      throw new DmaeError(
-        "shape",
-        `run: the step must return the state it was given; ${name} was ${describe(before)}, became ${describe(after)}`,
-      );
-  }
-}
-
-const describe = (tensor: tf.Tensor | undefined) =>
-  tensor ? `${tensor.dtype} [${tensor.shape}]` : "absent";

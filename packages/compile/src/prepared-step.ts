@@ -1,0 +1,182 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkStepResult, type StepFunction, type TensorSpecs, type Tensors } from "@dmae/nn";
+import { checkInputs, checkTensors } from "./check-values.ts";
+import { allocate, type OutputSpec, sizeOf } from "./graph.ts";
+import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
+import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime.ts";
+import { checkSpecs } from "./specs.ts";
+import { type Trace, trace } from "./trace.ts";
+
+/** A step whose state lives in the compiled program. */
+export interface CompiledStep {
+  /** Runs one step and returns its metrics as numbers; calls queue up. */
+  run(batch: HostTensors): Promise<Record<string, number>>;
+  /** A copy of the state. */
+  state(): Promise<Record<string, HostTensor>>;
+  /** Facts about the graph. */
+  readonly statistics: ProgramStatistics;
+  /** Frees state and graph. */
+  dispose(): void;
+}
+
+const STATE = "state:";
+const BATCH = "batch:";
+const NEXT = "next:";
+const METRIC = "metric:";
+
+const prefixed = <T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [prefix + name, value]));
+
+const stripped = <T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(
+    Object.entries(record).flatMap(([name, value]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
+    ),
+  );
+
+/** Traces a step as one function of state and batch. */
+function traceStep(
+  caller: string,
+  step: StepFunction,
+  state: HostTensors,
+  batch: TensorSpecs,
+): Trace {
+  const whole = (inputs: Tensors): Tensors => {
+    const before = stripped(STATE, inputs);
+    const result = step(before, stripped(BATCH, inputs));
+    const { state, metrics } = checkStepResult(caller, before, result);
+    return { ...prefixed(NEXT, state), ...prefixed(METRIC, metrics) };
+  };
+  return trace(caller, whole, { ...prefixed(STATE, state), ...prefixed(BATCH, batch) });
+}
+
+/** State in a buffer of our own, so that the caller's stays as it is. */
+const copyOf = ({ dtype, shape, data }: HostTensor): HostTensor => ({
+  dtype,
+  shape: [...shape],
+  data: data.slice(),
+});
+
+const zerosOf = ({ dtype, shape }: OutputSpec): HostTensor => ({
+  dtype: dtype as HostTensor["dtype"],
+  shape,
+  data: allocate(dtype, sizeOf(shape)) as HostTensor["data"],
+});
+
+/** What a step starts with: its state, and the specs of every batch. */
+export interface StepInit {
+  readonly state: HostTensors;
+  readonly batch: TensorSpecs;
+}
+
+/** Traces and loads a step for `caller`, whose name errors carry. */
+export async function prepareStep(
+  caller: string,
+  step: StepFunction,
+  init: StepInit,
+  options: RuntimeOptions & PrecisionOptions,
+): Promise<CompiledStep> {
+  checkRuntimeOptions(caller, options);
+  if (options.precision === "int8")
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: training runs in float32; int8 is for functions (prepareFunction, compile)`,
+    );
+  const { state, batch } = init;
+  checkTensors(caller, "state", state);
+  checkSpecs(caller, "batch", batch);
+  const pairs = new Map(Object.keys(state).map((name) => [STATE + name, NEXT + name]));
+  const makeTrace = () => traceStep(caller, step, state, batch);
+  const program = await LoadedProgram.load(caller, makeTrace, options, pairs);
+  return preparedStep(program, mapRecord(state, copyOf), batch);
+}
+
+/** Owns `initial`, the first state, and does not know the one that the caller gave. */
+function preparedStep(
+  program: LoadedProgram,
+  initial: Record<string, HostTensor>,
+  batchSpecs: TensorSpecs,
+): CompiledStep {
+  const names = Object.keys(initial);
+  const metrics = [...program.outputs.keys()].filter((name) => name.startsWith(METRIC));
+  let current = initial;
+  const inPlace = (name: string) => program.inPlace.has(STATE + name);
+  // Made by the first run: whoever gave the state has mostly dropped it by then, so that its memory serves again.
+  let spare: Record<string, HostTensor> | null = null;
+  const makeSpare = () =>
+    Object.fromEntries(
+      Object.entries(current).map(([name, tensor]) => [
+        name,
+        inPlace(name) ? tensor : zerosOf(tensor),
+      ]),
+    );
+  const metricTensors = program.tensors(
+    Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
+  );
+  let disposed = false;
+  let busy: Promise<unknown> = Promise.resolve();
+  const alive = () => {
+    if (disposed)
+      throw new DmaeError("argument", "run: this program was disposed of; prepare it again");
+  };
+  const runOnce = async (batch: HostTensors) => {
+    alive();
+    spare ??= makeSpare();
+    const feeds = {
+      ...program.tensors(prefixed(STATE, current)),
+      ...program.tensors(prefixed(BATCH, batch)),
+    };
+    const into = { ...program.tensors(prefixed(NEXT, spare)), ...metricTensors };
+    const results = await program.run(feeds, program.writesInto ? into : undefined);
+    [current, spare] = [spare, current];
+    if (!program.writesInto) await keepResults(results, names, current);
+    return Object.fromEntries(
+      metrics.map((name) => [
+        name.slice(METRIC.length),
+        Number((results[name]!.data as ArrayLike<number>)[0]),
+      ]),
+    );
+  };
+  return {
+    statistics: program.statistics,
+    run(batch) {
+      try {
+        alive();
+        checkInputs("run", batch, batchSpecs);
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
+      const result = busy.then(() => runOnce(batch));
+      busy = result.catch(() => {});
+      return result;
+    },
+    async state() {
+      await busy;
+      alive();
+      return mapRecord(current, copyOf);
+    },
+    dispose() {
+      disposed = true;
+      program.dispose();
+      current = {};
+      spare = null;
+    },
+  };
+}
+
+/** Takes over the values of outputs that have buffers of their own. */
+async function keepResults(
+  results: Record<string, RuntimeTensor>,
+  names: readonly string[],
+  into: Record<string, HostTensor>,
+): Promise<void> {
+  for (const name of names) {
+    const result = results[NEXT + name]!;
+    const data = (result.getData ? await result.getData() : result.data) as Float32Array;
+    const target = into[name]!.data;
+    if (data !== target && data.buffer !== target.buffer) target.set(data);
+  }
+}
+
+const mapRecord = <A, B>(record: Readonly<Record<string, A>>, fn: (value: A) => B) =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, fn(value)]));
