@@ -83,7 +83,7 @@ typedef struct {
   OrtCustomOp base;
   const char *name;
   size_t inputs, outputs;
-  const int64_t (*shapes)[8]; /* of the outputs: rank, then sizes */
+  const int64_t (*shapes)[MAX_RANK + 1]; /* of the outputs: rank, then sizes */
   void (*part)(void *call, size_t index);
   void (*finish)(const Call *call);
   size_t (*overwrites)(int **inputs, int **outputs);

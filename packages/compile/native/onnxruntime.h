@@ -11,6 +11,9 @@
 
 enum { ORT_VERSION = 18 };
 
+/* Tensors have at most so many axes here. */
+enum { MAX_RANK = 15 };
+
 /* Element types of tensors. */
 enum { ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3, ORT_INT32 = 6, ORT_INT64 = 7, ORT_BOOL = 9 };
 

@@ -20,8 +20,6 @@
 #include "node-api.h"
 #include "onnxruntime.h"
 
-enum { MAX_RANK = 8 };
-
 typedef struct {
   char *name;
   int type;

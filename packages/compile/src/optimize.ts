@@ -168,9 +168,15 @@ const fuseProducts: Rewrite = (context, node, inputs) => {
 
 const inverse = (x: number | null) => (x === null || x === 0 ? null : 1 / x);
 
+/** Factors beyond this, or below its inverse, stay where they are: moved, they may leave the range of float32. */
+const LARGE_FACTOR = 1e6;
+
+const isMovable = (factor: number) =>
+  Math.abs(factor) <= LARGE_FACTOR && Math.abs(factor) >= 1 / LARGE_FACTOR;
+
 function scaleProduct(g: Graph, product: Value, factor: number | null): Value | null {
   const node = product.node!;
-  if (factor === null) return null;
+  if (factor === null || !isMovable(factor)) return null;
   const scaled = (name: string) =>
     float(((node.attributes[name] as FloatAttribute).float ?? 1) * factor);
   const beta = node.op === "Gemm" ? { beta: scaled("beta") } : {};
@@ -209,7 +215,8 @@ function factorOf(value: Value): [Value, number] {
   for (const side of [0, 1]) {
     const factor = uniformValue(value.node.inputs[side]!);
     const source = value.node.inputs[1 - side]!;
-    if (factor !== null && source.shape.length === value.shape.length) return [source, factor];
+    if (factor !== null && isMovable(factor) && source.shape.length === value.shape.length)
+      return [source, factor];
   }
   return [value, 1];
 }

@@ -7,6 +7,9 @@ import { type Region, type Role, roleOf, type Space, type Task } from "./regions
 /** Elements that one part of a kernel works on: enough to be worth a thread, few enough to share the work evenly. */
 const PART = 1 << 14;
 
+/** Numbers that a kernel keeps on its stack from one walk over a row to the next (256 KiB). */
+const MOST_KEPT = 1 << 16;
+
 /** Parts of a kernel that sums columns: each leaves a row of partial sums. */
 const MOST_PARTIAL = 16;
 
@@ -141,8 +144,8 @@ interface Target {
   readonly kind: "full" | "column" | "sum";
 }
 
-/** The C of a region whose `outputs` are read by the rest of the program. */
-export function emitKernel(region: Region, isRead: (value: Value) => boolean): Kernel {
+/** The C of a region whose `outputs` are read by the rest of the program; null where its rows take too much room. */
+export function emitKernel(region: Region, isRead: (value: Value) => boolean): Kernel | null {
   const terms = new Terms();
   const inputs: Value[] = [];
   const of = termsOf(region, terms, inputs);
@@ -159,6 +162,9 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
       outputs.push(value);
     }
   const { space } = region;
+  const walks = walksOf(terms.all, targets);
+  const kept = keptTerms(terms.all, walks);
+  if (kept.size * space.columns > MOST_KEPT) return null;
   const flat = isFlat(terms.all, targets, inputs, space);
   const sums = targets.filter(({ kind }) => kind === "sum");
   const { rows, columns } = flat ? { rows: sizeOf(space.shape), columns: 1 } : space;
@@ -166,7 +172,7 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
   const parts = Math.max(1, Math.min(most, Math.floor((rows * columns) / PART), rows));
   const rowsPerPart = Math.max(1, Math.ceil(rows / parts));
   const used = Math.max(1, Math.ceil(rows / rowsPerPart));
-  const overwrites = findOverwrites(terms.all, targets, inputs, space);
+  const overwrites = findOverwrites(terms.all, targets, walks, inputs, space);
   const body = [
     ...inputs.map((_, i) => `  const float *in${i} = call->in[${i}];`),
     ...targets
@@ -178,7 +184,7 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
     ),
     `  const size_t first = part * ${rowsPerPart};`,
     `  const size_t last = first + ${rowsPerPart} < ${rows} ? first + ${rowsPerPart} : ${rows};`,
-    ...(flat ? flatBody(terms.all, targets) : rowBody(terms.all, targets, columns)),
+    ...(flat ? flatBody(terms.all, targets) : rowBody(terms.all, targets, walks, kept, columns)),
   ];
   const finish =
     sums.length > 0
@@ -195,12 +201,15 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
   });
 }
 
-/** The walks over a row in which a term's value is read. */
-function walksOf(term: Term, terms: readonly Term[], targets: readonly Target[]): Set<number> {
-  const walks = new Set<number>();
+/** The walks over a row in which the value of each term is read. */
+type Walks = ReadonlyMap<Term, ReadonlySet<number>>;
+
+function walksOf(terms: readonly Term[], targets: readonly Target[]): Walks {
+  const walks = new Map(terms.map((term) => [term, new Set<number>()]));
   for (const reader of terms)
-    if (reader.operands.includes(term)) walks.add(reader.reduce ? reader.phase - 1 : reader.phase);
-  for (const target of targets) if (target.term === term) walks.add(term.phase);
+    for (const term of reader.operands)
+      walks.get(term)!.add(reader.reduce ? reader.phase - 1 : reader.phase);
+  for (const { term } of targets) walks.get(term)!.add(term.phase);
   return walks;
 }
 
@@ -208,6 +217,7 @@ function walksOf(term: Term, terms: readonly Term[], targets: readonly Target[])
 function findOverwrites(
   terms: readonly Term[],
   targets: readonly Target[],
+  walks: Walks,
   inputs: readonly Value[],
   space: Space,
 ): [number, number][] {
@@ -218,7 +228,7 @@ function findOverwrites(
     .filter(({ kind }) => kind === "full")
     .flatMap(({ term, output }) =>
       whole
-        .filter((t) => [...walksOf(t, terms, targets)].every((walk) => walk <= term.phase))
+        .filter((t) => [...walks.get(t)!].every((walk) => walk <= term.phase))
         .map((t): [number, number] => [t.load!, output]),
     );
 }
@@ -255,16 +265,25 @@ function flatBody(terms: readonly Term[], targets: readonly Target[]): string[] 
   ];
 }
 
+/** Full terms that are computed in one walk over a row and read in a later one. */
+function keptTerms(terms: readonly Term[], walks: Walks): Set<Term> {
+  const isReadLater = (t: Term) => [...walks.get(t)!].some((walk) => walk > t.phase);
+  return new Set(terms.filter((t) => t.extent === "full" && t.load === null && isReadLater(t)));
+}
+
 /** Walks over every row, once for each reduction that the next walk needs. */
-function rowBody(terms: readonly Term[], targets: readonly Target[], columns: number): string[] {
+function rowBody(
+  terms: readonly Term[],
+  targets: readonly Target[],
+  walks: Walks,
+  kept: ReadonlySet<Term>,
+  columns: number,
+): string[] {
   const full = terms.filter((t) => t.extent === "full");
   const column = terms.filter((t) => t.extent === "column");
   const reductions = column.filter((t) => t.reduce !== null);
   // A full term is needed in the walk of its own phase, and where a later one reads it.
-  const readIn = (t: Term) => walksOf(t, terms, targets);
-  const kept = new Set(
-    full.filter((t) => t.load === null && [...readIn(t)].some((walk) => walk > t.phase)),
-  );
+  const readIn = (t: Term) => walks.get(t)!;
   const phases =
     1 +
     Math.max(

@@ -3,12 +3,18 @@ import { type Node, sizeOf, type Value } from "../graph.ts";
 import { Copy, type Program } from "../optimize.ts";
 import { emitAttention } from "./attention.ts";
 import { emitKernel } from "./emit-c.ts";
+import type { Kernel } from "./kernel.ts";
 import { KernelLibrary } from "./library.ts";
+import { MOST_AXES } from "./native-session.ts";
 import { emitProduct } from "./product.ts";
 import { findRegions, isRegion, type Region, type Step } from "./regions.ts";
 
 /** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
 const MOST_OPERANDS = 64;
+
+const isPossible = ({ inputs, outputs }: Kernel) =>
+  Math.max(inputs.length, outputs.length) <= MOST_OPERANDS &&
+  outputs.every(({ shape }) => shape.length <= MOST_AXES);
 
 /** A program some of whose nodes are generated operators. */
 export interface FusedProgram {
@@ -39,7 +45,7 @@ export function fuse(program: Program, threads: number): FusedProgram {
     const kernel = isRegion(step)
       ? emitKernel(step, isRead(step))
       : (emitProduct(step, threads) ?? emitAttention(step));
-    if (!kernel || Math.max(kernel.inputs.length, kernel.outputs.length) > MOST_OPERANDS) {
+    if (!kernel || !isPossible(kernel)) {
       for (const node of nodesOf(step)) copy.node(node);
       continue;
     }

@@ -36,7 +36,7 @@ export function makeKernel(parts: KernelParts): Kernel {
     ...body,
     "}",
     ...(finish ? ["static void NAME_finish(const Call *call) {", ...finish.body, "}"] : []),
-    `static const int64_t NAME_shapes[][8] = {${shapes.join(", ")}};`,
+    `static const int64_t NAME_shapes[][MAX_RANK + 1] = {${shapes.join(", ")}};`,
     ...(overwrites.length > 0
       ? [
           "static size_t NAME_overwrites(int **inputs, int **outputs) {",

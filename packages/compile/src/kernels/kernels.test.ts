@@ -332,6 +332,45 @@ describe.skipIf(!compiler)("generated kernels", () => {
     }
   });
 
+  it("sums the columns of what is one number a row", async () => {
+    await expectEager(
+      ({ x, w }) => ({
+        sum: tf.sum(tf.relu(tf.matMul(x!, w!)), 0),
+        squares: tf.sum(tf.square(tf.matMul(tf.exp(x!), w!)), 0),
+      }),
+      { x: random.floats([100, 1]), w: random.floats([1, 1]) },
+      1e-4,
+    );
+  });
+
+  it("leaves alone what would not fit its stack, and tensors of many axes", async () => {
+    const deep = ({ x }: Tensors) => {
+      let y = x!;
+      for (let i = 0; i < 40; i++)
+        y = tf.exp(tf.mul(tf.sub(y, tf.mean(y, 1, true)), i % 2 === 0 ? -0.1 : 0.2));
+      return { y };
+    };
+    expect(await expectEager(deep, { x: random.floats([3, 500]) })).toBe(1);
+    const wide = compile(deep, { x: { shape: [3, 8192] } }, { kernels: "generated" });
+    expect((await wide).statistics.kernels).toBe(0);
+    (await wide).dispose();
+    const x = random.floats([2, 1, 2, 1, 2, 1, 3, 4]);
+    const program = await compile(
+      ({ x }) => ({ y: tf.exp(tf.neg(x)) }),
+      { x: { shape: [...x.shape] } },
+      { kernels: "generated" },
+    );
+    const { y } = await program.call({ x });
+    program.dispose();
+    expectClose(
+      y.data as Float32Array,
+      Array.from(x.data, (v) => Math.exp(-v)),
+      {
+        relative: 1e-6,
+      },
+    );
+  });
+
   it("forgets libraries that nobody has used for long", async () => {
     const file = (name: string) => join(cache, name);
     const past = new Date(Date.now() - 61 * 24 * 3600 * 1000);

@@ -66,8 +66,19 @@ async function load(compiler: CCompiler): Promise<Addon> {
   return addon;
 }
 
-const portsOf = (specs: ReadonlyMap<string, OutputSpec>): Port[] =>
-  [...specs].map(([name, { dtype, shape }]) => [name, onnxType(dtype), ...shape]);
+/** Axes of a tensor at most (`MAX_RANK` of onnxruntime.h). */
+export const MOST_AXES = 15;
+
+function portsOf(specs: ReadonlyMap<string, OutputSpec>): Port[] {
+  return [...specs].map(([name, { dtype, shape }]) => {
+    if (shape.length > MOST_AXES)
+      throw new DmaeError(
+        "unsupported",
+        `kernels: ${name} has ${shape.length} axes, at most ${MOST_AXES} can be; pass kernels: "standard"`,
+      );
+    return [name, onnxType(dtype), ...shape];
+  });
+}
 
 /**
  * A session of ONNX Runtime that knows generated operators. It writes into the tensors it is given and copies nothing; a
