@@ -15,6 +15,16 @@ import {
   sizeOf,
   type Value,
 } from "./graph.ts";
+import { refuseUnsupported } from "./refuse.ts";
+import {
+  requireBlock,
+  requireBroadcast,
+  requireIndices,
+  requireJoinable,
+  requirePaddings,
+  requireParts,
+  requireProduct,
+} from "./shape-rules.ts";
 
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft";
@@ -24,6 +34,7 @@ export const KERNELS = "dmae.kernels";
 
 /** The shape of two operands broadcast against each other. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
+  requireBroadcast(a, b);
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const x = a[a.length - rank + i] ?? 1;
@@ -218,6 +229,10 @@ export function expand(g: Graph, x: Value, shape: readonly number[]): Value {
 
 /** Joins along `axis`. */
 export function concat(g: Graph, parts: readonly Value[], axis: number): Value {
+  requireJoinable(
+    parts.map((v) => v.shape),
+    axis,
+  );
   const some = parts.filter((v) => sizeOf(v.shape) > 0);
   const used = some.length > 0 ? some : parts.slice(0, 1);
   const first = used[0]!;
@@ -236,6 +251,7 @@ export function slice(
   size: readonly number[],
   steps: readonly number[] = begin.map(() => 1),
 ): Value {
+  requireBlock(x.shape, begin, size, steps);
   if (sameShape(x.shape, size) && steps.every((s) => s === 1)) return x;
   const axes = x.shape.map((_, i) => i).filter((i) => size[i] !== x.shape[i] || steps[i] !== 1);
   const fill = uniformValue(x);
@@ -257,6 +273,7 @@ export function slice(
 
 /** Consecutive blocks of the given sizes along `axis`. */
 export function split(g: Graph, x: Value, sizes: readonly number[], axis: number): Value[] {
+  requireParts(x.shape, sizes, axis);
   if (sizes.length === 1) return [x];
   const outputs: OutputSpec[] = sizes.map((size) => ({
     shape: x.shape.map((d, i) => (i === axis ? size : d)),
@@ -272,6 +289,7 @@ export function pad(
   paddings: readonly (readonly [number, number])[],
   fill: number,
 ): Value {
+  requirePaddings(x.shape, paddings);
   if (paddings.every(([a, b]) => a === 0 && b === 0)) return x;
   if (x.dtype === "bool") return cast(g, pad(g, cast(g, x, "int32"), paddings, fill), "bool");
   const shape = x.shape.map((d, i) => d + paddings[i]![0] + paddings[i]![1]);
@@ -295,6 +313,7 @@ export function reduce(
 ): Value {
   const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [d]));
   if (axes.length === 0) return x;
+  if (axes.some((a) => x.shape[a] === 0)) return g.splat(x.dtype, shape, ofNothing(op, x.dtype));
   if (axes.every((a) => x.shape[a] === 1)) return reshape(g, x, shape);
   const fill = uniformValue(x);
   if (fill !== null && op !== "ReduceSum" && op !== "ReduceProd")
@@ -303,8 +322,15 @@ export function reduce(
   return g.add(op, [x, g.integers(sorted)], { keepdims: keepDims ? 1 : 0 }, shape, x.dtype);
 }
 
+/** A reduction of no elements: 0, or 1 for products; an extremum is NaN (0 as an integer), as in TensorFlow.js. */
+function ofNothing(op: string, dtype: ElementType): number {
+  if (op === "ReduceProd") return 1;
+  return dtype === "float32" && (op === "ReduceMax" || op === "ReduceMin") ? Number.NaN : 0;
+}
+
 /** Elements of `x` along `axis` at integer `indices`. */
 export function gather(g: Graph, x: Value, indices: Value, axis: number): Value {
+  requireIndices(x.shape, indices, axis);
   const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
   return g.add("Gather", [x, indices], { axis }, shape, x.dtype);
 }
@@ -320,6 +346,8 @@ export function matmul(
   transposeA = false,
   transposeB = false,
 ): Value {
+  requireProduct(a.shape, b.shape, transposeA, transposeB);
+  if (a.dtype !== "float32") return integerProduct(g, a, b, transposeA, transposeB);
   const [left, flipLeft] = untranspose(a);
   const [right, flipRight] = untranspose(b);
   const transA = transposeA !== flipLeft;
@@ -339,6 +367,18 @@ export function matmul(
   if (!transA && !transB) return g.add("MatMul", [left, right], {}, shape, left.dtype);
   const attributes = { alpha: float(1), transA: Number(transA), transB: Number(transB) };
   return g.add("FusedMatMul", [left, right], attributes, shape, left.dtype, MICROSOFT);
+}
+
+/** ONNX's Gemm knows floats only: integers are transposed apart, and summed modulo 2^32. */
+function integerProduct(g: Graph, a: Value, b: Value, transA: boolean, transB: boolean): Value {
+  if (a.dtype === "bool")
+    refuseUnsupported("a product of bools counts beyond 1 in TensorFlow.js; cast to int32 first");
+  const turned = (v: Value, t: boolean) =>
+    t ? transpose(g, v, lastTwoSwapped(v.shape.length)) : v;
+  const [left, right] = [turned(a, transA), turned(b, transB)];
+  const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2));
+  const shape = [...batch, left.shape.at(-2)!, right.shape.at(-1)!];
+  return g.add("MatMul", [left, right], {}, shape, a.dtype);
 }
 
 function untranspose(x: Value): [Value, boolean] {

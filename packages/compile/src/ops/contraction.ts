@@ -1,6 +1,8 @@
 import { backend_util } from "@tensorflow/tfjs-core";
 import { binary, cast, concat, like, matmul, reduce, reshape, slice, unary } from "../build.ts";
 import { type Graph, sizeOf, type Value } from "../graph.ts";
+import { refuseShape, shown } from "../refuse.ts";
+import { notOnBools, throughFloats, throughIntegers } from "./dtypes.ts";
 import { type Kernels, normalizeAxes, type Translate } from "./register.ts";
 
 const allAxes = (x: Value) => x.shape.map((_, i) => i);
@@ -25,6 +27,7 @@ const argument =
   (g, { x }, { axis }) => {
     const [at] = axesOf(x!, axis);
     const shape = x!.shape.filter((_, i) => i !== at);
+    if (x!.shape[at!] === 0) return g.splat("int32", shape, 0);
     const numeric = x!.dtype === "bool" ? cast(g, x!, "int32") : x!;
     return cast(g, g.add(op, [numeric], { axis: at!, keepdims: 0 }, shape, "int64"), "int32");
   };
@@ -94,6 +97,24 @@ function cumulativeProduct(
   return concat(g, results, axis);
 }
 
+function topK(g: Graph, x: Value, k: number, sorted: boolean): Value[] {
+  if (x.dtype === "bool") {
+    const [values, indices] = topK(g, cast(g, x, "int32"), k, sorted);
+    return [cast(g, values!, "bool"), indices!];
+  }
+  const shape = [...x.shape.slice(0, -1), k];
+  const [values, indices] = g.addNode(
+    "TopK",
+    [x, g.integers([k])],
+    { axis: x.shape.length - 1, largest: 1, sorted: Number(sorted) },
+    [
+      { shape, dtype: x.dtype },
+      { shape, dtype: "int64" },
+    ],
+  );
+  return [values!, cast(g, indices!, "int32")];
+}
+
 /** Histogram of integers in [0, size), weighted; rows of a matrix apart. */
 function denseBincount(
   g: Graph,
@@ -118,6 +139,34 @@ function denseBincount(
   return reduce(g, "ReduceSum", weighted, [axis]);
 }
 
+/** One size for every letter of the equation. */
+function letterSizes(operands: readonly Value[], equation: string, letters: number[][]) {
+  const sizes = new Map<number, number>();
+  letters.forEach((dims, i) => {
+    dims.forEach((letter, axis) => {
+      const size = operands[i]!.shape[axis];
+      const known = sizes.get(letter) ?? size;
+      if (size === undefined || size !== known || operands[i]!.shape.length !== dims.length)
+        refuseShape(
+          `operand ${i} of shape ${shown(operands[i]!.shape)} does not fit "${equation}": ` +
+            `axis ${axis} has ${size ?? "no"} entries where ${known ?? "one"} are expected`,
+        );
+      sizes.set(letter, size!);
+    });
+  });
+  return sizes;
+}
+
+function einsum(g: Graph, operands: readonly Value[], equation: string): Value {
+  const { allDims, summedDims, idDims } = backend_util.decodeEinsumEquation(
+    equation,
+    operands.length,
+  );
+  const sizes = letterSizes(operands, equation, idDims);
+  const shape = allDims.flatMap((_, i) => (summedDims.includes(i) ? [] : [sizes.get(i)!]));
+  return g.add("Einsum", operands, { equation }, shape, operands[0]!.dtype);
+}
+
 /** Matrix products, reductions, softmax, sorting. */
 export const contraction: Kernels = {
   BatchMatMul: (g, { a, b }, { transposeA, transposeB }) =>
@@ -127,27 +176,16 @@ export const contraction: Kernels = {
     const sum = bias ? binary(g, "Add", product, bias) : product;
     return activate(g, sum, attrs.activation, preluActivationWeights, attrs.leakyreluAlpha);
   },
-  Einsum: (g, inputs, { equation }) => {
-    const operands = Object.values(inputs);
-    const { allDims, summedDims, idDims } = backend_util.decodeEinsumEquation(
-      equation,
-      operands.length,
-    );
-    const sizes = new Map<number, number>();
-    idDims.forEach((dims, i) => {
-      dims.forEach((dim, axis) => {
-        sizes.set(dim, operands[i]!.shape[axis]!);
-      });
-    });
-    const shape = allDims.flatMap((_, i) => (summedDims.includes(i) ? [] : [sizes.get(i)!]));
-    return g.add("Einsum", operands, { equation }, shape, operands[0]!.dtype);
-  },
+  Einsum: notOnBools((g, inputs, { equation }) => einsum(g, Object.values(inputs), equation)),
   Sum: (g, inputs, attrs) => reduction("ReduceSum")(g, inputs, attrs),
   Mean: (g, { x }, { axis, keepDims }) =>
     reduce(g, "ReduceMean", cast(g, x!, "float32"), axesOf(x!, axis), keepDims),
-  Max: (g, { x }, { reductionIndices, axis, keepDims }) =>
-    reduction("ReduceMax")(g, { x: x! }, { axis: reductionIndices ?? axis, keepDims }),
-  Min: reduction("ReduceMin"),
+  Max: throughIntegers(
+    (g, inputs, { reductionIndices, axis, keepDims }) =>
+      reduction("ReduceMax")(g, inputs, { axis: reductionIndices ?? axis, keepDims }),
+    "bool",
+  ),
+  Min: throughIntegers(reduction("ReduceMin"), "bool"),
   Prod: reduction("ReduceProd"),
   All: logical("ReduceMin"),
   Any: logical("ReduceMax"),
@@ -158,35 +196,32 @@ export const contraction: Kernels = {
     if (normalizeAxes(dim, rank)[0] === rank - 1) return softmax(g, "Softmax", logits!);
     return g.add("Softmax", [logits!], { axis: dim }, logits!.shape, logits!.dtype);
   },
-  LogSoftmax: (g, { logits }, { axis }) =>
-    normalizeAxes(axis, logits!.shape.length)[0] === logits!.shape.length - 1
-      ? softmax(g, "LogSoftmax", logits!)
-      : g.add("LogSoftmax", [logits!], { axis }, logits!.shape, logits!.dtype),
-  Cumsum: (g, { x }, { axis, exclusive, reverse }) =>
-    cumulative(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),
-  Cumprod: (g, { x }, { axis, exclusive, reverse }) =>
-    cumulativeProduct(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),
-  TopK: (g, { x }, { k, sorted }) => {
-    const shape = [...x!.shape.slice(0, -1), k];
-    const [values, indices] = g.addNode(
-      "TopK",
-      [x!, g.integers([k])],
-      { axis: x!.shape.length - 1, largest: 1, sorted: Number(sorted) },
-      [
-        { shape, dtype: x!.dtype },
-        { shape, dtype: "int64" },
-      ],
-    );
-    return [values!, cast(g, indices!, "int32")];
+  LogSoftmax: (g, { logits }, { axis }) => {
+    const x = cast(g, logits!, "float32");
+    const [at] = normalizeAxes(axis, x.shape.length);
+    return at === x.shape.length - 1
+      ? softmax(g, "LogSoftmax", x)
+      : g.add("LogSoftmax", [x], { axis: at! }, x.shape, x.dtype);
   },
+  Cumsum: throughIntegers(
+    (g, { x }, { axis, exclusive, reverse }) =>
+      cumulative(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),
+    "int32",
+  ),
+  Cumprod: throughIntegers(
+    (g, { x }, { axis, exclusive, reverse }) =>
+      cumulativeProduct(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),
+    "int32",
+  ),
+  TopK: (g, { x }, { k, sorted }) => topK(g, x!, k, sorted),
   DenseBincount: (g, { x, weights }, { size, binaryOutput }) =>
     denseBincount(g, x!, weights, size, binaryOutput ?? false),
   Bincount: (g, { x, weights }, { size }) => denseBincount(g, x!, weights, size, false),
-  FusedBatchNorm: (g, { x, scale, offset, mean, variance }, { varianceEpsilon }) => {
+  FusedBatchNorm: throughFloats((g, { x, scale, offset, mean, variance }, { varianceEpsilon }) => {
     const epsilon = like(g, x!, varianceEpsilon ?? 0.001);
     const std = unary(g, "Sqrt", binary(g, "Add", variance!, epsilon));
     const normalized = binary(g, "Div", binary(g, "Sub", x!, mean!), std);
     const scaled = scale ? binary(g, "Mul", normalized, scale) : normalized;
     return offset ? binary(g, "Add", scaled, offset) : scaled;
-  },
+  }),
 };

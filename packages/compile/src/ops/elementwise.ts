@@ -1,5 +1,14 @@
-import { binary, cast, like, reshape, unary, where } from "../build.ts";
-import { type Attributes, float, type Graph, type Value } from "../graph.ts";
+import { type DataType, upcastType } from "@tensorflow/tfjs-core";
+import { binary, cast, constantNumbers, like, reshape, unary, where } from "../build.ts";
+import { type Attributes, type ElementType, float, type Graph, type Value } from "../graph.ts";
+import {
+  bySelfOnBools,
+  converted,
+  notOnBools,
+  throughFloats,
+  throughIntegers,
+  toInteger,
+} from "./dtypes.ts";
 import type { Kernels, Translate } from "./register.ts";
 
 const plain =
@@ -16,14 +25,12 @@ const onFloats =
 const withAttributes =
   (op: string, attributes: (attrs: Record<string, number>) => Attributes): Translate =>
   (g, { x }, attrs) =>
-    g.add(op, [x!], attributes(attrs), x!.shape, x!.dtype);
+    g.add(op, [cast(g, x!, "float32")], attributes(attrs), x!.shape, "float32");
 
 const arithmetic =
   (op: string): Translate =>
   (g, { a, b }) =>
-    a!.dtype === "bool"
-      ? cast(g, binary(g, op, cast(g, a!, "int32"), cast(g, b!, "int32")), "bool")
-      : binary(g, op, a!, b!);
+    binary(g, op, a!, b!);
 
 const comparison =
   (op: string): Translate =>
@@ -42,7 +49,7 @@ function safeDivisor(g: Graph, b: Value): { divisor: Value; isZero: Value } {
 
 /** Rounds the quotient down, as TensorFlow does; ONNX divides integers towards zero. x / 0 is 0. */
 function floorDivide(g: Graph, a: Value, b: Value): Value {
-  if (a.dtype === "float32") return cast(g, unary(g, "Floor", binary(g, "Div", a, b)), "int32");
+  if (a.dtype === "float32") return toInteger(g, unary(g, "Floor", binary(g, "Div", a, b)));
   const { divisor, isZero } = safeDivisor(g, b);
   const quotient = binary(g, "Div", a, divisor);
   const rest = binary(g, "Sub", a, binary(g, "Mul", quotient, divisor));
@@ -61,6 +68,15 @@ function modulo(g: Graph, a: Value, b: Value): Value {
     return where(g, isZero, like(g, a, 0), binary(g, "Mod", a, divisor));
   }
   return binary(g, "Sub", a, binary(g, "Mul", b, unary(g, "Floor", binary(g, "Div", a, b))));
+}
+
+/** a^b; 0 to a negative power is infinite, which as an integer is 0. */
+function power(g: Graph, a: Value, b: Value): Value {
+  const result = binary(g, "Pow", a, b);
+  if (a.dtype === "float32" || constantNumbers(b)?.every((n) => n >= 0)) return result;
+  const negative = binary(g, "Less", b, like(g, b, 0), "bool");
+  const infinite = binary(g, "And", binary(g, "Equal", a, like(g, a, 0), "bool"), negative, "bool");
+  return where(g, infinite, like(g, a, 0), result);
 }
 
 function atan2(g: Graph, y: Value, x: Value): Value {
@@ -101,6 +117,18 @@ function expm1(g: Graph, x: Value): Value {
   return where(g, small, where(g, exact, x, corrected), d);
 }
 
+/** -1, 0 or 1; 0 for NaN, of which ONNX's Sign makes NaN. */
+function sign(g: Graph, x: Value): Value {
+  if (x.dtype !== "float32") return unary(g, "Sign", x);
+  return where(g, unary(g, "IsNaN", x, "bool"), like(g, x, 0), unary(g, "Sign", x));
+}
+
+function step(g: Graph, x: Value, alpha: number): Value {
+  const positive = binary(g, "Greater", x, like(g, x, 0), "bool");
+  const numbers = where(g, positive, like(g, x, 1), like(g, x, alpha));
+  return x.dtype === "float32" ? where(g, unary(g, "IsNaN", x, "bool"), x, numbers) : numbers;
+}
+
 const zerosLike =
   (fill: number): Translate =>
   (g, { x }) =>
@@ -108,81 +136,74 @@ const zerosLike =
 
 /** Elementwise kernels: arithmetic, comparisons, selection, activations. */
 export const elementwise: Kernels = {
-  Abs: plain("Abs"),
-  Neg: plain("Neg"),
-  Sign: plain("Sign"),
+  Abs: bySelfOnBools(plain("Abs")),
+  Neg: bySelfOnBools(plain("Neg")),
+  Sign: bySelfOnBools((g, { x }) => sign(g, x!)),
   Exp: onFloats("Exp"),
   Log: onFloats("Log"),
   Sqrt: onFloats("Sqrt"),
   Rsqrt: (g, { x }) => unary(g, "Reciprocal", unary(g, "Sqrt", cast(g, x!, "float32"))),
-  Reciprocal: onFloats("Reciprocal"),
+  Reciprocal: throughFloats(onFloats("Reciprocal")),
   Floor: (g, { x }) => (x!.dtype === "float32" ? unary(g, "Floor", x!) : x!),
   Ceil: (g, { x }) => (x!.dtype === "float32" ? unary(g, "Ceil", x!) : x!),
   Round: (g, { x }) => (x!.dtype === "float32" ? unary(g, "Round", x!) : x!),
-  Erf: plain("Erf"),
+  Erf: onFloats("Erf"),
   Sin: onFloats("Sin"),
   Cos: onFloats("Cos"),
   Tan: onFloats("Tan"),
-  Asin: onFloats("Asin"),
-  Acos: onFloats("Acos"),
-  Atan: onFloats("Atan"),
-  Sinh: onFloats("Sinh"),
+  Asin: throughFloats(onFloats("Asin")),
+  Acos: throughFloats(onFloats("Acos")),
+  Atan: throughFloats(onFloats("Atan")),
+  Sinh: throughFloats(onFloats("Sinh")),
   Cosh: onFloats("Cosh"),
   Tanh: onFloats("Tanh"),
-  Asinh: onFloats("Asinh"),
-  Acosh: onFloats("Acosh"),
-  Atanh: onFloats("Atanh"),
-  Expm1: (g, { x }) => expm1(g, cast(g, x!, "float32")),
-  Log1p: (g, { x }) => log1p(g, cast(g, x!, "float32")),
+  Asinh: throughFloats(onFloats("Asinh")),
+  Acosh: throughFloats(onFloats("Acosh")),
+  Atanh: throughFloats(onFloats("Atanh")),
+  Expm1: throughFloats((g, { x }) => expm1(g, x!)),
+  Log1p: throughFloats((g, { x }) => log1p(g, x!)),
   Sigmoid: onFloats("Sigmoid"),
-  Softplus: onFloats("Softplus"),
-  Relu: plain("Relu"),
-  Relu6: (g, { x }) => binary(g, "Min", unary(g, "Relu", x!), like(g, x!, 6)),
+  Softplus: throughFloats(onFloats("Softplus")),
+  Relu: bySelfOnBools(plain("Relu")),
+  Relu6: bySelfOnBools((g, { x }) => binary(g, "Min", unary(g, "Relu", x!), like(g, x!, 6))),
   LeakyRelu: withAttributes("LeakyRelu", ({ alpha }) => ({ alpha: float(alpha!) })),
   Elu: withAttributes("Elu", () => ({ alpha: float(1) })),
-  Selu: plain("Selu"),
-  Prelu: (g, { x, alpha }) => {
+  Selu: throughFloats(onFloats("Selu")),
+  Prelu: throughIntegers((g, { x, alpha }) => {
     const negative = binary(g, "Less", x!, like(g, x!, 0), "bool");
     return where(g, negative, binary(g, "Mul", x!, alpha!), x!);
-  },
+  }, "bool"),
   EluGrad: (g, { dy, y }) => {
     const slope = binary(g, "Add", y!, like(g, y!, 1));
     const positive = not(g, binary(g, "Less", y!, like(g, y!, 0), "bool"));
     return where(g, positive, dy!, binary(g, "Mul", dy!, slope));
   },
-  Step: (g, { x }, { alpha }) => {
-    const zero = like(g, x!, 0);
-    const positive = binary(g, "Greater", x!, zero, "bool");
-    const numbers = where(g, positive, like(g, x!, 1), like(g, x!, alpha));
-    return where(g, unary(g, "IsNaN", x!, "bool"), x!, numbers);
-  },
-  Square: (g, { x }) => square(g, x!),
-  SquaredDifference: (g, { a, b }) => square(g, binary(g, "Sub", a!, b!)),
+  Step: throughIntegers((g, { x }, { alpha }) => step(g, x!, alpha), "bool"),
+  Square: bySelfOnBools((g, { x }) => square(g, x!)),
+  SquaredDifference: throughIntegers((g, { a, b }) => square(g, binary(g, "Sub", a!, b!)), "bool"),
   IsNan: (g, { x }) => unary(g, "IsNaN", cast(g, x!, "float32"), "bool"),
   IsInf: (g, { x }) => unary(g, "IsInf", cast(g, x!, "float32"), "bool"),
   IsFinite: (g, { x }) => {
     const size = unary(g, "Abs", cast(g, x!, "float32"));
     return binary(g, "Less", size, like(g, size, Number.POSITIVE_INFINITY), "bool");
   },
-  ClipByValue: (g, { x }, { clipValueMin, clipValueMax }) =>
-    g.add(
-      "Clip",
-      [x!, like(g, x!, clipValueMin), like(g, x!, clipValueMax)],
-      {},
-      x!.shape,
-      x!.dtype,
-    ),
-  Add: arithmetic("Add"),
-  Sub: arithmetic("Sub"),
-  Multiply: arithmetic("Mul"),
-  RealDiv: (g, { a, b }) => binary(g, "Div", cast(g, a!, "float32"), cast(g, b!, "float32")),
-  FloorDiv: (g, { a, b }) => floorDivide(g, a!, b!),
-  Mod: (g, { a, b }) => modulo(g, a!, b!),
-  Pow: arithmetic("Pow"),
-  Maximum: arithmetic("Max"),
-  Minimum: arithmetic("Min"),
-  Atan2: (g, { a, b }) => atan2(g, a!, b!),
-  AddN: (g, inputs) => Object.values(inputs).reduce((sum, v) => binary(g, "Add", sum, v)),
+  ClipByValue: throughIntegers((g, { x }, { clipValueMin, clipValueMax }) => {
+    const bounds = [like(g, x!, clipValueMin), like(g, x!, clipValueMax)];
+    return g.add("Clip", [x!, ...bounds], {}, x!.shape, x!.dtype);
+  }, "bool"),
+  Add: notOnBools(arithmetic("Add")),
+  Sub: notOnBools(arithmetic("Sub")),
+  Multiply: throughIntegers(arithmetic("Mul"), "bool"),
+  RealDiv: throughFloats((g, { a, b }) => binary(g, "Div", a!, b!)),
+  FloorDiv: throughIntegers((g, { a, b }) => floorDivide(g, a!, b!), "int32"),
+  Mod: throughIntegers((g, { a, b }) => modulo(g, a!, b!), "bool"),
+  Pow: throughIntegers((g, { a, b }) => power(g, a!, b!), "bool"),
+  Maximum: throughIntegers(arithmetic("Max"), "int32"),
+  Minimum: throughIntegers(arithmetic("Min"), "int32"),
+  Atan2: throughFloats((g, { a, b }) => atan2(g, a!, b!)),
+  AddN: notOnBools((g, inputs) =>
+    Object.values(inputs).reduce((sum, v) => binary(g, "Add", sum, v)),
+  ),
   Equal: comparison("Equal"),
   NotEqual: (g, { a, b }) => not(g, binary(g, "Equal", a!, b!, "bool")),
   Greater: comparison("Greater"),
@@ -202,13 +223,11 @@ export const elementwise: Kernels = {
           ...Array<number>(rank - condition!.shape.length).fill(1),
         ])
       : condition!;
-    return where(g, wide, t!, e!);
+    const dtype = upcastType(t!.dtype as DataType, e!.dtype as DataType) as ElementType;
+    return where(g, wide, cast(g, t!, dtype), cast(g, e!, dtype));
   },
   ZerosLike: zerosLike(0),
   OnesLike: zerosLike(1),
-  Cast: (g, { x }, { dtype }) =>
-    x!.dtype === "float32" && dtype === "bool"
-      ? not(g, binary(g, "Equal", x!, like(g, x!, 0), "bool"))
-      : cast(g, x!, dtype),
+  Cast: (g, { x }, { dtype }) => converted(g, x!, dtype),
   Identity: (_, { x }) => x!,
 };

@@ -13,14 +13,21 @@ import {
   transpose,
   where,
 } from "../build.ts";
-import { type Graph, sizeOf, type Value } from "../graph.ts";
+import { type Graph, sameShape, sizeOf, type Value } from "../graph.ts";
+import { refuseShape, shown } from "../refuse.ts";
+import { requireIndexRows } from "../shape-rules.ts";
+import { converted } from "./dtypes.ts";
 import { type KernelAttributes, type Kernels, normalizeAxes } from "./register.ts";
 
 const listed = (inputs: Record<string, Value>): Value[] => Object.values(inputs);
 
 function pack(g: Graph, parts: Value[], axis: number): Value {
-  const rank = parts[0]!.shape.length + 1;
-  const [at] = normalizeAxes(axis, rank);
+  const odd = parts.findIndex((v) => !sameShape(v.shape, parts[0]!.shape));
+  if (odd > 0)
+    refuseShape(
+      `tensor ${odd} has the shape ${shown(parts[odd]!.shape)}, tensor 0 ${shown(parts[0]!.shape)}; all must be equal`,
+    );
+  const [at] = normalizeAxes(axis, parts[0]!.shape.length + 1);
   const shape = [...parts[0]!.shape];
   shape.splice(at!, 0, 1);
   return concat(
@@ -73,6 +80,11 @@ function gatherBatched(g: Graph, x: Value, indices: Value, axis: number, batchDi
   const [at] = normalizeAxes(axis, x.shape.length);
   if (batchDims === 0) return gather(g, x, indices, at!);
   const batch = x.shape.slice(0, batchDims);
+  if (!sameShape(batch, indices.shape.slice(0, batchDims)) || batchDims > at!)
+    refuseShape(
+      `with batchDims ${batchDims} the first axes of values ${shown(x.shape)} and indices ${shown(indices.shape)} ` +
+        `must be equal and come before axis ${at}`,
+    );
   const middle = x.shape.slice(batchDims, at);
   const tail = x.shape.slice(at! + 1);
   const picked = indices.shape.slice(batchDims);
@@ -111,6 +123,7 @@ export function scatterAdd(
   updates: Value,
   shape: readonly number[],
 ): Value {
+  requireIndexRows(shape, indices);
   return g.add(
     "ScatterND",
     [g.splat(updates.dtype, shape, 0), cast(g, indices, "int64"), updates],
@@ -181,7 +194,7 @@ export const movement: Kernels = {
   Transpose: (g, { x }, { perm }) => transpose(g, x!, perm),
   BroadcastTo: (g, { x }, { shape }) => expand(g, x!, broadcastShape(x!.shape, shape)),
   Concat: (g, inputs, { axis }) => {
-    const parts = listed(inputs);
+    const parts = listed(inputs).map((v, _, [first]) => converted(g, v, first!.dtype));
     return concat(g, parts, normalizeAxes(axis, parts[0]!.shape.length)[0]!);
   },
   Pack: (g, inputs, { axis }) => pack(g, listed(inputs), axis),
@@ -211,23 +224,22 @@ export const movement: Kernels = {
   PadV2: (g, { x }, { paddings, constantValue }) => pad(g, x!, paddings, constantValue),
   MirrorPad: (g, { x }, { paddings, mode }) => mirrorPad(g, x!, paddings, mode),
   Tile: (g, { x }, { reps }) => tile(g, x!, reps),
-  Reverse: (g, { x }, { dims }) => reverse(g, x!, normalizeAxes(dims, x!.shape.length)),
+  Reverse: (g, { x }, { dims }) =>
+    reverse(g, x!, normalizeAxes(dims ?? x!.shape.map((_, i) => i), x!.shape.length)),
   GatherV2: (g, { x, indices }, { axis, batchDims }) =>
     gatherBatched(g, x!, indices!, axis, batchDims ?? 0),
   GatherNd: (g, { params, indices }) => {
     const depth = indices!.shape.at(-1)!;
+    requireIndexRows(params!.shape, indices!);
     const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)];
     return g.add("GatherND", [params!, cast(g, indices!, "int64")], {}, shape, params!.dtype);
   },
   ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape),
-  TensorScatterUpdate: (g, { tensor, indices, updates }) =>
-    g.add(
-      "ScatterND",
-      [tensor!, cast(g, indices!, "int64"), updates!],
-      {},
-      tensor!.shape,
-      tensor!.dtype,
-    ),
+  TensorScatterUpdate: (g, { tensor, indices, updates }) => {
+    requireIndexRows(tensor!.shape, indices!);
+    const inputs = [tensor!, cast(g, indices!, "int64"), updates!];
+    return g.add("ScatterND", inputs, {}, tensor!.shape, tensor!.dtype);
+  },
   UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) =>
     scatterAdd(g, reshape(g, segmentIds!, [...segmentIds!.shape, 1]), x!, [
       numSegments,

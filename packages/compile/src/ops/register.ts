@@ -1,6 +1,9 @@
+import { DmaeError } from "@dmae/core";
 import { registerKernel, type TensorInfo } from "@tensorflow/tfjs-core";
 import type { Graph, Value } from "../graph.ts";
+import { requireAxes } from "../shape-rules.ts";
 import { TRACE_BACKEND, type TraceBackend } from "../trace-backend.ts";
+import { userFrame } from "../user-frame.ts";
 
 /** Inputs of a kernel by name; kernels of a list of tensors use the names 0, 1, 2, … */
 export type Inputs = Record<string, Value>;
@@ -29,7 +32,9 @@ export function registerTranslations(kernels: Kernels): void {
         const values: Inputs = {};
         for (const [name, tensor] of Object.entries(inputs))
           if (tensor) values[name] = tracer.lookup(tensor as TensorInfo);
-        const result = translate(tracer.graph, values, (attrs ?? {}) as KernelAttributes);
+        const result = located(tracer.caller, kernelName, () =>
+          translate(tracer.graph, values, (attrs ?? {}) as KernelAttributes),
+        );
         return Array.isArray(result)
           ? result.map((value) => tracer.tensorOf(value))
           : tracer.tensorOf(result as Value);
@@ -37,8 +42,27 @@ export function registerTranslations(kernels: Kernels): void {
     });
 }
 
-/** Axes as non-negative numbers. */
-export function normalizeAxes(axis: number | readonly number[], rank: number): number[] {
-  const axes = typeof axis === "number" ? [axis] : axis;
-  return axes.map((a) => (a < 0 ? a + rank : a));
+/** Runs a translation; what it refuses becomes an error that names the operation and the user's line. */
+function located<T>(caller: string, kernel: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    const ours = DmaeError.isInstance(error);
+    if (!ours && !isAssertion(error)) throw error;
+    const { operation, line } = userFrame();
+    throw new DmaeError(
+      ours ? error.code : "shape",
+      `${caller}: ${operation ?? kernel}: ${error.message}${line}`,
+      { kernel, operation, line },
+      { cause: error },
+    );
+  }
 }
+
+/** Assertions of TensorFlow.js's helpers are plain errors; type and range errors would be our bugs. */
+const isAssertion = (error: unknown): error is Error =>
+  error instanceof Error && error.name === "Error";
+
+/** Axes as non-negative numbers. */
+export const normalizeAxes = (axis: number | readonly number[], rank: number): number[] =>
+  requireAxes(typeof axis === "number" ? [axis] : axis, rank);

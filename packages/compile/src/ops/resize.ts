@@ -1,6 +1,8 @@
-import { reshape, transpose } from "../build.ts";
+import { cast, reshape, transpose } from "../build.ts";
 import type { Graph, Value } from "../graph.ts";
-import type { KernelAttributes, Kernels } from "./register.ts";
+import { refuseShape, shown } from "../refuse.ts";
+import { throughFloats } from "./dtypes.ts";
+import type { Inputs, KernelAttributes, Kernels } from "./register.ts";
 
 type Weights = (from: number, to: number, attrs: KernelAttributes) => Float32Array;
 
@@ -66,10 +68,13 @@ function interpolation(
 }
 
 const resizeWith =
-  (weights: Weights): Kernels[string] =>
-  (g, { images }, attrs) => {
-    const [rows, columns] = interpolation(g, images!, attrs.size, weights, attrs);
-    return separable(g, images!, rows, columns, false);
+  (weights: Weights) =>
+  (g: Graph, { images }: Inputs, attrs: KernelAttributes): Value => {
+    const { size } = attrs as { size: number[] };
+    if (!size.every((n) => Number.isInteger(n) && n > 0))
+      refuseShape(`the new size must be whole numbers from 1, got ${shown(size)}`);
+    const [rows, columns] = interpolation(g, images!, size, weights, attrs);
+    return separable(g, cast(g, images!, "float32"), rows, columns, false);
   };
 
 const gradientOf =
@@ -84,6 +89,6 @@ const gradientOf =
 export const resize: Kernels = {
   ResizeBilinear: resizeWith(bilinear),
   ResizeBilinearGrad: gradientOf(bilinear),
-  ResizeNearestNeighbor: resizeWith(nearest),
+  ResizeNearestNeighbor: throughFloats(resizeWith(nearest)),
   ResizeNearestNeighborGrad: gradientOf(nearest),
 };
