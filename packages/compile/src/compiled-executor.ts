@@ -62,7 +62,7 @@ export async function runFunction(
   program: LoadedProgram,
   values: HostTensors,
 ): Promise<Record<string, HostTensor>> {
-  const results = await program.run(program.tensors(values));
+  const results = await program.run(program.copies(values));
   const host: Record<string, HostTensor> = {};
   for (const [name, spec] of program.outputs) host[name] = await toHostTensor(results[name]!, spec);
   return host;

@@ -1,6 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import { checkStepResult, type StepFunction, type TensorSpecs, type Tensors } from "@dmae/nn";
 import { checkInputs, checkTensors } from "./check-values.ts";
+import { describeValue } from "./describe-value.ts";
 import { allocate, type OutputSpec, sizeOf } from "./graph.ts";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
 import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime.ts";
@@ -82,7 +83,12 @@ export async function prepareStep(
       "unsupported",
       `${caller}: training runs in float32; int8 is for functions (prepareFunction, compile)`,
     );
-  const { state, batch } = init;
+  if (typeof step !== "function")
+    throw new DmaeError(
+      "argument",
+      `${caller}: the step must be a function, got ${describeValue(step)}`,
+    );
+  const { state, batch } = (init ?? {}) as StepInit;
   checkTensors(caller, "state", state);
   checkSpecs(caller, "batch", batch);
   const pairs = new Map(Object.keys(state).map((name) => [STATE + name, NEXT + name]));
@@ -119,13 +125,10 @@ function preparedStep(
     if (disposed)
       throw new DmaeError("argument", "run: this program was disposed of; prepare it again");
   };
-  const runOnce = async (batch: HostTensors) => {
+  const runOnce = async (batch: Record<string, RuntimeTensor>) => {
     alive();
     spare ??= makeSpare();
-    const feeds = {
-      ...program.tensors(prefixed(STATE, current)),
-      ...program.tensors(prefixed(BATCH, batch)),
-    };
+    const feeds = { ...program.tensors(prefixed(STATE, current)), ...prefixed(BATCH, batch) };
     const into = { ...program.tensors(prefixed(NEXT, spare)), ...metricTensors };
     const results = await program.run(feeds, program.writesInto ? into : undefined);
     [current, spare] = [spare, current];
@@ -146,7 +149,8 @@ function preparedStep(
       } catch (error) {
         return Promise.reject(error as Error);
       }
-      const result = busy.then(() => runOnce(batch));
+      const lent = program.copies(batch);
+      const result = busy.then(() => runOnce(lent));
       busy = result.catch(() => {});
       return result;
     },

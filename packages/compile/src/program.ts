@@ -164,6 +164,19 @@ export class LoadedProgram {
     );
   }
 
+  /**
+   * Wraps copies of what a caller lends: a run reads it later than the call, when the caller may have filled it anew or given its
+   * memory to a worker.
+   */
+  copies(values: HostTensors): Record<string, RuntimeTensor> {
+    const lent = Object.entries(values);
+    return this.tensors(
+      Object.fromEntries(
+        lent.map(([name, value]) => [name, { ...value, data: value.data.slice() }]),
+      ),
+    );
+  }
+
   /** Runs; the outputs are written to the tensors `into`, where given and the provider can. */
   async run(
     feeds: Record<string, RuntimeTensor>,

@@ -22,7 +22,7 @@ describe("trace", () => {
         v.assign(tf.mul(v, x!) as tf.Tensor1D);
         return { v: tf.clone(v) };
       },
-      ({ x }) => ({ l: optimizer.minimize(() => tf.dot(x!, v), true, [v])! }),
+      ({ x }) => ({ l: optimizer.minimize(() => tf.dot(x!, v) as tf.Scalar, true, [v])! }),
     ];
     await expectNoLeak(async () => {
       for (const change of changes) {
