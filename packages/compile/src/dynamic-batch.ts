@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { cast } from "./build.ts";
 import { Graph, liveNodes, type Node, sameShape, sizeOf, type Value } from "./graph.ts";
 import type { Trace } from "./trace.ts";
 
@@ -26,22 +27,21 @@ export function unifyBatch(
   const nodesA = liveNodes(a.graph, a.outputs);
   const nodesB = liveNodes(b.graph, b.outputs);
   if (nodesA.length !== nodesB.length) unifier.fail("its operations");
-  for (const [i, input] of a.graph.inputs.entries()) unifier.pair(input, b.graph.inputs[i]!);
+  for (const [i, input] of a.graph.inputs.entries()) unifier.input(input, b.graph.inputs[i]!);
   for (const [i, node] of nodesA.entries()) unifier.node(node, nodesB[i]!);
   const outputs = a.outputs.map((value, i) => unifier.value(value, b.outputs[i]!));
-  const open = unifier.open;
   return {
     graph: unifier.graph,
     outputs,
     outputNames: a.outputNames,
-    dimensionName: (value, axis) => (open.get(value)?.[axis] ? BATCH : null),
+    dimensionName: (value, axis) => unifier.dimensions.get(value)?.[axis] ?? null,
   };
 }
 
 class Unifier {
   readonly graph = new Graph();
-  /** Which dimensions of new values depend on the batch. */
-  readonly open = new Map<Value, boolean[]>();
+  /** Names of the dimensions of new values that depend on the batch, null for the others. */
+  readonly dimensions = new Map<Value, (string | null)[]>();
   private readonly mapped = new Map<Value, Value>();
   private batch: Value | null = null;
 
@@ -63,12 +63,24 @@ class Unifier {
     );
   }
 
-  pair(a: Value, b: Value): void {
-    const value = this.mapped.get(a)!;
-    this.open.set(
-      value,
-      a.shape.map((d, i) => d !== b.shape[i]),
-    );
+  input(a: Value, b: Value): void {
+    this.nameDimensions(this.mapped.get(a)!, a, b);
+  }
+
+  private nameDimensions(value: Value, a: Value, b: Value): Value {
+    const names = a.shape.map((d, i) => this.dimensionName(d, b.shape[i]!));
+    this.dimensions.set(value, names);
+    return value;
+  }
+
+  /** `batch`, `2*batch + 1`; sizes that are no line through both get a name of their own. */
+  private dimensionName(a: number, b: number): string | null {
+    if (a === b) return null;
+    const slope = (b - a) / (this.batchB - this.batchA);
+    if (!Number.isInteger(slope)) return `${BATCH}:${a}:${b}`;
+    const offset = a - slope * this.batchA;
+    const scaled = slope === 1 ? BATCH : `${slope}*${BATCH}`;
+    return offset === 0 ? scaled : `${scaled} ${offset > 0 ? "+" : "-"} ${Math.abs(offset)}`;
   }
 
   node(a: Node, b: Node): void {
@@ -87,7 +99,7 @@ class Unifier {
     const outputs = this.graph.addNode(a.op, inputs, a.attributes, a.outputs, a.domain);
     outputs.forEach((output, i) => {
       this.mapped.set(a.outputs[i]!, output);
-      this.pair(a.outputs[i]!, b.outputs[i]!);
+      this.nameDimensions(output, a.outputs[i]!, b.outputs[i]!);
     });
   }
 
@@ -102,7 +114,10 @@ class Unifier {
         : this.graph.constant(a.dtype, a.shape, a.constant!, a.name);
     }
     if (a.dtype === "int64" && sameShape(a.shape, b.shape)) return this.linear(a, b);
-    if (a.splat && b.splat && a.constant![0] === b.constant![0]) return this.fill(a, b);
+    if (a.splat && b.splat && a.constant![0] === b.constant![0])
+      return this.nameDimensions(this.fill(a, b), a, b);
+    const step = isPrefix(a, b) ? stepOf(b) : null;
+    if (step !== null) return this.nameDimensions(this.ramp(a, b, step), a, b);
     return this.fail(`constants of shape [${a.shape}]`);
   }
 
@@ -111,6 +126,20 @@ class Unifier {
     const shape = this.linear(this.graph.integers(a.shape), this.graph.integers(b.shape));
     const one = this.graph.splat(a.dtype, [], a.constant![0]!);
     return this.graph.add("Expand", [one, shape], {}, a.shape, a.dtype);
+  }
+
+  /** Integers in equal steps, as many as the batch has rows: where each row begins. */
+  private ramp(a: Value, b: Value, step: number): Value {
+    const start = Number(a.constant![0]);
+    const end = ({ shape }: Value) => this.graph.integers([start + step * sizeOf(shape)]);
+    const scalar = this.graph.integers([]);
+    const limit = this.graph.add("Reshape", [this.linear(end(a), end(b)), scalar], {}, [], "int64");
+    const from = this.graph.scalar("int64", start);
+    const by = this.graph.scalar("int64", step);
+    const line = this.graph.add("Range", [from, limit, by], {}, [sizeOf(a.shape)], "int64");
+    const shape = this.linear(this.graph.integers(a.shape), this.graph.integers(b.shape));
+    const shaped = this.graph.add("Reshape", [line, shape], {}, a.shape, "int64");
+    return cast(this.graph, shaped, a.dtype);
   }
 
   /** slope * batch + offset, element by element. */
@@ -144,6 +173,23 @@ class Unifier {
 }
 
 const integersOf = (value: Value): number[] => Array.from(value.constant as BigInt64Array, Number);
+
+/** True where numbers of one batch size begin those of a larger one. */
+const isPrefix = (a: Value, b: Value): boolean =>
+  a.dtype !== "int64" &&
+  !a.splat &&
+  !b.splat &&
+  a.constant!.length < b.constant!.length &&
+  a.constant!.every((v, i) => v === b.constant![i]);
+
+/** The step between neighbours, where all are integers and it is the same everywhere. */
+function stepOf({ constant }: Value): number | null {
+  const values = constant as Float32Array | Int32Array;
+  const [first, second] = values as ArrayLike<number> as [number, number];
+  const step = second - first;
+  const even = values.every((v, i) => Number.isInteger(v) && v === first + i * step);
+  return even ? step : null;
+}
 
 function sameData(a: Value, b: Value): boolean {
   const [x, y] = [a.constant!, b.constant!];

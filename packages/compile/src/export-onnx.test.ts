@@ -90,8 +90,24 @@ describe("exportOnnx", () => {
       exportOnnx(({ x }) => ({ y: tf.exp(x) }), { x: { shape: [2] } }, { names: { z: "a" } });
     expect(bad).toThrow("names must rename x, y, got z");
     expect(() => exportOnnx(({ x }) => ({ x: tf.exp(x) }), { x: { shape: [2] } })).toThrow(
-      "both called x",
+      "an input and an output are both called x; let the function return it under another name",
     );
+  });
+
+  it("refuses names that are empty or not different", () => {
+    const x = { shape: [2] };
+    const named = (names: Record<string, unknown>) => () =>
+      exportOnnx(({ x, y }) => ({ a: tf.exp(x), b: tf.neg(y) }), { x, y: x }, { names } as never);
+    const twice = /every input and output needs a name of its own, but two are called (z|y|b)/;
+    expect(named({ a: "z", b: "z" })).toThrow(twice);
+    expect(named({ x: "z", y: "z" })).toThrow(twice);
+    expect(named({ x: "y" })).toThrow(twice);
+    expect(named({ x: "b" })).toThrow(twice);
+    expect(named({ x: "y", y: "x", a: "b", b: "a" })()).toBeInstanceOf(Uint8Array); // they change places
+    expect(named({ x: "" })).toThrow(
+      'the new name of x must be a string that is not empty, got ""',
+    );
+    expect(named({ a: 3 })).toThrow("the new name of a must be a string that is not empty, got 3");
   });
 
   it("says so when numbers depend on the batch size", () => {
@@ -121,6 +137,93 @@ describe("exportOnnx", () => {
     expect(Array.from(results.most!.data as Float32Array)).toEqual([4, 3, 8, 7]);
     expect(Array.from(results.pooled!.data as Float32Array)).toEqual([8, 7]);
     await session.release();
+  });
+
+  it("names the dimensions that are not the batch, but depend on it", async () => {
+    const fn = ({ x }: { x: tf.Tensor }) => ({
+      twice: tf.reshape(x, [x.shape[0]! * 2, 2]),
+      more: tf.pad(x, [
+        [2, 1],
+        [0, 0],
+      ]),
+      square: tf.matMul(tf.reshape(x, [-1, 1]), tf.reshape(x, [1, -1])),
+      blocks: tf.spaceToBatchND(
+        tf.reshape(x, [-1, 2, 2, 1]),
+        [2, 2],
+        [
+          [0, 0],
+          [0, 0],
+        ],
+      ),
+      x2: tf.neg(x),
+    });
+    const bytes = exportOnnx(fn, { x: { shape: [1, 4] } }, { dynamicBatch: true });
+    const session = await ort.InferenceSession.create(bytes);
+    expect(session.outputMetadata.map((output) => output.isTensor && output.shape)).toEqual([
+      ["2*batch", 2],
+      ["batch + 3", 4],
+      ["4*batch", "4*batch"],
+      ["4*batch", 1, 1, 1],
+      ["batch", 4],
+    ]);
+    for (const batch of [1, 3]) {
+      const x = gaussian(60, [batch, 4]);
+      const feeds = { x: new ort.Tensor("float32", x.data as Float32Array, x.shape) };
+      const results = await session.run(feeds);
+      for (const [name, eager] of Object.entries(fn({ x: tf.tensor(x.data, [batch, 4]) }))) {
+        expect(results[name]!.dims).toEqual(eager.shape);
+        expectClose(results[name]!.data as Float32Array, eager.dataSync(), { absolute: 1e-6 });
+      }
+    }
+    await session.release();
+  });
+
+  it("gathers by row at any batch size", async () => {
+    const fn = ({ x, i }: { x: tf.Tensor; i: tf.Tensor }) => ({
+      y: tf.gather(x, tf.cast(i, "int32") as tf.Tensor2D, 1, 1),
+      rows: tf.add(tf.range(0, 3 * x.shape[0]!, 3, "int32"), 2),
+      ones: tf.ones([x.shape[0]!, 2]),
+    });
+    const specs = { x: { shape: [2, 4, 3] }, i: { shape: [2, 2] } };
+    const bytes = exportOnnx(fn, specs, { dynamicBatch: true });
+    const session = await ort.InferenceSession.create(bytes);
+    expect(session.outputMetadata.map((output) => output.isTensor && output.shape)).toEqual([
+      ["batch", 2, 3],
+      ["batch"],
+      ["batch", 2],
+    ]);
+    for (const batch of [1, 5]) {
+      const x = gaussian(61, [batch, 4, 3]);
+      const places = Float32Array.from({ length: 2 * batch }, (_, i) => (7 * i) % 4);
+      const { y, rows, ones } = await session.run({
+        x: new ort.Tensor("float32", x.data as Float32Array, x.shape),
+        i: new ort.Tensor("float32", places, [batch, 2]),
+      });
+      const eager = fn({ x: tf.tensor(x.data, [batch, 4, 3]), i: tf.tensor(places, [batch, 2]) });
+      expect(y!.dims).toEqual([batch, 2, 3]);
+      expect(Array.from(y!.data as Float32Array)).toEqual(Array.from(eager.y.dataSync()));
+      expect(Array.from(ones!.data as Float32Array)).toEqual(new Array(2 * batch).fill(1));
+      expect(Array.from(rows!.data as Int32Array)).toEqual(Array.from(eager.rows.dataSync()));
+    }
+    await session.release();
+  });
+
+  it("says so where a function runs at some batch sizes only", () => {
+    const pairs = ({ x }: { x: tf.Tensor }) => ({ y: tf.reshape(x, [-1, 2, 4]) });
+    const specs = { x: { shape: [4, 4] } };
+    expect(exportOnnx(pairs, specs)).toBeInstanceOf(Uint8Array);
+    expect(() => exportOnnx(pairs, specs, { dynamicBatch: true })).toThrow(
+      /must run at every batch size, but at 97 it fails \(.*388 .*\); keep the batch axis apart/,
+    );
+    const scalar = { s: { shape: [] } };
+    expect(() => exportOnnx(({ s }) => ({ y: tf.exp(s) }), scalar, { dynamicBatch: true })).toThrow(
+      "every input needs a batch axis, s is a scalar",
+    );
+    const own = new RangeError("mine");
+    const fails = () => {
+      throw own;
+    };
+    expect(() => exportOnnx(fails, specs, { dynamicBatch: true })).toThrow(own);
   });
 
   it("gives what compile gives", async () => {

@@ -1,7 +1,8 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { TensorSpec } from "@dmae/nn";
+import type { TensorSpec, TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkTensors } from "./check-values.ts";
+import { describeValue } from "./describe-value.ts";
 import { unifyBatch } from "./dynamic-batch.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { finish, type PrecisionOptions } from "./program.ts";
@@ -19,8 +20,8 @@ import { type Trace, trace } from "./trace.ts";
 /** Options of {@link exportOnnx}. */
 export interface ExportOptions extends PrecisionOptions {
   /**
-   * Leaves the first dimension of every input open; the specs' first dimension is then any number.
-   * Default false.
+   * Leaves the first dimension of every input open; the specs' first dimension is then any number. The file calls it
+   * `batch`, and what depends on it `2*batch`, `batch + 1`. Default false.
    */
   readonly dynamicBatch?: boolean;
   /** Parameters, stored in the file under their names and given to `fn` among its inputs. */
@@ -60,8 +61,10 @@ export function exportOnnx<Specs extends NestedSpecs, Result extends ResultForm<
     const traced = trace("exportOnnx", flatFn, flatSpecs("exportOnnx", sized), constants);
     return { ...traced, ...finish("exportOnnx", traced, options) };
   };
+  const [first, second] = SIZES;
+  if (dynamicBatch) checkBatchAxes(flat);
   const traced = dynamicBatch
-    ? unifyBatch("exportOnnx", traceAt(SIZES[0]), traceAt(SIZES[1]), ...SIZES)
+    ? unifyBatch("exportOnnx", traceOpen(traceAt, first), traceOpen(traceAt, second), ...SIZES)
     : traceAt(null);
   checkSize(constants);
   return encodeModel(renamed(traced, options)).bytes;
@@ -70,16 +73,37 @@ export function exportOnnx<Specs extends NestedSpecs, Result extends ResultForm<
 /** Two batch sizes that no other dimension is likely to have. */
 const SIZES = [97, 101] as const;
 
+/** A trace at a batch size of ours; where only that is what the function cannot take, the error says so. */
+function traceOpen(traceAt: (batch: number | null) => Trace, batch: number): Trace {
+  try {
+    return traceAt(batch);
+  } catch (error) {
+    traceAt(null); // throws where the function fails anyway
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DmaeError(
+      "shape",
+      `exportOnnx: with dynamicBatch the function must run at every batch size, but at ${batch} it fails ` +
+        `(${reason.replace("exportOnnx: ", "")}); keep the batch axis apart from the others, or export it for one batch size`,
+      { batch },
+      { cause: error },
+    );
+  }
+}
+
+function checkBatchAxes(specs: TensorSpecs): void {
+  const scalar = Object.keys(specs).find((name) => specs[name]!.shape.length === 0);
+  if (scalar !== undefined)
+    throw new DmaeError(
+      "shape",
+      `exportOnnx: with dynamicBatch every input needs a batch axis, ${scalar} is a scalar`,
+    );
+}
+
 function withBatch<Specs extends NestedSpecs>(specs: Specs, batch: number): Specs {
   const resize = (record: NestedSpecs): NestedSpecs =>
     Object.fromEntries(
       Object.entries(record).map(([name, value]) => {
         if (!isSpec<TensorSpec>(value)) return [name, resize(value)];
-        if (value.shape.length === 0)
-          throw new DmaeError(
-            "shape",
-            `exportOnnx: with dynamicBatch every input needs a batch axis, ${name} is a scalar`,
-          );
         return [name, { ...value, shape: [batch, ...value.shape.slice(1)] }];
       }),
     );
@@ -90,7 +114,30 @@ function renamed(
   traced: ReturnType<typeof unifyBatch> | Trace,
   { names = {}, graphName }: ExportOptions,
 ) {
-  const known = [...traced.graph.inputs.map((input) => input.name!), ...traced.outputNames];
+  const inputNames = traced.graph.inputs.map((input) => input.name!);
+  const rename = (name: string) => (Object.hasOwn(names, name) ? names[name]! : name);
+  checkNames(inputNames, traced.outputNames, names);
+  checkDifferent([...inputNames, ...traced.outputNames].map(rename));
+  for (const input of traced.graph.inputs) input.name = rename(input.name!);
+  return {
+    ...traced,
+    outputNames: traced.outputNames.map(rename),
+    ...(graphName ? { name: graphName } : {}),
+  };
+}
+
+function checkNames(
+  inputNames: readonly string[],
+  outputNames: readonly string[],
+  names: Readonly<Record<string, string>>,
+): void {
+  const both = inputNames.find((name) => outputNames.includes(name));
+  if (both !== undefined)
+    throw new DmaeError(
+      "argument",
+      `exportOnnx: an input and an output are both called ${both}; let the function return it under another name`,
+    );
+  const known = [...inputNames, ...outputNames];
   const unknown = Object.keys(names).filter((name) => !known.includes(name));
   if (unknown.length > 0)
     throw new DmaeError(
@@ -98,22 +145,22 @@ function renamed(
       `exportOnnx: names must rename ${known.join(", ")}, got ${unknown.join(", ")}`,
       { unknown },
     );
-  for (const input of traced.graph.inputs)
-    if (
-      traced.outputNames.some(
-        (name) => (names[name] ?? name) === (names[input.name!] ?? input.name),
-      )
-    )
+  for (const [name, wanted] of Object.entries(names))
+    if (typeof wanted !== "string" || wanted === "")
       throw new DmaeError(
         "argument",
-        `exportOnnx: an input and an output are both called ${input.name}; rename one of them with names`,
+        `exportOnnx: the new name of ${name} must be a string that is not empty, got ${describeValue(wanted)}`,
       );
-  for (const input of traced.graph.inputs) input.name = names[input.name!] ?? input.name;
-  return {
-    ...traced,
-    outputNames: traced.outputNames.map((name) => names[name] ?? name),
-    ...(graphName ? { name: graphName } : {}),
-  };
+}
+
+/** The name of a tensor in a file is all that tells it from others. */
+function checkDifferent(names: readonly string[]): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new DmaeError(
+      "argument",
+      `exportOnnx: every input and output needs a name of its own, but two are called ${twice}; change names`,
+    );
 }
 
 function checkSize(constants: HostTensors): void {

@@ -7,7 +7,7 @@ export {
 export { compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
-export type { CompiledStep } from "./prepared-step.ts";
+export type { CompiledStep, StepInit } from "./prepared-step.ts";
 export type { PrecisionOptions, ProgramStatistics } from "./program.ts";
 export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
 export type { ActivationRange, Quantization } from "./quantize-graph.ts";

@@ -55,6 +55,8 @@ describe.each(makers)("%s", (caller, make) => {
     expect(await message(step, { ...init, state: null })).toBe(
       `${caller}: state must be a record of host tensors, got null`,
     );
+    expect(await message(step, null)).toContain("state must be a record of host tensors");
+    expect(await message("x")).toBe(`${caller}: the step must be a function, got "x"`);
     expect(await message(step, { ...init, batch: { x: [2] } })).toBe(
       `${caller}: x of batch must be a spec {shape, dtype}, got an array`,
     );
