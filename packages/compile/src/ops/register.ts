@@ -52,12 +52,18 @@ function located<T>(caller: string, kernel: string, run: () => T): T {
     const { operation, line } = userFrame();
     throw new DmaeError(
       ours ? error.code : "shape",
-      `${caller}: ${operation ?? kernel}: ${error.message}${line}`,
+      `${caller}: ${nameOf(operation, kernel)}: ${error.message}${line}`,
       { kernel, operation, line },
       { cause: error },
     );
   }
 }
+
+/** What the user called, or the kernel where that only asked for gradients. */
+const nameOf = (operation: string | null, kernel: string): string =>
+  !operation || /^(gradients|valueAndGrads?|variableGrads|grads?)$/.test(operation)
+    ? kernel
+    : operation;
 
 /** Assertions of TensorFlow.js's helpers are plain errors; type and range errors would be our bugs. */
 const isAssertion = (error: unknown): error is Error =>

@@ -1,0 +1,82 @@
+import { reshape, transpose } from "../build.ts";
+import { type Graph, type OutputSpec, sizeOf, type Value } from "../graph.ts";
+import { throughFloats } from "./dtypes.ts";
+import { scatterAdd } from "./movement.ts";
+import type { KernelAttributes, Kernels, Translate } from "./register.ts";
+import {
+  leftOver,
+  poolingWindow,
+  reached,
+  requireGradient,
+  unreached,
+  type Window,
+  windowAttributes,
+} from "./window.ts";
+
+const toFirst = (g: Graph, x: Value) => transpose(g, x, [0, 3, 1, 2]);
+const fromFirst = (g: Graph, x: Value) => transpose(g, x, [0, 2, 3, 1]);
+
+function pool(
+  g: Graph,
+  op: "MaxPool" | "AveragePool",
+  x: Value,
+  window: Window,
+  outputs: readonly OutputSpec["dtype"][],
+): Value[] {
+  const { info } = window;
+  const shape = [info.batchSize, info.inChannels, info.outHeight, info.outWidth];
+  const { pads, strides } = windowAttributes(window);
+  const attributes = { kernel_shape: [info.filterHeight, info.filterWidth], pads, strides };
+  const specs = outputs.map((dtype) => ({ shape, dtype }));
+  return g.addNode(op, [toFirst(g, reached(g, x, window))], attributes, specs);
+}
+
+const pooling2d = (op: "MaxPool" | "AveragePool"): Translate =>
+  throughFloats((g, { x }, attrs) =>
+    fromFirst(g, pool(g, op, x!, poolingWindow(x!, attrs), ["float32"])[0]!),
+  );
+
+/** dy goes back to where the maximum was found; windows that overlap add up. */
+function maxPoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttributes): Value {
+  const window = poolingWindow(x, attrs);
+  requireGradient(dy, window);
+  const { batchSize, inChannels, inHeight, inWidth } = window.info;
+  const [, indices] = pool(g, "MaxPool", x, window, ["float32", "int64"]);
+  const shape = [batchSize, inChannels, inHeight, inWidth];
+  const count = sizeOf(dy.shape);
+  const flat = scatterAdd(
+    g,
+    reshape(g, indices!, [count, 1]),
+    reshape(g, toFirst(g, dy), [count]),
+    [sizeOf(shape)],
+  );
+  return unreached(g, fromFirst(g, reshape(g, flat, shape)), window);
+}
+
+/** As TensorFlow.js does it: every window hands out dy / (its full size), also at padded borders. */
+function averagePoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttributes): Value {
+  const window = poolingWindow(x, attrs);
+  requireGradient(dy, window);
+  const { info } = window;
+  const planes = info.batchSize * info.inChannels;
+  const source = reshape(g, toFirst(g, dy), [planes, 1, info.outHeight, info.outWidth]);
+  const area = info.filterHeight * info.filterWidth;
+  const filter = g.splat("float32", [1, 1, info.filterHeight, info.filterWidth], 1 / area);
+  const spread = g.add(
+    "ConvTranspose",
+    [source, filter],
+    { ...windowAttributes(window), group: 1, output_padding: leftOver(window) },
+    [planes, 1, info.inHeight, info.inWidth],
+    dy.dtype,
+  );
+  const shape = [info.batchSize, info.inChannels, info.inHeight, info.inWidth];
+  return unreached(g, fromFirst(g, reshape(g, spread, shape)), window);
+}
+
+/** Pooling with its gradients. */
+export const pooling: Kernels = {
+  MaxPool: pooling2d("MaxPool"),
+  MaxPoolGrad: (g, { dy, input }, attrs) => maxPoolGradient(g, dy!, input!, attrs),
+  AvgPool: pooling2d("AveragePool"),
+  AvgPoolGrad: (g, { dy, input }, attrs) => averagePoolGradient(g, dy!, input!, attrs),
+};
