@@ -7,13 +7,14 @@ import type { Inputs, Translate } from "./register.ts";
 
 /**
  * float32 to int32 as JavaScript's typed arrays do it: NaN and infinities give 0, what is too large
- * wraps around (through int64, of which a cast to int32 takes the low bits).
+ * wraps around (through int64, of which a cast to int32 takes the low bits; ONNX Runtime would make one
+ * cast of two in a row).
  */
 export function toInteger(g: Graph, x: Value): Value {
   if (x.dtype !== "float32" || x.constant) return cast(g, x, "int32");
   const inRange = binary(g, "Less", unary(g, "Abs", x), g.scalar("float32", 2 ** 63), "bool");
-  const known = where(g, inRange, x, g.scalar("float32", 0));
-  return cast(g, cast(g, known, "int64"), "int32");
+  const wide = where(g, inRange, cast(g, x, "int64"), g.scalar("int64", 0));
+  return cast(g, wide, "int32");
 }
 
 /** `tf.cast`. */
