@@ -56,7 +56,7 @@ export interface CompiledFunction<Specs, Result> {
  * @param fn synchronous, returns a tensor or a record of tensors; reads no values (`dataSync`) and draws no
  * random numbers
  * @param specs the inputs, a record of shapes and dtypes, nested as `fn` wants it
- * @throws DmaeError "unsupported" naming an operation without translation, a host read or an unseeded
+ * @throws DmaeError "argument", "shape" or "numeric" for options, specs, constants and results that are none; "unsupported" naming an operation without translation, a host read or an unseeded
  * draw together with the line that called it, or where ONNX Runtime is missing
  * @example
  * ```ts

@@ -9,7 +9,8 @@ export function describeValue(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (isPromise(value)) return "a promise";
   if (ArrayBuffer.isView(value)) return `a bare ${value.constructor.name}`;
-  return `an object with ${Object.keys(value).join(", ") || "nothing in it"}`;
+  const names = Object.keys(value);
+  return names.length > 0 ? `an object with ${names.join(", ")}` : "an empty object";
 }
 
 /** True for what an async function returns. */

@@ -38,7 +38,7 @@ export interface ExportOptions extends PrecisionOptions {
  *
  * @param fn as for `compile`; with `constants` they come among its inputs
  * @returns the bytes of the file
- * @throws DmaeError as `compile` does; "shape" if `dynamicBatch` is asked for and the function's numbers
+ * @throws DmaeError as `compile` does; "argument" for names that are not different; "shape" if `dynamicBatch` is asked for and the function's numbers
  * depend on the batch size
  * @example
  * ```ts

@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { MICROSOFT } from "./build.ts";
+import { describeValue, isRecord } from "./describe-value.ts";
 import {
   type Attributes,
   type FloatAttribute,
@@ -98,13 +99,14 @@ export function quantizeProgram(
 }
 
 /** Scales may come from a file. */
-function checkQuantization(caller: string, { weightBits, ranges }: Quantization): void {
-  checkWeightBits(caller, weightBits);
-  if (!ranges || Object.keys(ranges).length === 0)
+function checkQuantization(caller: string, quantization: Quantization): void {
+  const { weightBits, ranges } = quantization;
+  if (!isRecord(ranges) || Object.keys(ranges).length === 0)
     throw new DmaeError(
       "argument",
-      `${caller}: quantization must hold the ranges that quantize found, got none`,
+      `${caller}: quantization must be what quantize returns, {weightBits, ranges}, got ${describeValue(quantization)}; its ranges are ${describeValue(ranges)}`,
     );
+  checkWeightBits(caller, weightBits);
   for (const [name, range] of Object.entries(ranges))
     if (!(Number.isFinite(range?.min) && Number.isFinite(range?.max) && range.min <= range.max))
       throw new DmaeError(

@@ -216,10 +216,13 @@ describe("int8 programs", () => {
       "compile: quantization has ranges for other, but the products that can run in int8 are fc1.weight, fc2.weight; " +
         "call quantize with this function and these constants",
     );
-    expect(await refusal({})).toContain("weightBits must be 7 or 8, got undefined");
+    expect(await refusal({})).toContain("quantization must be what quantize returns, {weightBits");
     expect(await refusal({ ...other, weightBits: 4 })).toContain("must be 7 or 8, got 4");
-    expect(await refusal({ weightBits: 7, ranges: {} })).toContain("must hold the ranges");
-    expect(await refusal({ weightBits: 7 })).toContain("must hold the ranges");
+    expect(await refusal({ weightBits: 7, ranges: {} })).toContain(
+      "its ranges are an empty object",
+    );
+    expect(await refusal({ weightBits: 7 })).toContain("its ranges are undefined");
+    expect(await refusal({ ...other, weightBits: undefined })).toContain("must be 7 or 8");
     for (const bad of [{ min: 0 }, { min: 1, max: 0 }, { min: 0, max: Number.NaN }, null])
       expect(await refusal({ weightBits: 7, ranges: { "fc1.weight": bad } })).toContain(
         "the range of fc1.weight must be {min, max}, finite and in order",

@@ -64,7 +64,7 @@ export interface QuantizeOptions<Specs extends NestedSpecs> extends RuntimeOptio
  *
  * @param fn as for `compile`; matrix products with constant weights are quantized
  * @returns plain data: give it to `compile`, `compiledExecutor` or `exportOnnx` with `precision: "int8"`
- * @throws DmaeError "argument" for empty calibration or a function without a product to quantize
+ * @throws DmaeError "argument" for empty calibration or a function without a product to quantize (convolutions are none)
  * @example
  * ```ts
  * const fn = ({ image, ...params }) => ({ logits: vit.logits(params, image) });

@@ -175,7 +175,7 @@ export async function createSession(
     return { runtime, session };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const hint = provider === "cpu" || provider === "wasm" ? "" : "; this machine may lack it";
+    const hint = provider === providerOf({}) ? "" : "; this machine may lack it";
     throw new DmaeError(
       "unsupported",
       `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${reason}`,

@@ -16,7 +16,9 @@ describe("specs", () => {
     const message = async (specs: unknown) =>
       (await failure(() => compile(() => tf.scalar(1), specs as never))).message;
     const expected = "must be a spec {shape, dtype} or a record of specs, got";
-    expect(await message(undefined)).toBe(`compile: specs ${expected} undefined`);
+    expect(await message(undefined)).toBe(
+      "compile: specs must be a record of specs {shape, dtype}, got undefined",
+    );
     expect(await message({ x: [2, 3] })).toBe(`compile: x ${expected} an array`);
     expect(await message({ m: { x: null } })).toBe(`compile: m/x ${expected} null`);
     const flat = await failure(() =>
@@ -61,6 +63,20 @@ describe("results", () => {
     const run = () =>
       exportOnnx(({ x }) => ({ a: { b: tf.exp(x) }, "a/b": tf.neg(x) }), { x: { shape: [2] } });
     expect((await failure(run)).message).toContain("exportOnnx: a/b is the name of two tensors");
+  });
+
+  it("must be alive", async () => {
+    const kill = (y: tf.Tensor) => {
+      y.dispose();
+      return y;
+    };
+    for (const [name, fn] of [
+      ["y", ({ x }: { x: tf.Tensor }) => ({ y: kill(tf.exp(x)) })],
+      ["output", ({ x }: { x: tf.Tensor }) => kill(tf.exp(x))],
+    ] as const)
+      expect((await failure(() => compile(fn as () => tf.Tensor, { x }))).message).toContain(
+        `compile: ${name} was disposed of before the function returned it`,
+      );
   });
 
   it("come only from functions", async () => {

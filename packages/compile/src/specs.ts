@@ -66,7 +66,12 @@ function flatten<T>(caller: string, record: unknown, leaf: Leaf, prefix = ""): R
     const path = prefix + name;
     const parts = leaf.is(value, path)
       ? { [path]: value as T }
-      : flatten<T>(caller, checkedRecord(caller, path, value, leaf), leaf, path + SEPARATOR);
+      : flatten<T>(
+          caller,
+          checkedRecord(caller, path, value, leaf.expected),
+          leaf,
+          path + SEPARATOR,
+        );
     for (const [key, part] of Object.entries(parts)) {
       if (Object.hasOwn(flat, key)) throw collision(caller, key);
       flat[key] = part;
@@ -75,7 +80,7 @@ function flatten<T>(caller: string, record: unknown, leaf: Leaf, prefix = ""): R
   return flat;
 }
 
-function checkedRecord(caller: string, path: string, value: unknown, { expected }: Leaf): unknown {
+function checkedRecord(caller: string, path: string, value: unknown, expected: string): unknown {
   if (isRecord(value)) return value;
   throw new DmaeError(
     "argument",
@@ -115,9 +120,9 @@ export const isTensor = (value: unknown): value is Tensor => value instanceof Te
 
 /** Specs laid flat. */
 export function flatSpecs(caller: string, specs: NestedSpecs): TensorSpecs {
-  const expected = "a spec {shape, dtype} or a record of specs";
-  const leaf: Leaf = { is: (value) => isSpec(value as TensorSpec), expected };
-  return flatten(caller, checkedRecord(caller, "specs", specs, leaf), leaf);
+  const is = (value: unknown) => isSpec(value as TensorSpec);
+  const record = checkedRecord(caller, "specs", specs, "a record of specs {shape, dtype}");
+  return flatten(caller, record, { is, expected: "a spec {shape, dtype} or a record of specs" });
 }
 
 /** Checks specs that are flat. */
@@ -158,7 +163,7 @@ export const OUTPUT = "output";
 
 /** What a function returned, laid flat. */
 export function flatTensors(caller: string, result: unknown): Tensors {
-  if (isTensor(result)) return { [OUTPUT]: result };
+  if (isTensor(result)) return checkedAlive(caller, { [OUTPUT]: result });
   if (isPromise(result))
     throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
   if (Array.isArray(result))
@@ -167,8 +172,18 @@ export function flatTensors(caller: string, result: unknown): Tensors {
       `${caller}: the function must return a tensor or a record of tensors, got an array; ` +
         "give its tensors names: {first, second}",
     );
-  const leaf: Leaf = { is: isTensor, expected: "a tensor or a record of tensors" };
-  return flatten(caller, checkedRecord(caller, "what the function returns", result, leaf), leaf);
+  const leaf = { is: isTensor, expected: "a tensor or a record of tensors" };
+  const record = checkedRecord(caller, "what the function returns", result, leaf.expected);
+  return checkedAlive(caller, flatten(caller, record, leaf));
+}
+
+function checkedAlive(caller: string, tensors: Tensors): Tensors {
+  const dead = Object.keys(tensors).find((name) => tensors[name]!.isDisposed);
+  if (dead === undefined) return tensors;
+  throw new DmaeError(
+    "argument",
+    `${caller}: ${dead} was disposed of before the function returned it; dispose of nothing: what is traced holds no memory`,
+  );
 }
 
 /** A nested function with constants as a flat one. */
