@@ -144,20 +144,21 @@ const list = (names: readonly string[]) =>
     ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more`
     : names.join(", ");
 
-/** What of a function cannot run in int8, in words for an error. */
+/** Why no product of a function can run in int8, in words for an error. */
 export function whyNoCandidates({ graph, outputs }: Program): string {
   const nodes = liveNodes(graph, outputs);
   const products = nodes.filter(({ op }) => /^(Gemm|MatMul|FusedMatMul|Attention)$/.test(op));
-  const fixed = products.filter(({ inputs }) => inputs[1]?.constant);
-  const convolutions = nodes.filter(({ op }) => op === "Conv" || op === "ConvTranspose");
-  if (fixed.length > 0) {
-    const { inputs, outputs, weights } = SMALLEST;
-    return `those that it has (${fixed.length}) are smaller than ${inputs} x ${outputs} or ${weights} weights, or carry a factor`;
-  }
-  if (products.length > 0) return "pass its parameters as constants";
-  return convolutions.length > 0
-    ? "convolutions are not quantized: run it in float32"
-    : "it has no products at all: run it in float32";
+  const fixed = products.filter((node) => node.inputs[1]?.constant).length;
+  const open = products.length - fixed;
+  const convolutions = nodes.filter(({ op }) => /^Conv(Transpose)?$/.test(op)).length;
+  const { inputs, outputs: least, weights } = SMALLEST;
+  const reasons = [
+    fixed > 0 &&
+      `${fixed} are smaller than ${inputs} x ${least} or ${weights} weights, or carry a factor`,
+    open > 0 && `${open} have weights that are computed or inputs: pass parameters as constants`,
+    convolutions > 0 && "convolutions are not quantized",
+  ];
+  return reasons.filter(Boolean).join("; ") || "it has no products at all";
 }
 
 interface Operands {

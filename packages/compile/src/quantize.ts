@@ -183,7 +183,7 @@ function chosen(program: Program, include: (weight: string) => boolean): Candida
     "argument",
     all.length > 0
       ? `quantize: include chose none of ${names.join(", ")}`
-      : `quantize: the function has no matrix product with constant weights that is worth quantizing; ${whyNoCandidates(program)}`,
+      : `quantize: the function has no matrix product with constant weights that is worth quantizing: ${whyNoCandidates(program)}`,
   );
 }
 
