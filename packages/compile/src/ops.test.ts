@@ -428,6 +428,34 @@ describe("contraction", () => {
         ]),
       ),
     ),
+    ...Object.fromEntries(
+      Object.entries({
+        first: [0],
+        "first two": [0, 1],
+        "outer two": [0, 2],
+        "last two": [1, 2],
+      }).map(([name, axes]) => [
+        `reductions over the ${name} axes`,
+        (d: Draw): Case => {
+          const keep = d.pick([true, false]);
+          return {
+            inputs: { x: d.floats(d.shape(3)) },
+            fn: ({ x }) =>
+              [tf.logSumExp, tf.sum, tf.mean, tf.max, tf.min, tf.prod].map((reduce) =>
+                reduce(x!, axes, keep),
+              ),
+          };
+        },
+      ]),
+    ),
+    "logSumExp of a vector, beside one": (d) => ({
+      inputs: { x: d.floats([5]), y: d.floats([3, 4]), b: d.floats([4]) },
+      fn: ({ x, y, b }) => [
+        tf.logSumExp(x!),
+        tf.sub(y!, tf.logSumExp(y!, 0)),
+        tf.add(tf.logSumExp(y!, 0), b!),
+      ],
+    }),
     "all and any": (d) => ({
       inputs: { x: d.bools([3, 4]) },
       fn: ({ x }) => [tf.all(x!, 1), tf.any(x!, 0), tf.any(x!)],
@@ -670,6 +698,10 @@ describe("gradients", () => {
     "sum, mean, max, prod-like": gradients(
       ({ x }) => tf.add(tf.mul(tf.sum(x!, 1, true), tf.mean(x!)), tf.max(x!, 0)),
       (d) => ({ x: d.floats([3, 4]) }),
+    ),
+    "logSumExp over leading axes": gradients(
+      ({ x }) => tf.logSumExp(x!, [0, 1]),
+      (d) => ({ x: d.floats(d.shape(3)) }),
     ),
     "softmax and logSoftmax": gradients(
       ({ x }) => tf.mul(tf.softmax(x!), tf.logSoftmax(x!)),

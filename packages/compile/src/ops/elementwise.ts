@@ -214,6 +214,7 @@ export const elementwise: Kernels = {
   LogicalOr: (g, { a, b }) => binary(g, "Or", a!, b!, "bool"),
   LogicalXor: (g, { a, b }) => binary(g, "Xor", a!, b!, "bool"),
   LogicalNot: (g, { x }) => not(g, x!),
+  BitwiseAnd: (g, { a, b }) => g.add("BitwiseAnd", [a!, b!], {}, a!.shape, a!.dtype),
   Select: (g, { condition, t, e }) => {
     const rank = t!.shape.length;
     const rows = condition!.shape.length < rank;

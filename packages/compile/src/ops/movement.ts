@@ -16,7 +16,9 @@ import {
 import { type Graph, sameShape, sizeOf, type Value } from "../graph.ts";
 import { refuseShape, shown } from "../refuse.ts";
 import { requireIndexRows } from "../shape-rules.ts";
+import { blocks } from "./blocks.ts";
 import { converted } from "./dtypes.ts";
+import { indexing } from "./indexing.ts";
 import { type KernelAttributes, type Kernels, normalizeAxes } from "./register.ts";
 
 const listed = (inputs: Record<string, Value>): Value[] => Object.values(inputs);
@@ -147,41 +149,6 @@ function mirrorPad(g: Graph, x: Value, paddings: [number, number][], mode: strin
   }, x);
 }
 
-function spaceToBatch(g: Graph, x: Value, block: number[], paddings: [number, number][]): Value {
-  const rest = x.shape.slice(1 + block.length);
-  const padded = pad(g, x, [[0, 0], ...paddings, ...rest.map((): [number, number] => [0, 0])], 0);
-  const batch = x.shape[0]!;
-  const spatial = block.map((b, i) => padded.shape[1 + i]! / b);
-  const apart = [batch, ...spatial.flatMap((s, i) => [s, block[i]!]), ...rest];
-  const order = [
-    ...block.map((_, i) => 2 + 2 * i),
-    0,
-    ...block.map((_, i) => 1 + 2 * i),
-    ...rest.map((_, i) => 1 + 2 * block.length + i),
-  ];
-  const moved = transpose(g, reshape(g, padded, apart), order);
-  return reshape(g, moved, [batch * sizeOf(block), ...spatial, ...rest]);
-}
-
-function batchToSpace(g: Graph, x: Value, block: number[], crops: [number, number][]): Value {
-  const rest = x.shape.slice(1 + block.length);
-  const batch = x.shape[0]! / sizeOf(block);
-  const spatial = x.shape.slice(1, 1 + block.length);
-  const order = [
-    block.length,
-    ...block.flatMap((_, i) => [block.length + 1 + i, i]),
-    ...rest.map((_, i) => 2 * block.length + 1 + i),
-  ];
-  const moved = transpose(g, reshape(g, x, [...block, batch, ...spatial, ...rest]), order);
-  const whole = reshape(g, moved, [batch, ...spatial.map((s, i) => s * block[i]!), ...rest]);
-  const begin = [0, ...crops.map(([a]) => a), ...rest.map(() => 0)];
-  const size = whole.shape.map((d, i) => {
-    const crop = crops[i - 1];
-    return i >= 1 && crop ? d - crop[0] - crop[1] : d;
-  });
-  return slice(g, whole, begin, size);
-}
-
 /** Kernels that move elements: shapes, blocks, indices. */
 export const movement: Kernels = {
   Reshape: (g, { x }, { shape }) =>
@@ -246,8 +213,6 @@ export const movement: Kernels = {
       ...x!.shape.slice(segmentIds!.shape.length),
     ]),
   OneHot: (g, { indices }, attrs) => oneHot(g, indices!, attrs),
-  SpaceToBatchND: (g, { x }, { blockShape, paddings }) => spaceToBatch(g, x!, blockShape, paddings),
-  BatchToSpaceND: (g, { x }, { blockShape, crops }) => batchToSpace(g, x!, blockShape, crops),
   Fill: (g, _, { shape, value, dtype }) =>
     g.splat(dtype ?? util.inferDtype(value), shape, value as number),
   Range: (g, _, { start, stop, step, dtype }) => {
@@ -265,6 +230,8 @@ export const movement: Kernels = {
       Float32Array.from({ length: num }, (_, i) => start + i * step),
     );
   },
+  ...blocks,
+  ...indexing,
   Diag: (g, { x }) => {
     const n = sizeOf(x!.shape);
     const eye = new Uint8Array(n * n);

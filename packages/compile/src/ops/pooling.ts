@@ -1,4 +1,4 @@
-import { reshape, transpose } from "../build.ts";
+import { binary, cast, reshape, transpose } from "../build.ts";
 import { type Graph, type OutputSpec, sizeOf, type Value } from "../graph.ts";
 import { throughFloats } from "./dtypes.ts";
 import { scatterAdd } from "./movement.ts";
@@ -53,6 +53,29 @@ function maxPoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttributes)
   return unreached(g, fromFirst(g, reshape(g, flat, shape)), window);
 }
 
+/** Where in `[H, W, C]`, or in the whole batch, each maximum lies; ONNX counts in `[B, C, H, W]`. */
+function maxPoolWithArgmax(g: Graph, x: Value, attrs: KernelAttributes): Value[] {
+  const window = poolingWindow(x, attrs);
+  const { batchSize, inWidth, inHeight } = window.info;
+  const [, height, width, channels] = x.shape as [number, number, number, number];
+  const [maxima, indices] = pool(g, "MaxPool", x, window, ["float32", "int64"]);
+  const at = cast(g, fromFirst(g, indices!), "int32");
+  const times = (v: Value, n: number) => binary(g, "Mul", v, g.scalar("int32", n));
+  const plus = (v: Value, numbers: number[], shape: number[]) =>
+    binary(g, "Add", v, g.constant("int32", shape, Int32Array.from(numbers)));
+  const count = (n: number, step = 1) => Array.from({ length: n }, (_, i) => i * step);
+  const inPlane = binary(g, "Mod", at, g.scalar("int32", inHeight * inWidth));
+  const row = binary(g, "Div", inPlane, g.scalar("int32", inWidth));
+  const column = binary(g, "Mod", inPlane, g.scalar("int32", inWidth));
+  const pixel = times(binary(g, "Add", times(row, width), column), channels);
+  const inImage = plus(pixel, count(channels), [channels]);
+  const images = count(batchSize, height * width * channels);
+  return [
+    fromFirst(g, maxima!),
+    attrs.includeBatchInIndex ? plus(inImage, images, [batchSize, 1, 1, 1]) : inImage,
+  ];
+}
+
 /** As TensorFlow.js does it: every window hands out dy / (its full size), also at padded borders. */
 function averagePoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttributes): Value {
   const window = poolingWindow(x, attrs);
@@ -77,6 +100,7 @@ function averagePoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttribu
 export const pooling: Kernels = {
   MaxPool: pooling2d("MaxPool"),
   MaxPoolGrad: (g, { dy, input }, attrs) => maxPoolGradient(g, dy!, input!, attrs),
+  MaxPoolWithArgmax: (g, { x }, attrs) => maxPoolWithArgmax(g, x!, attrs),
   AvgPool: pooling2d("AveragePool"),
   AvgPoolGrad: (g, { dy, input }, attrs) => averagePoolGradient(g, dy!, input!, attrs),
 };

@@ -49,21 +49,17 @@ function located<T>(caller: string, kernel: string, run: () => T): T {
   } catch (error) {
     const ours = DmaeError.isInstance(error);
     if (!ours && !isAssertion(error)) throw error;
-    const { operation, line } = userFrame();
+    const { operation, line } = userFrame(error.stack);
+    const inGradient = /backpropagateGradients/.test(error.stack ?? "");
+    const name = inGradient ? kernel : (operation ?? kernel);
     throw new DmaeError(
       ours ? error.code : "shape",
-      `${caller}: ${nameOf(operation, kernel)}: ${error.message}${line}`,
-      { kernel, operation, line },
+      `${caller}: ${name}: ${error.message}${line}`,
+      { kernel, operation: name, line },
       { cause: error },
     );
   }
 }
-
-/** What the user called, or the kernel where that only asked for gradients. */
-const nameOf = (operation: string | null, kernel: string): string =>
-  !operation || /^(gradients|valueAndGrads?|variableGrads|grads?)$/.test(operation)
-    ? kernel
-    : operation;
 
 /** Assertions of TensorFlow.js's helpers are plain errors; type and range errors would be our bugs. */
 const isAssertion = (error: unknown): error is Error =>

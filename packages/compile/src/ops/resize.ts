@@ -2,6 +2,7 @@ import { cast, reshape, transpose } from "../build.ts";
 import type { Graph, Value } from "../graph.ts";
 import { refuseShape, shown } from "../refuse.ts";
 import { throughFloats } from "./dtypes.ts";
+import { images } from "./images.ts";
 import type { Inputs, KernelAttributes, Kernels } from "./register.ts";
 
 type Weights = (from: number, to: number, attrs: KernelAttributes) => Float32Array;
@@ -91,4 +92,5 @@ export const resize: Kernels = {
   ResizeBilinearGrad: gradientOf(bilinear),
   ResizeNearestNeighbor: throughFloats(resizeWith(nearest)),
   ResizeNearestNeighborGrad: gradientOf(nearest),
+  ...images,
 };
