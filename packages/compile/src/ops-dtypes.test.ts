@@ -81,6 +81,22 @@ describe("int32", () => {
       inputs: { a: ints([1, 2, 3]), b: floats(0.5, -1.5) },
       fn: ({ a, b }) => [tf.concat([a!, b!]), tf.concat([b!, a!])],
     },
+    prelu: { inputs: { x }, fn: ({ x }) => tf.prelu(x!, tf.scalar(2, "int32")) },
+    unsortedSegmentSum: {
+      inputs: { x },
+      fn: ({ x }) => tf.unsortedSegmentSum(x!, tf.tensor1d([0, 1, 1, 0, 2], "int32"), 3),
+    },
+    histograms: {
+      inputs: { x: ints([0, 3, 3, 1]), w: ints([5, 6, 7, 8]), c: bools([1, 1, 0, 1]) },
+      fn: ({ x, w, c }) => {
+        const [values, weights] = [x as tf.Tensor1D, w as tf.Tensor1D];
+        return [
+          tf.bincount(values, weights, 4),
+          tf.denseBincount(values, weights, 5),
+          tf.denseBincount(values, c as tf.Tensor1D, 5, true),
+        ];
+      },
+    },
     "images: resizing, pooling": {
       inputs: { x: ints([1, 2, 3, 4, 250, 6], [1, 2, 3, 1]) },
       fn: ({ x }) => {

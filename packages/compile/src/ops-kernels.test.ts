@@ -99,6 +99,30 @@ const cases: Record<string, (d: Draw) => Case> = {
         }),
     };
   },
+  cropAndResize: (d) => {
+    const whole = [0, 0, 1, 1];
+    const turned = [0.9, 0.8, 0.1, 0.3];
+    const boxes = [...whole, ...turned, ...d.floats([3, 4], -0.3, 1.3).data];
+    const size: [number, number] = [d.integer(1, 6), d.integer(1, 6)];
+    return {
+      inputs: {
+        x: d.floats([2, 5, 4, 3]),
+        boxes: { dtype: "float32", shape: [5, 4], data: Float32Array.from(boxes) },
+        owners: d.integers([5], 0, 1),
+      },
+      fn: ({ x, boxes, owners }) =>
+        (["bilinear", "nearest"] as const).map((method) =>
+          tf.image.cropAndResize(
+            x as Image,
+            boxes as tf.Tensor2D,
+            owners as tf.Tensor1D,
+            size,
+            method,
+            0.5,
+          ),
+        ),
+    };
+  },
   "reverse along every axis": (d) => ({
     inputs: { x: d.floats([2, 3]), v: d.integers([4]) },
     fn: ({ x, v }) => [tf.reverse(x!), tf.reverse(v!)],

@@ -1,9 +1,15 @@
 import { backend_util } from "@tensorflow/tfjs-core";
 import { binary, cast, concat, like, matmul, reduce, reshape, slice, unary } from "../build.ts";
 import { type Graph, sizeOf, type Value } from "../graph.ts";
-import { refuseShape, shown } from "../refuse.ts";
+import { refuseShape, refuseUnsupported, shown } from "../refuse.ts";
 import { notOnBools, throughFloats, throughIntegers } from "./dtypes.ts";
-import { type Kernels, normalizeAxes, type Translate } from "./register.ts";
+import {
+  type Inputs,
+  type KernelAttributes,
+  type Kernels,
+  normalizeAxes,
+  type Translate,
+} from "./register.ts";
 
 const allAxes = (x: Value) => x.shape.map((_, i) => i);
 
@@ -76,6 +82,7 @@ function cumulativeProduct(
   reverse: boolean,
 ): Value {
   const length = x.shape[axis]!;
+  if (length === 0) return x;
   const part = (i: number) => {
     const begin = x.shape.map((_, d) => (d === axis ? i : 0));
     return slice(
@@ -115,27 +122,24 @@ function topK(g: Graph, x: Value, k: number, sorted: boolean): Value[] {
   return [values!, cast(g, indices!, "int32")];
 }
 
-/** Histogram of integers in [0, size), weighted; rows of a matrix apart. */
-function denseBincount(
-  g: Graph,
-  x: Value,
-  weights: Value | undefined,
-  size: number,
-  binaryOutput: boolean,
-): Value {
+/** Histogram of integers in [0, size), weighted, in the dtype of the weights; rows of a matrix apart. */
+function histogram(g: Graph, x: Value, weights: Value, size: number, binaryOutput: boolean): Value {
   const bins = g.constant(
     "int32",
     [size],
     Int32Array.from({ length: size }, (_, i) => i),
   );
   const column = reshape(g, cast(g, x, "int32"), [...x.shape, 1]);
-  const hits = cast(g, binary(g, "Equal", column, bins, "bool"), "float32");
+  const dtype = weights.dtype === "bool" ? "int32" : weights.dtype;
+  const hits = cast(g, binary(g, "Equal", column, bins, "bool"), dtype);
   const axis = x.shape.length - 1;
-  if (binaryOutput) return reduce(g, "ReduceMax", hits, [axis]);
+  if (binaryOutput) return cast(g, reduce(g, "ReduceMax", hits, [axis]), weights.dtype);
+  if (weights.dtype === "bool")
+    refuseUnsupported(
+      "sums of bools leave 0 and 1 in TensorFlow.js; cast the weights to int32 first",
+    );
   const weighted =
-    weights && sizeOf(weights.shape) > 0
-      ? binary(g, "Mul", hits, reshape(g, cast(g, weights, "float32"), [...x.shape, 1]))
-      : hits;
+    sizeOf(weights.shape) > 0 ? binary(g, "Mul", hits, reshape(g, weights, [...x.shape, 1])) : hits;
   return reduce(g, "ReduceSum", weighted, [axis]);
 }
 
@@ -165,6 +169,15 @@ function einsum(g: Graph, operands: readonly Value[], equation: string): Value {
   const sizes = letterSizes(operands, equation, idDims);
   const shape = allDims.flatMap((_, i) => (summedDims.includes(i) ? [] : [sizes.get(i)!]));
   return g.add("Einsum", operands, { equation }, shape, operands[0]!.dtype);
+}
+
+function batchNorm(g: Graph, inputs: Inputs, { varianceEpsilon }: KernelAttributes): Value {
+  const { x, scale, offset, mean, variance } = inputs;
+  const epsilon = like(g, x!, varianceEpsilon ?? 0.001);
+  const std = unary(g, "Sqrt", binary(g, "Add", variance!, epsilon));
+  const normalized = binary(g, "Div", binary(g, "Sub", x!, mean!), std);
+  const scaled = scale ? binary(g, "Mul", normalized, scale) : normalized;
+  return offset ? binary(g, "Add", scaled, offset) : scaled;
 }
 
 /** Matrix products, reductions, softmax, sorting. */
@@ -215,13 +228,7 @@ export const contraction: Kernels = {
   ),
   TopK: (g, { x }, { k, sorted }) => topK(g, x!, k, sorted),
   DenseBincount: (g, { x, weights }, { size, binaryOutput }) =>
-    denseBincount(g, x!, weights, size, binaryOutput ?? false),
-  Bincount: (g, { x, weights }, { size }) => denseBincount(g, x!, weights, size, false),
-  FusedBatchNorm: throughFloats((g, { x, scale, offset, mean, variance }, { varianceEpsilon }) => {
-    const epsilon = like(g, x!, varianceEpsilon ?? 0.001);
-    const std = unary(g, "Sqrt", binary(g, "Add", variance!, epsilon));
-    const normalized = binary(g, "Div", binary(g, "Sub", x!, mean!), std);
-    const scaled = scale ? binary(g, "Mul", normalized, scale) : normalized;
-    return offset ? binary(g, "Add", scaled, offset) : scaled;
-  }),
+    histogram(g, x!, weights!, size, binaryOutput ?? false),
+  Bincount: (g, { x, weights }, { size }) => histogram(g, x!, weights!, size, false),
+  FusedBatchNorm: notOnBools(throughFloats(batchNorm)),
 };

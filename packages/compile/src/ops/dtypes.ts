@@ -68,7 +68,7 @@ export const bySelfOnBools =
 export const notOnBools =
   (translate: Translate): Translate =>
   (g, inputs, attrs) => {
-    if (Object.values(inputs).every((v) => v.dtype === "bool"))
+    if (Object.values(inputs)[0]!.dtype === "bool")
       refuseUnsupported(
         "bools leave 0 and 1 here in TensorFlow.js; cast to int32 first, or use logicalOr, logicalAnd, logicalXor",
       );

@@ -129,6 +129,11 @@ function step(g: Graph, x: Value, alpha: number): Value {
   return x.dtype === "float32" ? where(g, unary(g, "IsNaN", x, "bool"), x, numbers) : numbers;
 }
 
+function prelu(g: Graph, x: Value, alpha: Value): Value {
+  const negative = binary(g, "Less", x, like(g, x, 0), "bool");
+  return where(g, negative, binary(g, "Mul", x, alpha), x);
+}
+
 const zerosLike =
   (fill: number): Translate =>
   (g, { x }) =>
@@ -169,10 +174,7 @@ export const elementwise: Kernels = {
   LeakyRelu: withAttributes("LeakyRelu", ({ alpha }) => ({ alpha: float(alpha!) })),
   Elu: withAttributes("Elu", () => ({ alpha: float(1) })),
   Selu: throughFloats(onFloats("Selu")),
-  Prelu: throughIntegers((g, { x, alpha }) => {
-    const negative = binary(g, "Less", x!, like(g, x!, 0), "bool");
-    return where(g, negative, binary(g, "Mul", x!, alpha!), x!);
-  }, "bool"),
+  Prelu: (g, { x, alpha }) => prelu(g, cast(g, x!, "float32"), cast(g, alpha!, "float32")),
   EluGrad: (g, { dy, y }) => {
     const slope = binary(g, "Add", y!, like(g, y!, 1));
     const positive = not(g, binary(g, "Less", y!, like(g, y!, 0), "bool"));

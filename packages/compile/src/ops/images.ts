@@ -1,6 +1,7 @@
 import { backend_util } from "@tensorflow/tfjs-core";
 import { concat, gather, reshape, slice } from "../build.ts";
 import { allocate, type Graph, type Value } from "../graph.ts";
+import { cropping } from "./crop.ts";
 import type { KernelAttributes, Kernels } from "./register.ts";
 
 function flipLeftRight(g: Graph, image: Value): Value {
@@ -50,5 +51,6 @@ function rotate(g: Graph, image: Value, attrs: KernelAttributes): Value {
 /** Images as wholes. */
 export const images: Kernels = {
   FlipLeftRight: (g, { image }) => flipLeftRight(g, image!),
+  ...cropping,
   RotateWithOffset: (g, { image }, attrs) => rotate(g, image!, attrs),
 };

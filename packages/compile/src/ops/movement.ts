@@ -208,7 +208,7 @@ export const movement: Kernels = {
     return g.add("ScatterND", inputs, {}, tensor!.shape, tensor!.dtype);
   },
   UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) =>
-    scatterAdd(g, reshape(g, segmentIds!, [...segmentIds!.shape, 1]), x!, [
+    scatterAdd(g, reshape(g, segmentIds!, [...segmentIds!.shape, 1]), cast(g, x!, "float32"), [
       numSegments,
       ...x!.shape.slice(segmentIds!.shape.length),
     ]),

@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { registerKernel, type TensorInfo } from "@tensorflow/tfjs-core";
 import type { Graph, Value } from "../graph.ts";
+import { refuseShape, shown } from "../refuse.ts";
 import { requireAxes } from "../shape-rules.ts";
 import { TRACE_BACKEND, type TraceBackend } from "../trace-backend.ts";
 import { userFrame } from "../user-frame.ts";
@@ -33,13 +34,21 @@ export function registerTranslations(kernels: Kernels): void {
         for (const [name, tensor] of Object.entries(inputs))
           if (tensor) values[name] = tracer.lookup(tensor as TensorInfo);
         const result = located(tracer.caller, kernelName, () =>
-          translate(tracer.graph, values, (attrs ?? {}) as KernelAttributes),
+          whole(translate(tracer.graph, values, (attrs ?? {}) as KernelAttributes)),
         );
         return Array.isArray(result)
           ? result.map((value) => tracer.tensorOf(value))
           : tracer.tensorOf(result as Value);
       },
     });
+}
+
+/** The results of a translation, if there are tensors of such shapes. */
+function whole(result: Value | readonly Value[]): Value | readonly Value[] {
+  for (const { shape } of Array.isArray(result) ? result : [result])
+    if (shape.some((d: number) => !Number.isInteger(d) || d < 0))
+      refuseShape(`the result would have the shape ${shown(shape)}`);
+  return result;
 }
 
 /** Runs a translation; what it refuses becomes an error that names the operation and the user's line. */
