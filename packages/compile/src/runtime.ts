@@ -37,10 +37,10 @@ export interface LoadedRuntime {
   readonly env?: { readonly wasm?: { numThreads?: number } };
 }
 
-const PROVIDERS = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"] as const;
-
 /** Where a compiled program runs. */
-export type ExecutionProvider = (typeof PROVIDERS)[number];
+export type ExecutionProvider = "cpu" | "cuda" | "webgpu" | "coreml" | "dml" | "wasm";
+
+const PROVIDERS: readonly ExecutionProvider[] = ["cpu", "cuda", "webgpu", "coreml", "dml", "wasm"];
 
 /** Options of everything that makes an ONNX Runtime session. */
 export interface RuntimeOptions {

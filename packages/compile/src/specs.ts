@@ -24,25 +24,14 @@ export interface NestedTensors {
  * What a function may return: a tensor, or records of tensors. As a constraint of its own argument it lets interfaces
  * pass, which have no index signature.
  */
-export type ResultForm<Result> = Tensor | (RecordForm<Result> & NoArray & NoFunction & object);
-
-interface NoArray {
-  readonly [Symbol.iterator]?: never;
-}
-
-interface NoFunction {
-  readonly [Symbol.hasInstance]?: never;
-}
-
-type RecordForm<Result> = { [Name in keyof Result]: PartForm<Result[Name]> };
-
-type PartForm<Part> = Part extends Tensor
-  ? Part
-  : Part extends readonly unknown[] | ((...args: never) => unknown)
-    ? never
-    : Part extends object
-      ? RecordForm<Part>
-      : never;
+export type ResultForm<Result> =
+  | Tensor
+  | ({ [Name in keyof Result]: ResultForm<Result[Name]> } & {
+      /** No array. */
+      readonly [Symbol.iterator]?: never;
+      /** No function. */
+      readonly [Symbol.hasInstance]?: never;
+    } & object);
 
 /** A record of the form of `Specs` with `Leaf` in place of every spec. */
 export type InFormOf<Specs, Leaf> = {
