@@ -3,22 +3,19 @@ import type { TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
 import { checkTensors } from "./check-values.ts";
 import { runFunction } from "./compiled-executor.ts";
-import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
-import { checkRuntimeOptions, type RuntimeOptions } from "./runtime.ts";
+import { flatFunction, OUTPUT } from "./flat-function.ts";
 import {
-  flatFunction,
-  flatInputs,
-  flatSpecs,
   type InFormOf,
   isSpec,
   isTensor,
   type NestedSpecs,
   type NestedTensors,
-  namesOf,
-  OUTPUT,
   type ResultForm,
   unflatten,
-} from "./specs.ts";
+} from "./nested.ts";
+import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
+import { checkRuntimeOptions, type RuntimeOptions } from "./runtime.ts";
+import { flatInputs, flatSpecs, namesOf } from "./specs.ts";
 import { trace } from "./trace.ts";
 
 /** The form of a function's result with a {@link HostTensor} in place of every tensor. */

@@ -2,19 +2,13 @@ import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpec, TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkTensors } from "./check-values.ts";
-import { describeValue } from "./describe-value.ts";
 import { unifyBatch } from "./dynamic-batch.ts";
+import { checkDifferent, checkNames } from "./export-names.ts";
+import { flatFunction } from "./flat-function.ts";
+import { type InFormOf, isSpec, type NestedSpecs, type ResultForm } from "./nested.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { finish, type PrecisionOptions } from "./program.ts";
-import {
-  flatFunction,
-  flatSpecs,
-  type InFormOf,
-  isSpec,
-  type NestedSpecs,
-  namesOf,
-  type ResultForm,
-} from "./specs.ts";
+import { flatSpecs, namesOf } from "./specs.ts";
 import { type Trace, trace } from "./trace.ts";
 
 /** Options of {@link exportOnnx}. */
@@ -124,43 +118,6 @@ function renamed(
     outputNames: traced.outputNames.map(rename),
     ...(graphName ? { name: graphName } : {}),
   };
-}
-
-function checkNames(
-  inputNames: readonly string[],
-  outputNames: readonly string[],
-  names: Readonly<Record<string, string>>,
-): void {
-  const both = inputNames.find((name) => outputNames.includes(name));
-  if (both !== undefined)
-    throw new DmaeError(
-      "argument",
-      `exportOnnx: an input and an output are both called ${both}; let the function return it under another name`,
-    );
-  const known = [...inputNames, ...outputNames];
-  const unknown = Object.keys(names).filter((name) => !known.includes(name));
-  if (unknown.length > 0)
-    throw new DmaeError(
-      "argument",
-      `exportOnnx: names must rename ${known.join(", ")}, got ${unknown.join(", ")}`,
-      { unknown },
-    );
-  for (const [name, wanted] of Object.entries(names))
-    if (typeof wanted !== "string" || wanted === "")
-      throw new DmaeError(
-        "argument",
-        `exportOnnx: the new name of ${name} must be a string that is not empty, got ${describeValue(wanted)}`,
-      );
-}
-
-/** The name of a tensor in a file is all that tells it from others. */
-function checkDifferent(names: readonly string[]): void {
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new DmaeError(
-      "argument",
-      `exportOnnx: every input and output needs a name of its own, but two are called ${twice}; change names`,
-    );
 }
 
 function checkSize(constants: HostTensors): void {

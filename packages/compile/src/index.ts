@@ -7,6 +7,14 @@ export {
 export { compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
+export type {
+  InFormOf,
+  NestedHostTensors,
+  NestedRecord,
+  NestedSpecs,
+  NestedTensors,
+  ResultForm,
+} from "./nested.ts";
 export type { CompiledStep, StepInit } from "./prepared-step.ts";
 export type { PrecisionOptions, ProgramStatistics } from "./program.ts";
 export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
@@ -17,11 +25,3 @@ export {
   type Runtime,
   type RuntimeOptions,
 } from "./runtime.ts";
-export type {
-  InFormOf,
-  NestedHostTensors,
-  NestedRecord,
-  NestedSpecs,
-  NestedTensors,
-  ResultForm,
-} from "./specs.ts";

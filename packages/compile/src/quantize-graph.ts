@@ -1,6 +1,5 @@
-import { DmaeError } from "@dmae/core";
 import { MICROSOFT } from "./build.ts";
-import { describeValue, isRecord } from "./describe-value.ts";
+import { checkMatch, checkQuantization } from "./check-quantization.ts";
 import {
   type Attributes,
   type FloatAttribute,
@@ -83,7 +82,11 @@ export function quantizeProgram(
 ): Program {
   checkQuantization(caller, quantization);
   const products = candidates(program);
-  checkMatch(caller, products, quantization);
+  checkMatch(
+    caller,
+    products.map(({ name }) => name),
+    quantization,
+  );
   const ranges = new Map<Node, ActivationRange>();
   for (const { name, node } of products) {
     const range = quantization.ranges[name];
@@ -97,52 +100,6 @@ export function quantizeProgram(
     return [(isAttention(node) ? attention : product)(g, operands, node.attributes, shape)];
   });
 }
-
-/** Scales may come from a file. */
-function checkQuantization(caller: string, quantization: Quantization): void {
-  const { weightBits, ranges } = quantization;
-  if (!isRecord(ranges) || Object.keys(ranges).length === 0)
-    throw new DmaeError(
-      "argument",
-      `${caller}: quantization must be what quantize returns, {weightBits, ranges}, got ${describeValue(quantization)}; its ranges are ${describeValue(ranges)}`,
-    );
-  checkWeightBits(caller, weightBits);
-  for (const [name, range] of Object.entries(ranges))
-    if (!(Number.isFinite(range?.min) && Number.isFinite(range?.max) && range.min <= range.max))
-      throw new DmaeError(
-        "argument",
-        `${caller}: the range of ${name} must be {min, max}, finite and in order, got ${JSON.stringify(range)}`,
-        { name },
-      );
-}
-
-/** Checks how many bits a weight shall have. */
-export function checkWeightBits(caller: string, weightBits: unknown): void {
-  if (weightBits !== 7 && weightBits !== 8)
-    throw new DmaeError("argument", `${caller}: weightBits must be 7 or 8, got ${weightBits}`);
-}
-
-/** Ranges without a product are those of another function, which would stay float32 without a word. */
-function checkMatch(
-  caller: string,
-  products: readonly Candidate[],
-  { ranges }: Quantization,
-): void {
-  const names = new Set(products.map(({ name }) => name));
-  const unknown = Object.keys(ranges).filter((name) => !names.has(name));
-  if (unknown.length > 0)
-    throw new DmaeError(
-      "argument",
-      `${caller}: quantization has ranges for ${list(unknown)}, but the products that can run in int8 are ` +
-        `${list([...names]) || "none"}; call quantize with this function and these constants`,
-      { unknown },
-    );
-}
-
-const list = (names: readonly string[]) =>
-  names.length > 8
-    ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more`
-    : names.join(", ");
 
 /** Why no product of a function can run in int8, in words for an error. */
 export function whyNoCandidates({ graph, outputs }: Program): string {

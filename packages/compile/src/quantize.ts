@@ -1,15 +1,17 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { checkWeightBits } from "./check-quantization.ts";
 import { checkTensors } from "./check-values.ts";
 import { describeValue, oneOf } from "./describe-value.ts";
+import { flatFunction } from "./flat-function.ts";
+import type { InFormOf, NestedSpecs, ResultForm } from "./nested.ts";
 import { encodeModel } from "./onnx-model.ts";
 import { optimize, type Program } from "./optimize.ts";
 import {
   type ActivationRange,
   type Candidate,
   candidates,
-  checkWeightBits,
   type Quantization,
   whyNoCandidates,
 } from "./quantize-graph.ts";
@@ -20,15 +22,7 @@ import {
   type RuntimeSession,
   type RuntimeTensor,
 } from "./runtime.ts";
-import {
-  flatFunction,
-  flatInputs,
-  flatSpecs,
-  type InFormOf,
-  type NestedSpecs,
-  namesOf,
-  type ResultForm,
-} from "./specs.ts";
+import { flatInputs, flatSpecs, namesOf } from "./specs.ts";
 import { trace } from "./trace.ts";
 
 /** How the range of an activation is chosen from its calibration values. */
