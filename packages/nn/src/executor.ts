@@ -22,7 +22,7 @@ export type StepFunction = (
 ) => {
   /** The next state: the names, shapes and dtypes of `state`. */
   state: Tensors;
-  /** Scalars to log. */
+  /** Scalars to log: tensors of one number each. */
   metrics: Tensors;
 };
 
