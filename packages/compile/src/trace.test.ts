@@ -64,6 +64,31 @@ describe("trace", () => {
     expect(unheard).toEqual([]);
   });
 
+  it("names the operation and the line where TensorFlow.js itself refuses arguments", async () => {
+    const wrong: [string, Fn][] = [
+      ["squeeze", ({ x }) => ({ y: tf.squeeze(x!, [0]) })],
+      ["topk", ({ x }) => ({ y: tf.topk(x!, 5).values })],
+      ["reshape", ({ x }) => ({ y: tf.reshape(x!, [3, 7]) })],
+      [
+        "conv2d",
+        ({ x }) => ({
+          y: tf.conv2d(
+            tf.reshape(x!, [1, 1, 2, 1]) as tf.Tensor4D,
+            tf.ones([1, 1, 3, 1]),
+            1,
+            "same",
+          ),
+        }),
+      ],
+    ];
+    for (const [operation, fn] of wrong) {
+      const error = await failure(() => trace("test", fn, inputs));
+      expect(error.message).toMatch(
+        new RegExp(`^test: ${operation}: .*called at .*trace\\.test\\.ts`),
+      );
+    }
+  });
+
   it("reads constants, now or later", async () => {
     const c = tf.tensor1d([5, 6]);
     let read: number[] = [];

@@ -114,12 +114,21 @@ function assigned(caller: string): DmaeError {
   );
 }
 
-/** TensorFlow.js's complaint about a kernel that the tracing backend lacks, in our words. */
+/** True for what TensorFlow.js itself throws: wrong arguments, mostly shapes. */
+const isRefusal = ({ name, stack = "" }: Error): boolean =>
+  name === "Error" && /tfjs-core|tf-core/.test(/^\s*at .*$/m.exec(stack)?.[0] ?? "");
+
+/** TensorFlow.js's complaint about a kernel that the tracing backend lacks, or about arguments, in our words. */
 function translated(caller: string, error: unknown): unknown {
   if (!(error instanceof Error) || DmaeError.isInstance(error)) return error;
   const kernel = /Kernel '(\w+)' not registered for backend/.exec(error.message)?.[1];
-  if (!kernel) return error;
   const { operation, line } = userFrame(error.stack);
+  if (!kernel) {
+    const message = `${caller}: ${operation ? `${operation}: ` : ""}${error.message}${line}`;
+    return isRefusal(error)
+      ? new DmaeError("argument", message, { operation, line }, { cause: error })
+      : error;
+  }
   const name = operation && operation !== kernel ? `${operation} (kernel ${kernel})` : kernel;
   return new DmaeError(
     "unsupported",
