@@ -19,8 +19,10 @@ export const OUTPUT = "output";
 /** What a function returned, laid flat. */
 function flatTensors(caller: string, result: unknown): Tensors {
   if (isTensor(result)) return checkedAlive(caller, { [OUTPUT]: result });
-  if (isPromise(result))
+  if (isPromise(result)) {
+    Promise.resolve(result).catch(() => {}); // a rejection that nobody hears would end the process
     throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
+  }
   if (Array.isArray(result))
     throw new DmaeError(
       "argument",

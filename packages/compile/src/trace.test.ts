@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { failure } from "../../../testing/failure.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
+import { compile, compiledExecutor, compileStep } from "./index.ts";
 import { trace } from "./trace.ts";
 
 beforeAll(async () => {
@@ -57,8 +58,15 @@ describe("trace", () => {
     }
     const fails = (async () => {
       throw new Error("late");
-    }) as unknown as Fn;
-    expect((await failure(() => trace("test", fails, inputs))).message).toMatch(/synchronous/);
+    }) as never;
+    const start = { state: {}, batch: inputs };
+    for (const attempt of [
+      () => trace("test", fails, inputs),
+      () => compile(fails, inputs),
+      () => compileStep(fails, start),
+      () => compiledExecutor().prepareFunction(fails, { constants: {}, inputs }),
+    ])
+      expect((await failure(attempt)).message).toMatch(/synchronous/);
     await new Promise((resolve) => setTimeout(resolve, 20));
     process.off("unhandledRejection", listen);
     expect(unheard).toEqual([]);

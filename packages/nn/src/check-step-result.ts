@@ -17,8 +17,10 @@ export function checkStepResult(
   result: ReturnType<StepFunction>,
 ): ReturnType<StepFunction> {
   const { then, state, metrics } = (result ?? {}) as Partial<typeof result> & { then?: unknown };
-  if (typeof then === "function")
+  if (typeof then === "function") {
+    Promise.resolve(result).catch(() => {}); // a rejection that nobody hears would end the process
     throw new DmaeError("argument", `${caller}: the step must be synchronous, got a promise`);
+  }
   if (!isRecord(state) || !isRecord(metrics))
     throw new DmaeError(
       "argument",
