@@ -1,15 +1,15 @@
 // A training step with int8 products, for the experiment of docs/decisions/int8-training.md: SwitchBack (Wortsman et
 // al. 2023, arXiv:2304.13013) as a rewrite of the traced graph. Forward and input-gradient products are integers,
 // weight gradients stay float32; activations and gradients have one scale each, weights one for each channel.
-import { MICROSOFT } from "../packages/compile/src/build.ts";
+import { MICROSOFT } from "../packages/compile/src/graph/build.ts";
 import {
   type FloatAttribute,
   type Graph,
   liveNodes,
   type Node,
   type Value,
-} from "../packages/compile/src/graph.ts";
-import { type Program, rebuild } from "../packages/compile/src/optimize.ts";
+} from "../packages/compile/src/graph/graph.ts";
+import { type Program, rebuild } from "../packages/compile/src/graph/optimize.ts";
 
 /** The product reads a parameter: `x · wᵀ` (forward) or `dy · w` (gradient of its input). */
 export interface Int8Product {

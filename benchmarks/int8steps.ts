@@ -7,10 +7,10 @@ import process from "node:process";
 import type { HostTensors } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import { createViT } from "@dmae/vit";
-import { encodeModel } from "../packages/compile/src/onnx-model.ts";
-import { optimize, type Program } from "../packages/compile/src/optimize.ts";
-import { createSession } from "../packages/compile/src/runtime.ts";
-import { type Trace, trace } from "../packages/compile/src/trace.ts";
+import { optimize, type Program } from "../packages/compile/src/graph/optimize.ts";
+import { encodeModel } from "../packages/compile/src/onnx/onnx-model.ts";
+import { createSession } from "../packages/compile/src/runtime/runtime.ts";
+import { type Trace, trace } from "../packages/compile/src/tracing/trace.ts";
 import { classifierStep } from "./_classifier-step.ts";
 import {
   int8Products,

@@ -1,6 +1,6 @@
 import type { StepFunction } from "@dmae/nn";
 import { type CompiledStep, prepareStep, type StepInit } from "./prepared-step.ts";
-import type { RuntimeOptions } from "./runtime.ts";
+import type { RuntimeOptions } from "./runtime/runtime.ts";
 
 /**
  * Compiles one pure training step, gradients and optimizer included, to one ONNX graph.

@@ -1,9 +1,11 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
-import { checkTensors } from "./check-values.ts";
 import { runFunction } from "./compiled-executor.ts";
-import { flatFunction, OUTPUT } from "./flat-function.ts";
+import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
+import { checkRuntimeOptions, type RuntimeOptions } from "./runtime/runtime.ts";
+import { checkTensors } from "./specs/check-values.ts";
+import { flatFunction, OUTPUT } from "./specs/flat-function.ts";
 import {
   type InFormOf,
   isSpec,
@@ -12,11 +14,9 @@ import {
   type NestedTensors,
   type ResultForm,
   unflatten,
-} from "./nested.ts";
-import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
-import { checkRuntimeOptions, type RuntimeOptions } from "./runtime.ts";
-import { flatInputs, flatSpecs, namesOf } from "./specs.ts";
-import { trace } from "./trace.ts";
+} from "./specs/nested.ts";
+import { flatInputs, flatSpecs, namesOf } from "./specs/specs.ts";
+import { trace } from "./tracing/trace.ts";
 
 /** The form of a function's result with a {@link HostTensor} in place of every tensor. */
 export type HostResult<Result> = Result extends Tensor

@@ -1,16 +1,16 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import type { Executor, PreparedFunction, TensorSpecs } from "@dmae/nn";
-import { checkInputs, checkTensors } from "./check-values.ts";
 import { prepareStep } from "./prepared-step.ts";
 import {
   LoadedProgram,
   type PrecisionOptions,
   type ProgramStatistics,
   toHostTensor,
-} from "./program.ts";
-import { checkRuntimeOptions, providerOf, type RuntimeOptions } from "./runtime.ts";
-import { checkSpecs } from "./specs.ts";
-import { trace } from "./trace.ts";
+} from "./runtime/program.ts";
+import { checkRuntimeOptions, providerOf, type RuntimeOptions } from "./runtime/runtime.ts";
+import { checkInputs, checkTensors } from "./specs/check-values.ts";
+import { checkSpecs } from "./specs/specs.ts";
+import { trace } from "./tracing/trace.ts";
 
 /** Options of {@link compiledExecutor}. */
 export interface CompiledExecutorOptions extends RuntimeOptions, PrecisionOptions {

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { describeValue } from "./describe-value.ts";
+import { describeValue } from "./specs/describe-value.ts";
 
 /** Checks that new names belong to inputs and outputs, which must not share theirs, and are strings. */
 export function checkNames(

@@ -1,15 +1,15 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpec, TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { checkTensors } from "./check-values.ts";
-import { unifyBatch } from "./dynamic-batch.ts";
 import { checkDifferent, checkNames } from "./export-names.ts";
-import { flatFunction } from "./flat-function.ts";
-import { type InFormOf, isSpec, type NestedSpecs, type ResultForm } from "./nested.ts";
-import { encodeModel } from "./onnx-model.ts";
-import { finish, type PrecisionOptions } from "./program.ts";
-import { flatSpecs, namesOf } from "./specs.ts";
-import { type Trace, trace } from "./trace.ts";
+import { unifyBatch } from "./graph/dynamic-batch.ts";
+import { encodeModel } from "./onnx/onnx-model.ts";
+import { finish, type PrecisionOptions } from "./runtime/program.ts";
+import { checkTensors } from "./specs/check-values.ts";
+import { flatFunction } from "./specs/flat-function.ts";
+import { type InFormOf, isSpec, type NestedSpecs, type ResultForm } from "./specs/nested.ts";
+import { flatSpecs, namesOf } from "./specs/specs.ts";
+import { type Trace, trace } from "./tracing/trace.ts";
 
 /** Options of {@link exportOnnx}. */
 export interface ExportOptions extends PrecisionOptions {

@@ -7,6 +7,16 @@ export {
 export { compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
+export type { ActivationRange, Quantization } from "./graph/quantize-graph.ts";
+export type { CompiledStep, StepInit } from "./prepared-step.ts";
+export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
+export type { PrecisionOptions, ProgramStatistics } from "./runtime/program.ts";
+export {
+  type ExecutionProvider,
+  physicalCores,
+  type Runtime,
+  type RuntimeOptions,
+} from "./runtime/runtime.ts";
 export type {
   InFormOf,
   NestedHostTensors,
@@ -14,14 +24,4 @@ export type {
   NestedSpecs,
   NestedTensors,
   ResultForm,
-} from "./nested.ts";
-export type { CompiledStep, StepInit } from "./prepared-step.ts";
-export type { PrecisionOptions, ProgramStatistics } from "./program.ts";
-export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
-export type { ActivationRange, Quantization } from "./quantize-graph.ts";
-export {
-  type ExecutionProvider,
-  physicalCores,
-  type Runtime,
-  type RuntimeOptions,
-} from "./runtime.ts";
+} from "./specs/nested.ts";

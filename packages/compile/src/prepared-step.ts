@@ -1,12 +1,12 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import { checkStepResult, type StepFunction, type TensorSpecs, type Tensors } from "@dmae/nn";
-import { checkInputs, checkTensors } from "./check-values.ts";
-import { describeValue } from "./describe-value.ts";
-import { allocate, type OutputSpec, sizeOf } from "./graph.ts";
-import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./program.ts";
-import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime.ts";
-import { checkSpecs } from "./specs.ts";
-import { type Trace, trace } from "./trace.ts";
+import { allocate, type OutputSpec, sizeOf } from "./graph/graph.ts";
+import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
+import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime/runtime.ts";
+import { checkInputs, checkTensors } from "./specs/check-values.ts";
+import { describeValue } from "./specs/describe-value.ts";
+import { checkSpecs } from "./specs/specs.ts";
+import { type Trace, trace } from "./tracing/trace.ts";
 
 /** A step whose state lives in the compiled program. */
 export interface CompiledStep {

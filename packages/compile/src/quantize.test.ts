@@ -6,9 +6,9 @@ import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose, largestDifference } from "../../../testing/expect-close.ts";
 import { failure } from "../../../testing/failure.ts";
+import { activationScale, quantizeWeights } from "./graph/quantize-graph.ts";
 import { compile, compiledExecutor, exportOnnx, quantize } from "./index.ts";
 import { leastSquaresRange, percentileRange } from "./quantize.ts";
-import { activationScale, quantizeWeights } from "./quantize-graph.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

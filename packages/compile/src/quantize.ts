@@ -2,28 +2,28 @@ import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkWeightBits } from "./check-quantization.ts";
-import { checkTensors } from "./check-values.ts";
-import { describeValue, oneOf } from "./describe-value.ts";
-import { flatFunction } from "./flat-function.ts";
-import type { InFormOf, NestedSpecs, ResultForm } from "./nested.ts";
-import { encodeModel } from "./onnx-model.ts";
-import { optimize, type Program } from "./optimize.ts";
+import { optimize, type Program } from "./graph/optimize.ts";
 import {
   type ActivationRange,
   type Candidate,
   candidates,
   type Quantization,
   whyNoCandidates,
-} from "./quantize-graph.ts";
+} from "./graph/quantize-graph.ts";
+import { encodeModel } from "./onnx/onnx-model.ts";
 import {
   checkRuntimeOptions,
   createSession,
   type RuntimeOptions,
   type RuntimeSession,
   type RuntimeTensor,
-} from "./runtime.ts";
-import { flatInputs, flatSpecs, namesOf } from "./specs.ts";
-import { trace } from "./trace.ts";
+} from "./runtime/runtime.ts";
+import { checkTensors } from "./specs/check-values.ts";
+import { describeValue, oneOf } from "./specs/describe-value.ts";
+import { flatFunction } from "./specs/flat-function.ts";
+import type { InFormOf, NestedSpecs, ResultForm } from "./specs/nested.ts";
+import { flatInputs, flatSpecs, namesOf } from "./specs/specs.ts";
+import { trace } from "./tracing/trace.ts";
 
 /** How the range of an activation is chosen from its calibration values. */
 export type RangeRule = "minmax" | "percentile" | "mse";

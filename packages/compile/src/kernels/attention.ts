@@ -1,4 +1,4 @@
-import type { Node } from "../graph.ts";
+import type { Node } from "../graph/graph.ts";
 import { COMPOSITE } from "../ops/composite.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { builtin, nodeProcess } from "../node.ts";
+import { builtin, nodeProcess } from "../runtime/node.ts";
 
 const node = {
   crypto: () => builtin<typeof import("node:crypto")>("node:crypto")!,

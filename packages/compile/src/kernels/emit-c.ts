@@ -1,5 +1,5 @@
-import { uniformValue } from "../evaluate.ts";
-import { sameShape, sizeOf, type Value } from "../graph.ts";
+import { uniformValue } from "../graph/evaluate.ts";
+import { sameShape, sizeOf, type Value } from "../graph/graph.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 import { OPERATORS } from "./operators.ts";
 import { type Region, type Role, roleOf, type Space, type Task } from "./regions.ts";

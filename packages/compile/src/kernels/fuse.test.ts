@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { binary, KERNELS, reduce, unary } from "../build.ts";
-import { Graph, liveNodes } from "../graph.ts";
+import { binary, KERNELS, reduce, unary } from "../graph/build.ts";
+import { Graph, liveNodes } from "../graph/graph.ts";
 import { fuse } from "./fuse.ts";
 
 it("lets an output take the buffer of an input that is not read after it was written", () => {

@@ -1,6 +1,6 @@
-import { KERNELS } from "../build.ts";
-import { type Node, sizeOf, type Value } from "../graph.ts";
-import { Copy, type Program } from "../optimize.ts";
+import { KERNELS } from "../graph/build.ts";
+import { type Node, sizeOf, type Value } from "../graph/graph.ts";
+import { Copy, type Program } from "../graph/optimize.ts";
 import { emitAttention } from "./attention.ts";
 import { emitKernel } from "./emit-c.ts";
 import type { Kernel } from "./kernel.ts";

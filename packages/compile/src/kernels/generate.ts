@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
-import type { Program } from "../optimize.ts";
-import { loadRuntime, providerOf, type RuntimeOptions, threadsOf } from "../runtime.ts";
-import { separateSums } from "../tune-for-cpu.ts";
+import type { Program } from "../graph/optimize.ts";
+import { separateSums } from "../graph/tune-for-cpu.ts";
+import { loadRuntime, providerOf, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";

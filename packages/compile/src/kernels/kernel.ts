@@ -1,4 +1,4 @@
-import type { Value } from "../graph.ts";
+import type { Value } from "../graph/graph.ts";
 
 /** An operator as C, and what it reads and writes. */
 export interface Kernel {

@@ -20,7 +20,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { failure } from "../../../../testing/failure.ts";
-import { Graph } from "../graph.ts";
+import { Graph } from "../graph/graph.ts";
 import { compile, compiledExecutor, compileStep } from "../index.ts";
 import { draws } from "../testing/sweep.ts";
 import { cCompiler, findCCompiler } from "./c-compiler.ts";

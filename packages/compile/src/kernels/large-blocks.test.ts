@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { compile } from "../index.ts";
-import { loadRuntime } from "../runtime.ts";
+import { loadRuntime } from "../runtime/runtime.ts";
 import { findCCompiler, sessionSource } from "./c-compiler.ts";
 import { withoutHoles } from "./large-blocks.ts";
 import { openAddon } from "./native-session.ts";

@@ -1,5 +1,5 @@
-import type { ExternalData } from "../onnx-model.ts";
-import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime.ts";
+import type { ExternalData } from "../onnx/onnx-model.ts";
+import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime/runtime.ts";
 import { findCCompiler } from "./c-compiler.ts";
 import { openAddon } from "./native-session.ts";
 

@@ -1,5 +1,5 @@
-import { KERNELS } from "../build.ts";
-import type { Node, Value } from "../graph.ts";
+import { KERNELS } from "../graph/build.ts";
+import type { Node, Value } from "../graph/graph.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** The kernels of a program, each written once however many nodes it makes. */

@@ -1,15 +1,15 @@
 import { DmaeError } from "@dmae/core";
-import { onnxType } from "../build.ts";
-import { allocate, type OutputSpec, sizeOf } from "../graph.ts";
-import { builtin } from "../node.ts";
-import type { ExternalData } from "../onnx-model.ts";
+import { onnxType } from "../graph/build.ts";
+import { allocate, type OutputSpec, sizeOf } from "../graph/graph.ts";
+import type { ExternalData } from "../onnx/onnx-model.ts";
+import { builtin } from "../runtime/node.ts";
 import {
   type LoadedRuntime,
   nativeSettings,
   profilePrefix,
   type RuntimeSession,
   type RuntimeTensor,
-} from "../runtime.ts";
+} from "../runtime/runtime.ts";
 import { type CCompiler, sessionSource } from "./c-compiler.ts";
 
 /** What `session.c` exports. */

@@ -1,4 +1,4 @@
-import type { FloatAttribute, Node } from "../graph.ts";
+import type { FloatAttribute, Node } from "../graph/graph.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 
 /** Multiplications from which a product of our own is worth its call. */

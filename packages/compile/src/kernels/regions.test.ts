@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { binary, gemm, reduce, unary } from "../build.ts";
-import { Graph, type Value } from "../graph.ts";
+import { binary, gemm, reduce, unary } from "../graph/build.ts";
+import { Graph, type Value } from "../graph/graph.ts";
 import { findRegions, isRegion } from "./regions.ts";
 
 /** The steps of a program, regions as the list of their operators. */

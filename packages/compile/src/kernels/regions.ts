@@ -1,6 +1,6 @@
-import { constantNumbers } from "../build.ts";
-import { liveNodes, type Node, sameShape, sizeOf, type Value } from "../graph.ts";
-import type { Program } from "../optimize.ts";
+import { constantNumbers } from "../graph/build.ts";
+import { liveNodes, type Node, sameShape, sizeOf, type Value } from "../graph/graph.ts";
+import type { Program } from "../graph/optimize.ts";
 import { OPERATORS } from "./operators.ts";
 
 /** Rows longer than this are not kept on the stack of a kernel, nor summed in parts. */

@@ -1,6 +1,6 @@
-import { pad, reshape, slice, transpose } from "../build.ts";
-import { type Graph, sizeOf, type Value } from "../graph.ts";
-import { refuseShape, refuseUnsupported, shown } from "../refuse.ts";
+import { pad, reshape, slice, transpose } from "../graph/build.ts";
+import { type Graph, sizeOf, type Value } from "../graph/graph.ts";
+import { refuseShape, refuseUnsupported, shown } from "../graph/refuse.ts";
 import type { KernelAttributes, Kernels } from "./register.ts";
 
 function spaceToBatch(g: Graph, x: Value, block: number[], paddings: [number, number][]): Value {

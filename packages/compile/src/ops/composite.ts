@@ -1,5 +1,5 @@
-import { beforeReshape, gemm, reshape } from "../build.ts";
-import { float, type Graph, sizeOf, type Value } from "../graph.ts";
+import { beforeReshape, gemm, reshape } from "../graph/build.ts";
+import { float, type Graph, sizeOf, type Value } from "../graph/graph.ts";
 import type { Kernels } from "./register.ts";
 
 /**

@@ -1,7 +1,17 @@
 import { backend_util } from "@tensorflow/tfjs-core";
-import { binary, cast, concat, like, matmul, reduce, reshape, slice, unary } from "../build.ts";
-import { type Graph, sizeOf, type Value } from "../graph.ts";
-import { refuseShape, refuseUnsupported, shown } from "../refuse.ts";
+import {
+  binary,
+  cast,
+  concat,
+  like,
+  matmul,
+  reduce,
+  reshape,
+  slice,
+  unary,
+} from "../graph/build.ts";
+import { type Graph, sizeOf, type Value } from "../graph/graph.ts";
+import { refuseShape, refuseUnsupported, shown } from "../graph/refuse.ts";
 import { notOnBools, throughFloats, throughIntegers } from "./dtypes.ts";
 import {
   type Inputs,

@@ -1,6 +1,6 @@
 import type { backend_util } from "@tensorflow/tfjs-core";
-import { binary, reshape, slice, transpose } from "../build.ts";
-import type { Attributes, Graph, Value } from "../graph.ts";
+import { binary, reshape, slice, transpose } from "../graph/build.ts";
+import type { Attributes, Graph, Value } from "../graph/graph.ts";
 import { activate } from "./contraction.ts";
 import { localResponse } from "./local-response.ts";
 import { pooling } from "./pooling.ts";

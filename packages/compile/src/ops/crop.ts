@@ -1,5 +1,5 @@
-import { binary, cast, gather, like, reshape, slice, unary, where } from "../build.ts";
-import type { Graph, Value } from "../graph.ts";
+import { binary, cast, gather, like, reshape, slice, unary, where } from "../graph/build.ts";
+import type { Graph, Value } from "../graph/graph.ts";
 import type { KernelAttributes, Kernels } from "./register.ts";
 
 const row = (g: Graph, length: number, step = 1) =>

@@ -1,6 +1,6 @@
-import { binary, cast, unary, where } from "../build.ts";
-import type { ElementType, Graph, Value } from "../graph.ts";
-import { refuseUnsupported } from "../refuse.ts";
+import { binary, cast, unary, where } from "../graph/build.ts";
+import type { ElementType, Graph, Value } from "../graph/graph.ts";
+import { refuseUnsupported } from "../graph/refuse.ts";
 import type { Inputs, Translate } from "./register.ts";
 
 /** The dtype rules of TensorFlow.js' cpu kernels, where ONNX's operators know fewer types. */

@@ -1,6 +1,12 @@
 import { type DataType, upcastType } from "@tensorflow/tfjs-core";
-import { binary, cast, constantNumbers, like, reshape, unary, where } from "../build.ts";
-import { type Attributes, type ElementType, float, type Graph, type Value } from "../graph.ts";
+import { binary, cast, constantNumbers, like, reshape, unary, where } from "../graph/build.ts";
+import {
+  type Attributes,
+  type ElementType,
+  float,
+  type Graph,
+  type Value,
+} from "../graph/graph.ts";
 import {
   bySelfOnBools,
   converted,

@@ -1,6 +1,6 @@
 import { backend_util } from "@tensorflow/tfjs-core";
-import { concat, gather, reshape, slice } from "../build.ts";
-import { allocate, type Graph, type Value } from "../graph.ts";
+import { concat, gather, reshape, slice } from "../graph/build.ts";
+import { allocate, type Graph, type Value } from "../graph/graph.ts";
 import { cropping } from "./crop.ts";
 import type { KernelAttributes, Kernels } from "./register.ts";
 

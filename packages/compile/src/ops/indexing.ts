@@ -6,10 +6,10 @@ import {
   expand,
   reduce,
   reshape,
-} from "../build.ts";
-import type { Graph, Value } from "../graph.ts";
-import { refuseUnsupported } from "../refuse.ts";
-import { requireIndexRows } from "../shape-rules.ts";
+} from "../graph/build.ts";
+import type { Graph, Value } from "../graph/graph.ts";
+import { refuseUnsupported } from "../graph/refuse.ts";
+import { requireIndexRows } from "../graph/shape-rules.ts";
 import type { Kernels } from "./register.ts";
 
 /** How many of a sorted row come before each value (`left`), or not after it. */

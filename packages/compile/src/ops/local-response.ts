@@ -1,5 +1,5 @@
-import { binary, like } from "../build.ts";
-import type { Graph, Value } from "../graph.ts";
+import { binary, like } from "../graph/build.ts";
+import type { Graph, Value } from "../graph/graph.ts";
 import { throughFloats } from "./dtypes.ts";
 import type { KernelAttributes, Kernels } from "./register.ts";
 

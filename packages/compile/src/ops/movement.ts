@@ -12,10 +12,10 @@ import {
   split,
   transpose,
   where,
-} from "../build.ts";
-import { type Graph, sameShape, sizeOf, type Value } from "../graph.ts";
-import { refuseShape, shown } from "../refuse.ts";
-import { requireIndexRows } from "../shape-rules.ts";
+} from "../graph/build.ts";
+import { type Graph, sameShape, sizeOf, type Value } from "../graph/graph.ts";
+import { refuseShape, shown } from "../graph/refuse.ts";
+import { requireIndexRows } from "../graph/shape-rules.ts";
 import { blocks } from "./blocks.ts";
 import { converted } from "./dtypes.ts";
 import { indexing } from "./indexing.ts";

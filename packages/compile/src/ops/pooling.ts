@@ -1,5 +1,5 @@
-import { binary, cast, reshape, transpose } from "../build.ts";
-import { type Graph, type OutputSpec, sizeOf, type Value } from "../graph.ts";
+import { binary, cast, reshape, transpose } from "../graph/build.ts";
+import { type Graph, type OutputSpec, sizeOf, type Value } from "../graph/graph.ts";
 import { throughFloats } from "./dtypes.ts";
 import { scatterAdd } from "./movement.ts";
 import type { KernelAttributes, Kernels, Translate } from "./register.ts";

@@ -1,10 +1,10 @@
 import { DmaeError } from "@dmae/core";
 import { registerKernel, type TensorInfo } from "@tensorflow/tfjs-core";
-import type { Graph, Value } from "../graph.ts";
-import { refuseShape, shown } from "../refuse.ts";
-import { requireAxes } from "../shape-rules.ts";
-import { TRACE_BACKEND, type TraceBackend } from "../trace-backend.ts";
-import { userFrame } from "../user-frame.ts";
+import type { Graph, Value } from "../graph/graph.ts";
+import { refuseShape, shown } from "../graph/refuse.ts";
+import { requireAxes } from "../graph/shape-rules.ts";
+import { TRACE_BACKEND, type TraceBackend } from "../tracing/trace-backend.ts";
+import { userFrame } from "../tracing/user-frame.ts";
 
 /** Inputs of a kernel by name; kernels of a list of tensors use the names 0, 1, 2, … */
 export type Inputs = Record<string, Value>;

@@ -1,6 +1,6 @@
-import { cast, reshape, transpose } from "../build.ts";
-import type { Graph, Value } from "../graph.ts";
-import { refuseShape, shown } from "../refuse.ts";
+import { cast, reshape, transpose } from "../graph/build.ts";
+import type { Graph, Value } from "../graph/graph.ts";
+import { refuseShape, shown } from "../graph/refuse.ts";
 import { throughFloats } from "./dtypes.ts";
 import { images } from "./images.ts";
 import type { Inputs, KernelAttributes, Kernels } from "./register.ts";

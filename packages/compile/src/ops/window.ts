@@ -1,7 +1,7 @@
 import { backend_util } from "@tensorflow/tfjs-core";
-import { pad, slice } from "../build.ts";
-import type { Graph, Value } from "../graph.ts";
-import { refuseShape, refuseUnsupported, shown } from "../refuse.ts";
+import { pad, slice } from "../graph/build.ts";
+import type { Graph, Value } from "../graph/graph.ts";
+import { refuseShape, refuseUnsupported, shown } from "../graph/refuse.ts";
 import type { KernelAttributes } from "./register.ts";
 
 type Convolution = backend_util.Conv2DInfo;

@@ -1,5 +1,5 @@
+import { checkMatch, checkQuantization } from "../check-quantization.ts";
 import { MICROSOFT } from "./build.ts";
-import { checkMatch, checkQuantization } from "./check-quantization.ts";
 import {
   type Attributes,
   type FloatAttribute,

@@ -2,9 +2,9 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@dmae/nn"; // registers the gradients
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { type Case, type Draw, draws, expectSame } from "./testing/sweep.ts";
-import { trace } from "./trace.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { type Case, type Draw, draws, expectSame } from "../testing/sweep.ts";
+import { trace } from "../tracing/trace.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

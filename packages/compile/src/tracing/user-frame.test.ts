@@ -1,8 +1,8 @@
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { compile } from "./index.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { compile } from "../index.ts";
 import { userFrame } from "./user-frame.ts";
 
 const stackOf = (...lines: string[]) =>

@@ -2,10 +2,10 @@ import "@tensorflow/tfjs-backend-cpu";
 import { linear } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
-import { expectClose } from "../../../testing/expect-close.ts";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { compile } from "../index.ts";
 import { binary, gemm, reduce, unary } from "./build.ts";
 import { Graph, liveNodes } from "./graph.ts";
-import { compile } from "./index.ts";
 import { tuneForCpu } from "./tune-for-cpu.ts";
 
 const opsOf = (rows: number, beta: number) => {

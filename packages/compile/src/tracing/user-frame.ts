@@ -18,7 +18,10 @@ interface Frame {
 const pathOf = (place: string): string =>
   place.startsWith("file://") ? decodeURI(place.slice("file://".length)) : place;
 
-const own = pathOf(new URL(".", import.meta.url).href);
+const own = pathOf(new URL(".", import.meta.url).href).replace(
+  /(\/compile\/src\/)tracing\/$/,
+  "$1",
+);
 
 /** In the repository, the folder of our packages. */
 const siblings = /^(.*\/packages\/)compile\/(src|dist)\/$/.exec(own)?.[1];

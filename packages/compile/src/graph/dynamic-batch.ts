@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
+import type { Trace } from "../tracing/trace.ts";
 import { cast } from "./build.ts";
 import { Graph, liveNodes, type Node, sameShape, sizeOf, type Value } from "./graph.ts";
-import type { Trace } from "./trace.ts";
 
 /** The name of the open dimension. */
 export const BATCH = "batch";

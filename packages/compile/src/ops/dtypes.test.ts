@@ -2,9 +2,9 @@ import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { type Case, expectSame } from "./testing/sweep.ts";
-import { trace } from "./trace.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { type Case, expectSame } from "../testing/sweep.ts";
+import { trace } from "../tracing/trace.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

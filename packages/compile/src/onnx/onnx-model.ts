@@ -1,5 +1,5 @@
-import { KERNELS, onnxType } from "./build.ts";
-import { elements } from "./evaluate.ts";
+import { KERNELS, onnxType } from "../graph/build.ts";
+import { elements } from "../graph/evaluate.ts";
 import {
   type Attribute,
   type ConstantData,
@@ -9,7 +9,7 @@ import {
   type Node,
   sizeOf,
   type Value,
-} from "./graph.ts";
+} from "../graph/graph.ts";
 import { ProtobufWriter } from "./protobuf.ts";
 
 /** The operator set that the graphs use; ONNX Runtime reads it from version 1.17 on. */

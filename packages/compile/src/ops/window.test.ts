@@ -2,9 +2,9 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@dmae/nn"; // registers the gradients
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { type Case, type Draw, draws, expectSame } from "./testing/sweep.ts";
-import { trace } from "./trace.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { type Case, type Draw, draws, expectSame } from "../testing/sweep.ts";
+import { trace } from "../tracing/trace.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -112,7 +112,7 @@ describe("windows that have no translation are errors with operation and line", 
   it("an image smaller than the filter", async () => {
     const conv = (x: Four) => tf.conv2d(x, tf.ones([5, 5, 3, 4]) as Four, 1, "valid");
     const error = await fail("shape", conv);
-    expect(error.message).toMatch(/conv2d: a window of \[5, 5\] does not fit .*windows\.test\.ts/);
+    expect(error.message).toMatch(/conv2d: a window of \[5, 5\] does not fit .*window\.test\.ts/);
     const pooled = await fail("shape", (x) => tf.maxPool(x, 5, 1, "valid"));
     expect(pooled.message).toMatch(/maxPool: a window of \[5, 5\] does not fit/);
   });

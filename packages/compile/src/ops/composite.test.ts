@@ -13,10 +13,10 @@ import {
 } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { expectClose } from "../../../testing/expect-close.ts";
-import { finiteDifferences } from "../../../testing/tensors.ts";
-import { compile, compiledExecutor } from "./index.ts";
-import { draws, expectSame } from "./testing/sweep.ts";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { finiteDifferences } from "../../../../testing/tensors.ts";
+import { compile, compiledExecutor } from "../index.ts";
+import { draws, expectSame } from "../testing/sweep.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

@@ -2,9 +2,9 @@ import "@tensorflow/tfjs-backend-cpu";
 import { eagerExecutor, type Tensors, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { expectClose } from "../../../testing/expect-close.ts";
-import { compile } from "./index.ts";
-import { draws } from "./testing/sweep.ts";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { compile } from "../index.ts";
+import { draws } from "../testing/sweep.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
-import { compile } from "./index.ts";
+import { compile } from "../index.ts";
 
 const filled = (shape: number[], value: number): HostTensor => ({
   dtype: "float32",

@@ -3,7 +3,7 @@ import type { DType, HostTensor } from "@dmae/core";
 import "@dmae/nn"; // registers the gradients
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, it } from "vitest";
-import { type Case, type Draw, draws, expectSame } from "./testing/sweep.ts";
+import { type Case, type Draw, draws, expectSame } from "../testing/sweep.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

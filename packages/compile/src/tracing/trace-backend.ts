@@ -8,8 +8,8 @@ import {
   KernelBackend,
   type TensorInfo,
 } from "@tensorflow/tfjs-core";
-import { elements } from "./evaluate.ts";
-import { type ElementType, type Graph, sizeOf, type Value } from "./graph.ts";
+import { elements } from "../graph/evaluate.ts";
+import { type ElementType, type Graph, sizeOf, type Value } from "../graph/graph.ts";
 import { userFrame } from "./user-frame.ts";
 
 /** The name under which the tracing backend registers its kernels. */

@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
-import { describeValue, oneOf } from "./describe-value.ts";
+import type { ExternalData } from "../onnx/onnx-model.ts";
+import { describeValue, oneOf } from "../specs/describe-value.ts";
 import { builtin, nodeProcess } from "./node.ts";
-import type { ExternalData } from "./onnx-model.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */
 export interface Runtime {

@@ -1,3 +1,4 @@
+import { COMPOSITE } from "../ops/composite.ts";
 import { binary, cast, gemm, MICROSOFT, reshape, transpose } from "./build.ts";
 import { uniformValue } from "./evaluate.ts";
 import {
@@ -11,7 +12,6 @@ import {
   type Value,
 } from "./graph.ts";
 import { lowerComposite } from "./lower.ts";
-import { COMPOSITE } from "./ops/composite.ts";
 
 /** A graph with its outputs. */
 export interface Program {

@@ -1,5 +1,5 @@
-import { Graph } from "./graph.ts";
-import { encodeModel } from "./onnx-model.ts";
+import { Graph } from "../graph/graph.ts";
+import { encodeModel } from "../onnx/onnx-model.ts";
 import type { LoadedRuntime, RuntimeSession, RuntimeTensor } from "./runtime.ts";
 
 // onnxruntime-node writes into the output tensors that it is given, and then copies each of them into a new array for

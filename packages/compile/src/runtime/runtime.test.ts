@@ -3,13 +3,13 @@ import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
-import { expectClose } from "../../../testing/expect-close.ts";
-import { failure } from "../../../testing/failure.ts";
-import { compile, compiledExecutor, compileStep, quantize } from "./index.ts";
-import { encodeModel } from "./onnx-model.ts";
-import { optimize } from "./optimize.ts";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { optimize } from "../graph/optimize.ts";
+import { compile, compiledExecutor, compileStep, quantize } from "../index.ts";
+import { encodeModel } from "../onnx/onnx-model.ts";
+import { trace } from "../tracing/trace.ts";
 import { loadRuntime, physicalCores } from "./runtime.ts";
-import { trace } from "./trace.ts";
 
 describe("loadRuntime", () => {
   it("says in one line what to install", async () => {

@@ -1,8 +1,8 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
+import { sizeOf } from "../graph/graph.ts";
 import { describeValue, isRecord } from "./describe-value.ts";
-import { sizeOf } from "./graph.ts";
 
 const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 

@@ -2,8 +2,14 @@ import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { type CompiledFunction, compile, compiledExecutor, exportOnnx, quantize } from "./index.ts";
+import { failure } from "../../../../testing/failure.ts";
+import {
+  type CompiledFunction,
+  compile,
+  compiledExecutor,
+  exportOnnx,
+  quantize,
+} from "../index.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

@@ -1,15 +1,15 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
 import type { TensorSpecs, Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { Graph, type Value } from "./graph.ts";
-import { composite } from "./ops/composite.ts";
-import { contraction } from "./ops/contraction.ts";
-import { convolution } from "./ops/convolution.ts";
-import { elementwise } from "./ops/elementwise.ts";
-import { movement } from "./ops/movement.ts";
-import { registerTranslations } from "./ops/register.ts";
-import { resize } from "./ops/resize.ts";
-import type { Program } from "./optimize.ts";
+import { Graph, type Value } from "../graph/graph.ts";
+import type { Program } from "../graph/optimize.ts";
+import { composite } from "../ops/composite.ts";
+import { contraction } from "../ops/contraction.ts";
+import { convolution } from "../ops/convolution.ts";
+import { elementwise } from "../ops/elementwise.ts";
+import { movement } from "../ops/movement.ts";
+import { registerTranslations } from "../ops/register.ts";
+import { resize } from "../ops/resize.ts";
 import { elementType, TRACE_BACKEND, TraceBackend } from "./trace-backend.ts";
 import { userFrame } from "./user-frame.ts";
 

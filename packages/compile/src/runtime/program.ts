@@ -1,13 +1,15 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { OutputSpec } from "./graph.ts";
-import { elementwise, inPlaceInputs, type Overwrites } from "./in-place.ts";
-import { type GeneratedKernels, generateKernels } from "./kernels/generate.ts";
-import { withoutHoles } from "./kernels/large-blocks.ts";
-import { createNativeSession } from "./kernels/native-session.ts";
-import { type ExternalData, encodeModel } from "./onnx-model.ts";
-import { optimize, type Program } from "./optimize.ts";
+import type { OutputSpec } from "../graph/graph.ts";
+import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
+import { optimize, type Program } from "../graph/optimize.ts";
+import { type Quantization, quantizeProgram } from "../graph/quantize-graph.ts";
+import { tuneForCpu } from "../graph/tune-for-cpu.ts";
+import { type GeneratedKernels, generateKernels } from "../kernels/generate.ts";
+import { withoutHoles } from "../kernels/large-blocks.ts";
+import { createNativeSession } from "../kernels/native-session.ts";
+import { type ExternalData, encodeModel } from "../onnx/onnx-model.ts";
+import type { Trace } from "../tracing/trace.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
-import { type Quantization, quantizeProgram } from "./quantize-graph.ts";
 import {
   createSession,
   type ExecutionProvider,
@@ -19,8 +21,6 @@ import {
   type RuntimeTensor,
   threadsOf,
 } from "./runtime.ts";
-import type { Trace } from "./trace.ts";
-import { tuneForCpu } from "./tune-for-cpu.ts";
 
 /** Constants of this many bytes are handed to ONNX Runtime as they are, not copied into a model first. */
 const EXTERNAL = 1 << 16;

@@ -2,8 +2,8 @@ import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { compile, compileStep } from "./index.ts";
-import { findCCompiler } from "./kernels/c-compiler.ts";
+import { compile, compileStep } from "../index.ts";
+import { findCCompiler } from "../kernels/c-compiler.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

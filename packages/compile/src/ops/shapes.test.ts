@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { trace } from "./trace.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { trace } from "../tracing/trace.ts";
 
 type Inputs = Record<"x" | "y" | "z" | "image" | "i" | "c", tf.Tensor>;
 
@@ -60,7 +60,7 @@ describe("shapes that do not fit are errors while tracing, with operation and li
       const error = await failure(() => trace("compile", record, specs), "shape");
       expect(error.message).toContain(message);
       expect(error.message).toMatch(
-        /^compile: \w+: .* \(called at .*ops-shapes\.test\.ts:\d+:\d+\)$/,
+        /^compile: \w+: .* \(called at .*shapes\.test\.ts:\d+:\d+\)$/,
       );
       expect(error.details.operation).toBe(name.split(/[, ]/)[0]);
     });

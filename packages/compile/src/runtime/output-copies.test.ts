@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
-import { compileStep } from "./index.ts";
+import { compileStep } from "../index.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import { type LoadedRuntime, loadRuntime, type RuntimeSession } from "./runtime.ts";
 

@@ -2,9 +2,9 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-core/dist/register_all_gradients";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { failure } from "../../../testing/failure.ts";
-import { expectNoLeak } from "../../../testing/tensors.ts";
-import { compile, compiledExecutor, compileStep } from "./index.ts";
+import { failure } from "../../../../testing/failure.ts";
+import { expectNoLeak } from "../../../../testing/tensors.ts";
+import { compile, compiledExecutor, compileStep } from "../index.ts";
 import { trace } from "./trace.ts";
 
 beforeAll(async () => {

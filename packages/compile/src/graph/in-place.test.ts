@@ -2,12 +2,12 @@ import "@tensorflow/tfjs-backend-cpu";
 import { eagerExecutor, type StepFunction } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { expectClose } from "../../../testing/expect-close.ts";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { compiledExecutor } from "../index.ts";
+import { draws } from "../testing/sweep.ts";
 import { binary, gemm, reshape, unary } from "./build.ts";
 import { Graph, type Value } from "./graph.ts";
 import { inPlaceInputs } from "./in-place.ts";
-import { compiledExecutor } from "./index.ts";
-import { draws } from "./testing/sweep.ts";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
