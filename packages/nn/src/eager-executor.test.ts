@@ -77,6 +77,18 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
     });
   });
 
+  test("refuses an input that would hide a constant", async () => {
+    const inputs = { x: { shape: [1] }, w: { shape: [1] } };
+    const constants = { w: host(1) };
+    await expectNoLeak(async () => {
+      const prepare = eagerExecutor().prepareFunction(({ x }) => ({ x: x! }), {
+        constants,
+        inputs,
+      });
+      await expect(prepare).rejects.toThrow(/w is both an input and one of the constants/);
+    });
+  });
+
   test("errors name the input, the shape and the way out", async () => {
     const prepared = await eagerExecutor().prepareStep(step, init);
     await expect(prepared.run({ x: host(1) })).rejects.toThrow(/missing: y, unknown: none/);

@@ -22,6 +22,13 @@ export function eagerExecutor(): Executor {
       return eagerStep(step, toTensors(state), batch);
     },
     async prepareFunction(fn, { constants, inputs }) {
+      const both = Object.keys(inputs).find((name) => Object.hasOwn(constants, name));
+      if (both !== undefined)
+        throw new DmaeError(
+          "argument",
+          `prepareFunction: ${both} is both an input and one of the constants; leave it out of one of the two`,
+          { name: both },
+        );
       return eagerFunction(fn, toTensors(constants), inputs);
     },
   };
