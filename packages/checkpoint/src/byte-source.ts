@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { copyBytes } from "./dtypes.ts";
 
 /** Bytes of a file, read by range. @internal */
 export interface ByteSource {
@@ -18,7 +19,7 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
     label: "the bytes",
     size: bytes.length,
     parallelReads: 1,
-    read: async (start, end) => bytes.slice(start, end),
+    read: async (start, end) => copyBytes(bytes, start, end),
     close: async () => {},
   };
 }

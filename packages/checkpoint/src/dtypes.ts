@@ -67,10 +67,15 @@ export function byteLength({ dtype, shape }: TensorSpec): number {
   return shape.reduce((product, size) => product * size, dtypes[dtype].bytes);
 }
 
+/** Bytes `start … end - 1` in memory of their own; `slice` of a node `Buffer` would be a view. @internal */
+export function copyBytes(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end));
+}
+
 /** Little-endian bytes as the typed array of the dtype; copies only when they are not aligned. @internal */
 export function viewAs(dtype: StoredDType, bytes: Uint8Array): TypedArray {
   const { bytes: size, array } = dtypes[dtype];
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % size === 0 ? bytes : copyBytes(bytes);
   const Class = array as new (
     buffer: ArrayBufferLike,
     offset: number,

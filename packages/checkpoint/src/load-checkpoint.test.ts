@@ -27,6 +27,29 @@ async function errorOf(promise: Promise<unknown>): Promise<DmaeError> {
   return error;
 }
 
+test("a node Buffer is read as bytes are, and what is read belongs to the caller", async () => {
+  const json = `{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"w":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}}`;
+  const size = new Uint8Array(8);
+  const data = [7, 0, 0, 0x80, 0x3f];
+  for (const padding of ["", " ", "  ", "   "]) {
+    const header = new TextEncoder().encode(json + padding);
+    size[0] = header.length;
+    const checkpoint = await loadCheckpoint(Buffer.from([...size, ...header, ...data]));
+    const { w, a } = await checkpoint.readAll();
+    expect([w!.data[0], a!.data[0]]).toEqual([1, 7]);
+    w!.data[0] = 9;
+    a!.data[0] = 9;
+    expect((await checkpoint.read("w")).data[0]).toBe(1);
+    expect((await checkpoint.read("a")).data[0]).toBe(7);
+  }
+  const pth = await loadCheckpoint(readFileSync(fixture("finetune-gp.pth")));
+  const name = pth.names[0]!;
+  const first = await pth.read(name);
+  const before = first.data.slice();
+  first.data.fill(9);
+  expect((await pth.read(name)).data).toEqual(before);
+});
+
 describe("every tensor is what PyTorch reads, bit for bit", () => {
   test.each(Object.keys(digests))("%s.pth", async (name) => {
     const checkpoint = await loadCheckpoint(fixture(`${name}.pth`), { select: [] });

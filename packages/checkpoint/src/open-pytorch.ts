@@ -2,6 +2,7 @@ import { DmaeError } from "@dmae/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { OpenedFile } from "./checkpoint.ts";
 import { dtypes, type StoredTensor, viewAs } from "./dtypes.ts";
+import { negate } from "./negate.ts";
 import type { Fail } from "./pickle-globals.ts";
 import { PickleTensor } from "./pickle-values.ts";
 import { plainFromPickle } from "./plain-from-pickle.ts";
@@ -115,12 +116,14 @@ function storageEntry(
 async function readTensor(
   archive: ZipArchive,
   entry: ZipEntry,
-  { dtype, shape, strides, offset }: PickleTensor,
+  { dtype, shape, strides, offset, isNegated }: PickleTensor,
 ): Promise<StoredTensor> {
   const { bytes } = dtypes[dtype];
   const isEmpty = shape.includes(0);
   const span = shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 1);
   const start = isEmpty ? 0 : offset * bytes;
   const raw = await archive.read(entry, start, isEmpty ? 0 : start + span * bytes);
-  return { dtype, shape, data: gather(viewAs(dtype, raw), shape, strides) };
+  const data = gather(viewAs(dtype, raw), shape, strides);
+  if (isNegated) negate(dtype, data);
+  return { dtype, shape, data };
 }

@@ -42,11 +42,13 @@ export interface TensorText {
   offset?: number;
   shape: number[];
   strides: number[];
+  /** What `torch._utils.get_tensor_metadata` gives, pickled. */
+  metadata?: Uint8Array;
 }
 
 /** The call that rebuilds a tensor over storage `key` of `count` elements. */
 export function tensor(options: TensorText): Uint8Array {
-  const { key = "0", type = "FloatStorage", count, offset = 0, shape, strides } = options;
+  const { key = "0", type = "FloatStorage", count, offset = 0, shape, strides, metadata } = options;
   const id = tuple(text("storage"), global("torch", type), text(key), text("cpu"), whole(count));
   return call(
     global("torch._utils", "_rebuild_tensor_v2"),
@@ -56,6 +58,7 @@ export function tensor(options: TensorText): Uint8Array {
     tuple(...strides.map(whole)),
     bytes(0x89),
     call(global("collections", "OrderedDict")),
+    ...(metadata ? [metadata] : []),
   );
 }
 

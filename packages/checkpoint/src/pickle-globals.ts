@@ -71,9 +71,10 @@ const calls: Readonly<Record<string, Call>> = {
   "torch.device": deviceName,
   "_codecs.encode": latin1Bytes,
   "torch._utils._rebuild_tensor": (args, context) => rebuildTensor(args.slice(0, 4), context),
-  "torch._utils._rebuild_tensor_v2": (args, context) => rebuildTensor(args.slice(0, 4), context),
+  "torch._utils._rebuild_tensor_v2": (args, context) =>
+    rebuildTensor([...args.slice(0, 4), null, args[6] ?? null], context),
   "torch._utils._rebuild_tensor_v3": (args, context) =>
-    rebuildTensor([...args.slice(0, 4), args[6] ?? null], context),
+    rebuildTensor([...args.slice(0, 4), args[6] ?? null, args[7] ?? null], context),
   "torch._utils._rebuild_parameter": ([tensor], context) => onlyTensor(tensor, context),
   "torch._utils._rebuild_parameter_with_state": ([tensor], context) => onlyTensor(tensor, context),
   "torch._tensor._rebuild_from_type_v2": rebuildFromType,
@@ -117,18 +118,32 @@ export function storageOf(id: PickleValue, fail: Fail): PickleStorage {
   return new PickleStorage(key, storageTypes[name], count);
 }
 
-/** `[storage, offset, sizes, strides, dtype?]`. */
+/** `[storage, offset, sizes, strides, dtype?, metadata?]`. */
 function rebuildTensor(args: PickleValue[], { fail }: PickleContext): PickleTensor {
-  const [storage, offset, shape, strides, dtypeGlobal] = args;
+  const [storage, offset, shape, strides, dtypeGlobal, metadata = null] = args;
   if (!(storage instanceof PickleStorage)) return fail("it builds a tensor without a storage");
   if (!isIndex(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length)
     return fail("it builds a tensor with an offset, sizes or strides that are no whole numbers");
   const explicit = dtypeGlobal instanceof PickleGlobal ? dtypeGlobal.name : "";
   const dtype = storage.dtype ?? (Object.hasOwn(dtypeNames, explicit) && dtypeNames[explicit]);
   if (!dtype) return fail("it builds a tensor of an unknown element type");
-  const tensor = new PickleTensor(dtype, [...shape], [...strides], offset, storage);
+  const isNegated = readNegation(metadata, fail);
+  if (isNegated && dtype === "bool") return fail("it builds a negated tensor of truth values");
+  const tensor = new PickleTensor(dtype, [...shape], [...strides], offset, storage, isNegated);
   checkExtent(tensor, fail);
   return markReference(tensor);
+}
+
+/** What `torch._utils.get_tensor_metadata` wrote: `{"neg": True}` for a view with the other sign. */
+function readNegation(metadata: PickleValue, fail: Fail): boolean {
+  if (metadata === null) return false;
+  if (!(metadata instanceof Map)) return fail("it describes a tensor by what is no dict");
+  for (const [name, value] of metadata)
+    if (name !== "neg" && value !== false)
+      return fail(
+        `it builds a tensor with "${String(name)}", which is not known here; in Python save tensor.resolve_conj().cpu().clone() instead`,
+      );
+  return metadata.get("neg") === true;
 }
 
 /** A strided view must stay inside its storage, and may not blow it up by repeating elements. */

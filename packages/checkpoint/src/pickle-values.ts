@@ -55,5 +55,7 @@ export class PickleTensor implements TensorReference {
     readonly strides: readonly number[],
     readonly offset: number,
     readonly storage: PickleStorage,
+    /** The values are the negatives of what the storage holds (a view that `torch.Tensor.imag` of a conjugate gives). */
+    readonly isNegated = false,
   ) {}
 }

@@ -16,6 +16,9 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Most sizes of a shape, read or written. @internal */
+export const maxRank = 32;
+
 const fromSafetensors = new Map(
   Object.entries(dtypes).map(([name, facts]) => [facts.safetensors, name as StoredDType]),
 );
@@ -95,7 +98,8 @@ function parseEntry(
       `${caller}: tensor "${name}" has dtype ${JSON.stringify(code)}; known are ${[...fromSafetensors.keys()].join(", ")}`,
       { name, dtype: code },
     );
-  if (!isSizes(shape) || shape.length > 32) return fail("needs a shape of at most 32 sizes >= 0");
+  if (!isSizes(shape) || shape.length > maxRank)
+    return fail(`needs a shape of at most ${maxRank} sizes >= 0`);
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!)
     return fail("needs data_offsets [start, end]");
   const [start, end] = offsets as [number, number];

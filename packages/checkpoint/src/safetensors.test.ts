@@ -68,6 +68,15 @@ describe("encodeSafetensors", () => {
   });
 
   test("refuses what the format cannot hold", () => {
+    for (const [tensor, message] of [
+      [null, 'argument encodeSafetensors: "w" must be a tensor { dtype, shape, data }, got null'],
+      [3, 'argument encodeSafetensors: "w" must be a tensor { dtype, shape, data }, got number'],
+      [{ dtype: "float32", data: new Float32Array(1) }, /^shape .*whole sizes, got undefined/],
+      [float32(Array(33).fill(1), [1]), /^shape .*may have 32 sizes at most, got 33/],
+    ] as const)
+      expect(codeOf(() => encodeSafetensors({ w: tensor as never }))).toMatch(message);
+    const full = decodeSafetensors(encodeSafetensors({ w: float32(Array(32).fill(1), [7]) }));
+    expect(full.tensors.w).toEqual(float32(Array(32).fill(1), [7]));
     const wrong = { x: { dtype: "float32", shape: [3], data: new Float32Array(2) } } as const;
     expect(codeOf(() => encodeSafetensors(wrong))).toBe(
       'shape encodeSafetensors: "x" is float32 [3] and needs a Float32Array of 3, got Float32Array of 2',
@@ -116,6 +125,19 @@ describe("decodeSafetensors", () => {
     expect(codeOf(() => decodeSafetensors(encodeSafetensors({ n: large })))).toMatch(
       /^numeric .*must fit int32, got 2147483648 in "n"/,
     );
+  });
+
+  test("a node Buffer is read as bytes are, aligned or not, and is copied", () => {
+    for (const padding of ["", " ", "  ", "   "]) {
+      const header = { a: entry("U8", [1], 0, 1), w: entry("F32", [2], 1, 9) };
+      const bytes = file(JSON.stringify(header) + padding, [7, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0]);
+      const buffer = Buffer.from(bytes);
+      const { tensors } = decodeSafetensors(buffer);
+      buffer.fill(0);
+      expect(tensors).toEqual(decodeSafetensors(bytes).tensors);
+      expect([...tensors.w!.data]).toEqual([1, -2]);
+      expect([...tensors.a!.data]).toEqual([7]);
+    }
   });
 
   test("all 65536 float16 values widen as arithmetic says", () => {

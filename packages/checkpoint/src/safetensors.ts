@@ -1,6 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import {
   byteLength,
+  copyBytes,
   dtypes,
   type StoredTensor,
   type StoredTensors,
@@ -8,7 +9,7 @@ import {
   viewAs,
 } from "./dtypes.ts";
 import { isWellFormed } from "./json.ts";
-import { headerLength, parseHeader } from "./safetensors-header.ts";
+import { headerLength, maxRank, parseHeader } from "./safetensors-header.ts";
 
 /** Largest JSON header that is read or written by default. @internal */
 export const defaultMaxHeader = 1 << 24;
@@ -59,7 +60,7 @@ export function decodeSafetensors(bytes: Uint8Array): { tensors: HostTensors; me
   const { entries, metadata } = parseHeader(caller, bytes.subarray(8, 8 + length), bytes.length);
   const tensors: Record<string, HostTensor> = {};
   for (const [name, { dtype, shape, start, end }] of entries) {
-    const data = viewAs(dtype, bytes.slice(start, end));
+    const data = viewAs(dtype, copyBytes(bytes, start, end));
     tensors[name] = toHostTensor(caller, name, { dtype, shape, data });
   }
   return { tensors, metadata };
@@ -106,6 +107,12 @@ function encodeHeader(caller: string, header: readonly [string, unknown][]): Uin
 function checkTensor(caller: string, name: string, tensor: StoredTensor): void {
   if (name === "__metadata__" || name === "__proto__" || !isWellFormed(name))
     throw new DmaeError("argument", `${caller}: ${JSON.stringify(name)} cannot name a tensor`);
+  if (typeof tensor !== "object" || tensor === null)
+    throw new DmaeError(
+      "argument",
+      `${caller}: "${name}" must be a tensor { dtype, shape, data }, got ${tensor === null ? "null" : typeof tensor}`,
+      { name },
+    );
   const { dtype, shape, data } = tensor;
   const facts = Object.hasOwn(dtypes, dtype) ? dtypes[dtype] : undefined;
   if (!facts)
@@ -113,10 +120,17 @@ function checkTensor(caller: string, name: string, tensor: StoredTensor): void {
       "argument",
       `${caller}: dtype of "${name}" must be one of ${Object.keys(dtypes).join(", ")}, got ${dtype}`,
     );
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0))
+  if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0))
     throw new DmaeError(
       "shape",
-      `${caller}: shape of "${name}" must be whole sizes, got [${shape}]`,
+      `${caller}: shape of "${name}" must be whole sizes, got ${shape === undefined ? "undefined" : `[${shape}]`}`,
+      { name },
+    );
+  if (shape.length > maxRank)
+    throw new DmaeError(
+      "shape",
+      `${caller}: shape of "${name}" may have ${maxRank} sizes at most, got ${shape.length}; leave out sizes of 1`,
+      { name },
     );
   if (!(data instanceof facts.array) || data.byteLength !== byteLength(tensor))
     throw new DmaeError(

@@ -1,17 +1,21 @@
 import { DmaeError } from "@dmae/core";
+import { removeLeftovers, temporaryName } from "./temporary-files.ts";
 
-let counter = 0;
-
-/** Writes `parts` to a temporary file beside `path`, flushes it and renames it over `path`. @internal */
+/**
+ * Writes `parts` to a temporary file beside `path`, flushes it and renames it over `path`. Temporary files
+ * that killed processes left of the same `path` go then.
+ *
+ * @internal
+ */
 export async function writeAtomically(
   caller: string,
   path: string,
   parts: readonly Uint8Array[],
 ): Promise<void> {
   const { open, rename, rm } = await import("node:fs/promises");
-  const temporary = `${path}.${process.pid}-${counter++}.tmp`;
+  const temporary = await temporaryName(path);
   try {
-    const file = await open(temporary, "w"); // one may be left of a process that was killed
+    const file = await open(temporary, "wx");
     try {
       for (const part of parts) await writeAll(file, part);
       await file.sync();
@@ -25,6 +29,7 @@ export async function writeAtomically(
     throw new DmaeError("file", `${caller}: cannot write ${path}: ${reason}`, { path }, { cause });
   }
   await syncFolder(path);
+  await removeLeftovers(path).catch(() => {}); // the file is written; the next save tries again
 }
 
 type FileHandle = import("node:fs/promises").FileHandle;
