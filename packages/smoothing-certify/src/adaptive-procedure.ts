@@ -89,7 +89,7 @@ export function sampleSize(
   if (!(wanted > 0)) return maxSamples;
   let [low, high] = [1, maxSamples];
   while (low < high) {
-    const middle = (low + high) >> 1;
+    const middle = Math.floor((low + high) / 2);
     if (score(middle) >= wanted) high = middle;
     else low = middle + 1;
   }

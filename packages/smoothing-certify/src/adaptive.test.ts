@@ -42,6 +42,14 @@ describe("the adaptive sample", () => {
     expect(costs[0]!.samples).toBeLessThan(100_000 / 18);
   }, 60_000);
 
+  it("plans with caps of billions", () => {
+    for (const maxSamples of [2 ** 31, 2 ** 32]) {
+      const n = sampleSize(1000, 1000, { ...settings, relativeWidth: 0.5, maxSamples });
+      expect(n).toBeGreaterThan(100);
+      expect(n).toBeLessThan(maxSamples);
+    }
+  });
+
   it("keeps to other widths, caps and alphas", () => {
     for (const more of [
       { relativeWidth: 0.1 },

@@ -1,4 +1,10 @@
-import { type NoiseOptions, type NoiseSource, type NoiseStage, noiseSource } from "./noise.ts";
+import {
+  type NoiseDistribution,
+  type NoiseOptions,
+  type NoiseSource,
+  type NoiseStage,
+  noiseSource,
+} from "./noise.ts";
 
 /** The address of `count` noisy samples in a row. */
 export interface NoiseAddress {
@@ -27,15 +33,26 @@ export interface AddressedNoise {
    * probability and added to every upper one. See `soundNoise`.
    */
   totalVariation?(dimension: number): number;
+  /** What the copies are drawn with, where the source knows: a run with other options is refused. */
+  readonly drawnWith?: NoiseLaw;
+}
+
+/** What determines noise, its address aside. */
+export interface NoiseLaw {
+  readonly sigma: number;
+  readonly seed: number | bigint | string;
+  readonly distribution: NoiseDistribution;
 }
 
 /** The noise of a run: Philox4x32-10 addressed by seed, image, stage and sample. */
 export function addressedNoise(
   options: Omit<NoiseOptions, "imageIndex" | "stage">,
 ): AddressedNoise {
+  const { sigma, seed, distribution = "gaussian" } = options;
   const source = lastUsed((imageIndex, stage) => noiseSource({ ...options, imageIndex, stage }));
   return {
-    generator: `philox4x32-10/${options.distribution ?? "gaussian"}`,
+    generator: `philox4x32-10/${distribution}`,
+    drawnWith: { sigma, seed, distribution },
     fill(out, image, { image: index, stage, first, count }) {
       source(index, stage).fill(out, image, first, count);
     },

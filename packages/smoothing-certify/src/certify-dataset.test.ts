@@ -1,18 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { halves, steps } from "./__fixtures__/steps.ts";
+import { addressedNoise } from "./addressed-noise.ts";
 import { certify } from "./certify.ts";
 import { type CertifyDatasetOptions, certifyDataset } from "./certify-dataset.ts";
 import { readLog, writeLog } from "./log-file.ts";
 import type { LogRow } from "./log-row.ts";
 import { mergeLogs } from "./merge.ts";
+import { noiseInWorkers } from "./noise-workers.ts";
 import type { Progress } from "./progress.ts";
 import { parseShard, shardFromEnvironment } from "./shard.ts";
+import { soundNoise } from "./sound-noise.ts";
 
 const folder = temporaryFolders("smoothing-run");
 const options = { sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves" };
@@ -23,6 +26,56 @@ async function run(more: Partial<CertifyDatasetOptions> = {}, dataset = steps(40
   return rows;
 }
 const timeless = (rows: readonly LogRow[]) => rows.map(({ time: _, ...row }) => row);
+
+describe("a log that was begun", () => {
+  it("goes on wherever its first line was cut off", async () => {
+    const path = join(folder(), "whole.tsv");
+    const whole = await run({ log: path });
+    const header = readFileSync(path, "utf8").split("\n")[0]!;
+    for (const length of [0, 1, 20, 36, 37, 44, 60, header.length - 1, header.length]) {
+      const log = join(folder(), "cut.tsv");
+      writeFileSync(log, header.slice(0, length));
+      expect(timeless(await run({ log }))).toEqual(timeless(whole));
+      expect(timeless(await readLog(log))).toEqual(timeless(whole));
+    }
+  });
+
+  it("is refused with the columns of another program, or compressed", async () => {
+    const log = join(folder(), "other.tsv");
+    writeFileSync(log, "idx\tlabel\tpredict\tradius\tcorrect\ttime\n");
+    await expect(run({ log })).rejects.toThrow("was begun by another program, with other columns");
+    await expect(run({ log: join(folder(), "a.tsv.gz") })).rejects.toThrow(
+      "a log is written line by line, not compressed; leave .gz out of",
+    );
+    const rows = await run({ max: 3 });
+    const compressed = join(folder(), "b.tsv.gz");
+    await writeLog(compressed, rows);
+    expect(await readLog(compressed)).toEqual(rows);
+  });
+});
+
+describe("noise of the caller's", () => {
+  it("must be drawn as the run says, and lends it its seed", async () => {
+    const made = (more: object) =>
+      addressedNoise({ sigma: 0.5, seed: 9, distribution: "gaussian", ...more });
+    const [row] = await run({ noise: made({}) });
+    expect(row!.settings!.seed).toBe("9");
+    expect(row!.counts).toEqual((await run({ seed: 9 }))[0]!.counts);
+    await expect(run({ noise: made({}), seed: 8 })).rejects.toThrow(
+      "certifyDataset: the noise was made with seed 9, but the run has 8; give both the same",
+    );
+    await expect(run({ noise: made({ sigma: 0.05 }) })).rejects.toThrow("made with sigma 0.05");
+    await expect(run({ noise: made({ distribution: "laplace" }) })).rejects.toThrow(
+      'made with distribution "laplace", but the run has "gaussian"',
+    );
+    const noise = await noiseInWorkers({ sigma: 0.5, seed: 9 }, { workers: 0 });
+    await expect(certify(halves, [0.9], { sigma: 0.25, noise, numClasses: 2 })).rejects.toThrow(
+      "certify: the noise was made with sigma 0.5, but the run has 0.25",
+    );
+    const sound = soundNoise({ sigma: 0.25, seed: 1 });
+    await expect(run({ noise: sound })).rejects.toThrow("made with sigma 0.25");
+  });
+});
 
 describe("certifyDataset", () => {
   it("gives for every image what certify gives, with label and settings", async () => {

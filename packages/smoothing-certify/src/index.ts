@@ -1,4 +1,4 @@
-export type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
+export type { AddressedNoise, NoiseAddress, NoiseLaw } from "./addressed-noise.ts";
 export {
   formatSummaries,
   type LogSummary,

@@ -28,9 +28,11 @@ export async function readLog(
 export async function writeLog(path: string | URL, rows: readonly LogRow[]): Promise<void> {
   requireNode("writeLog", "files");
   const { writeFile } = await import("node:fs/promises");
+  const { gzipSync } = await import("node:zlib");
   const extended = rows.some((row) => row.settings !== undefined);
-  const lines = rows.map((row) => formatRow(row, extended));
-  await writeFile(path, formatHeader(extended) + lines.join(""), { flag: "wx" }).catch((cause) => {
+  const text = formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join("");
+  const content = isCompressed(path) ? gzipSync(text) : text;
+  await writeFile(path, content, { flag: "wx" }).catch((cause) => {
     throw new DmaeError(
       "file",
       cause.code === "EEXIST"
@@ -42,13 +44,15 @@ export async function writeLog(path: string | URL, rows: readonly LogRow[]): Pro
   });
 }
 
+const isCompressed = (path: string | URL) => String(path).endsWith(".gz");
+
 async function readText(caller: string, path: string | URL): Promise<string> {
   requireNode(caller, "files");
   const { readFile } = await import("node:fs/promises");
   const { gunzipSync } = await import("node:zlib");
   try {
     const bytes = await readFile(path);
-    return (String(path).endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
+    return (isCompressed(path) ? gunzipSync(bytes) : bytes).toString("utf8");
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DmaeError(
@@ -81,6 +85,12 @@ export interface LogWriter {
  */
 export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
   requireNode("certifyDataset", "logs");
+  if (isCompressed(path))
+    throw new DmaeError(
+      "argument",
+      `certifyDataset: a log is written line by line, not compressed; leave .gz out of ${path}`,
+      { file: String(path) },
+    );
   const { mkdir, open } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
   const { fileURLToPath } = await import("node:url");
@@ -105,11 +115,26 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
 /** Reads what is there and makes it ready to be appended to. */
 async function prepare(handle: FileHandle, file: string, settings: LogSettings) {
   const text = await handle.readFile("utf8");
-  const rows = await recover(handle, file, text);
+  // The first line, perhaps cut off: there is nothing in it to lose.
+  const isNew = formatHeader(true).startsWith(text);
+  if (isNew) {
+    await handle.truncate(0);
+    await handle.appendFile(formatHeader(true));
+  }
+  const rows = isNew ? [] : await recover(handle, file, text);
   for (const row of rows) checkSame(file, row, settings);
-  if (rows.length === 0 && !text.includes("\n")) await handle.appendFile(formatHeader(true));
+  if (!isNew && rows.length === 0) checkHeader(file, text);
   await handle.sync();
   return rows;
+}
+
+function checkHeader(file: string, text: string): void {
+  if (text.replace("\r", "").startsWith(formatHeader(true))) return;
+  throw new DmaeError(
+    "resume",
+    `certifyDataset: ${file} was begun by another program, with other columns; write to another log`,
+    { file },
+  );
 }
 
 function writer(handle: FileHandle, lock: LogLock): Pick<LogWriter, "append" | "invalidate"> {

@@ -133,6 +133,12 @@ function parseLine(
     correct: parseCorrect(cell("correct"), name, number),
     time: parseTime(cell("time")),
   };
+  if (row.correct === 1 && row.predict !== row.label)
+    throw bad(
+      name,
+      number,
+      `correct is 1, but the prediction is ${row.predict} and the label ${row.label}`,
+    );
   if (!header.includes("settings")) return row;
   return {
     ...row,

@@ -37,8 +37,8 @@ const row = (idx: number, more: Partial<LogRow> = {}): LogRow => ({
   ...more,
 });
 
-const rows = fc.uniqueArray(
-  fc.record({
+const anyRow = fc
+  .record({
     idx: fc.nat(),
     label: fc.nat(1000),
     predict: fc.integer({ min: -1, max: 1000 }),
@@ -52,9 +52,9 @@ const rows = fc.uniqueArray(
     settings: fc
       .record({ model: fc.string(), dataset: fc.string(), sigma: fc.double({ min: 1e-3, max: 9 }) })
       .map((some) => ({ ...settings, ...some })),
-  }),
-  { selector: (r) => r.idx, maxLength: 6 },
-);
+  })
+  .map((r): LogRow => (r.correct ? { ...r, predict: r.label } : r));
+const rows = fc.uniqueArray(anyRow, { selector: (r) => r.idx, maxLength: 6 });
 const print = (list: readonly LogRow[]) =>
   formatHeader(true) + list.map((r) => formatRow(r, true)).join("");
 
@@ -120,6 +120,10 @@ describe("the log format", () => {
       "line 3: image 1 is there already, in line 2",
     ],
     ["idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t2\t2\t1\t1\t0\n2\t3", "line 3: cut off after"],
+    [
+      "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t2\t-1\t0.5\t1\t0\n",
+      "line 2: correct is 1, but the prediction is -1 and the label 2",
+    ],
   ])("names the line of %j", (text, message) => {
     expect(() => parseLog(text)).toThrow(message);
   });

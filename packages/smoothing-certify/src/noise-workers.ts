@@ -46,6 +46,7 @@ export async function noiseInWorkers(
   return {
     generator: here.generator,
     ...(here.totalVariation && { totalVariation: here.totalVariation }),
+    ...(here.drawnWith && { drawnWith: here.drawnWith }),
     get workers() {
       return threads.count;
     },

@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
-import { type AddressedNoise, addressedNoise } from "./addressed-noise.ts";
+import { type AddressedNoise, addressedNoise, type NoiseLaw } from "./addressed-noise.ts";
 import { BatchSizer } from "./batch-sizer.ts";
-import { checkInteger, checkPositive } from "./checks.ts";
+import { checkInteger, checkPositive, show } from "./checks.ts";
 import type { ClassifierOptions, PreparedClassifier } from "./classifier.ts";
 import type { NoiseDistribution } from "./noise.ts";
 import { soundNoise } from "./sound-noise.ts";
@@ -51,6 +51,26 @@ export function noiseOf(options: SamplingOptions): AddressedNoise {
   return soundNoise({ sigma, seed });
 }
 
+/** The seed of a run: the caller's, else that of the noise. */
+export const seedOf = ({ seed, noise }: SamplingOptions): number | bigint | string =>
+  seed ?? noise?.drawnWith?.seed ?? 0;
+
+/** Refuses noise that was not drawn as the options say: the radius would be that of other noise. */
+function checkNoise(caller: string, options: SamplingOptions): void {
+  const { noise, sigma, distribution = "gaussian" } = options;
+  if (!noise?.drawnWith) return;
+  const wanted = { sigma, seed: seedOf(options), distribution };
+  for (const [name, value] of Object.entries(wanted)) {
+    const drawn = noise.drawnWith[name as keyof NoiseLaw];
+    if (drawn !== value)
+      throw new DmaeError(
+        "argument",
+        `${caller}: the noise was made with ${name} ${show(drawn)}, but the run has ${show(value)}; give both the same`,
+        { name },
+      );
+  }
+}
+
 /** What the noise's law is away from that of the guarantee, for inputs of `dimension` numbers. */
 export function totalVariationOf(options: SamplingOptions, dimension: number): number {
   return noiseOf(options).totalVariation?.(dimension) ?? 0;
@@ -59,6 +79,7 @@ export function totalVariationOf(options: SamplingOptions, dimension: number): n
 /** Checks what all procedures share. */
 export function checkSampling(caller: string, options: SamplingOptions): void {
   checkPositive(caller, "sigma", options.sigma);
+  checkNoise(caller, options);
   if (options.numClasses !== undefined) checkInteger(caller, "numClasses", options.numClasses, 2);
   if (options.batchSize !== undefined && options.batchSize !== "auto")
     checkInteger(caller, "batchSize", options.batchSize);

@@ -23,6 +23,15 @@ describe("certifiedAccuracySvg", () => {
     expect(svg).toContain(">a &amp; b</text>");
   });
 
+  it("keeps to a few ticks at any radius, and refuses an infinite one", () => {
+    const far = (radius: number) => [{ name: "far", rows: [row(0, radius, 1)] }];
+    for (const radius of [0.01, 0.7, 3, 77, 1e5])
+      expect(certifiedAccuracySvg(far(radius)).length).toBeLessThan(4000);
+    expect(() => certifiedAccuracySvg(far(Number.POSITIVE_INFINITY))).toThrow(
+      "every radius must be finite",
+    );
+  });
+
   it("draws one curve for each log", () => {
     const svg = certifiedAccuracySvg([
       { name: "a", rows },

@@ -22,6 +22,8 @@ export function certifiedAccuracySvg(
       "argument",
       "certifiedAccuracySvg: a sequential test at one radius gives no curve",
     );
+  if (logs.some((log) => log.rows.some((row) => !Number.isFinite(row.radius))))
+    throw new DmaeError("argument", "certifiedAccuracySvg: every radius must be finite");
   const curves = logs.map(({ rows }) => curve(rows));
   const most = niceCeil(Math.max(0.1, ...curves.map((points) => points.at(-1)![0])));
   const { left, right, top, bottom, width, height } = frame;
@@ -74,7 +76,7 @@ function grid(most: number, x: (r: number) => number, y: (share: number) => numb
     parts.push(`<path d="M${left} ${at}H${width - right}" stroke="#ddd"/>`);
     parts.push(label(left - 6, Number(at) + 4, `${Math.round(100 * share)} %`, "end"));
   }
-  const step = most / 8 > 0.25 ? 0.5 : most / 8 > 0.1 ? 0.25 : 0.1;
+  const step = tickStep(most / 8);
   for (let r = 0; r <= most * 1.0001; r += step) {
     const at = x(r).toFixed(1);
     parts.push(`<path d="M${at} ${top}V${height - bottom}" stroke="#eee"/>`);
@@ -87,6 +89,13 @@ function grid(most: number, x: (r: number) => number, y: (share: number) => numb
     `<text transform="translate(15 ${(height - bottom) / 2}) rotate(-90)" text-anchor="middle">certified accuracy</text>`,
   );
   return parts.join("\n");
+}
+
+/** A round step of at least `least`. */
+function tickStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least));
+  const large = [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= least)!;
+  return least > 0.5 ? large : least > 0.25 ? 0.5 : least > 0.1 ? 0.25 : 0.1;
 }
 
 /** In the lower left corner, which curves that fall from the upper left leave free. */

@@ -97,6 +97,11 @@ function topKRow(row: Voted, k: number, settings: LogSettings): LogRow {
       "unsupported",
       "recertify: topK is there for ordinary Gaussian noise and l2 only",
     );
+  if (k >= row.counts.length)
+    throw new DmaeError(
+      "argument",
+      `recertify: topK must be less than the ${row.counts.length} classes, got ${k}: any class is among all of them, at any distance`,
+    );
   const radius = topKRadius(row.counts, { target: row.label, k, sigma, alpha });
   const stays = radius > 0;
   const predict = stays ? row.label : ABSTAIN;

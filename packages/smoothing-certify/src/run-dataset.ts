@@ -10,6 +10,7 @@ import {
   checkSampling,
   noiseOf,
   type SamplingOptions,
+  seedOf,
   totalVariationOf,
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
@@ -164,7 +165,8 @@ function logSettings<R>(
   options: DatasetOptions,
   plan: DatasetPlan<R>,
 ): LogSettings {
-  const { sigma, seed = 0, model, shard } = options;
+  const { sigma, model, shard } = options;
+  const seed = seedOf(options);
   const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined }).length;
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const totalVariation = totalVariationOf(options, size);

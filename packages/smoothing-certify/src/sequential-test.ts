@@ -110,7 +110,7 @@ export class SequentialTest {
 export function votesNeeded(n: number, threshold: number, alpha: number): number {
   let [low, high] = [0, n + 1];
   while (low < high) {
-    const middle = (low + high) >> 1;
+    const middle = Math.floor((low + high) / 2);
     if (clopperPearsonLower(middle, n, alpha) >= threshold) high = middle;
     else low = middle + 1;
   }

@@ -8,7 +8,7 @@ import { certifyAtRadius, certifyDatasetAtRadius } from "./certify-at-radius.ts"
 import { clopperPearsonLower } from "./clopper-pearson.ts";
 import type { LogRow } from "./log-row.ts";
 import { normalCdf } from "./normal.ts";
-import { logMixture, SequentialTest } from "./sequential-test.ts";
+import { logMixture, SequentialTest, votesNeeded } from "./sequential-test.ts";
 
 describe("the beta distribution", () => {
   // ln B(a, b), ln P(X <= x), ln P(X > x) by mpmath 1.3 at 40 digits
@@ -88,6 +88,15 @@ describe("SequentialTest", () => {
       if (up > 0) expect(test.verdict(up - 1, n)).not.toBe("certified");
       if (down >= 0) expect(test.verdict(down, n)).toBe("futile");
       expect(test.verdict(down + 1, n)).not.toBe("futile");
+    }
+  });
+
+  it("finds the votes needed of billions", () => {
+    for (const n of [2 ** 31 - 1, 2 ** 32, 2 ** 40]) {
+      const votes = votesNeeded(n, 0.6, 0.001);
+      expect(votes / n).toBeCloseTo(0.6, 3);
+      expect(clopperPearsonLower(votes, n, 0.001)).toBeGreaterThanOrEqual(0.6);
+      expect(clopperPearsonLower(votes - 1, n, 0.001)).toBeLessThan(0.6);
     }
   });
 

@@ -97,6 +97,11 @@ export async function certifySoft(
   checkInteger("certifySoft", "n", n, 2);
   checkAlpha("certifySoft", alpha);
   checkPositive("certifySoft", "beta", beta);
+  if (options.distribution && options.distribution !== "gaussian")
+    throw new DmaeError(
+      "unsupported",
+      `certifySoft: is there for Gaussian noise only, got ${show(options.distribution)}; its radius is an l2 one`,
+    );
   if (bound !== "bernstein" && bound !== "hoeffding")
     throw new DmaeError(
       "argument",
@@ -128,9 +133,9 @@ export function* softProcedure(settings: SoftSettings): Procedure<SoftResult> {
     { stage: "selection", first: 0, count: n0, collector: selection },
     { stage: "estimation", first: 0, count: n, collector: estimation },
   ];
-  const guess = selection.sums.indexOf(Math.max(...selection.sums));
-  const mean = Math.min(1, estimation.sums[guess]! / n);
-  const variance = Math.max(0, (estimation.squares[guess]! - n * mean * mean) / (n - 1));
+  const guess = selection.means.indexOf(Math.max(...selection.means));
+  const mean = Math.min(1, estimation.means[guess]!);
+  const variance = estimation.deviations[guess]! / (n - 1);
   const lower =
     bound === "hoeffding"
       ? hoeffdingLower(mean, n, alpha)
@@ -147,10 +152,14 @@ export function* softProcedure(settings: SoftSettings): Procedure<SoftResult> {
   };
 }
 
-/** Sums and squares of the soft votes of each class. */
+/**
+ * Means of the soft votes of each class, and sums of their squared deviations, by Welford's updates: a sum of squares less the square of
+ * the sum would lose what sets votes near 1 apart.
+ */
 class SoftVotes implements Collector {
-  sums: number[] = [];
-  squares: number[] = [];
+  means: number[] = [];
+  deviations: number[] = [];
+  private count = 0;
 
   constructor(private readonly beta: number) {}
 
@@ -160,16 +169,18 @@ class SoftVotes implements Collector {
         "classifier",
         "certifySoft: the classifier must return logits, got class ids",
       );
-    if (this.sums.length === 0) {
-      this.sums = new Array(numClasses).fill(0);
-      this.squares = new Array(numClasses).fill(0);
+    if (this.count === 0) {
+      this.means = new Array(numClasses).fill(0);
+      this.deviations = new Array(numClasses).fill(0);
     }
     const votes = new Float64Array(numClasses);
     for (let row = from; row < to; row++) {
       softmax(logits, row * numClasses, this.beta, votes);
+      this.count++;
       for (let c = 0; c < numClasses; c++) {
-        this.sums[c]! += votes[c]!;
-        this.squares[c]! += votes[c]! ** 2;
+        const before = votes[c]! - this.means[c]!;
+        this.means[c]! += before / this.count;
+        this.deviations[c]! += before * (votes[c]! - this.means[c]!);
       }
     }
   }

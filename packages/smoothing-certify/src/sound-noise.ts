@@ -52,6 +52,7 @@ export function soundNoise({ seed, sigma }: Pick<NoiseOptions, "seed" | "sigma">
   );
   return {
     generator: `philox4x32-10/gaussian-grid-${LEVELS}`,
+    drawnWith: { sigma, seed, distribution: "gaussian" },
     fill(out, image, { image: index, stage, first, count }) {
       source(index, stage).fill(out, image, first, count);
     },
