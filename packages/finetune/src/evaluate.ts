@@ -8,6 +8,7 @@ import {
 } from "@dmae/core";
 import type { Executor, PreparedFunction } from "@dmae/nn";
 import type { ViT } from "@dmae/vit";
+import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evaluation-checks.ts";
 
 /** What a {@link PreparedEvaluation} can be asked for. */
 export interface MeasureOptions {
@@ -59,7 +60,8 @@ export interface EvaluateResult {
  * `c` alone. To measure the same parameters more than once, see {@link prepareEvaluation}.
  *
  * @param params those of the classifier, in ordinary memory
- * @throws DmaeError "numeric" for logits that are not finite
+ * @throws DmaeError "argument" for options outside their ranges, a data set of other classes, and labels outside
+ *   them; "numeric" for logits that are not finite
  *
  * @example
  * const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, key: key(0) });
@@ -71,7 +73,12 @@ export async function evaluate(
   options: EvaluateOptions,
 ): Promise<EvaluateResult> {
   requireKey(options);
+  checkMeasure("evaluate", options);
   const { batchSize = 64 } = options;
+  checkDataset("evaluate", dataset, {
+    imageShape: dataset.imageShape,
+    numClasses: vit.config.numClasses,
+  });
   const prepared = await prepare(vit, params, dataset.imageShape, { ...options, batchSize });
   try {
     return await prepared.run(dataset, options);
@@ -107,6 +114,7 @@ async function prepare(
   imageShape: readonly number[],
   { executor, batchSize }: Required<PrepareEvaluationOptions>,
 ): Promise<PreparedEvaluation> {
+  checkBatchSize("evaluate", batchSize);
   const classifier = await executor.prepareFunction(
     ({ images, ...rest }) => ({ logits: vit.logits(rest, images!) }),
     { constants: params, inputs: { images: { shape: [batchSize, ...imageShape] } } },
@@ -114,12 +122,10 @@ async function prepare(
   return {
     async run(dataset, options = {}) {
       requireKey(options);
-      if (`${dataset.imageShape}` !== `${imageShape}`)
-        throw new DmaeError(
-          "argument",
-          `evaluate: images must be [${imageShape}], got [${dataset.imageShape}]`,
-        );
-      return measure(classifier, vit.config.numClasses, dataset, { ...options, batchSize });
+      checkMeasure("evaluate", options);
+      const { numClasses } = vit.config;
+      checkDataset("evaluate", dataset, { imageShape, numClasses });
+      return measure(classifier, numClasses, dataset, { ...options, batchSize });
     },
     dispose: () => classifier.dispose(),
   };
@@ -151,6 +157,7 @@ async function measure(
     for (let row = 0; row < here; row++) {
       const index = Math.floor((start + row) / samples);
       const { image, label } = await dataset.get(index);
+      checkImage("evaluate", { image, label }, { index, pixels, numClasses });
       labels[index] = label;
       const out = images.subarray(row * pixels, (row + 1) * pixels);
       out.set(image);

@@ -12,8 +12,10 @@ import {
   type Progress,
   pick,
   requireImages,
+  stepsBetween,
   toBatchSource,
   unprefixed,
+  withBatchSize,
 } from "@dmae/train";
 import {
   createViT,
@@ -25,6 +27,7 @@ import {
 } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { evaluate } from "./evaluate.ts";
+import { checkEvaluation } from "./evaluation-checks.ts";
 import { softTargets } from "./mixing.ts";
 import { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
 import { foldProbe, probeStep } from "./probe-step.ts";
@@ -103,19 +106,20 @@ export async function linearProbe(
     augments: recipe.augmentation !== null,
     transform,
   });
+  if (evaluation) checkEvaluation("linearProbe", vit.config, evaluation);
   const { params: encoder, report } = await fromPretrained(vit, options.pretrained, {
     ...options.loading,
     fresh: ["head.*", ...(options.loading?.fresh ?? [])],
     key: foldIn(key, "init"),
   });
-  const source = toBatchSource(data, {
-    batchSize: recipe.batchSize,
-    key: foldIn(key, "data"),
-    ...(transform ? { transform } : {}),
-  });
+  const { batchSize } = recipe;
+  const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
+  const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "linearProbe");
   const { stepsPerEpoch } = source;
   const train = probeStep(recipe, { stepsPerEpoch });
-  const steps = (epochs: number) => Math.max(1, Math.round(epochs * stepsPerEpoch));
+  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
+  const steps = (name: string, epochs: number) =>
+    stepsBetween(`linearProbe: ${name}`, epochs, stepsPerEpoch);
   const features = await featureFunction(vit, encoder, recipe, source, executor);
   try {
     const result = await fit({
@@ -130,12 +134,14 @@ export async function linearProbe(
       }),
       logExtra: (step) => ({ learningRate: train.learningRate(step) }),
       recipe: { task: "linear-probe", data: dataName(data), recipe, key, stepsPerEpoch },
-      checkpointEvery: steps(options.checkpointEveryEpochs ?? 1),
-      ...(options.keepEveryEpochs ? { keepEvery: steps(options.keepEveryEpochs) } : {}),
+      checkpointEvery: steps("checkpointEveryEpochs", checkpointEveryEpochs),
+      ...(keepEveryEpochs === undefined
+        ? {}
+        : { keepEvery: steps("keepEveryEpochs", keepEveryEpochs) }),
       ...(evaluation
         ? {
             evaluate: {
-              every: steps(evaluation.everyEpochs ?? 1),
+              every: steps("evaluation.everyEpochs", evaluation.everyEpochs ?? 1),
               run: async (state) => {
                 const params = withHead(encoder, unprefixed("params.", state));
                 const { accuracy, loss } = await evaluate(vit, params, evaluation.dataset, {

@@ -235,7 +235,7 @@ async function follow(
   from: number,
 ): Promise<void> {
   const crossEntropy = fixture.get(`${variant}.losses64`).data;
-  const prepared = await prepare(step, state, inputs(0));
+  const prepared = await prepare(step, state, { ...inputs(0), ...step.inputs(first) });
   for (let index = from; index < micro; index++) {
     const metrics = await prepared.run({ ...inputs(index), ...step.inputs(first + index) });
     const isMixed = variant !== "gp"; // targets of mixed batches are recorded too
@@ -263,7 +263,7 @@ async function follow(
 const prepare = (step: TrainStep, state: HostTensors, batch: HostTensors) =>
   eagerExecutor().prepareStep(step.step, {
     state,
-    batch: specsOf({ ...batch, ...step.inputs(0) }),
+    batch: specsOf(batch),
   });
 
 describe.each(["cpu", "wasm"])("the official linear probe on %s", (backend) => {

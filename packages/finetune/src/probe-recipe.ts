@@ -41,6 +41,11 @@ export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `linearProbe: ${rule}, got ${value}`, { value });
   };
+  if (typeof recipe !== "object" || recipe === null)
+    fail(
+      'the recipe must be an object, e.g. linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"]',
+      recipe,
+    );
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);

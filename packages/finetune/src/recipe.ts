@@ -83,6 +83,11 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `robustFinetune: ${rule}, got ${value}`, { value });
   };
+  if (typeof recipe !== "object" || recipe === null)
+    fail(
+      'the recipe must be an object, e.g. finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"]',
+      recipe,
+    );
   for (const name of ["epochs", "batchSize", "accumulate", "copies"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);
@@ -96,6 +101,10 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe): void {
   const [low, high] = sigmaRange(recipe.sigma);
   if (!(low >= 0 && low <= high && Number.isFinite(high)))
     fail("sigma must be 0 or more, or an interval [low, high] of such", recipe.sigma);
+  if (recipe.sigmaPer !== "image" && recipe.sigmaPer !== "batch")
+    fail('sigmaPer must be "image" or "batch"', recipe.sigmaPer);
+  if (typeof recipe.consistency !== "object")
+    fail("consistency must be null, or lambda, mu and mode", recipe.consistency);
   if (recipe.consistency !== null && recipe.copies < 2)
     fail("copies must be 2 or more with consistency regularisation", recipe.copies);
   if (mixes(recipe) && (recipe.batchSize * recipe.copies) % 2 !== 0)

@@ -10,8 +10,10 @@ import {
   type Progress,
   pick,
   requireImages,
+  stepsBetween,
   toBatchSource,
   unprefixed,
+  withBatchSize,
 } from "@dmae/train";
 import {
   createViT,
@@ -22,6 +24,7 @@ import {
   type ViT,
 } from "@dmae/vit";
 import { type EvaluateResult, evaluate } from "./evaluate.ts";
+import { checkEvaluation } from "./evaluation-checks.ts";
 import { finetuneStep } from "./finetune-step.ts";
 import { finetuneInputs } from "./inputs.ts";
 import { checkFinetuneRecipe, type FinetuneRecipe, sigmaRange } from "./recipe.ts";
@@ -113,15 +116,16 @@ export async function robustFinetune(
     augments: recipe.augmentation !== null,
     transform,
   });
-  const source = toBatchSource(data, {
-    batchSize: recipe.batchSize,
-    key: foldIn(key, "data"),
-    ...(transform ? { transform } : {}),
-  });
+  if (evaluation) checkEvaluation("robustFinetune", vit.config, evaluation);
+  const { batchSize } = recipe;
+  const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
+  const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "robustFinetune");
   const { stepsPerEpoch } = source;
   const { params: first, report } = await startingParams(vit, options);
   const train = finetuneStep(vit.config, recipe, { params: first, stepsPerEpoch });
-  const steps = (epochs: number) => Math.max(1, Math.round(epochs * stepsPerEpoch));
+  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
+  const steps = (name: string, epochs: number) =>
+    stepsBetween(`robustFinetune: ${name}`, epochs, stepsPerEpoch);
   const result = await fit({
     executor,
     step: train.step,
@@ -139,12 +143,14 @@ export async function robustFinetune(
     }),
     logExtra: (step) => ({ learningRate: train.learningRate(step) }),
     recipe: { task: "robust-finetune", data: dataName(data), recipe, key, stepsPerEpoch },
-    checkpointEvery: steps(options.checkpointEveryEpochs ?? 1),
-    ...(options.keepEveryEpochs ? { keepEvery: steps(options.keepEveryEpochs) } : {}),
+    checkpointEvery: steps("checkpointEveryEpochs", checkpointEveryEpochs),
+    ...(keepEveryEpochs === undefined
+      ? {}
+      : { keepEvery: steps("keepEveryEpochs", keepEveryEpochs) }),
     ...(evaluation
       ? {
           evaluate: {
-            every: steps(evaluation.everyEpochs ?? 1),
+            every: steps("evaluation.everyEpochs", evaluation.everyEpochs ?? 1),
             run: (state) =>
               evaluateState(vit, unprefixed("params.", state), { recipe, ...options, evaluation }),
             best: { metric: "accuracy", mode: "max" },

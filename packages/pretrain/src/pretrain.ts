@@ -22,9 +22,11 @@ import {
   pick,
   requireImages,
   scaledLearningRate,
+  stepsBetween,
   type TrainStep,
   toBatchSource,
   unprefixed,
+  withBatchSize,
 } from "@dmae/train";
 import { createDmae, type Dmae, type DmaeInputs } from "./dmae.ts";
 import { pretrainInputs } from "./inputs.ts";
@@ -103,21 +105,26 @@ export async function pretrain(
     augments: recipe.augmentation !== null,
     transform,
   });
-  const source = toBatchSource(data, {
-    batchSize: recipe.batchSize,
-    key: foldIn(key, "data"),
-    ...(transform ? { transform } : {}),
-  });
+  const { batchSize } = recipe;
+  const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
+  const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "pretrain");
   const { stepsPerEpoch } = source;
   const first = options.initialParams ?? dmae.initHost(foldIn(key, "init"));
   const { initialOptimizer } = options;
+  if (initialOptimizer !== undefined && !(initialOptimizer.step >= 0))
+    throw new DmaeError(
+      "argument",
+      `pretrain: initialOptimizer.step must be the number of updates made, got ${initialOptimizer.step}`,
+      { value: initialOptimizer.step },
+    );
   const train = pretrainStep(dmae, recipe, {
     params: first,
     stepsPerEpoch,
     updateOffset: initialOptimizer?.step ?? 0,
   });
-  const every = (epochs: number | undefined, fallback: number) =>
-    Math.round((epochs ?? fallback) * stepsPerEpoch);
+  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
+  const every = (name: string, epochs: number) =>
+    stepsBetween(`pretrain: ${name}`, epochs, stepsPerEpoch);
   const result = await fit({
     executor,
     step: train.step,
@@ -138,8 +145,10 @@ export async function pretrain(
       ...{ task: "pretrain", data: dataName(data), recipe, key, stepsPerEpoch },
       ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
     },
-    checkpointEvery: every(options.checkpointEveryEpochs, 1),
-    ...(options.keepEveryEpochs ? { keepEvery: every(options.keepEveryEpochs, 1) } : {}),
+    checkpointEvery: every("checkpointEveryEpochs", checkpointEveryEpochs),
+    ...(keepEveryEpochs === undefined
+      ? {}
+      : { keepEvery: every("keepEveryEpochs", keepEveryEpochs) }),
     ...pick(options, ["folder", "logEvery", "onProgress", "signal"]),
   });
   const params = unprefixed("params.", result.state);

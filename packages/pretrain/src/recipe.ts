@@ -56,6 +56,11 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `pretrain: ${rule}, got ${value}`, { value });
   };
+  if (typeof recipe !== "object" || recipe === null)
+    fail(
+      'the recipe must be an object, e.g. pretrainRecipes["dmae-vit-b-cifar10-continued"]',
+      recipe,
+    );
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);
@@ -69,6 +74,8 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   for (const name of nonNegative)
     if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
       fail(`${name} must be a number, 0 or more`, recipe[name]);
+  if (typeof recipe.normPixLoss !== "boolean")
+    fail("normPixLoss must be true or false", recipe.normPixLoss);
   if (recipe.region !== "all" && recipe.region !== "masked")
     fail('region must be "all" or "masked"', recipe.region);
   if (recipe.region === "masked" && recipe.maskRatio === 0)

@@ -4,6 +4,7 @@ import {
   type Optimizer,
   type ParameterGroups,
   parameterOptions,
+  requireDecay,
   requireRange,
   zeroSlots,
 } from "./optimizer.ts";
@@ -39,6 +40,7 @@ export function adamw(options: AdamWOptions = {}): Optimizer {
   requireRange("adamw: beta1", beta1, 0, 1);
   requireRange("adamw: beta2", beta2, 0, 1);
   requireRange("adamw: epsilon", epsilon, 0, Number.POSITIVE_INFINITY);
+  requireDecay("adamw", weightDecay, groups);
   return {
     init: (params) => zeroSlots(params, ["exp_avg", "exp_avg_sq"]),
     update(gradients, state, params, scalars) {

@@ -1,7 +1,7 @@
 import { type ImageDataset, key } from "@dmae/core";
 import { batchLoader, synthetic } from "@dmae/datasets";
 import { describe, expect, it } from "vitest";
-import { shuffledBatches, toBatchSource } from "./batches.ts";
+import { shuffledBatches, toBatchSource, withBatchSize } from "./batches.ts";
 import { requireImages } from "./data.ts";
 
 const data = synthetic({ length: 22, key: key(1), imageShape: [4, 4, 1], numClasses: 3 });
@@ -61,6 +61,49 @@ describe("shuffledBatches", () => {
     await expect(shuffledBatches(wrong, { batchSize: 2, key: key(0) }).at(0)).rejects.toThrow(
       "must have 16 values (4 x 4 x 1), got 15",
     );
+  });
+
+  it("names labels that are no integers, and a transform that is no function", async () => {
+    for (const label of [Number.NaN, 1.5, undefined as unknown as number, 2 ** 31]) {
+      const odd: ImageDataset = {
+        ...data,
+        get: async (index) => ({ ...(await data.get(index)), label }),
+      };
+      await expect(shuffledBatches(odd, { batchSize: 22, key: key(0) }).at(0)).rejects.toThrow(
+        new RegExp(
+          `shuffledBatches: the label of image \\d+ must be a 32-bit integer, got ${label}`,
+        ),
+      );
+    }
+    const transform = [{ op: "flip" }] as never;
+    expect(() => shuffledBatches(data, { batchSize: 5, key: key(0), transform })).toThrow(
+      "shuffledBatches: transform must be a function of an image, got an array",
+    );
+  });
+});
+
+describe("withBatchSize", () => {
+  it("hands on batches of the size that the recipe says", async () => {
+    expect(await withBatchSize(source, 5, "pretrain").at(6)).toEqual(await source.at(6));
+  });
+
+  it("names both sizes, at once where the source says its own, else with the batch", async () => {
+    const message = "must hold the batchSize of the recipe, 4 images, got 5; set one to the other";
+    expect(() => withBatchSize(source, 4, "pretrain")).toThrow(
+      `pretrain: the batches of the source ${message}`,
+    );
+    const { batchSize: _, ...silent } = source;
+    await expect(withBatchSize(silent, 4, "pretrain").at(3)).rejects.toThrow(
+      `pretrain: batch 3 ${message}`,
+    );
+    const ragged = batchLoader(data, { batchSize: 5 });
+    const { batchSize: __, ...said } = { batchSize: 5, ...ragged };
+    const whole = withBatchSize(said, 5, "pretrain");
+    expect((await whole.at(3)).size).toBe(5);
+    await expect(whole.at(4)).rejects.toThrow(
+      "5 images, got 2; set one to the other, and dropLast",
+    );
+    await ragged.close();
   });
 });
 

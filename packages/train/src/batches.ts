@@ -34,6 +34,8 @@ export type ImageTransform = (
 export interface BatchSource {
   /** Batches in an epoch. */
   readonly stepsPerEpoch: number;
+  /** Images in each batch, where the source says it; compared with that of the recipe. */
+  readonly batchSize?: number;
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
   /** Batch `step`, `step = epoch * stepsPerEpoch + iteration`; all of one size. */
@@ -66,6 +68,12 @@ export function shuffledBatches(
       "argument",
       `shuffledBatches: batchSize must lie in 1 … ${dataset.length} (images of ${dataset.name}), got ${batchSize}`,
     );
+  if (transform !== undefined && typeof transform !== "function")
+    throw new DmaeError(
+      "argument",
+      `shuffledBatches: transform must be a function of an image, got ${Array.isArray(transform) ? "an array" : typeof transform}; ` +
+        "operations are for batchLoader of @dmae/datasets",
+    );
   const stepsPerEpoch = Math.floor(dataset.length / batchSize);
   const pixels = imageShape[0] * imageShape[1] * imageShape[2];
   const orderOf = epochOrders(dataset.length, key);
@@ -80,10 +88,12 @@ export function shuffledBatches(
         "shape",
         `shuffledBatches: image ${index} must have ${pixels} values (${imageShape.join(" x ")}), got ${made.image.length}`,
       );
+    requireLabel(made.label, index);
     return made;
   }
   return {
     stepsPerEpoch,
+    batchSize,
     imageShape,
     async at(step) {
       const epoch = Math.floor(step / stepsPerEpoch);
@@ -109,6 +119,44 @@ export function toBatchSource(
   options: ShuffledBatchesOptions,
 ): BatchSource {
   return "at" in source ? source : shuffledBatches(source, options);
+}
+
+/**
+ * `source`, whose batches must hold the images that the recipe says: the learning rate is scaled with them.
+ *
+ * @param caller the function on whose behalf it checks
+ * @throws DmaeError "argument" naming both sizes: at once where the source says its size, else with the first batch
+ */
+export function withBatchSize(source: BatchSource, batchSize: number, caller: string): BatchSource {
+  const check = (size: number, what: string) => {
+    if (size !== batchSize)
+      throw new DmaeError(
+        "argument",
+        `${caller}: ${what} must hold the batchSize of the recipe, ${batchSize} images, got ${size}; ` +
+          "set one to the other, and dropLast: true in a batchLoader",
+        { expected: batchSize, received: size },
+      );
+  };
+  if (source.batchSize !== undefined) check(source.batchSize, "the batches of the source");
+  return {
+    stepsPerEpoch: source.stepsPerEpoch,
+    batchSize,
+    imageShape: source.imageShape,
+    async at(step) {
+      const batch = await source.at(step);
+      check(batch.size, `batch ${step}`);
+      return batch;
+    },
+  };
+}
+
+function requireLabel(label: number, index: number): void {
+  if ((label | 0) === label) return;
+  throw new DmaeError(
+    "argument",
+    `shuffledBatches: the label of image ${index} must be a 32-bit integer, got ${label}`,
+    { index, label },
+  );
 }
 
 function epochOrders(length: number, key: Key): (epoch: number) => Uint32Array {

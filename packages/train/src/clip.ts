@@ -1,3 +1,4 @@
+import { DmaeError } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 
@@ -15,6 +16,12 @@ export function clipByGlobalNorm(
   gradients: Tensors,
   maxNorm: number,
 ): { gradients: Tensors; norm: tf.Scalar } {
+  if (!(maxNorm > 0))
+    throw new DmaeError(
+      "argument",
+      `clipByGlobalNorm: maxNorm must be positive, got ${maxNorm}; Infinity clips nothing`,
+      { value: maxNorm },
+    );
   const norm = globalNorm(gradients);
   const factor = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
   const clipped: Tensors = {};

@@ -1,9 +1,10 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { decodeSafetensors } from "@dmae/checkpoint";
 import type { HostTensors } from "@dmae/core";
 import { type Executor, eagerExecutor } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
@@ -12,8 +13,11 @@ import { expectClose } from "../../../testing/expect-close.ts";
 import { failure } from "../../../testing/failure.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { demoBatch, demoParams, demoRun, demoStep } from "./__fixtures__/demo-run.ts";
-import type { FitResult } from "./fit.ts";
+import { type FitOptions, type FitResult, fit } from "./fit.ts";
+import { stepsBetween } from "./fit-options.ts";
 import { differingFields, openRunFolder } from "./run-folder.ts";
+import { sgd } from "./sgd.ts";
+import { createTrainStep } from "./train-step.ts";
 
 const steps = 40;
 let folder: string;
@@ -162,6 +166,117 @@ describe("fit", () => {
     expect(readdirSync(folder)).not.toContain("last.safetensors");
   });
 
+  it("neither keeps as best nor returns a state that is not finite", async () => {
+    const rootOfZero = createTrainStep({
+      loss: (params) => ({ loss: tf.mean(tf.sqrt(tf.sum(tf.mul(params.w!, 0)))) }), // 0, its gradient NaN
+      optimizer: sgd(),
+      schedule: () => 1,
+      stepsPerEpoch: 1,
+    });
+    const w = { dtype: "float32", shape: [2], data: Float32Array.of(1, 1) } as const;
+    const run = (options: Partial<FitOptions>) =>
+      failure(
+        fit({
+          executor: eagerExecutor(),
+          step: rootOfZero.step,
+          state: rootOfZero.initState({ w }),
+          steps: 1,
+          batch: (step) => rootOfZero.inputs(step),
+          ...options,
+        }),
+      );
+    const evaluate = {
+      every: 1,
+      run: async () => ({ accuracy: 0.5 }),
+      best: { metric: "accuracy", mode: "max" },
+    } as const;
+    const message = "fit: params.w must be finite, got NaN after step 0";
+    const kept = await run({ folder, evaluate });
+    expect([kept.code, kept.message]).toEqual([
+      "numeric",
+      `${message}; ${folder} holds no checkpoint yet`,
+    ]);
+    expect(readdirSync(folder).filter((name) => name.endsWith(".safetensors"))).toEqual([]);
+    const returned = await run({});
+    expect([returned.code, returned.message]).toEqual(["numeric", message]);
+  });
+
+  it("takes no NaN for the best metric", async () => {
+    const best = async (scores: number[], mode: "max" | "min", stop?: number) => {
+      const controller = new AbortController();
+      await demoRun({
+        steps,
+        folder,
+        signal: controller.signal,
+        evaluate: {
+          every: 10,
+          run: async (_, step) => ({ score: scores[step / 10 - 1]! }),
+          best: { metric: "score", mode },
+        },
+        onProgress: ({ step }) => step === stop && controller.abort(),
+      }).catch((error: unknown) => expect(error).toBe(controller.signal.reason));
+    };
+    const kept = () => {
+      const file = join(folder, "best.safetensors");
+      return existsSync(file) ? decodeSafetensors(readFileSync(file)).metadata.score : undefined;
+    };
+    await best([Number.NaN, 0.5, Number.NaN, 0.25], "max", 15);
+    expect(kept()).toBeUndefined();
+    await best([Number.NaN, 0.5, Number.NaN, 0.25], "max");
+    expect(kept()).toBe("0.5");
+    rmSync(folder, { recursive: true });
+    await best([Number.NaN, 0.5, Number.NaN, 0.25], "min");
+    expect(kept()).toBe("0.25");
+  });
+
+  it("names an option outside its range before it begins", async () => {
+    const evaluate = (change: object) => ({
+      evaluate: { every: 1, run: async () => ({ a: 1 }), ...change },
+    });
+    const wrong: [object, string][] = [
+      ...[0, Number.NaN, 2.5, -1, Number.POSITIVE_INFINITY].map((value): [object, string] => [
+        { stepsPerEpoch: value },
+        `stepsPerEpoch must be a positive integer, got ${value}`,
+      ]),
+      ...["checkpointEvery", "keepEvery", "logEvery"].flatMap((name) =>
+        [0, Number.NaN, 2.5, -1].map((value): [object, string] => [
+          { [name]: value },
+          `${name} must be a positive integer, or Infinity for never in between, got ${value}`,
+        ]),
+      ),
+      ...[-1, Number.NaN, 0.5, Number.POSITIVE_INFINITY].map((value): [object, string] => [
+        { prefetch: value },
+        `prefetch must be a whole number, 0 to prepare nothing ahead, got ${value}`,
+      ]),
+      [evaluate({ every: 0 }), "evaluate.every must be a positive integer"],
+      [evaluate({ every: undefined }), "evaluate.every must be a positive integer"],
+      [
+        evaluate({ best: { metric: "a", mode: "maximum" } }),
+        'evaluate.best.mode must be "max" or "min", got maximum',
+      ],
+    ];
+    const state = () => {
+      throw new Error("the state was asked for");
+    };
+    for (const [change, message] of wrong)
+      await expect(demoRun({ steps, state, ...change })).rejects.toThrow(`fit: ${message}`);
+  });
+
+  it("saves and logs nothing in between where an interval is infinite", async () => {
+    const seen: string[][] = [];
+    await demoRun({
+      steps,
+      folder,
+      checkpointEvery: Number.POSITIVE_INFINITY,
+      logEvery: Number.POSITIVE_INFINITY,
+      prefetch: 0,
+      onProgress: () => seen.push(readdirSync(folder)),
+    });
+    expect(seen.flat()).not.toContain("last.safetensors");
+    expect(readdirSync(folder)).toContain("last.safetensors");
+    expect(logOf(folder)).toEqual([]);
+  });
+
   it("refuses the folder of another run, and names what differs", async () => {
     await demoRun({ steps: 4, folder, recipe: { sigma: 0.25, model: { width: 16 } } });
     const error = await failure(
@@ -295,6 +410,19 @@ describe("fit", () => {
     await expect(demoRun({ steps: -1 })).rejects.toThrow(
       "fit: steps must be a whole number, got -1",
     );
+  });
+});
+
+describe("stepsBetween", () => {
+  it("rounds epochs to steps, one at least", () => {
+    const steps = [0.05, 0.5, 1, 2.5, Number.POSITIVE_INFINITY].map((epochs) =>
+      stepsBetween("pretrain: keepEveryEpochs", epochs, 6),
+    );
+    expect(steps).toEqual([1, 3, 6, 15, Number.POSITIVE_INFINITY]);
+    for (const epochs of [0, -1, Number.NaN, "1" as never])
+      expect(() => stepsBetween("pretrain: keepEveryEpochs", epochs, 6)).toThrow(
+        `pretrain: keepEveryEpochs must be a positive number of epochs, got ${epochs}; leave it out`,
+      );
   });
 });
 

@@ -1,5 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { Executor, PreparedStep, StepFunction, TensorSpecs } from "@dmae/nn";
+import { checkFitOptions } from "./fit-options.ts";
 import { type Progress, rateMeter } from "./progress.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
 
@@ -8,11 +9,11 @@ export type Metrics = Readonly<Record<string, number>>;
 
 /** Regular evaluations during {@link fit}. */
 export interface Evaluation {
-  /** Steps between two evaluations; there is one after the last step as well. */
+  /** Steps between two evaluations, `Infinity` for none; there is one after the last step as well. */
   readonly every: number;
   /** Measures a state; what it draws must depend on nothing but its arguments. */
   run(state: Readonly<Record<string, HostTensor>>, step: number): Promise<Metrics>;
-  /** Keeps the state with the best value of one metric as `best.safetensors`. */
+  /** Keeps the state with the best value of one metric as `best.safetensors`; NaN is never best. */
   readonly best?: { readonly metric: string; readonly mode: "max" | "min" };
 }
 
@@ -34,7 +35,7 @@ export interface FitOptions {
   readonly folder?: string;
   /** Everything that decides the numbers, as plain JSON; compared when a run is resumed. */
   readonly recipe?: unknown;
-  /** Steps between two checkpoints; default: an epoch. There is one at the end and on abort as well. */
+  /** Steps between two checkpoints, `Infinity` for none; default: an epoch. There is one at the end and on abort as well. */
   readonly checkpointEvery?: number;
   /** Keeps every so many steps' checkpoint as `step-<n>.safetensors`. */
   readonly keepEvery?: number;
@@ -71,8 +72,8 @@ export interface FitResult {
  * interrupted anywhere, by an abort or by `kill -9`, and is started again with the same arguments ends with
  * the same bits as one that was not.
  *
- * @throws DmaeError "numeric" when the loss is not finite, naming the step; `last.safetensors` then still holds the
- *   last good state. "resume" for a folder of another recipe. The signal's reason on abort.
+ * @throws DmaeError "numeric" when the loss or the state is not finite, naming the step; `last.safetensors` then still
+ *   holds the last good state. "argument" for an option outside its range. "resume" for a folder of another recipe. The signal's reason on abort.
  *
  * @example
  * const { state } = await fit({ executor, step: train.step, state: train.initState(params), steps: 500,
@@ -80,8 +81,7 @@ export interface FitResult {
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
   const { steps, signal, folder } = options;
-  if (!Number.isInteger(steps) || steps < 0)
-    throw new DmaeError("argument", `fit: steps must be a whole number, got ${steps}`);
+  checkFitOptions(options);
   signal?.throwIfAborted();
   const run =
     folder === undefined ? undefined : await openRunFolder(folder, options.recipe ?? null);
@@ -112,6 +112,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       batches,
       means: epochMeans(saved?.extra.epoch),
       best: bestOf(saved?.extra),
+      savedAt: resumedFrom,
     });
   } finally {
     prepared.dispose();
@@ -133,6 +134,8 @@ interface Running {
   readonly batches: Prefetcher;
   readonly means: EpochMeans;
   best: number | undefined;
+  /** Step of the last checkpoint. */
+  savedAt: number;
 }
 
 /** Means of the metrics since the epoch began; a checkpoint carries them along. */
@@ -169,22 +172,20 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
   const meter = rateMeter();
   const means = context.means;
   let metrics: Metrics = {};
-  let savedAt = resumedFrom;
   let inputs: HostTensors | undefined = context.first;
   const checkpoint = async (done: number, name = "last") => {
     if (run === undefined) return;
     await run.flush();
-    const state = await prepared.state();
-    requireFiniteState(state, done, savedAt);
+    const state = await finiteState(options, context, done);
     await run.save(name, done, state, {
       ...bestText(context.best),
       epoch: JSON.stringify(means.state()),
     });
-    if (name === "last") savedAt = done;
+    if (name === "last") context.savedAt = done;
   };
   for (let step = resumedFrom; step < steps; step++) {
     if (signal?.aborted) {
-      if (savedAt < step) await checkpoint(step);
+      if (context.savedAt < step) await checkpoint(step);
       throw signal.reason;
     }
     const running = prepared.run(inputs ?? (await batches.get(step)));
@@ -192,7 +193,7 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     inputs = undefined;
     metrics = await running;
     const done = step + 1;
-    await requireFinite(metrics, step, savedAt, options, run);
+    await requireFinite(metrics, step, options, context);
     meter.tick();
     if (run !== undefined && done % logEvery === 0)
       run.log({
@@ -212,7 +213,9 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     if (isLast || done % checkpointEvery === 0) await checkpoint(done);
     if (keepEvery !== undefined && done % keepEvery === 0) await checkpoint(done, `step-${done}`);
   }
-  return { state: await prepared.state(), step: steps, resumedFrom, metrics };
+  const state =
+    run === undefined ? await finiteState(options, context, steps) : await prepared.state();
+  return { state, step: steps, resumedFrom, metrics };
 }
 
 async function evaluated(
@@ -221,8 +224,8 @@ async function evaluated(
   running: Running,
   done: number,
 ): Promise<void> {
-  const { run, prepared } = running;
-  const state = await prepared.state();
+  const { run } = running;
+  const state = await finiteState(options, running, done);
   const metrics = await evaluate.run(state, done);
   run?.log({ kind: "evaluation", step: done, ...metrics });
   options.onEvaluation?.(metrics, done);
@@ -235,6 +238,7 @@ async function evaluated(
       `fit: best.metric must be one of ${Object.keys(metrics).join(", ")}, got ${metric}`,
     );
   const { best } = running;
+  if (Number.isNaN(value)) return;
   if (best !== undefined && !(mode === "max" ? value > best : value < best)) return;
   running.best = value;
   await run?.save("best", done, state, { [metric]: String(value) });
@@ -243,43 +247,41 @@ async function evaluated(
 async function requireFinite(
   metrics: Metrics,
   step: number,
-  savedAt: number,
-  { folder }: FitOptions,
-  run: RunFolder | undefined,
+  options: FitOptions,
+  { run, savedAt }: Running,
 ): Promise<void> {
   const bad = Object.entries(metrics).find(([, value]) => !Number.isFinite(value));
   if (bad === undefined) return;
   await run?.flush();
-  const kept =
-    folder === undefined
-      ? ""
-      : `; ${folder}/last.safetensors holds the state after ${savedAt} steps`;
   throw new DmaeError(
     "numeric",
-    `fit: ${bad[0]} must be finite, got ${bad[1]} in step ${step}${kept}`,
-    {
-      step,
-      metrics,
-      savedAt,
-    },
+    `fit: ${bad[0]} must be finite, got ${bad[1]} in step ${step}${kept(options, savedAt)}`,
+    { step, metrics, savedAt },
   );
 }
 
-/** A loss can be finite while the update made of its gradients is not: such a state is never saved. */
-function requireFiniteState(
-  state: Readonly<Record<string, HostTensor>>,
+/** A loss can be finite while the update made of its gradients is not: such a state is neither saved nor returned. */
+async function finiteState(
+  options: FitOptions,
+  { prepared, savedAt }: Running,
   done: number,
-  savedAt: number,
-): void {
+): Promise<Record<string, HostTensor>> {
+  const state = await prepared.state();
   for (const [name, { data }] of Object.entries(state))
     for (let i = 0; i < data.length; i++)
       if (!Number.isFinite(data[i]))
         throw new DmaeError(
           "numeric",
-          `fit: ${name} must be finite, got ${data[i]} after step ${done - 1}; ` +
-            `the last checkpoint holds the state after ${savedAt} steps`,
+          `fit: ${name} must be finite, got ${data[i]} after step ${done - 1}${kept(options, savedAt)}`,
           { step: done - 1, name, savedAt },
         );
+  return state;
+}
+
+function kept({ folder }: FitOptions, savedAt: number): string {
+  if (folder === undefined) return "";
+  if (savedAt === 0) return `; ${folder} holds no checkpoint yet`;
+  return `; ${folder}/last.safetensors holds the state after ${savedAt} steps`;
 }
 
 function report(
@@ -326,7 +328,7 @@ function prefetcher({ batch, steps, prefetch = 1 }: FitOptions): Prefetcher {
       return promise;
     },
     ahead(step) {
-      for (let next = step + 1; next <= step + prefetch; next++) ask(next);
+      for (let next = step + 1; next <= step + prefetch && next < steps; next++) ask(next);
     },
   };
 }
@@ -337,5 +339,6 @@ async function initialState(state: FitOptions["state"]): Promise<HostTensors> {
 
 const bestText = (best: number | undefined) => (best === undefined ? {} : { best: String(best) });
 
+/** NaN, which older versions could save, is no best value. */
 const bestOf = (extra: Readonly<Record<string, string>> | undefined) =>
-  extra?.best === undefined ? undefined : Number(extra.best);
+  extra?.best === undefined || extra.best === "NaN" ? undefined : Number(extra.best);

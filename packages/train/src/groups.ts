@@ -1,5 +1,10 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
-import type { ParameterGroups, ParameterOptions } from "./optimizer.ts";
+import {
+  type ParameterGroups,
+  type ParameterOptions,
+  requireDecay,
+  requireRange,
+} from "./optimizer.ts";
 
 /** Options of {@link decayGroups}. */
 export interface DecayGroupsOptions {
@@ -17,6 +22,7 @@ export interface DecayGroupsOptions {
  */
 export function decayGroups(params: HostTensors, options: DecayGroupsOptions): ParameterGroups {
   const { weightDecay, frozen = [], noWeightDecay = [] } = options;
+  requireRange("decayGroups: weightDecay", weightDecay, 0, Number.POSITIVE_INFINITY);
   requireNames("decayGroups", params, [...frozen, ...noWeightDecay]);
   const groups: Record<string, ParameterOptions> = {};
   for (const [name, { shape }] of Object.entries(params)) {
@@ -52,6 +58,7 @@ export function layerDecayGroups(
       "argument",
       `layerDecayGroups: layerDecay must lie in (0, 1], got ${layerDecay}`,
     );
+  requireRange("layerDecayGroups: weightDecay", weightDecay, 0, Number.POSITIVE_INFINITY);
   requireNames("layerDecayGroups", params, [...frozen, ...noWeightDecay]);
   const groups: Record<string, ParameterOptions> = {};
   for (const [name, { shape }] of Object.entries(params)) {
@@ -62,6 +69,7 @@ export function layerDecayGroups(
       weightDecay: exempt ? 0 : weightDecay,
     };
   }
+  requireDecay("layerDecayGroups", weightDecay, groups); // a layerId that is no number
   return groups;
 }
 

@@ -6,6 +6,7 @@ export {
   shuffledBatches,
   type TransformContext,
   toBatchSource,
+  withBatchSize,
 } from "./batches.ts";
 export { clipByGlobalNorm, globalNorm } from "./clip.ts";
 export { dataName, deepFreeze, type ImageRequirements, pick, requireImages } from "./data.ts";
@@ -17,6 +18,7 @@ export {
   type Metrics,
   specsOf,
 } from "./fit.ts";
+export { stepsBetween } from "./fit-options.ts";
 export {
   type DecayGroupsOptions,
   decayGroups,

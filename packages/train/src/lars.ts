@@ -4,6 +4,7 @@ import {
   type Optimizer,
   type ParameterGroups,
   parameterOptions,
+  requireDecay,
   requireRange,
   zeroSlots,
 } from "./optimizer.ts";
@@ -31,6 +32,7 @@ export function lars(options: LarsOptions = {}): Optimizer {
   const { momentum = 0.9, trustCoefficient = 0.001, weightDecay = 0, groups } = options;
   requireRange("lars: momentum", momentum, 0, 1);
   requireRange("lars: trustCoefficient", trustCoefficient, 0, Number.POSITIVE_INFINITY);
+  requireDecay("lars", weightDecay, groups);
   return {
     init: (params) => zeroSlots(params, ["mu"]),
     update(gradients, state, params, scalars) {

@@ -74,9 +74,28 @@ export function parameterOptions(
   return options;
 }
 
+/** Throws unless all weight decays are numbers, 0 or more, and all scales finite. */
+export function requireDecay(
+  where: string,
+  weightDecay: number,
+  groups: ParameterGroups | undefined,
+): void {
+  const high = Number.POSITIVE_INFINITY;
+  requireRange(`${where}: weightDecay`, weightDecay, 0, high);
+  for (const [name, options] of Object.entries(groups ?? {})) {
+    requireRange(`${where}: weightDecay of ${name}`, options.weightDecay, 0, high);
+    if (!Number.isFinite(options.learningRateScale))
+      throw new DmaeError(
+        "argument",
+        `${where}: learningRateScale of ${name} must be a finite number, got ${options.learningRateScale}`,
+        { name },
+      );
+  }
+}
+
 /** Throws unless `value` lies in `[low, high)`. */
 export function requireRange(where: string, value: number, low: number, high: number): void {
-  if (!(value >= low && value < high))
+  if (!(typeof value === "number" && value >= low && value < high))
     throw new DmaeError("argument", `${where} must lie in [${low}, ${high}), got ${value}`, {
       value,
     });

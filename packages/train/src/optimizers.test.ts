@@ -9,6 +9,7 @@ import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { adamw } from "./adamw.ts";
 import { clipByGlobalNorm } from "./clip.ts";
+import { decayGroups, layerDecayGroups } from "./groups.ts";
 import { lars } from "./lars.ts";
 import { scalarTensors } from "./names.ts";
 import type { Optimizer } from "./optimizer.ts";
@@ -158,6 +159,31 @@ describe("errors", () => {
     expect(() => adamw({ beta1: 1 })).toThrow("adamw: beta1 must lie in [0, 1), got 1");
     expect(() => sgd({ momentum: -0.1 })).toThrow("sgd: momentum must lie in [0, 1), got -0.1");
     expect(() => lars({ momentum: Number.NaN })).toThrow("got NaN");
+  });
+
+  it("name a weight decay or a scale that is no number, wherever it is given", () => {
+    const params = { w: host("start").weight! };
+    for (const weightDecay of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+      for (const [name, make] of Object.entries({ adamw, sgd, lars })) {
+        expect(() => make({ weightDecay })).toThrow(
+          `${name}: weightDecay must lie in [0, Infinity), got ${weightDecay}`,
+        );
+        const groups = { w: { learningRateScale: 1, weightDecay } };
+        expect(() => make({ groups })).toThrow(`${name}: weightDecay of w must lie in`);
+      }
+      expect(() => decayGroups(params, { weightDecay })).toThrow(
+        `decayGroups: weightDecay must lie in [0, Infinity), got ${weightDecay}`,
+      );
+      const layers = { weightDecay, layerDecay: 0.5, depth: 1, layerId: () => 0 };
+      expect(() => layerDecayGroups(params, layers)).toThrow(
+        `layerDecayGroups: weightDecay must lie in [0, Infinity), got ${weightDecay}`,
+      );
+    }
+    const layers = { weightDecay: 0, layerDecay: 0.5, depth: 1, layerId: () => Number.NaN };
+    expect(() => layerDecayGroups(params, layers)).toThrow(
+      "layerDecayGroups: learningRateScale of w must be a finite number, got NaN",
+    );
+    expect(() => clipByGlobalNorm({}, Number.NaN)).toThrow("maxNorm must be positive, got NaN");
   });
 
   it("name the parameter that no group has", () => {

@@ -49,6 +49,12 @@ describe("cosineSchedule", () => {
       "cosineSchedule: warmupEpochs must lie in [0, epochs = 2], got 3",
     );
     expect(() => cosineSchedule({ learningRate: -1, epochs: 2 })).toThrow("got -1 and 0");
+    expect(() => cosineSchedule({ learningRate: Number.POSITIVE_INFINITY, epochs: 2 })).toThrow(
+      "cosineSchedule: learning rates must be finite, got Infinity and 0",
+    );
+    expect(() => scaledLearningRate(Number.NaN, 3)).toThrow(
+      "scaledLearningRate: baseLearningRate must be a number, 0 or more, got NaN",
+    );
   });
 });
 

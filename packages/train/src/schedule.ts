@@ -35,6 +35,11 @@ export function cosineSchedule(options: CosineScheduleOptions): (epoch: number) 
       "argument",
       `cosineSchedule: learning rates must not be negative, got ${learningRate} and ${minLearningRate}`,
     );
+  if (!(Number.isFinite(learningRate) && Number.isFinite(minLearningRate)))
+    throw new DmaeError(
+      "argument",
+      `cosineSchedule: learning rates must be finite, got ${learningRate} and ${minLearningRate}`,
+    );
   return (epoch) => {
     if (epoch < warmupEpochs) return (learningRate * epoch) / warmupEpochs;
     // in the order of the official formula: near the end the sum below cancels to its last digits
@@ -48,6 +53,13 @@ export function cosineSchedule(options: CosineScheduleOptions): (epoch: number) 
  * is batch size times accumulated micro-batches (times devices).
  */
 export function scaledLearningRate(baseLearningRate: number, effectiveBatchSize: number): number {
+  for (const [name, value] of Object.entries({ baseLearningRate, effectiveBatchSize }))
+    if (!(value >= 0 && Number.isFinite(value)))
+      throw new DmaeError(
+        "argument",
+        `scaledLearningRate: ${name} must be a number, 0 or more, got ${value}`,
+        { value },
+      );
   return (baseLearningRate * effectiveBatchSize) / 256;
 }
 

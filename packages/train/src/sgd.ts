@@ -4,6 +4,7 @@ import {
   type Optimizer,
   type ParameterGroups,
   parameterOptions,
+  requireDecay,
   requireRange,
   zeroSlots,
 } from "./optimizer.ts";
@@ -29,6 +30,7 @@ export interface SgdOptions {
 export function sgd(options: SgdOptions = {}): Optimizer {
   const { momentum = 0, nesterov = false, weightDecay = 0, groups } = options;
   requireRange("sgd: momentum", momentum, 0, 1);
+  requireDecay("sgd", weightDecay, groups);
   return {
     init: (params) => zeroSlots(params, ["momentum_buffer"]),
     update(gradients, state, params, scalars) {

@@ -148,5 +148,11 @@ describe("createTrainStep", () => {
     expect(() => createTrainStep({ ...options, trainable: ["head"] }).initState(params)).toThrow(
       "createTrainStep: trainable must name parameters, got head",
     );
+    expect(() => createTrainStep({ ...options, updateOffset: Number.NaN })).toThrow(
+      "createTrainStep: updateOffset must be an integer, got NaN",
+    );
+    const early = createTrainStep({ ...options, updateOffset: -2 });
+    expect(() => early.inputs(1)).toThrow("got -2 for update 1"); // a bias correction of 0 or less
+    expect(() => early.inputs(2)).not.toThrow();
   });
 });

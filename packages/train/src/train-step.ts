@@ -35,7 +35,7 @@ export interface TrainStepOptions {
   readonly accumulate?: number;
   /**
    * Added to the number of updates that the optimizer counts; default 0. The count of an optimizer state that was
-   * restored from another run whose schedule begins anew.
+   * restored from another run whose schedule begins anew. Negative where a run is begun later than at step 0.
    */
   readonly updateOffset?: number;
   /** Clips the global l2 norm of the averaged gradients; default: no clipping. Adds the metric `gradientNorm`. */
@@ -126,6 +126,12 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     },
     inputs(at) {
       const { update, first, last, schedulePosition } = position(at);
+      if (last && update + updateOffset < 0)
+        throw new DmaeError(
+          "argument",
+          `createTrainStep: updateOffset must leave no update a negative count, got ${updateOffset} for update ${update}`,
+          { updateOffset, update },
+        );
       const slots = last
         ? optimizer.scalars(update + updateOffset, schedule(schedulePosition))
         : optimizer.idle();
@@ -225,7 +231,8 @@ function checkSlots(expected: HostTensors, given: HostTensors | undefined): Host
   return Object.fromEntries(Object.keys(expected).map((name) => [name, given[name]!]));
 }
 
-function checkOptions({ accumulate = 1, stepsPerEpoch, clipNorm, emaDecay }: TrainStepOptions) {
+function checkOptions(options: TrainStepOptions) {
+  const { accumulate = 1, stepsPerEpoch, updateOffset = 0, clipNorm, emaDecay } = options;
   const wrong = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `createTrainStep: ${rule}, got ${value}`, { value });
   };
@@ -235,6 +242,7 @@ function checkOptions({ accumulate = 1, stepsPerEpoch, clipNorm, emaDecay }: Tra
     wrong("accumulate must be a positive integer", accumulate);
   if (accumulate > stepsPerEpoch)
     wrong(`accumulate must not exceed the ${stepsPerEpoch} steps of an epoch`, accumulate);
+  if (!Number.isSafeInteger(updateOffset)) wrong("updateOffset must be an integer", updateOffset);
   if (clipNorm !== undefined && !(clipNorm > 0)) wrong("clipNorm must be positive", clipNorm);
   if (emaDecay !== undefined && !(emaDecay >= 0 && emaDecay < 1))
     wrong("emaDecay must lie in [0, 1)", emaDecay);
