@@ -3,8 +3,8 @@ import "@tensorflow/tfjs-backend-wasm";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeSafetensors } from "@dmae/checkpoint";
-import { type HostTensors, key } from "@dmae/core";
-import { synthetic } from "@dmae/datasets";
+import { type HostTensors, type ImageDataset, key } from "@dmae/core";
+import { batchLoader, synthetic } from "@dmae/datasets";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
 import { createDmae } from "@dmae/pretrain";
 import { createViT, type ViTOptions } from "@dmae/vit";
@@ -17,7 +17,11 @@ import { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
 import type { LinearProbeRecipe } from "./probe-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes, linearProbeRecipes } from "./recipes.ts";
-import { type RobustFinetuneOptions, robustFinetune } from "./robust-finetune.ts";
+import {
+  type FinetuneEvaluation,
+  type RobustFinetuneOptions,
+  robustFinetune,
+} from "./robust-finetune.ts";
 
 const scratch = temporaryFolders("dmae-finetune");
 const shape = { imageShape: [12, 12, 1], numClasses: 3, key: key(1) } as const;
@@ -176,6 +180,62 @@ describe("robustFinetune", () => {
   });
 });
 
+describe.each([
+  ["robustFinetune", finetune, robustFinetune],
+  ["linearProbe", probe, linearProbe],
+] as const)("the checks of %s", (caller, made, train) => {
+  const options = { executor: eagerExecutor(), key: key(3), pretrained: encoder };
+
+  it("name evaluations that would measure nothing", async () => {
+    const other = synthetic({ ...shape, length: 4, numClasses: 100 });
+    const large = synthetic({ ...shape, length: 4, imageShape: [20, 20, 1] });
+    const wrong: [Partial<FinetuneEvaluation>, string][] = [
+      [{ limit: 0 }, "evaluation: limit must be a positive integer; leave it out for all images"],
+      [{ limit: Number.NaN }, "evaluation: limit must be a positive integer"],
+      [{ sigma: Number.NaN }, "evaluation: sigma must be a number, 0 or more, got NaN"],
+      [{ sigma: -1 }, "evaluation: sigma must be a number, 0 or more, got -1"],
+      [{ dataset: other }, "must be the 3 of the classifier, got 100"],
+      [{ dataset: large }, "evaluation: images must be [12,12,1], got [20,20,1]"],
+      [{ everyEpochs: Number.NaN }, "evaluation.everyEpochs must be a positive number of epochs"],
+      [{ everyEpochs: 0 }, "evaluation.everyEpochs must be a positive number of epochs, got 0"],
+    ];
+    let steps = 0;
+    for (const [change, message] of wrong) {
+      const evaluation = { dataset: test, ...change };
+      const run = made({}, { evaluation, onProgress: () => steps++ });
+      await expect(run).rejects.toThrow(`${caller}: `);
+      await expect(made({}, { evaluation })).rejects.toThrow(message);
+    }
+    expect(steps).toBe(0);
+  });
+
+  it("name intervals, recipes and batches that cannot be", async () => {
+    for (const name of ["checkpointEveryEpochs", "keepEveryEpochs"])
+      for (const value of [0, Number.NaN])
+        await expect(made({}, { [name]: value })).rejects.toThrow(
+          `${caller}: ${name} must be a positive number of epochs, got ${value}`,
+        );
+    await expect(train(undefined as never, data, options)).rejects.toThrow(
+      `${caller}: the recipe must be an object, e.g. `,
+    );
+    const loader = batchLoader(data, { batchSize: 12, dropLast: true });
+    const own = caller === "linearProbe" ? probeRecipe : recipe;
+    await expect(train(own as never, loader, options)).rejects.toThrow(
+      `${caller}: batch 0 must hold the batchSize of the recipe, 8 images, got 12`,
+    );
+    await loader.close();
+  });
+});
+
+it("robustFinetune names consistency left out, and an unknown sigmaPer", async () => {
+  await expect(finetune({ consistency: undefined as never })).rejects.toThrow(
+    "robustFinetune: consistency must be null, or lambda, mu and mode, got undefined",
+  );
+  await expect(finetune({ sigmaPer: "pixel" as never })).rejects.toThrow(
+    'robustFinetune: sigmaPer must be "image" or "batch", got pixel',
+  );
+});
+
 describe("linearProbe", () => {
   it("trains the head alone, on the frozen features of the encoder", async () => {
     await expectNoLeak(async () => {
@@ -285,6 +345,48 @@ describe("evaluate", () => {
     expect([result.accuracy, result.voteAccuracy]).toEqual([share, share]);
     const log = Math.log(Math.E + 2);
     expectClose([result.loss], [share * (log - 1) + (1 - share) * log], { relative: 1e-6 });
+  });
+
+  it("names options outside their ranges, at once", async () => {
+    for (const batchSize of [0, -1, 2.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const message = `evaluate: batchSize must be a positive integer, got ${batchSize}`;
+      await expect(run({ batchSize })).rejects.toThrow(message);
+      const prepared = prepareEvaluation(vit, params, { executor: eagerExecutor(), batchSize });
+      await expect(prepared).rejects.toThrow(message);
+    }
+    const evaluation = await prepareEvaluation(vit, params, { executor: eagerExecutor() });
+    const wrong = {
+      samples: [0, -1, 1.5],
+      limit: [0, -3, 2.5],
+      sigma: [-1, Number.POSITIVE_INFINITY],
+    };
+    for (const [name, values] of Object.entries(wrong))
+      for (const value of [...values, Number.NaN]) {
+        const message = new RegExp(`^evaluate: ${name} must be .*, got ${value}$`);
+        await expect(run({ [name]: value, key: key(1) })).rejects.toThrow(message);
+        await expect(evaluation.run(test, { [name]: value, key: key(1) })).rejects.toThrow(message);
+      }
+    evaluation.dispose();
+  });
+
+  it("names a data set of other classes, and labels and images that it does not promise", async () => {
+    const on = (dataset: ImageDataset) =>
+      evaluate(vit, params, dataset, { executor: eagerExecutor() });
+    await expect(on(synthetic({ ...shape, length: 4, numClasses: 100 }))).rejects.toThrow(
+      "must be the 3 of the classifier, got 100",
+    );
+    await expect(on({ ...test, length: 0 })).rejects.toThrow("must hold images, got 0");
+    for (const label of [3, -1, Number.NaN, 1.5])
+      await expect(
+        on({
+          ...test,
+          get: async (index) => (index === 7 ? { ...(await test.get(7)), label } : test.get(index)),
+        }),
+      ).rejects.toThrow(
+        `evaluate: the label of image 7 must be an integer in [0, 3), got ${label}`,
+      );
+    const short = { ...test, get: () => ({ image: new Float32Array(3), label: 0 }) };
+    await expect(on(short)).rejects.toThrow("evaluate: image 0 must have 144 values, got 3");
   });
 
   it("names a missing key and logits that are no numbers", async () => {

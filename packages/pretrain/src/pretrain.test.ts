@@ -1,6 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeSafetensors, loadCheckpoint, trainingState } from "@dmae/checkpoint";
 import { type Batch, type HostTensors, key, normal, uniform } from "@dmae/core";
@@ -166,6 +166,61 @@ describe("pretrain", () => {
       },
     );
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 48 }, (_, i) => i));
+  });
+});
+
+describe("the checks of pretrain", () => {
+  it("saves after each step at least, whatever the share of an epoch", async () => {
+    const folder = scratch();
+    const saved: boolean[] = [];
+    await run(
+      { epochs: 1 },
+      {
+        folder,
+        checkpointEveryEpochs: 0.05, // of 6 steps
+        keepEveryEpochs: 0.01,
+        onProgress: () => saved.push(existsSync(join(folder, "last.safetensors"))),
+      },
+    );
+    expect(saved).toEqual([false, true, true, true, true, true]); // told before the step is saved
+    const kept = readdirSync(folder).filter((name) => name.startsWith("step-"));
+    expect(kept.sort()).toEqual([1, 2, 3, 4, 5, 6].map((step) => `step-${step}.safetensors`));
+  });
+
+  it("names intervals that would save nothing", async () => {
+    for (const name of ["checkpointEveryEpochs", "keepEveryEpochs"])
+      for (const value of [0, -1, Number.NaN])
+        await expect(run({}, { [name]: value })).rejects.toThrow(
+          `pretrain: ${name} must be a positive number of epochs, got ${value}`,
+        );
+    await expect(run({}, { logEvery: 0 })).rejects.toThrow("fit: logEvery must be a positive");
+  });
+
+  it("names batches of another size than the recipe's", async () => {
+    const loader = batchLoader(data, { batchSize: 11, dropLast: true, shuffle: true, key: key(9) });
+    const made = pretrain(recipe, loader, { executor: eagerExecutor(), key: key(7) });
+    await expect(made).rejects.toThrow(
+      "pretrain: batch 0 must hold the batchSize of the recipe, 8 images, got 11",
+    );
+    await loader.close();
+  });
+
+  it("names what is no recipe, no transform and no count of updates", async () => {
+    const options = { executor: eagerExecutor(), key: key(7) };
+    const missing = pretrainRecipes["dmae" as never] as PretrainRecipe;
+    await expect(pretrain(missing, data, options)).rejects.toThrow(
+      "pretrain: the recipe must be an object, e.g. pretrainRecipes[",
+    );
+    await expect(run({ normPixLoss: "no" as never })).rejects.toThrow(
+      "pretrain: normPixLoss must be true or false, got no",
+    );
+    await expect(run({}, { transform: "flip" as never })).rejects.toThrow(
+      "shuffledBatches: transform must be a function of an image, got string",
+    );
+    for (const step of [-1, Number.NaN])
+      await expect(run({}, { initialOptimizer: { tensors: {}, step } })).rejects.toThrow(
+        `pretrain: initialOptimizer.step must be the number of updates made, got ${step}`,
+      );
   });
 });
 
