@@ -1,10 +1,11 @@
 import { DmaeError, foldIn, generator, type ImageShape, type Key, normal } from "@dmae/core";
-import { crop, cropCenter, drawCropBox, resizeShorterSide } from "./crop.ts";
+import { crop, cropCenter, drawCropBox, resizeShorterSide, shorterSide } from "./crop.ts";
 import { type ImageOperation, isRandom } from "./operations.ts";
 import { type PixelImage, toUnit } from "./pixels.ts";
 import { applyRandAugment, type Draws, drawRandAugment } from "./rand-augment.ts";
 import { drawErasedBox, eraseBox } from "./random-erasing.ts";
 import { resizePixels } from "./resize.ts";
+import { resizeAndCropCenter } from "./resize-window.ts";
 
 /**
  * Applies `operations` to an image and writes the float32 result. Operation `i` draws from `foldIn(key, i)`,
@@ -21,8 +22,14 @@ export function renderImage(
 ): void {
   let current = image;
   for (const [i, operation] of operations.entries()) {
+    const before = operations[i - 1];
+    const after = operations[i + 1];
     if (operation.op === "randomErasing") continue;
-    current = applyOperation(current, operation, drawsFor(operation, key, i));
+    if (operation.op === "resize" && after?.op === "centerCrop") continue; // done with the crop
+    current =
+      operation.op === "centerCrop" && before?.op === "resize"
+        ? resizeAndCropCenter(current, before.size, operation.size)
+        : applyOperation(current, operation, drawsFor(operation, key, i));
   }
   toUnit(current.data, out, offset);
   const last = operations.at(-1);
@@ -50,7 +57,10 @@ export function outputShape(
     if (operation.op === "randomResizedCrop" || operation.op === "centerCrop")
       current = [operation.size, operation.size, channels];
     if (operation.op === "resize" && current) {
-      const { height, width } = shorterSide(current, operation.size);
+      const { height, width } = shorterSide(
+        { height: current[0], width: current[1] },
+        operation.size,
+      );
       current = [height, width, channels];
     }
   }
@@ -59,11 +69,6 @@ export function outputShape(
     "argument",
     `${caller}: images of different sizes need a transform with randomResizedCrop or centerCrop`,
   );
-}
-
-function shorterSide([height, width]: ImageShape, size: number) {
-  const long = Math.trunc((size * Math.max(height, width)) / Math.min(height, width));
-  return width <= height ? { height: long, width: size } : { height: size, width: long };
 }
 
 function checkFits(caller: string, operation: ImageOperation, channels: number, last: boolean) {

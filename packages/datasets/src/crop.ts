@@ -33,27 +33,50 @@ export function crop({ data, width, channels }: PixelImage, box: CropBox): Pixel
   return { data: out, height: box.height, width: box.width, channels };
 }
 
+/** Height and width. */
+type Size = Pick<PixelImage, "height" | "width">;
+
+/** The size whose shorter side is `size` and whose longer one is `int(size * long / short)`. */
+export function shorterSide({ height, width }: Size, size: number): Size {
+  const long = Math.trunc((size * Math.max(height, width)) / Math.min(height, width));
+  return width <= height ? { height: long, width: size } : { height: size, width: long };
+}
+
+/** Most pixels that a resize alone makes: a side of 8192 where both are equal. */
+const maxResized = 2 ** 26;
+
 /**
- * Resizes so that the shorter side has `size` pixels and the longer one `int(size * long / short)`
- * (torchvision `Resize(size)` on PIL images).
+ * Resizes so that the shorter side has `size` pixels (torchvision `Resize(size)` on PIL images).
+ *
+ * @throws DmaeError "file" for an image so elongated that the result would not fit into memory
  */
 export function resizeShorterSide(image: PixelImage, size: number): PixelImage {
-  const { height, width } = image;
-  const long = Math.trunc((size * Math.max(height, width)) / Math.min(height, width));
-  return width <= height ? resizePixels(image, long, size) : resizePixels(image, size, long);
+  const { height, width } = shorterSide(image, size);
+  if (height * width > maxResized)
+    throw new DmaeError(
+      "file",
+      `resize: the result may have ${maxResized} pixels at most, an image of ${image.height}x${image.width} would become ${height}x${width}; put centerCrop right behind resize, which computes only what it keeps, or leave the image out`,
+      { height: image.height, width: image.width },
+    );
+  return resizePixels(image, height, width);
 }
 
 /** The middle `size` x `size` pixels; halves are rounded as Python does (torchvision `CenterCrop`). */
 export function cropCenter(image: PixelImage, size: number): PixelImage {
-  const { height, width } = image;
+  return crop(image, centerBox(image, size));
+}
+
+/** The rectangle of {@link cropCenter}. */
+export function centerBox({ height, width }: Size, size: number): CropBox {
   if (height < size || width < size)
     throw new DmaeError(
       "argument",
       `centerCrop: size ${size} is larger than the image, ${height}x${width}; resize first`,
+      { height, width },
     );
   const top = roundHalfEven((height - size) / 2);
   const left = roundHalfEven((width - size) / 2);
-  return crop(image, { top, left, height: size, width: size });
+  return { top, left, height: size, width: size };
 }
 
 /**
@@ -86,9 +109,12 @@ export function drawCropBox(
 
 function centeredBox(height: number, width: number, ratio: readonly [number, number]): CropBox {
   const aspect = width / height;
-  const columns = aspect > ratio[1] ? roundHalfEven(height * ratio[1]) : width;
-  const rows = aspect < ratio[0] ? roundHalfEven(width / ratio[0]) : height;
+  const columns = aspect > ratio[1] ? atLeastOne(height * ratio[1]) : width;
+  const rows = aspect < ratio[0] ? atLeastOne(width / ratio[0]) : height;
   const top = Math.floor((height - rows) / 2);
   const left = Math.floor((width - columns) / 2);
   return { top, left, height: rows, width: columns };
 }
+
+/** torchvision rounds to nothing here, and fails, where an image is one or two pixels high. */
+const atLeastOne = (pixels: number) => Math.max(1, roundHalfEven(pixels));

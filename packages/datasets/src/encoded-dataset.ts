@@ -1,8 +1,9 @@
 import { DmaeError, type ImageShape } from "@dmae/core";
-import { outputShape, renderImage } from "./apply-operations.ts";
+import { outputShape } from "./apply-operations.ts";
 import { checkIndex, type DecodeLimits, type ImageLocation, type PixelDataset } from "./dataset.ts";
 import { decodeAt, defaultLimits } from "./decode.ts";
 import { evaluationTransform, type ImageOperation, isRandom } from "./operations.ts";
+import { renderNamed } from "./render-named.ts";
 
 /** A data set whose images are decoded when they are asked for. */
 export interface EncodedDataset extends PixelDataset {
@@ -57,9 +58,10 @@ export function encodedDataset(
       return decodeAt(dataset.locate(index), dataset.limits);
     },
     async get(index) {
-      const pixels = await dataset.pixels(index);
+      const location = dataset.locate(index);
+      const pixels = await decodeAt(location, dataset.limits);
       const image = new Float32Array(imageShape[0] * imageShape[1] * imageShape[2]);
-      renderImage(pixels, transform, undefined, image);
+      renderNamed(location.name, pixels, transform, undefined, image);
       return { image, label: pixels.label };
     },
   };

@@ -1,9 +1,9 @@
 import { DmaeError, type Key } from "@dmae/core";
-import { renderImage } from "./apply-operations.ts";
 import type { DecodeLimits, ImageLocation } from "./dataset.ts";
 import { decodeAt } from "./decode.ts";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
+import { renderNamed } from "./render-named.ts";
 
 /** One image to render: where it lies, or its bytes. Plain, so that it can be sent to a worker. */
 export interface RenderItem {
@@ -48,7 +48,7 @@ export async function renderItems(
       try {
         const { location, pixels: given, key } = items[position]!;
         const pixels = given ?? (await decodeAt(location!, limits));
-        renderImage(pixels, operations, key, out, position * size);
+        renderNamed(location?.name, pixels, operations, key, out, position * size);
         labels[position] = pixels.label;
       } catch (error) {
         failures.push({ position, error });

@@ -121,7 +121,9 @@ async function renderInPool(pool: WorkerPool, task: RenderTask, out: Float32Arra
 
 /** Sending a view would send all the memory behind it. */
 const withOwnPixels = (item: RenderItem): RenderItem =>
-  item.pixels ? { ...item, pixels: { ...item.pixels, data: item.pixels.data.slice() } } : item;
+  item.pixels
+    ? { ...item, pixels: { ...item.pixels, data: new Uint8Array(item.pixels.data) } }
+    : item;
 
 /** The shape of the images of `dataset` under `operations` instead of its own transform. */
 function operationsShape(dataset: PixelDataset, operations: readonly ImageOperation[]): ImageShape {

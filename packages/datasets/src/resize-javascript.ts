@@ -4,14 +4,20 @@ import { computeTaps, precisionBits, type Taps } from "./resize-taps.ts";
 const half = 1 << (precisionBits - 1);
 
 /** Both passes in plain JavaScript: any number of channels, any size. */
-export function resizeInJavaScript(image: PixelImage, height: number, width: number): PixelImage {
-  return resizeRows(resizeColumns(image, width), height);
+export function resizeInJavaScript(
+  image: PixelImage,
+  height: number,
+  width: number,
+  across?: Taps,
+  down?: Taps,
+): PixelImage {
+  return resizeRows(resizeColumns(image, width, across), height, down);
 }
 
-function resizeColumns(image: PixelImage, columns: number): PixelImage {
+function resizeColumns(image: PixelImage, columns: number, given?: Taps): PixelImage {
   const { data, height, width, channels } = image;
-  if (columns === width) return image;
-  const taps = computeTaps(width, columns);
+  if (columns === width && !given) return image;
+  const taps = given ?? computeTaps(width, columns);
   const out = new Uint8ClampedArray(height * columns * channels);
   const resizeLine = channels === 3 ? resizeColourLine : resizeLineOf(channels);
   for (let row = 0; row < height; row++)
@@ -65,10 +71,10 @@ const resizeColourLine: ResizeLine = (data, source, taps, out, target, columns) 
   }
 };
 
-function resizeRows(image: PixelImage, rows: number): PixelImage {
+function resizeRows(image: PixelImage, rows: number, given?: Taps): PixelImage {
   const { data, height, width, channels } = image;
-  if (rows === height) return image;
-  const { starts, counts, weights, size } = computeTaps(height, rows);
+  if (rows === height && !given) return image;
+  const { starts, counts, weights, size } = given ?? computeTaps(height, rows);
   const line = width * channels;
   const out = new Uint8ClampedArray(rows * line);
   for (let row = 0; row < rows; row++) {

@@ -21,19 +21,19 @@ function cubic(distance: number): number {
 
 /**
  * The taps that bring `inputs` positions to `outputs`, as Pillow computes them: Keys' kernel with a = -0.5, widened by
- * the reduction factor, normalised, in fixed point.
+ * the reduction factor, normalised, in fixed point; of the outputs `first … first + wanted - 1` only.
  */
-export function computeTaps(inputs: number, outputs: number): Taps {
+export function computeTaps(inputs: number, outputs: number, first = 0, wanted = outputs): Taps {
   const scale = inputs / outputs;
   const stretch = Math.max(scale, 1);
   const support = 2 * stretch;
   const size = Math.ceil(support) * 2 + 1;
-  const starts = new Int32Array(outputs);
-  const counts = new Int32Array(outputs);
-  const weights = new Int32Array(outputs * size);
+  const starts = new Int32Array(wanted);
+  const counts = new Int32Array(wanted);
+  const weights = new Int32Array(wanted * size);
   const exact = new Float64Array(size);
-  for (let output = 0; output < outputs; output++) {
-    const center = (output + 0.5) * scale;
+  for (let output = 0; output < wanted; output++) {
+    const center = (first + output + 0.5) * scale;
     const start = Math.max(0, Math.trunc(center - support + 0.5));
     const count = Math.min(inputs, Math.trunc(center + support + 0.5)) - start;
     let sum = 0;

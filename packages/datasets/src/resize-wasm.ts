@@ -47,11 +47,13 @@ export function resizeInWasm(
   image: PixelImage,
   height: number,
   width: number,
+  givenAcross?: Taps,
+  givenDown?: Taps,
 ): PixelImage | undefined {
   const wasm = image.channels === 3 ? instance() : null;
   if (!wasm) return undefined;
-  const across = computeTaps(image.width, width);
-  const down = computeTaps(image.height, height);
+  const across = givenAcross ?? computeTaps(image.width, width);
+  const down = givenDown ?? computeTaps(image.height, height);
   const place = layout(image, height, width, across, down);
   if (place.end > maxBytes) return undefined;
   const missing = place.end - wasm.memory.buffer.byteLength;
