@@ -4,6 +4,7 @@ import { type Executor, ones, type PreparedFunction, truncatedNormal, zeros } fr
 import {
   type BatchSource,
   batchNoise,
+  checkpointSteps,
   dataName,
   fit,
   type ImageTransform,
@@ -107,19 +108,22 @@ export async function linearProbe(
     transform,
   });
   if (evaluation) checkEvaluation("linearProbe", vit.config, evaluation);
+  const { batchSize } = recipe;
+  const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
+  const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "linearProbe");
+  const { stepsPerEpoch } = source;
+  const checkpoints = checkpointSteps("linearProbe", options, stepsPerEpoch);
+  const evaluateEvery = stepsBetween(
+    "linearProbe: evaluation.everyEpochs",
+    evaluation?.everyEpochs ?? 1,
+    stepsPerEpoch,
+  );
   const { params: encoder, report } = await fromPretrained(vit, options.pretrained, {
     ...options.loading,
     fresh: ["head.*", ...(options.loading?.fresh ?? [])],
     key: foldIn(key, "init"),
   });
-  const { batchSize } = recipe;
-  const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
-  const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "linearProbe");
-  const { stepsPerEpoch } = source;
   const train = probeStep(recipe, { stepsPerEpoch });
-  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
-  const steps = (name: string, epochs: number) =>
-    stepsBetween(`linearProbe: ${name}`, epochs, stepsPerEpoch);
   const features = await featureFunction(vit, encoder, recipe, source, executor);
   try {
     const result = await fit({
@@ -134,14 +138,11 @@ export async function linearProbe(
       }),
       logExtra: (step) => ({ learningRate: train.learningRate(step) }),
       recipe: { task: "linear-probe", data: dataName(data), recipe, key, stepsPerEpoch },
-      checkpointEvery: steps("checkpointEveryEpochs", checkpointEveryEpochs),
-      ...(keepEveryEpochs === undefined
-        ? {}
-        : { keepEvery: steps("keepEveryEpochs", keepEveryEpochs) }),
+      ...checkpoints,
       ...(evaluation
         ? {
             evaluate: {
-              every: steps("evaluation.everyEpochs", evaluation.everyEpochs ?? 1),
+              every: evaluateEvery,
               run: async (state) => {
                 const params = withHead(encoder, unprefixed("params.", state));
                 const { accuracy, loss } = await evaluate(vit, params, evaluation.dataset, {

@@ -3,6 +3,7 @@ import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key 
 import type { Executor } from "@dmae/nn";
 import {
   type BatchSource,
+  checkpointSteps,
   dataName,
   fit,
   type ImageTransform,
@@ -121,11 +122,14 @@ export async function robustFinetune(
   const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
   const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "robustFinetune");
   const { stepsPerEpoch } = source;
+  const checkpoints = checkpointSteps("robustFinetune", options, stepsPerEpoch);
+  const evaluateEvery = stepsBetween(
+    "robustFinetune: evaluation.everyEpochs",
+    evaluation?.everyEpochs ?? 1,
+    stepsPerEpoch,
+  );
   const { params: first, report } = await startingParams(vit, options);
   const train = finetuneStep(vit.config, recipe, { params: first, stepsPerEpoch });
-  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
-  const steps = (name: string, epochs: number) =>
-    stepsBetween(`robustFinetune: ${name}`, epochs, stepsPerEpoch);
   const result = await fit({
     executor,
     step: train.step,
@@ -143,14 +147,11 @@ export async function robustFinetune(
     }),
     logExtra: (step) => ({ learningRate: train.learningRate(step) }),
     recipe: { task: "robust-finetune", data: dataName(data), recipe, key, stepsPerEpoch },
-    checkpointEvery: steps("checkpointEveryEpochs", checkpointEveryEpochs),
-    ...(keepEveryEpochs === undefined
-      ? {}
-      : { keepEvery: steps("keepEveryEpochs", keepEveryEpochs) }),
+    ...checkpoints,
     ...(evaluation
       ? {
           evaluate: {
-            every: steps("evaluation.everyEpochs", evaluation.everyEpochs ?? 1),
+            every: evaluateEvery,
             run: (state) =>
               evaluateState(vit, unprefixed("params.", state), { recipe, ...options, evaluation }),
             best: { metric: "accuracy", mode: "max" },

@@ -11,6 +11,7 @@ import type { Executor, Tensors } from "@dmae/nn";
 import {
   adamw,
   type BatchSource,
+  checkpointSteps,
   cosineSchedule,
   createTrainStep,
   dataName,
@@ -22,7 +23,6 @@ import {
   pick,
   requireImages,
   scaledLearningRate,
-  stepsBetween,
   type TrainStep,
   toBatchSource,
   unprefixed,
@@ -109,6 +109,7 @@ export async function pretrain(
   const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
   const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "pretrain");
   const { stepsPerEpoch } = source;
+  const checkpoints = checkpointSteps("pretrain", options, stepsPerEpoch);
   const first = options.initialParams ?? dmae.initHost(foldIn(key, "init"));
   const { initialOptimizer } = options;
   if (initialOptimizer !== undefined && !(initialOptimizer.step >= 0))
@@ -122,9 +123,6 @@ export async function pretrain(
     stepsPerEpoch,
     updateOffset: initialOptimizer?.step ?? 0,
   });
-  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
-  const every = (name: string, epochs: number) =>
-    stepsBetween(`pretrain: ${name}`, epochs, stepsPerEpoch);
   const result = await fit({
     executor,
     step: train.step,
@@ -145,10 +143,7 @@ export async function pretrain(
       ...{ task: "pretrain", data: dataName(data), recipe, key, stepsPerEpoch },
       ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
     },
-    checkpointEvery: every("checkpointEveryEpochs", checkpointEveryEpochs),
-    ...(keepEveryEpochs === undefined
-      ? {}
-      : { keepEvery: every("keepEveryEpochs", keepEveryEpochs) }),
+    ...checkpoints,
     ...pick(options, ["folder", "logEvery", "onProgress", "signal"]),
   });
   const params = unprefixed("params.", result.state);

@@ -35,6 +35,24 @@ export function stepsBetween(what: string, epochs: number, stepsPerEpoch: number
   return Math.max(1, Math.round(epochs * stepsPerEpoch));
 }
 
+/**
+ * `checkpointEvery` and `keepEvery` of `fit` from options in epochs; a checkpoint an epoch where nothing is said.
+ *
+ * @throws DmaeError "argument" naming the option, see {@link stepsBetween}
+ */
+export function checkpointSteps(
+  caller: string,
+  options: { readonly checkpointEveryEpochs?: number; readonly keepEveryEpochs?: number },
+  stepsPerEpoch: number,
+): Pick<FitOptions, "checkpointEvery" | "keepEvery"> {
+  const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;
+  const steps = (name: string, epochs: number) =>
+    stepsBetween(`${caller}: ${name}`, epochs, stepsPerEpoch);
+  const checkpointEvery = steps("checkpointEveryEpochs", checkpointEveryEpochs);
+  if (keepEveryEpochs === undefined) return { checkpointEvery };
+  return { checkpointEvery, keepEvery: steps("keepEveryEpochs", keepEveryEpochs) };
+}
+
 function requireInterval(name: string, value: number | undefined): void {
   if (value === undefined || value === Number.POSITIVE_INFINITY || isPositiveInteger(value)) return;
   wrong(`${name} must be a positive integer, or Infinity for never in between`, value);

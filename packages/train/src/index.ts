@@ -18,7 +18,7 @@ export {
   type Metrics,
   specsOf,
 } from "./fit.ts";
-export { stepsBetween } from "./fit-options.ts";
+export { checkpointSteps, stepsBetween } from "./fit-options.ts";
 export {
   type DecayGroupsOptions,
   decayGroups,
