@@ -27,7 +27,8 @@ export interface ArrayDataset extends PixelDataset {
 /**
  * A data set from bytes in memory (which are kept, not copied).
  *
- * @throws DmaeError "shape" where lengths do not fit, "argument" for a label outside `[0, numClasses)`
+ * @throws DmaeError "shape" where lengths do not fit, "argument" for images that are no bytes, a `numClasses`
+ *   below 1, or a label outside `[0, numClasses)`
  *
  * @example
  * ```ts
@@ -64,6 +65,17 @@ function checkArrays({ images, labels, imageShape, numClasses, classNames }: Arr
     throw new DmaeError(
       "shape",
       `arrayDataset: imageShape must hold positive integers, got ${imageShape}`,
+    );
+  const kind = Object.prototype.toString.call(images).slice(8, -1); // also where another realm made them
+  if (!/^Uint8(Clamped)?Array$/.test(kind))
+    throw new DmaeError(
+      "argument",
+      `arrayDataset: images must be bytes in a Uint8Array, got ${kind}; of values in [0, 1] take Math.round(255 * value)`,
+    );
+  if (!Number.isInteger(numClasses) || numClasses < 1)
+    throw new DmaeError(
+      "argument",
+      `arrayDataset: numClasses must be a positive integer, got ${numClasses}`,
     );
   if (images.length !== expected)
     throw new DmaeError(

@@ -1,34 +1,18 @@
 import { DmaeError } from "@dmae/core";
 import type { DecodeLimits, ImageLocation } from "./dataset.ts";
 import { readSlice, readWhole, reason } from "./files.ts";
+import { loadSharp } from "./load-sharp.ts";
 import type { LabeledPixels, PixelImage } from "./pixels.ts";
+import { formatAdvice } from "./undecoded-formats.ts";
 
 /** The limits that hold unless others are given. */
 export const defaultLimits: DecodeLimits = { maxBytes: 2 ** 26, maxPixels: 2 ** 26 };
 
-type Sharp = typeof import("sharp")["default"];
-let loading: Promise<Sharp> | undefined;
-
-/** The optional peer `sharp`, loaded once. */
-export function loadSharp(caller: string): Promise<Sharp> {
-  loading ??= import("sharp").then(
-    (module) => module.default,
-    (cause: unknown) => {
-      loading = undefined;
-      throw new DmaeError(
-        "unsupported",
-        `${caller}: decoding images needs the package sharp; run npm install sharp`,
-        {},
-        { cause },
-      );
-    },
-  );
-  return loading;
-}
-
 /**
  * Decodes an image file (JPEG, PNG, WebP, …) to red, green and blue bytes, as Pillow's `convert("RGB")` does:
- * grey is repeated, transparency and colour profiles are ignored, EXIF orientation too.
+ * grey is repeated, transparency and colour profiles are ignored, EXIF orientation too. Of 16-bit values the
+ * upper byte is taken (`value >> 8`), in grey images too, where Pillow cuts what is above 255 to white. BMP, PPM
+ * and PGM files, which Pillow reads, are errors: the prebuilt `sharp` does not decode them.
  *
  * @param name for messages
  * @throws DmaeError "file" for damaged or truncated images, "unsupported" without sharp
@@ -54,7 +38,7 @@ export async function decodeImage(
   } catch (cause) {
     throw new DmaeError(
       "file",
-      `decodeImage: ${name} is not a readable image: ${reason(cause)}`,
+      `decodeImage: ${name} is not a readable image: ${reason(cause)}${formatAdvice(bytes)}`,
       { file: name, received: `${bytes.length} bytes` },
       { cause },
     );

@@ -1,8 +1,10 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { compareCodePoints, sortByCodePoints } from "./code-points.ts";
 import { fileError, reason } from "./files.ts";
 import { NameList } from "./name-list.ts";
+import { undecodedEnding } from "./undecoded-formats.ts";
 
 /** A folder that holds images, its class and when it was last changed. */
 export interface IndexedFolder {
@@ -31,7 +33,7 @@ const atOnce = 16;
 
 /**
  * Lists the images of `root`: classes are its subfolders, sorted; within a class, folders sorted by path and
- * files sorted by name (the order of torchvision's `ImageFolder`).
+ * files sorted by name, all by code points (the order of torchvision's `ImageFolder`).
  */
 export async function buildFolderIndex(caller: string, root: string): Promise<FolderIndex> {
   const top = await listFolder(caller, root, "");
@@ -43,8 +45,7 @@ export async function buildFolderIndex(caller: string, root: string): Promise<Fo
     while (next < classNames.length) {
       const label = next++;
       perClass[label] = await listTree(caller, root, classNames[label]!, [await realpath(root)]);
-      if (perClass[label]!.every(({ files }) => files.length === 0))
-        throw emptyClass(caller, join(root, classNames[label]!));
+      await checkClass(caller, join(root, classNames[label]!), perClass[label]!);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
@@ -95,13 +96,13 @@ async function listTree(
   ];
   for (const name of folders)
     listed.push(...(await listTree(caller, root, `${path}/${name}`, [...above, real])));
-  return listed.sort(byPath);
+  return listed.sort((a, b) => compareCodePoints(a.path, b.path));
 }
 
-const byPath = (a: ListedFolder, b: ListedFolder) =>
-  a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
-
-/** Files and folders in one folder, sorted by code units; links are followed, dot files left out. */
+/**
+ * Files and folders in one folder, sorted by code points; links are followed, dot files left out. A link to
+ * nothing counts as a file, as torchvision has it: reading the image is the error then.
+ */
 async function listFolder(caller: string, root: string, path: string) {
   const folder = join(root, path);
   try {
@@ -111,11 +112,11 @@ async function listFolder(caller: string, root: string, path: string) {
     const folders: string[] = [];
     for (const entry of entries) {
       if (entry.name.startsWith(".")) continue;
-      const link = entry.isSymbolicLink() ? await stat(join(folder, entry.name)) : entry;
-      if (link.isDirectory()) folders.push(entry.name);
-      else if (link.isFile()) files.push(entry.name);
+      const link = entry.isSymbolicLink() ? await follow(join(folder, entry.name)) : entry;
+      if (link?.isDirectory()) folders.push(entry.name);
+      else if (!link || link.isFile()) files.push(entry.name);
     }
-    return { changed: mtimeMs, files: files.sort(), folders: folders.sort() };
+    return { changed: mtimeMs, files: sortByCodePoints(files), folders: sortByCodePoints(folders) };
   } catch (cause) {
     throw new DmaeError(
       "file",
@@ -124,6 +125,21 @@ async function listFolder(caller: string, root: string, path: string) {
       { cause },
     );
   }
+}
+
+const follow = (link: string) => stat(link).catch(() => undefined);
+
+/** A class must have an image, and one that can be decoded. */
+async function checkClass(caller: string, folder: string, listed: readonly ListedFolder[]) {
+  const files = listed.flatMap((inside) => inside.files);
+  if (files.length === 0) throw emptyClass(caller, folder);
+  const ending = await undecodedEnding(files);
+  if (ending !== undefined)
+    throw new DmaeError(
+      "file",
+      `${caller}: the class folder ${folder} holds only files such as ${files[0]}, and sharp does not decode ${ending}; convert them to .png, which loses nothing`,
+      { file: folder, expected: "images that sharp decodes", received: ending },
+    );
 }
 
 function noClasses(caller: string, root: string, files: readonly string[]): DmaeError {

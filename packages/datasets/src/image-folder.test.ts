@@ -1,7 +1,8 @@
-import { copyFile, mkdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DmaeError, key } from "@dmae/core";
+import sharp from "sharp";
 import { expect, test } from "vitest";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
@@ -98,6 +99,59 @@ test("get applies the data set's transform", async () => {
   expect((await loadImageFolder(root, { indexFile: false })).imageShape).toEqual([224, 224, 3]);
 });
 
+test("names beyond the basic plane are sorted as Python sorts them, by code points", async () => {
+  // sorted(["\U0001F600", "\uFF21", "\uE000a", "z", "z\U0001F600", "z\uFF21"]) of Python 3
+  const sorted = ["z", "z\uFF21", "z\u{1F600}", "\uE000a", "\uFF21", "\u{1F600}"];
+  const files = sorted.flatMap((name) => sorted.map((file) => `${name}/${file}.jpg`));
+  const deep = sorted.map((name) => `z/${name}/1.jpg`);
+  const root = await folder(Object.fromEntries([...files, ...deep].map((name) => [name, "grey"])));
+  const data = await loadImageFolder(root, small);
+  expect(data.classNames).toEqual(sorted);
+  expect(names(data, root)).toEqual([
+    ...files.slice(0, 6).map((name) => `${name} 0`),
+    ...deep.map((name) => `${name} 0`),
+    ...files.slice(6).map((name, i) => `${name} ${1 + Math.floor(i / 6)}`),
+  ]);
+});
+
+test("a link to nothing is an image that cannot be read, as in torchvision", async () => {
+  const root = await folder({ "a/1.jpg": "colour", "b/2.jpg": "grey" });
+  await symlink(join(root, "nowhere"), join(root, "a/0.jpg"));
+  await symlink(join(root, "nowhere"), join(root, "a/0.txt"));
+  await symlink(join(root, "nowhere"), join(root, "c")); // no class
+  const data = await loadImageFolder(root, small);
+  expect(data.classNames).toEqual(["a", "b"]);
+  expect(names(data, root)).toEqual(["a/0.jpg 0", "a/1.jpg 0", "b/2.jpg 1"]);
+  await expect(data.get(0)).rejects.toThrow(`decodeImage: cannot read ${root}/a/0.jpg`);
+  const reported: unknown[] = [];
+  const onCorrupt = ({ details }: DmaeError) => reported.push(details.file);
+  const { value } = await batches(data, { batchSize: 3, onCorrupt }).next();
+  expect(Array.from(value!.indices)).toEqual([1, 1, 2]);
+  expect(reported).toEqual([`${root}/a/0.jpg`]);
+});
+
+test("formats that sharp lacks: a class of nothing else is refused, single files are named", async () => {
+  const ppm = "P6\n1 1\n255\nabc";
+  const root = await folder({ "a/1.jpg": "colour", "a/2.bmp": "BM....", "b/x/1.PPM": ppm });
+  await expect(loadImageFolder(root, small)).rejects.toThrow(
+    /the class folder .*\/b holds only files such as 1\.PPM, and sharp does not decode \.PPM; convert them to \.png/,
+  );
+  await copyFile(fixture("grey.jpg"), join(root, "b", "2.jpg"));
+  const data = await loadImageFolder(root, small);
+  expect(names(data, root)).toEqual(["a/1.jpg 0", "a/2.bmp 0", "b/2.jpg 1", "b/x/1.PPM 1"]);
+  await expect(data.get(1)).rejects.toThrow(/2\.bmp is not .*it is a BMP file.*convert it to PNG/);
+  await expect(data.get(3)).rejects.toThrow(/1\.PPM is not .*it is a PPM or PGM file/);
+});
+
+test("16-bit images keep the upper byte", async () => {
+  const values = Uint16Array.of(0, 255, 256, 1000, 40000, 65535);
+  const raw = { width: 6, height: 1, channels: 1 } as const;
+  const png = await sharp(values, { raw }).toColourspace("grey16").png().toBuffer();
+  expect((await sharp(png).metadata()).depth).toBe("ushort");
+  const { data } = await decodeImage(png, "16.png");
+  expect(Array.from(data)).toEqual([...values].flatMap((value) => Array(3).fill(value >> 8)));
+});
+
 test("splits are found, and asked for where there are two", async () => {
   const root = await folder({
     "train/a/1.jpg": "colour",
@@ -158,7 +212,7 @@ test("the index is kept, used, and rebuilt when a folder changes or the file is 
     await writeFile(indexFile, damaged);
     expect(names(await loadImageFolder(root, options), root)).toEqual(good);
   }
-  await writeFile(indexFile, "dmae-index 1\n");
+  await writeFile(indexFile, "dmae-index 2\n");
   expect(names(await loadImageFolder(root, options), root)).toEqual(good);
 });
 

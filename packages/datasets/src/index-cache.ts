@@ -9,7 +9,7 @@ export interface CachedIndex {
   readonly block: Buffer;
 }
 
-const magic = "dmae-index 1\n";
+const magic = "dmae-index 2\n";
 
 /** Where the index of `path` is kept: the folder that `@dmae/checkpoint` downloads to, by a hash of the path. */
 export function defaultIndexFile(kind: string, path: string): string {

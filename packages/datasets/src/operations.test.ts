@@ -96,10 +96,39 @@ test("arguments outside their ranges are errors", () => {
   expect(() => randomResizedCrop(8, { scale: [0, 1] })).toThrow("scale must be a range in (0, 1]");
   expect(() => randomResizedCrop(8, { ratio: [2, 1] })).toThrow("ratio must be a range");
   expect(() => randomErasing(2)).toThrow("probability must lie in [0, 1]");
+  expect(() => randomErasing(1, { mean: [Number.NaN], std: [1] })).toThrow(
+    "randomErasing: mean must hold finite numbers, got [NaN]",
+  );
+  expect(() => randomErasing(1, { mean: [0, 0], std: [1, -1] })).toThrow(
+    "randomErasing: std must hold finite numbers of at least 0, got [1,-1]",
+  );
+  for (const fill of [[Number.NaN], [0, 256, 0]])
+    expect(() => randAugment(undefined, { fill })).toThrow(
+      `randAugment: fill must hold numbers in [0, 255], got [${fill}]`,
+    );
   expect(() => randomErasing(0.5, { mean: [0] })).toThrow("one value per channel");
   expect(() => render([randomHorizontalFlip()])).toThrow("a random operation needs a key");
   const unknown = { op: "blur" } as unknown as ImageOperation;
   expect(() => renderImage(image, [unknown], key(0), new Float32Array(1800))).toThrow('"blur"');
+});
+
+test("an array data set takes bytes and a number of classes, and nothing else", () => {
+  const make = (images: unknown, numClasses = 2) =>
+    arrayDataset({
+      name: "a",
+      images: images as Uint8Array,
+      labels: [0],
+      imageShape: [1, 1, 3],
+      numClasses,
+    });
+  for (const images of [new Float32Array(3), new Int8Array(3), [1, 2, 3]])
+    expect(() => make(images)).toThrow("images must be bytes in a Uint8Array, got ");
+  for (const numClasses of [-3, 0, 1.5, Number.NaN])
+    expect(() => make(new Uint8Array(3), numClasses)).toThrow(
+      `numClasses must be a positive integer, got ${numClasses}`,
+    );
+  for (const images of [Buffer.from([255, 0, 51]), Uint8ClampedArray.of(255, 0, 51)])
+    expect([...make(images).get(0).image]).toEqual([1, 0, Math.fround(0.2)]);
 });
 
 test("batches take the shape of their transform", async () => {

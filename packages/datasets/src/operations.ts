@@ -77,6 +77,7 @@ export function randAugment(
   policy = "rand-m9-mstd0.5-inc1",
   { fill = [124, 116, 104] }: { readonly fill?: readonly number[] } = {},
 ): ImageOperation {
+  checkEach("randAugment: fill", fill, 0, 255);
   return { op: "randAugment", ...parseRandAugment(policy), fill };
 }
 
@@ -100,6 +101,8 @@ export function randomErasing(
       "shape",
       `randomErasing: mean and std must have one value per channel, got ${mean.length} and ${std.length}`,
     );
+  checkEach("randomErasing: mean", mean, -Number.MAX_VALUE, Number.MAX_VALUE);
+  checkEach("randomErasing: std", std, 0, Number.MAX_VALUE);
   return {
     op: "randomErasing",
     probability: checkProbability("randomErasing", probability),
@@ -122,6 +125,15 @@ export const isRandom = ({ op }: ImageOperation): boolean => op.startsWith("rand
 function checkSize(name: string, size: number): number {
   if (Number.isInteger(size) && size > 0) return size;
   throw new DmaeError("argument", `${name}: size must be a positive integer, got ${size}`);
+}
+
+function checkEach(name: string, values: readonly number[], low: number, high: number): void {
+  if (values.every((value) => value >= low && value <= high)) return;
+  const range =
+    high === Number.MAX_VALUE
+      ? `finite numbers${low === 0 ? " of at least 0" : ""}`
+      : `numbers in [${low}, ${high}]`;
+  throw new DmaeError("argument", `${name} must hold ${range}, got [${values}]`);
 }
 
 function checkProbability(name: string, probability: number): number {

@@ -93,6 +93,13 @@ test("after ten tries a random crop is the largest centred one", () => {
   });
 });
 
+test("the largest centred rectangle has a pixel, however narrow", () => {
+  const never = () => script(new Array(20).fill(0.999));
+  const box = { top: 0, left: 9, height: 1, width: 1 }; // 1 * 0.3 rounds to no column
+  expect(drawCropBox(1, 20, [1, 1], [0.1, 0.3], never())).toEqual(box);
+  expect(drawCropBox(20, 1, [1, 1], [3, 10], never())).toEqual({ ...box, top: 9, left: 0 });
+});
+
 const reference = new URL("../../../../shared/reference/images/", import.meta.url);
 test.skipIf(!existsSync(reference))("the ImageNet samples of the reference, byte for byte", () => {
   const list = JSON.parse(readFileSync(new URL("images.json", reference), "utf8")).images;

@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { sortByCodePoints } from "./code-points.ts";
 import type { ImageLocation } from "./dataset.ts";
 import { type EncodedDataset, type EncodedOptions, encodedDataset } from "./encoded-dataset.ts";
 import { fileError, readSlice, readWhole, reason } from "./files.ts";
@@ -108,7 +109,7 @@ async function listShards(shards: string | readonly string[]): Promise<string[]>
         expected: "at least one .tar file",
       },
     );
-  return listed.map((file) => resolve(file)).sort();
+  return sortByCodePoints(listed.map((file) => resolve(file)));
 }
 
 /** Changes whenever the file is written again. */

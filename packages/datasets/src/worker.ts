@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { loadSharp } from "./decode.ts";
+import { loadSharp } from "./load-sharp.ts";
 import { drawNoise, type NoiseTask } from "./noise.ts";
 import { packError, type RenderTask, renderItems } from "./render-items.ts";
 

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
-import { loadSharp } from "./decode.ts";
 import { readSlice, readWhole } from "./files.ts";
+import { loadSharp } from "./load-sharp.ts";
 import { writeWhole } from "./write-files.ts";
 
 /** Options of {@link writeTarShards}. */
