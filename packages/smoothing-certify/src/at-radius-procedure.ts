@@ -1,3 +1,4 @@
+import { DmaeError } from "@dmae/core";
 import type { Outputs } from "./outputs.ts";
 import { type Collector, type Procedure, VoteCounts } from "./procedure.ts";
 import { ABSTAIN } from "./radius.ts";
@@ -75,11 +76,24 @@ class SequentialVotes implements Collector {
   ) {}
 
   add({ classes, numClasses }: Outputs, from: number, to: number): void {
-    if (this.counts.length === 0) this.counts = new Array(numClasses).fill(0);
+    if (this.counts.length === 0) {
+      checkLabel(this.target, numClasses);
+      this.counts = new Array(numClasses).fill(0);
+    }
     for (let row = from; row < to && this.verdict === "open"; row++) {
       this.counts[classes[row]!]!++;
       this.seen++;
       this.verdict = this.test.verdict(this.counts[this.target]!, this.seen);
     }
   }
+}
+
+/** Throws for a class that the classifier does not have: no vote could ever be for it. */
+export function checkLabel(label: number, numClasses: number): void {
+  if (label < numClasses) return;
+  throw new DmaeError(
+    "argument",
+    `certifyAtRadius: label must be one of the classifier's ${numClasses} classes, 0 … ${numClasses - 1}, got ${label}`,
+    { label, numClasses },
+  );
 }

@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { argMax } from "./arg-max.ts";
 import { show } from "./checks.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import type { NoiseDistribution } from "./noise.ts";
@@ -57,7 +58,7 @@ export function certificate(
   counts: readonly number[],
 ): Certificate {
   const { alpha, bound = "one-class", totalVariation = 0 } = settings;
-  const guess = counts0.indexOf(Math.max(...counts0));
+  const guess = argMax(counts0);
   const n = counts.reduce((sum, count) => sum + count, 0);
   const k = counts[guess] ?? 0;
   if (bound === "one-class") {

@@ -2,7 +2,7 @@ import { DmaeError, type ImageDataset } from "@dmae/core";
 import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
 import { inDimension } from "./certify.ts";
 import type { CertifyResult } from "./certify-procedure.ts";
-import { checkAlpha, checkInteger, show } from "./checks.ts";
+import { checkAlpha, checkInteger, refuseOthers, show } from "./checks.ts";
 import type { Classifier } from "./classifier.ts";
 import type { ImageInput } from "./image.ts";
 import type { LogRow } from "./log-row.ts";
@@ -91,6 +91,8 @@ function prepare(
     relativeWidth = 0.05,
     maxSamples = 100_000,
   } = options;
+  const natural = distribution === undefined || distribution === "gaussian" ? "l2" : "l1";
+  refuseOthers(caller, options, { norm: natural, bound: "one-class" });
   checkAlpha(caller, alpha);
   checkInteger(caller, "pilot", pilot);
   checkInteger(caller, "maxSamples", maxSamples);

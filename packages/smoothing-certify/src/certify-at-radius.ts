@@ -3,8 +3,9 @@ import {
   type AtRadiusResult,
   type AtRadiusSettings,
   atRadiusProcedure,
+  checkLabel,
 } from "./at-radius-procedure.ts";
-import { checkAlpha, checkInteger, checkPositive, show } from "./checks.ts";
+import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "./checks.ts";
 import type { Classifier } from "./classifier.ts";
 import type { ImageInput } from "./image.ts";
 import type { LogRow } from "./log-row.ts";
@@ -71,8 +72,9 @@ export async function certifyAtRadius(
   x: ImageInput,
   options: AtRadiusOptions,
 ): Promise<AtRadiusResult> {
-  const { label, batchSize } = options;
+  const { label, batchSize, numClasses } = options;
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
+  if (label !== undefined && numClasses !== undefined) checkLabel(label, numClasses);
   const firstLook = typeof batchSize === "number" ? batchSize : 32;
   return runOne("certifyAtRadius", classifier, x, options, (dimension) => {
     const { settings, test } = prepare("certifyAtRadius", options, firstLook, dimension);
@@ -134,11 +136,13 @@ function prepare(
   checkAlpha(caller, beta, "beta");
   checkInteger(caller, "maxSamples", maxSamples);
   checkInteger(caller, "n0", n0);
+  refuseOthers(caller, options, { norm: "l2", bound: "one-class" });
   if (options.distribution && options.distribution !== "gaussian")
     throw new DmaeError("unsupported", `${caller}: is there for Gaussian noise only`);
   const law = totalVariationOf(options, dimension);
   const threshold = (normalCdf(radius / sigma) + law) * (1 + 2 ** -50);
-  const { patience = Math.min(maxSamples, defaultPatience(threshold)) } = options;
+  const worth = threshold < 1 ? Math.min(maxSamples, defaultPatience(threshold)) : maxSamples;
+  const { patience = worth } = options;
   checkInteger(caller, "patience", patience);
   const test =
     threshold < 1 && new SequentialTest({ threshold, alpha, beta, patience, maxSamples });

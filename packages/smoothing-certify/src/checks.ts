@@ -24,6 +24,25 @@ export function checkInteger(caller: string, name: string, value: number, least 
     );
 }
 
+/**
+ * Throws for an option that belongs to `certify` and would be ignored here, unless it says what is done
+ * anyway.
+ */
+export function refuseOthers(
+  caller: string,
+  options: object,
+  done: Readonly<Record<string, string>>,
+): void {
+  for (const [name, value] of Object.entries(done)) {
+    const given = (options as Record<string, unknown>)[name];
+    if (given === undefined || given === value) continue;
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${name} must be ${show(value)}, the only one there is here, got ${show(given)}; certify has others`,
+    );
+  }
+}
+
 /** A value as it appears in an error message. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -70,22 +70,42 @@ export interface ClassifierOptions {
   readonly numClasses?: number | undefined;
 }
 
-/** Puts any classifier behind one interface. `tensor`: whether the caller's input is a tensor. */
+/** Most classes there may be: votes are counted in an array with a place for each. */
+const MOST_CLASSES = 10_000_000;
+
+/**
+ * Puts any classifier behind one interface.
+ *
+ * @param tensor whether the caller's input is a tensor
+ * @param part whether it is part of another one, of which the number of classes may be known
+ */
 export async function prepareClassifier(
   caller: string,
   classifier: Classifier,
   { input, numClasses }: ClassifierOptions,
   tensor: boolean,
+  part = false,
 ): Promise<PreparedClassifier> {
   const traits = traitsOf(classifier);
   if (isOnnxSession(classifier)) {
     const { fromOnnx } = await import("./from-onnx.ts");
-    return prepareClassifier(caller, await fromOnnx(classifier), { input, numClasses }, tensor);
+    return prepareClassifier(
+      caller,
+      await fromOnnx(classifier),
+      { input, numClasses },
+      tensor,
+      part,
+    );
   }
   const fn = callable(caller, classifier);
   const kind = input ?? traits.input ?? (tensor ? "tensor" : "array");
   const tf = kind === "tensor" ? await loadTensorFlow() : undefined;
   const declared = numClasses ?? traits.numClasses ?? 0;
+  if (!(declared <= MOST_CLASSES))
+    throw new DmaeError(
+      "argument",
+      `${caller}: numClasses must be a number of at most ${MOST_CLASSES}, got ${show(declared)}`,
+    );
   return {
     traits,
     async classify(batch, shape) {
@@ -93,7 +113,7 @@ export async function prepareClassifier(
         ? await callWithTensor(tf, fn, batch, [...shape])
         : await guarded(() => fn(batch, [...shape]));
       const outputs = await readOutputs(returned, shape[0]!, declared);
-      if (outputs.numClasses > 0) return outputs;
+      if (outputs.numClasses > 0 || part) return outputs;
       throw new DmaeError(
         "argument",
         `${caller}: numClasses is needed with a classifier that returns class ids`,
@@ -103,7 +123,7 @@ export async function prepareClassifier(
 }
 
 /** A TensorFlow.js model has fields of these names (`input`, `name`) that mean something else. */
-function traitsOf(classifier: Classifier): ClassifierTraits {
+export function traitsOf(classifier: Classifier): ClassifierTraits {
   if (isTfModel(classifier)) {
     const { name, inputs } = classifier as { name?: unknown; inputs?: TensorInfo[] };
     const rows = inputs?.[0]?.shape?.[0];

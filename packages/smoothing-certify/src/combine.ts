@@ -5,7 +5,9 @@ import {
   type ClassifierFunction,
   type ClassifierTraits,
   prepareClassifier,
+  traitsOf,
 } from "./classifier.ts";
+import { checkFinite } from "./finite.ts";
 import { readNumbers } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorLike, tidied } from "./tensors.ts";
 
@@ -26,11 +28,12 @@ export function denoised(
   classifier: Classifier,
   { input = "array" }: { input?: "tensor" | "array" } = {},
 ): CombinedClassifier {
-  const prepared = prepareClassifier("denoised", classifier, {}, input === "tensor");
+  const prepared = prepareClassifier("denoised", classifier, {}, input === "tensor", true);
   prepared.catch(() => {}); // shown by the first call
-  const traits = typeof classifier === "function" ? {} : classifier;
+  const traits = traitsOf(classifier);
   return {
     ...pickTraits([traits]),
+    ...(traits.numClasses && { numClasses: traits.numClasses }),
     input,
     async predict(batch: Float32Array | TensorLike, shape: number[]) {
       const tf = isTensor(batch) ? await loadTensorFlow() : undefined;
@@ -47,12 +50,14 @@ export function denoised(
 async function readDenoised(returned: unknown, shape: readonly number[]): Promise<Float32Array> {
   const { values } = await readNumbers(returned);
   const size = shape.reduce((product, length) => product * length, 1);
-  if (values.length === size)
-    return values instanceof Float32Array ? values : Float32Array.from(values);
-  throw new DmaeError(
-    "classifier",
-    `denoised: the denoiser must return a batch of its input's size, ${size} numbers, got ${values.length}`,
-  );
+  if (values.length !== size)
+    throw new DmaeError(
+      "classifier",
+      `denoised: the denoiser must return a batch of its input's size, ${size} numbers, got ${values.length}`,
+    );
+  const clean = values instanceof Float32Array ? values : Float32Array.from(values);
+  checkFinite("the denoiser", clean, size / shape[0]!);
+  return clean;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset, key } from "@dmae/core";
 import { checkInteger, show } from "./checks.ts";
 import type { Shard } from "./shard.ts";
 
@@ -22,6 +22,7 @@ export function selectIndices(
 ): number[] {
   checkInteger(caller, "skip", skip);
   if (max !== undefined) checkInteger(caller, "max", max);
+  if (shard !== undefined) checkShard(caller, shard);
   if (!(dataset?.length > 0))
     throw new DmaeError(
       "argument",
@@ -32,6 +33,39 @@ export function selectIndices(
     : Array.from({ length: Math.ceil(dataset.length / skip) }, (_, i) => i * skip);
   const selected = max === undefined ? all : all.slice(0, max);
   return shard ? selected.filter((_, i) => i % shard.count === shard.index) : selected;
+}
+
+/**
+ * A short name of a list of indices, equal only for equal lists. Kept in the logs of its shards, from whose
+ * rows the list could not be told; `skip` and `max` can.
+ */
+export function nameOf(indices: readonly number[]): string {
+  const { high, low } = key(indices.join(","));
+  return [high, low].map((word) => word.toString(16).padStart(8, "0")).join("");
+}
+
+/** One image of a data set with its label. */
+export async function readItem(caller: string, dataset: ImageDataset, index: number) {
+  const item: Awaited<ReturnType<ImageDataset["get"]>> | undefined = await dataset.get(index);
+  if (typeof item === "object" && item !== null) return item;
+  throw new DmaeError(
+    "argument",
+    `${caller}: get(${index}) of the data set must give { image, label }, got ${show(item)}`,
+  );
+}
+
+function checkShard(caller: string, shard: Shard): void {
+  const { index, count } = (shard ?? {}) as Partial<Shard>;
+  const integers = Number.isSafeInteger(index) && Number.isSafeInteger(count);
+  if (integers && index! >= 0 && index! < count!) return;
+  const got =
+    typeof shard === "object" && shard !== null
+      ? `{ index: ${show(index)}, count: ${show(count)} }`
+      : show(shard);
+  throw new DmaeError(
+    "argument",
+    `${caller}: shard must be { index, count } with integers 0 <= index < count, e.g. { index: 0, count: 8 }, got ${got}`,
+  );
 }
 
 function checkIndices(caller: string, indices: readonly number[], length: number): number[] {

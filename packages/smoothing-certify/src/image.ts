@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "./checks.ts";
-import { isTensor, type TensorLike } from "./tensors.ts";
+import { hasNumbers, isDisposed, isTensor, type TensorLike } from "./tensors.ts";
 
 /**
  * One input: a TensorFlow.js tensor without batch dimension, numbers in row-major order, or numbers
@@ -29,11 +29,22 @@ export async function readImage(
   x: ImageInput,
   { shape, range }: { shape?: readonly number[]; range?: readonly [number, number] } = {},
 ): Promise<Image> {
-  const image = isTensor(x)
-    ? { data: Float32Array.from(await x.data()), shape: x.shape, tensor: true }
-    : fromNumbers(caller, x, shape);
+  const image = isTensor(x) ? await fromTensor(caller, x) : fromNumbers(caller, x, shape);
   checkPixels(caller, image.data, range);
   return image;
+}
+
+async function fromTensor(caller: string, x: TensorLike): Promise<Image> {
+  if (isDisposed(x))
+    throw new DmaeError("argument", `${caller}: x must be a live tensor, got a disposed one`);
+  if (!hasNumbers(x))
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must be a tensor of numbers, got dtype ${x.dtype}; cast it to float32`,
+    );
+  if (x.shape.some((length) => length === 0))
+    throw new DmaeError("shape", `${caller}: x must have elements, got a tensor [${x.shape}]`);
+  return { data: Float32Array.from(await x.data()), shape: x.shape, tensor: true };
 }
 
 function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Image {
@@ -44,7 +55,14 @@ function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Ima
       "argument",
       `${caller}: x must be a tensor, an array of numbers or {data, shape}, got ${show(x)}`,
     );
-  const dimensions = shape ?? (holder.shape as number[] | undefined) ?? [values.length];
+  const odd = Array.isArray(values) ? values.findIndex((value) => typeof value !== "number") : -1;
+  if (odd >= 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must hold numbers, got ${show(values[odd])} at element ${odd}`,
+    );
+  const dimensions = shape ?? holder.shape ?? [values.length];
+  checkShape(caller, dimensions);
   const size = dimensions.reduce((product, length) => product * length, 1);
   if (size !== values.length || values.length === 0)
     throw new DmaeError(
@@ -54,7 +72,22 @@ function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Ima
   return { data: Float32Array.from(values), shape: dimensions, tensor: false };
 }
 
+function checkShape(caller: string, shape: unknown): asserts shape is readonly number[] {
+  if (!Array.isArray(shape))
+    throw new DmaeError(
+      "shape",
+      `${caller}: shape must be an array of lengths, e.g. [28, 28, 1], got ${show(shape)}`,
+    );
+  const odd = shape.find((length) => !Number.isSafeInteger(length) || length < 1);
+  if (odd !== undefined)
+    throw new DmaeError(
+      "shape",
+      `${caller}: shape must have integers of at least 1, got ${show(odd)} in [${shape}]`,
+    );
+}
+
 function isNumbers(value: unknown): value is ArrayLike<number> {
+  if (value instanceof BigInt64Array || value instanceof BigUint64Array) return false;
   return (
     (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
     (Array.isArray(value) && typeof value[0] === "number")

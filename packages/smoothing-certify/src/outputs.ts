@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "./checks.ts";
-import { isTensor } from "./tensors.ts";
+import { hasNumbers, isDisposed, isTensor, type TensorLike } from "./tensors.ts";
 
 /** What a classifier said about `rows` inputs. */
 export interface Outputs {
@@ -58,27 +58,56 @@ function oneClass(): DmaeError {
 export async function readNumbers(
   returned: unknown,
 ): Promise<{ values: ArrayLike<number>; shape: readonly number[] }> {
-  if (isTensor(returned)) {
-    const values = await returned.data();
-    const shape = [...returned.shape];
-    returned.dispose();
-    return { values, shape };
-  }
+  if (isTensor(returned)) return readTensor(returned);
   if (ArrayBuffer.isView(returned) && !(returned instanceof DataView))
     return plain(returned as unknown as ArrayLike<number>);
   if (Array.isArray(returned)) {
     if (returned.length === 1 && (isTensor(returned[0]) || isHolder(returned[0])))
       return readNumbers(returned[0]);
     if (returned.every((row) => typeof row === "number")) return plain(returned);
+    refuseTensors(returned);
     return nested(returned);
   }
   if (isHolder(returned)) {
     const { values } = plain(returned.data);
     return { values, shape: (returned.dims ?? returned.shape ?? [values.length]).map(Number) };
   }
+  if (typeof returned === "object" && returned !== null) refuseTensors(returned);
   throw new DmaeError(
     "classifier",
     `the classifier must return logits or class ids (tensor, typed array or arrays), got ${describe(returned)}`,
+  );
+}
+
+async function readTensor(tensor: TensorLike) {
+  if (isDisposed(tensor))
+    throw new DmaeError(
+      "classifier",
+      "the classifier returned a tensor that is disposed already; what it returns is freed here, so return a new one each time, e.g. tf.clone(logits) of one that you keep",
+    );
+  try {
+    if (!hasNumbers(tensor))
+      throw new DmaeError(
+        "classifier",
+        `the classifier must return a tensor of numbers, got dtype ${tensor.dtype}`,
+      );
+    return { values: await tensor.data(), shape: [...tensor.shape] };
+  } finally {
+    tensor.dispose();
+  }
+}
+
+/** Frees the tensors of an answer that has several, and throws. */
+function refuseTensors(answer: object): void {
+  const values = Object.values(answer);
+  const tensors = values.filter(isTensor);
+  if (tensors.length === 0) return;
+  for (const tensor of tensors) if (!isDisposed(tensor)) tensor.dispose();
+  const names = Array.isArray(answer) ? "" : ` named ${Object.keys(answer).join(", ")}`;
+  throw new DmaeError(
+    "classifier",
+    `the classifier must return one tensor of logits or class ids, got ${values.length} values${names}; return the logits alone`,
+    { received: values.length },
   );
 }
 
@@ -89,7 +118,12 @@ interface Holder {
 }
 
 function isHolder(value: unknown): value is Holder {
-  return typeof value === "object" && value !== null && ArrayBuffer.isView((value as Holder).data);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    isRow((value as Holder).data) &&
+    !Array.isArray((value as Holder).data)
+  );
 }
 
 function plain(values: ArrayLike<number>) {
@@ -99,19 +133,34 @@ function plain(values: ArrayLike<number>) {
 }
 
 function nested(rows: unknown[]) {
-  const first = rows[0] as ArrayLike<number> | undefined;
-  const width = first?.length ?? 0;
+  const width = isRow(rows[0]) ? rows[0].length : 0;
   const values = new Float64Array(rows.length * width);
   rows.forEach((row, i) => {
-    const length = (row as ArrayLike<number> | undefined)?.length;
-    if (typeof row !== "object" || length !== width)
+    if (!isRow(row))
       throw new DmaeError(
         "classifier",
-        `the classifier must return rows of one length, got ${width} numbers in row 0 and ${length ?? show(row)} in row ${i}`,
+        `the classifier must return rows of numbers, got ${show(row)} as row ${i}`,
+        { row: i },
       );
-    values.set(row as ArrayLike<number>, i * width);
+    if (row.length !== width)
+      throw new DmaeError(
+        "classifier",
+        `the classifier must return rows of one length, got ${width} numbers in row 0 and ${row.length} in row ${i}`,
+      );
+    const odd = Array.isArray(row) ? row.findIndex((value) => typeof value !== "number") : -1;
+    if (odd >= 0)
+      throw new DmaeError(
+        "classifier",
+        `the classifier must return numbers, got ${show(row[odd])} in row ${i}${row[odd] === null ? "; JSON writes NaN and Infinity as null" : ""}`,
+        { row: i },
+      );
+    values.set(plain(row).values, i * width);
   });
   return { values, shape: [rows.length, width] };
+}
+
+function isRow(value: unknown): value is ArrayLike<number> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
 function describe(value: unknown): string {

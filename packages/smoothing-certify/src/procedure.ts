@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { argMax } from "./arg-max.ts";
 import type { NoiseStage } from "./noise.ts";
 import type { Outputs } from "./outputs.ts";
 
@@ -44,6 +45,6 @@ export class VoteCounts implements Collector {
 
   /** The class with most votes, the first of several. */
   top(): number {
-    return this.counts.indexOf(Math.max(...this.counts));
+    return argMax(this.counts);
   }
 }

@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import type { AddressedNoise } from "./addressed-noise.ts";
 import type { PreparedClassifier } from "./classifier.ts";
+import { checkFinite } from "./finite.ts";
 import type { Outputs } from "./outputs.ts";
 
 /** Rows that are compared, and the most rows of a batch that they are compared in. */
@@ -30,7 +31,7 @@ export interface FirstBatch {
   readonly image: Float32Array;
   /** Index of the image. */
   readonly index: number;
-  /** What was sent, padding included; copied where it is kept. */
+  /** What was sent, padding included: a copy made before, as a classifier may write to its input. */
   readonly batch: Float32Array;
   /** Rows of it that are no padding; where they are few, the check draws a batch of its own. */
   readonly rows: number;
@@ -65,7 +66,7 @@ export class RowCheck {
   async begin({ image, index, batch, rows, answers }: FirstBatch): Promise<void> {
     if (this.settings.randomized) return;
     const enough = answers && rows >= Math.min(ROWS + 1, this.company);
-    const first = enough ? { batch: batch.slice(), answers } : await this.ownBatch(image, index);
+    const first = enough ? { batch, answers } : await this.ownBatch(image, index);
     const { logits } = first.answers; // copied: a classifier may answer in the same memory each time
     const kept = logits ? { ...first.answers, logits: Float64Array.from(logits) } : first.answers;
     this.first = { image: image.slice(), batch: first.batch, answers: kept };
@@ -82,7 +83,8 @@ export class RowCheck {
     const batch = new Float32Array(this.company * this.size);
     const address = { image: index, stage: "selection", first: 0, count: this.company } as const;
     await this.settings.noise.fill(batch, image, address);
-    return { batch, answers: await this.classify(batch) };
+    checkFinite("the noise", batch, this.size);
+    return { batch, answers: await this.classify(batch.slice()) };
   }
 
   private async compareInOtherCompany(when: string): Promise<void> {
@@ -116,7 +118,7 @@ export class RowCheck {
   /** The same batch again: tells randomness and change from dependence on the batch. */
   private async compareAgain(when: string): Promise<void> {
     const { batch, answers } = this.first!;
-    const again = await this.classify(batch);
+    const again = await this.classify(batch.slice()); // the classifier may write to its input
     const change = compare(answers, again, again.classes.length, (row) => row);
     if (!change) return;
     if (when)
@@ -185,7 +187,7 @@ function compare(
     low = Math.min(low, a.logits[i]!);
     high = Math.max(high, a.logits[i]!);
   }
-  const spread = high - low;
+  const spread = Math.max(0, high - low); // 0 where no logit is finite
   if (largest <= TOLERANCE * spread) return undefined;
   const text = `logits differ by up to ${largest.toPrecision(3)}, their spread is ${spread.toPrecision(3)}; ${classes} of ${rows} classes changed`;
   return { text, largest, classes };

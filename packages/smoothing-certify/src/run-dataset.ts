@@ -1,7 +1,7 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import { show } from "./checks.ts";
 import { type Classifier, type PreparedClassifier, prepareClassifier } from "./classifier.ts";
-import { type SelectionOptions, selectIndices } from "./dataset-selection.ts";
+import { nameOf, readItem, type SelectionOptions, selectIndices } from "./dataset-selection.ts";
 import { checkPixels } from "./image.ts";
 import { type LogWriter, openLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
@@ -100,7 +100,7 @@ async function checkAgain(
   options: DatasetOptions,
 ): Promise<void> {
   if (options.checkRows === false) return;
-  const { image } = await dataset.get(index);
+  const { image } = await readItem("certifyDataset", dataset, index);
   await checkRowsOf({ index, image }, runSettings(classifier, dataset, options));
 }
 
@@ -142,7 +142,7 @@ async function* readTasks<R>(
 ): AsyncGenerator<Task<R>, void, void> {
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   for (const index of indices) {
-    const { image, label } = await dataset.get(index);
+    const { image, label } = await readItem(caller, dataset, index);
     if (image?.length !== size)
       throw new DmaeError(
         "shape",
@@ -167,7 +167,7 @@ function logSettings<R>(
 ): LogSettings {
   const { sigma, model, shard } = options;
   const seed = seedOf(options);
-  const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined }).length;
+  const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined });
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const totalVariation = totalVariationOf(options, size);
   const { distribution = "gaussian" } = options;
@@ -180,6 +180,7 @@ function logSettings<R>(
     generator: noiseOf(options).generator,
     dataset: dataset.name ?? "",
     model: model ?? traits.name ?? "",
-    ...(shard && { shard: `${shard.index}/${shard.count} of ${all}` }),
+    ...(shard && { shard: `${shard.index}/${shard.count} of ${all.length}` }),
+    ...(shard && options.indices && { indices: nameOf(all) }),
   };
 }

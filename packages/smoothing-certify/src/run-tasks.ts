@@ -1,6 +1,7 @@
 import type { AddressedNoise } from "./addressed-noise.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import type { PreparedClassifier } from "./classifier.ts";
+import { checkFinite } from "./finite.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Draw, Procedure } from "./procedure.ts";
 import { type FirstBatch, RowCheck } from "./row-check.ts";
@@ -78,13 +79,14 @@ export async function* runTasks<R>(
   for (let isFirst = true; packed; isFirst = false) {
     if (signal?.aborted) break;
     const { rows, segments } = packed;
+    const before = isFirst && check ? sent(packed, settings).slice() : undefined;
     const start = performance.now();
     const answer = classify(packed, settings);
     answer.catch(() => {}); // awaited below, after the next batch is filled
     const following = await packer.next();
     const outputs = await answer;
     batches.record(rows, (performance.now() - start) / 1000);
-    if (isFirst) await check?.begin(firstBatch(packed, outputs, settings));
+    if (before) await check?.begin(firstBatch(packed, before, outputs));
     onBatch?.(rows);
     yield* packer.deliver(segments, outputs);
     packed = following ?? (await packer.next());
@@ -118,9 +120,9 @@ function classify<R>(packed: Packed<R>, settings: RunSettings): Promise<Outputs>
   return settings.classifier.classify(batch, [rows, ...settings.imageShape]);
 }
 
-function firstBatch<R>(packed: Packed<R>, answers: Outputs, settings: RunSettings): FirstBatch {
+function firstBatch<R>(packed: Packed<R>, batch: Float32Array, answers: Outputs): FirstBatch {
   const { index, image } = packed.segments[0]!.active.task;
-  return { image, index, batch: sent(packed, settings), rows: packed.rows, answers };
+  return { image, index, batch, rows: packed.rows, answers };
 }
 
 /** Fills batches from the draws of the tasks that are under way. */
@@ -159,6 +161,7 @@ class Packer<R> {
       this.turn ^= 1;
       return undefined;
     }
+    checkFinite("the noise", batch.subarray(0, row * this.size), this.size);
     return { batch, rows: row, segments };
   }
 

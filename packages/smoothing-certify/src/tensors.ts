@@ -32,6 +32,16 @@ export function isTensor(value: unknown): value is TensorLike {
   return typeof dataId === "object" && Array.isArray(shape) && typeof data === "function";
 }
 
+/** Whether a tensor was freed: it has no numbers any more. */
+export function isDisposed(tensor: TensorLike): boolean {
+  return (tensor as { isDisposed?: boolean }).isDisposed === true;
+}
+
+/** Whether a tensor's elements are numbers (or booleans). */
+export function hasNumbers({ dtype }: TensorLike): boolean {
+  return dtype !== "string" && dtype !== "complex64";
+}
+
 let loaded: Promise<TensorFlow> | undefined;
 
 /** Loads TensorFlow.js on first use; it is needed only where tensors are. */
