@@ -106,7 +106,12 @@ export async function pretrain(
     transform,
   });
   const { batchSize } = recipe;
-  const shuffled = { batchSize, key: foldIn(key, "data"), ...(transform ? { transform } : {}) };
+  const shuffled = {
+    batchSize,
+    key: foldIn(key, "data"),
+    unlabelled: true,
+    ...(transform ? { transform } : {}),
+  };
   const source = withBatchSize(toBatchSource(data, shuffled), batchSize, "pretrain");
   const { stepsPerEpoch } = source;
   const checkpoints = checkpointSteps("pretrain", options, stepsPerEpoch);

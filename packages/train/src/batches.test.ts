@@ -63,6 +63,20 @@ describe("shuffledBatches", () => {
     );
   });
 
+  it("takes images without labels where nobody reads them", async () => {
+    const unlabelled: ImageDataset = {
+      ...data,
+      get: async (index) => ({ image: (await data.get(index)).image }) as never,
+    };
+    const options = { batchSize: 4, key: key(1) };
+    const [with_, without] = await Promise.all([
+      shuffledBatches(data, options).at(0),
+      shuffledBatches(unlabelled, { ...options, unlabelled: true }).at(0),
+    ]);
+    expect(without.images).toEqual(with_.images);
+    expect(Array.from(without.labels)).toEqual([0, 0, 0, 0]);
+  });
+
   it("names labels that are no integers, and a transform that is no function", async () => {
     for (const label of [Number.NaN, 1.5, undefined as unknown as number, 2 ** 31]) {
       const odd: ImageDataset = {

@@ -50,6 +50,8 @@ export interface ShuffledBatchesOptions {
   readonly key: Key;
   /** Augmentation of each image. */
   readonly transform?: ImageTransform;
+  /** Whether nobody will read the labels, as in pre-training: images may then come without. */
+  readonly unlabelled?: boolean;
 }
 
 /**
@@ -61,7 +63,7 @@ export function shuffledBatches(
   dataset: ImageDataset,
   options: ShuffledBatchesOptions,
 ): BatchSource {
-  const { batchSize, key, transform } = options;
+  const { batchSize, key, transform, unlabelled = false } = options;
   const { imageShape } = dataset;
   if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > dataset.length)
     throw new DmaeError(
@@ -88,7 +90,7 @@ export function shuffledBatches(
         "shape",
         `shuffledBatches: image ${index} must have ${pixels} values (${imageShape.join(" x ")}), got ${made.image.length}`,
       );
-    requireLabel(made.label, index);
+    if (!unlabelled) requireLabel(made.label, index);
     return made;
   }
   return {
