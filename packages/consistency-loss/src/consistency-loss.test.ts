@@ -100,9 +100,16 @@ test("errors name the rule and the value", () => {
   const run = (logits: unknown, options: unknown) => () =>
     consistencyLoss(logits as tf.Tensor, options as { lambda: number });
   expect(run(copies, { lambda: 1, mode: "l1" })).toThrow(/mode must be one of default.*got "l1"/);
-  expect(run(copies, { lambda: -1 })).toThrow(/lambda must be 0 or more, got -1/);
-  expect(run(copies, {})).toThrow(/lambda must be 0 or more, got undefined/);
-  expect(run(copies, { lambda: 1, mu: Number.NaN })).toThrow(/mu must be 0 or more, got NaN/);
+  expect(run(copies, { lambda: -1 })).toThrow(
+    /lambda must be 0 or more and finite in float32, got -1/,
+  );
+  expect(run(copies, { lambda: "2" })).toThrow(/lambda must be 0 or more .*got "2"/);
+  expect(run(copies, { lambda: 1e39 })).toThrow(/lambda must be 0 or more .*got 1e\+39/);
+  expect(run(copies, { lambda: 1, mu: 1e39 })).toThrow(/mu must be 0 or more .*got 1e\+39/);
+  expect(run(copies, {})).toThrow(/lambda must be 0 or more and finite in float32, got undefined/);
+  expect(run(copies, { lambda: 1, mu: Number.NaN })).toThrow(
+    /mu must be 0 or more and finite in float32, got NaN/,
+  );
   expect(run(tf.zeros([1, 4, 3]), { lambda: 1 })).toThrow(/m >= 2, got \[1,4,3\]/);
   const unequal = () => klDivergence(tf.zeros([4, 3]), tf.zeros([4, 2]));
   expect(unequal).toThrow(/must both be \[B, C\], got \[4,3\] and \[4,2\]/);

@@ -1,3 +1,4 @@
+import "#gradients";
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 
@@ -27,7 +28,8 @@ const modes: readonly string[] = ["default", "xent", "kl", "mse"];
  *
  * averaged over the images. The gradient flows through p too, as in the official code. Everything is
  * computed in log space with a gradient derived by hand, so it is finite for every finite logit; the
- * official code gives NaN where p underflows to 0 (logit gaps beyond 104).
+ * official code gives NaN where p underflows to 0 (logit gaps beyond 104). Rounding may leave a
+ * divergence of (nearly) equal copies a little below 0, by about `1e-7 lambda`.
  *
  * @param logits `[m, B, C]` float32, or m tensors `[B, C]`; m >= 2
  * @returns a scalar; the caller disposes of it
@@ -59,8 +61,11 @@ function check(lambda: number, mu: number, mode: string): void {
       `consistencyLoss: mode must be one of ${modes.join(", ")}, got "${mode}"`,
     );
   for (const [name, value] of Object.entries({ lambda, mu }))
-    if (!(value >= 0 && value < Number.POSITIVE_INFINITY))
-      throw new DmaeError("argument", `consistencyLoss: ${name} must be 0 or more, got ${value}`);
+    if (!(typeof value === "number" && value >= 0 && Math.fround(value) < Number.POSITIVE_INFINITY))
+      throw new DmaeError(
+        "argument",
+        `consistencyLoss: ${name} must be 0 or more and finite in float32, got ${typeof value === "string" ? JSON.stringify(value) : value}`,
+      );
 }
 
 /** The copies as one tensor `[m, B, C]`. */

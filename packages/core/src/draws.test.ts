@@ -170,6 +170,24 @@ describe("normal's mean and standardDeviation", () => {
 });
 
 describe("uniform's range", () => {
+  test.each([
+    [0.7, 0.7000002],
+    [-0.7, -0.6999999],
+    [1e-50, 1e-44],
+    [16777217, 16777224],
+  ])("stays in [%d, %d) where float32 rounds the ends outwards", (low, high) => {
+    const u = uniform(key(0), 1000, { low, high });
+    expect(Math.fround(low)).not.toBe(low);
+    expect(u.every((v) => v >= low && v < high)).toBe(true);
+    expect(new Set(u).size).toBeGreaterThan(1);
+  });
+
+  test("an ordinary range gives low + (high - low) u, rounded", () => {
+    const u = uniform(key(5), new Float64Array(1000));
+    const want = Float32Array.from(u, (v) => 0.7 + (3.1 - 0.7) * v);
+    expect(uniform(key(5), 1000, { low: 0.7, high: 3.1 })).toEqual(want);
+  });
+
   test("holds in both precisions, high never reached", () => {
     const ranges = [
       [0, 1],

@@ -22,8 +22,8 @@ export interface UniformOptions extends DrawOptions {
 /**
  * Draws independent uniforms `low + (high - low) u`, where u has 53 random bits and lies in (0, 1).
  *
- * A value that would round up to `high` is replaced by the number below it, so the results lie in
- * `[low, high)`, and in (0, 1) by default. Element `i` is a pure function of (key, index, i).
+ * A value that would round up to `high` is replaced by the number below it, one that would round to
+ * below `low` by the number above it, so the results lie in `[low, high)`, and in (0, 1) by default. Element `i` is a pure function of (key, index, i).
  *
  * @param sizeOrOut number of elements of a new `Float32Array`, or the array to fill; a `Float64Array`
  *   keeps all 53 bits
@@ -38,12 +38,12 @@ export function uniform<T extends number | FloatArray>(
 ): Drawn<T> {
   const { low = 0, high = 1 } = options;
   const out = prepare("uniform", key, sizeOrOut, options);
-  const last = checkRange(low, high, out);
+  const range = { low, high, ...checkRange(low, high, out) };
   const { uniforms } = kernelsFor(out.length);
   const unchanged = out instanceof Float64Array && low === 0 && high === 1;
   forEachChunk(uniforms, key, domains.uniform, options, out.length, (values, from, to, at) => {
     if (unchanged) out.set(values.subarray(from, to), at);
-    else stretch(values.subarray(from, to), at, low, high, last, out);
+    else stretch(values.subarray(from, to), at, range, out);
   });
   return out as Drawn<T>;
 }
@@ -51,19 +51,26 @@ export function uniform<T extends number | FloatArray>(
 function stretch(
   values: Float64Array,
   position: number,
-  low: number,
-  high: number,
-  last: number,
+  { low, high, first, last }: Range,
   out: FloatArray,
 ): void {
   for (let i = 0; i < values.length; i++) {
     const value = low + (high - low) * (values[i] as number);
-    out[position + i] = value > last ? last : value;
+    out[position + i] = value > last ? last : value < first ? first : value;
   }
 }
 
-/** Checks `low < high` in the precision of `out` and returns the largest value of it below `high`. */
-function checkRange(low: number, high: number, out: FloatArray): number {
+interface Range {
+  readonly low: number;
+  readonly high: number;
+  /** The smallest number of the output's type that is not below `low`. */
+  readonly first: number;
+  /** The largest number of the output's type below `high`. */
+  readonly last: number;
+}
+
+/** Checks `low < high` in the precision of `out` and returns the numbers of it at the ends. */
+function checkRange(low: number, high: number, out: FloatArray): Pick<Range, "first" | "last"> {
   checkFinite("uniform: low", low);
   checkFinite("uniform: high", high);
   const last = below(high, out);
@@ -72,7 +79,8 @@ function checkRange(low: number, high: number, out: FloatArray): number {
       "argument",
       `uniform: low must lie below high, less than 1.8e308 apart, got low ${low} and high ${high}`,
     );
-  return last;
+  const rounded = out instanceof Float64Array ? low : Math.fround(low);
+  return { first: rounded < low ? -below(-rounded, out) : rounded, last };
 }
 
 /** The largest number of the type of `like` that is below `limit`. */
