@@ -19,7 +19,8 @@ export type CombinedClassifier = ClassifierTraits & { predict: ClassifierFunctio
  * and returns a batch of the same shape. Only the composition is smoothed, so the guarantee is for it.
  *
  * @param denoiser a function of the same form as a classifier; it takes arrays, or tensors with
- *   `input: "tensor"`
+ *   `input: "tensor"`; what it returns must be finite
+ * @param classifier logits, or class ids with `numClasses` where the composition is certified
  * @example
  * const { radius } = await certify(denoised(denoise, classify), image, { sigma: 0.5 });
  */
