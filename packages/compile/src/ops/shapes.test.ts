@@ -59,9 +59,7 @@ describe("shapes that do not fit are errors while tracing, with operation and li
       };
       const error = await failure(() => trace("compile", record, specs), "shape");
       expect(error.message).toContain(message);
-      expect(error.message).toMatch(
-        /^compile: \w+: .* \(called at .*shapes\.test\.ts:\d+:\d+\)$/,
-      );
+      expect(error.message).toMatch(/^compile: \w+: .* \(called at .*shapes\.test\.ts:\d+:\d+\)$/);
       expect(error.details.operation).toBe(name.split(/[, ]/)[0]);
     });
 });
