@@ -53,7 +53,7 @@ export function exportOnnx<Specs extends NestedSpecs, Result extends ResultForm<
     const sized = batch === null ? specs : withBatch(specs, batch);
     const flatFn = flatFunction("exportOnnx", fn, sized, constants);
     const traced = trace("exportOnnx", flatFn, flatSpecs("exportOnnx", sized), constants);
-    return { ...traced, ...finish("exportOnnx", traced, options) };
+    return { ...traced, ...finish("exportOnnx", traced, options, { transposeAll: true }) };
   };
   const [first, second] = SIZES;
   if (dynamicBatch) checkBatchAxes(flat);

@@ -135,7 +135,7 @@ class Probe {
       flat,
       constants,
     );
-    const program = optimize(traced);
+    const program = optimize(traced, { transposeAll: true });
     const found = chosen(program, include);
     const outputs = found.map(({ node }) => node.inputs[0]!);
     const outputNames = found.map((_, i) => `activation ${i}`);

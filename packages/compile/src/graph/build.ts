@@ -202,7 +202,7 @@ export function transpose(g: Graph, x: Value, permutation: readonly number[]): V
   const shape = permutation.map((p) => x.shape[p]!);
   const moved = permutation.filter((p) => x.shape[p] !== 1);
   if (moved.every((p, i) => i === 0 || p > moved[i - 1]!)) return reshape(g, x, shape);
-  if (x.constant && isFoldable(x)) {
+  if (x.constant && (x.splat || sizeOf(x.shape) <= g.mostTransposed)) {
     if (x.splat) return g.splat(x.dtype, shape, x.constant[0]!);
     const data = transposeData(x.constant, x.shape, permutation, x.dtype);
     return g.constant(x.dtype, shape, data, x.name);

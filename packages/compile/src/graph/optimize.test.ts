@@ -2,7 +2,11 @@ import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
+import { expectClose } from "../../../../testing/expect-close.ts";
 import { compile } from "../index.ts";
+import { trace } from "../tracing/trace.ts";
+import { liveNodes } from "./graph.ts";
+import { optimize, type Program } from "./optimize.ts";
 
 const filled = (shape: number[], value: number): HostTensor => ({
   dtype: "float32",
@@ -25,4 +29,34 @@ it("leaves factors where they keep numbers within the range of float32", async (
   expect(largest("sides")).toBeCloseTo(5e-22, 26);
   expect(largest("result")).toBeCloseTo(5e-22, 26);
   expect(largest("small")).toBeCloseTo(2500, 0);
+});
+
+it("leaves transposing large constants to ONNX Runtime, but not to readers of files", async () => {
+  const filters: HostTensor = {
+    dtype: "float32",
+    shape: [3, 3, 64, 128],
+    data: Float32Array.from({ length: 9 * 64 * 128 }, (_, i) => Math.sin(i)),
+  };
+  const x: HostTensor = {
+    dtype: "float32",
+    shape: [1, 5, 5, 64],
+    data: Float32Array.from({ length: 25 * 64 }, (_, i) => Math.cos(i)),
+  };
+  const fn = ({ x, filters }: Record<string, tf.Tensor>) =>
+    tf.conv2d(x as tf.Tensor4D, filters as tf.Tensor4D, 1, "same");
+  const specs = { x: { shape: x.shape } };
+  const traced = trace("test", (tensors) => ({ y: fn(tensors) }), specs, { filters });
+  const transposed = ({ graph, outputs }: Program) =>
+    liveNodes(graph, outputs).filter((n) => n.op === "Transpose" && n.inputs[0]!.constant).length;
+  expect(transposed(optimize(traced))).toBe(1);
+  expect(transposed(optimize(traced, { transposeAll: true }))).toBe(0);
+  const program = await compile(fn, specs, { constants: { filters } });
+  const { data } = await program.call({ x });
+  program.dispose();
+  await tf.setBackend("cpu");
+  const eager = tf.tidy(() => {
+    const [a, b] = [x, filters].map(({ data, shape }) => tf.tensor(data, [...shape]));
+    return fn({ x: a!, filters: b! }).dataSync();
+  });
+  expectClose(data as Float32Array, eager, { absolute: 1e-4 });
 });

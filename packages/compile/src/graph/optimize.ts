@@ -40,10 +40,11 @@ export interface RewriteContext {
 
 /** A graph that is written anew, value by value, from an old one. */
 export class Copy {
-  readonly graph = new Graph();
+  readonly graph: Graph;
   private readonly mapped = new Map<Value, Value>();
 
-  constructor(old: Graph) {
+  constructor(old: Graph, mostTransposed = old.mostTransposed) {
+    this.graph = new Graph(mostTransposed);
     for (const input of old.inputs)
       this.mapped.set(input, this.graph.input(input.name!, input.dtype, input.shape));
   }
@@ -80,9 +81,13 @@ export class Copy {
 }
 
 /** Writes the live part of a program anew; `rewrite` may replace a node, null copies it. */
-export function rebuild({ graph, outputs }: Program, rewrite: Rewrite): Program {
+export function rebuild(
+  { graph, outputs }: Program,
+  rewrite: Rewrite,
+  mostTransposed = graph.mostTransposed,
+): Program {
   const uses = countUses(outputs);
-  const copy = new Copy(graph);
+  const copy = new Copy(graph, mostTransposed);
   const nodes = liveNodes(graph, outputs);
   const gradients = nodes.filter((n) => n.domain === COMPOSITE && n.op.endsWith("Grad"));
   const context: RewriteContext = {
@@ -256,6 +261,8 @@ export interface OptimizeOptions {
   readonly plainProducts?: boolean;
   /** Leaves attention in training whole, for a kernel of our own. */
   readonly keepAttention?: boolean;
+  /** Transposes constants of any size here, for readers of the graph that do not. */
+  readonly transposeAll?: boolean;
 }
 
 /** `FusedMatMul` in operators that every provider has. */
@@ -275,7 +282,8 @@ const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
 
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program, options: OptimizeOptions = {}): Program {
-  const { skipNorms = false, plainProducts = false, keepAttention = false } = options;
+  const { skipNorms, plainProducts, keepAttention = false, transposeAll } = options;
+  const mostTransposed = transposeAll ? Number.POSITIVE_INFINITY : program.graph.mostTransposed;
   const passes: Rewrite[] = [
     simplify,
     lower(keepAttention),
@@ -286,5 +294,5 @@ export function optimize(program: Program, options: OptimizeOptions = {}): Progr
     ...(skipNorms ? [fuseSkipNorm] : []),
     ...(plainProducts ? [unfuseProducts] : []),
   ];
-  return passes.reduce(rebuild, program);
+  return passes.reduce((p, pass) => rebuild(p, pass, mostTransposed), program);
 }

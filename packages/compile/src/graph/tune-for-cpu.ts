@@ -61,4 +61,4 @@ export const separateSums = (program: Program): Program => rebuild(program, spli
 
 /** Gives an optimized program the form that ONNX Runtime's CPU kernels run fastest; the values stay the same to rounding. */
 export const tuneForCpu = (program: Program): Program =>
-  [sumByProduct, repeatProduct].reduce(rebuild, separateSums(program));
+  [sumByProduct, repeatProduct].reduce((p, pass) => rebuild(p, pass), separateSums(program));

@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { OutputSpec } from "../graph/graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
-import { optimize, type Program } from "../graph/optimize.ts";
+import { type OptimizeOptions, optimize, type Program } from "../graph/optimize.ts";
 import { type Quantization, quantizeProgram } from "../graph/quantize-graph.ts";
 import { tuneForCpu } from "../graph/tune-for-cpu.ts";
 import { type GeneratedKernels, generateKernels } from "../kernels/generate.ts";
@@ -44,13 +44,10 @@ export function finish(
   caller: string,
   traced: Trace,
   options: PrecisionOptions,
-  provider: ExecutionProvider = "cpu",
-  keepAttention = false,
+  how: OptimizeOptions,
 ): Program {
   const { precision = "float32", quantization } = options;
-  const skipNorms = provider !== "cpu" && provider !== "wasm";
-  const plainProducts = skipNorms && provider !== "cuda";
-  const cleaned = optimize(traced, { skipNorms, plainProducts, keepAttention });
+  const cleaned = optimize(traced, precision === "int8" ? { ...how, transposeAll: true } : how);
   if (precision === "float32") return cleaned;
   if (precision !== "int8")
     throw new DmaeError(
@@ -63,6 +60,12 @@ export function finish(
       `${caller}: precision int8 needs quantization; find it with quantize on calibration inputs`,
     );
   return quantizeProgram(caller, cleaned, quantization);
+}
+
+/** What a provider runs best. */
+function preferred(provider: ExecutionProvider): OptimizeOptions {
+  const skipNorms = provider !== "cpu" && provider !== "wasm";
+  return { skipNorms, plainProducts: skipNorms && provider !== "cuda" };
 }
 
 /** Facts about a compiled program, for logs and benchmarks. */
@@ -109,7 +112,7 @@ export class LoadedProgram {
     const traced = makeTrace();
     const provider = providerOf(options);
     const finished = (keepAttention: boolean) =>
-      finish(caller, traced, options, provider, keepAttention);
+      finish(caller, traced, options, { ...preferred(provider), keepAttention });
     const generated = await generateKernels(caller, () => finished(true), options, pairs.size > 0);
     const whole = generated?.fused.program ?? finished(false);
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
