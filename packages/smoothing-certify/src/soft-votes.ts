@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { argMax } from "./arg-max.ts";
 import { checkAlpha, checkInteger, checkPositive, show } from "./checks.ts";
 import type { Classifier } from "./classifier.ts";
 import type { ImageInput } from "./image.ts";
@@ -133,7 +134,7 @@ export function* softProcedure(settings: SoftSettings): Procedure<SoftResult> {
     { stage: "selection", first: 0, count: n0, collector: selection },
     { stage: "estimation", first: 0, count: n, collector: estimation },
   ];
-  const guess = selection.means.indexOf(Math.max(...selection.means));
+  const guess = argMax(selection.means);
   const mean = Math.min(1, estimation.means[guess]!);
   const variance = estimation.deviations[guess]! / (n - 1);
   const lower =

@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import type { Program } from "../graph/optimize.ts";
 import { separateSums } from "../graph/tune-for-cpu.ts";
-import { loadRuntime, providerOf, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
+import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
@@ -37,8 +37,7 @@ export async function generateKernels(
   const wanted = kernels === "generated" || (kernels === "auto" && isStep);
   if (!wanted) return null;
   const demanded = kernels === "generated";
-  const onCpu = providerOf(options) === "cpu" && options.onnxruntime === undefined;
-  const compiler = onCpu ? await findCompiler() : null;
+  const compiler = isNodeCpu(options) ? await findCompiler() : null;
   if (!compiler) {
     if (!demanded) return null;
     throw new DmaeError(

@@ -1,5 +1,5 @@
 import type { ExternalData } from "../onnx/onnx-model.ts";
-import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime/runtime.ts";
+import { isNodeCpu, loadRuntime, type RuntimeOptions } from "../runtime/runtime.ts";
 import { findCCompiler } from "./c-compiler.ts";
 import { openAddon } from "./native-session.ts";
 
@@ -28,8 +28,7 @@ export async function withoutHoles<T>(
 }
 
 async function addonOf(options: RuntimeOptions) {
-  const onCpu = providerOf(options) === "cpu" && options.onnxruntime === undefined;
-  const compiler = onCpu ? await findCCompiler() : null;
+  const compiler = isNodeCpu(options) ? await findCCompiler() : null;
   if (!compiler) return null;
   try {
     await loadRuntime("compile", options);

@@ -13,6 +13,7 @@ import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import {
   createSession,
   type ExecutionProvider,
+  isNodeCpu,
   type LoadedRuntime,
   loadRuntime,
   providerOf,
@@ -118,7 +119,7 @@ export class LoadedProgram {
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
-    const writesInto = provider === "cpu" && options.onnxruntime === undefined;
+    const writesInto = isNodeCpu(options);
     const marked =
       pairs.size > 0 &&
       writesInto &&

@@ -87,6 +87,10 @@ const inNode = nodeProcess?.versions?.node !== undefined;
 export const providerOf = (options: RuntimeOptions): ExecutionProvider =>
   options.provider ?? (inNode ? "cpu" : "wasm");
 
+/** True where the CPU of onnxruntime-node as installed runs programs: only there is it known what it does with memory. */
+export const isNodeCpu = (options: RuntimeOptions): boolean =>
+  providerOf(options) === "cpu" && options.onnxruntime === undefined;
+
 /** Threads within an operator that `options` ask for, or the default number of this machine. */
 export const threadsOf = (options: RuntimeOptions): number => options.threads ?? physicalCores();
 

@@ -17,6 +17,11 @@ export function describeValue(value: unknown): string {
 export const isPromise = (value: unknown): boolean =>
   typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 
+/** Lets a promise fail unheard: a rejection that nobody listens to would end the process. */
+export function hush(value: unknown): void {
+  if (isPromise(value)) Promise.resolve(value).catch(() => {});
+}
+
 /** True for an object that names its parts: no tensor, array or promise. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" &&

@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { describeValue, isPromise } from "./describe-value.ts";
+import { describeValue, hush, isPromise } from "./describe-value.ts";
 import {
   checkedRecord,
   flatten,
@@ -16,13 +16,17 @@ import {
 /** The name of the output of a function that returns one tensor instead of a record. */
 export const OUTPUT = "output";
 
+/** Throws for what an async function returns. */
+export function refusePromise(caller: string, result: unknown): void {
+  if (!isPromise(result)) return;
+  hush(result);
+  throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
+}
+
 /** What a function returned, laid flat. */
 function flatTensors(caller: string, result: unknown): Tensors {
   if (isTensor(result)) return checkedAlive(caller, { [OUTPUT]: result });
-  if (isPromise(result)) {
-    Promise.resolve(result).catch(() => {}); // a rejection that nobody hears would end the process
-    throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
-  }
+  refusePromise(caller, result);
   if (Array.isArray(result))
     throw new DmaeError(
       "argument",

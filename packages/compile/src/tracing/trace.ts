@@ -10,6 +10,8 @@ import { elementwise } from "../ops/elementwise.ts";
 import { movement } from "../ops/movement.ts";
 import { registerTranslations } from "../ops/register.ts";
 import { resize } from "../ops/resize.ts";
+import { hush } from "../specs/describe-value.ts";
+import { refusePromise } from "../specs/flat-function.ts";
 import { elementType, TRACE_BACKEND, TraceBackend } from "./trace-backend.ts";
 import { userFrame } from "./user-frame.ts";
 
@@ -48,7 +50,10 @@ export function trace(
     tf.tidy(() => {
       const fixed = constantTensors(backend, constants);
       const result = fn({ ...fixed, ...inputTensors(backend, inputs, caller) });
-      if (backend.awaited) throw abandoned(result, backend.awaited);
+      if (backend.awaited) {
+        hush(result);
+        throw backend.awaited;
+      }
       const outputNames = checkedNames(result, caller);
       const outputs = outputNames.map((name) => backend.lookup(result[name]!));
       traced = { graph, outputs, outputNames };
@@ -164,17 +169,8 @@ function constantTensors(backend: TraceBackend, constants: HostTensors): Tensors
   return tensors;
 }
 
-/** `error`, where a promise that the function may have returned will not bring down the process. */
-function abandoned(result: unknown, error: DmaeError): DmaeError {
-  if (result instanceof Promise) result.catch(() => {});
-  return error;
-}
-
 function checkedNames(result: Tensors, caller: string): string[] {
-  if (result instanceof Promise) {
-    const message = `${caller}: the function must be synchronous, got a promise`;
-    throw abandoned(result, new DmaeError("argument", message));
-  }
+  refusePromise(caller, result);
   const names = Object.keys(result ?? {});
   const wrong = names.filter((name) => !(result[name] instanceof tf.Tensor));
   if (names.length === 0 || wrong.length > 0)
