@@ -1,5 +1,6 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
+import { checkInputNames } from "./check-input-names.ts";
 import { checkStepResult } from "./check-step-result.ts";
 import type { Executor, PreparedFunction, PreparedStep, TensorSpecs } from "./executor.ts";
 import { disposeTensors, type Tensors, toHost, toTensors } from "./params.ts";
@@ -109,14 +110,7 @@ function disposed(): never {
 
 /** The batch as tensors, after comparing names, shapes and dtypes with the specs given at preparation. */
 function checkedTensors(caller: string, host: HostTensors, specs: TensorSpecs): Tensors {
-  const missing = Object.keys(specs).filter((name) => !host[name]);
-  const unknown = Object.keys(host).filter((name) => !specs[name]);
-  if (missing.length > 0 || unknown.length > 0)
-    throw new DmaeError(
-      "argument",
-      `${caller}: inputs must be ${Object.keys(specs).join(", ")}; missing: ${missing.join(", ") || "none"}, unknown: ${unknown.join(", ") || "none"}`,
-      { missing, unknown },
-    );
+  checkInputNames(caller, host, specs);
   for (const [name, { shape, dtype = "float32" }] of Object.entries(specs)) {
     const value = host[name]!;
     if (`${value.shape}` !== `${shape}` || value.dtype !== dtype)

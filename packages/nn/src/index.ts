@@ -1,4 +1,5 @@
 export { attention } from "./attention.ts";
+export { checkInputNames } from "./check-input-names.ts";
 export { checkStepResult } from "./check-step-result.ts";
 export { dropPath } from "./drop-path.ts";
 export { eagerExecutor } from "./eager-executor.ts";

@@ -1,9 +1,8 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { eagerExecutor, type Tensors, valueAndGradients } from "@dmae/nn";
+import { type Tensors, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
-import { expectClose } from "../../../../testing/expect-close.ts";
-import { compile } from "../index.ts";
+import { beforeAll, describe, it } from "vitest";
+import { expectEager as expectAsEager } from "../testing/expect-eager.ts";
 import { draws } from "../testing/sweep.ts";
 
 beforeAll(async () => {
@@ -12,19 +11,13 @@ beforeAll(async () => {
 
 const d = draws(5, "reshapes");
 
-async function expectEager(fn: (inputs: Tensors) => Tensors, shapes: Record<string, number[]>) {
+const expectEager = (fn: (inputs: Tensors) => Tensors, shapes: Record<string, number[]>) => {
   const named = Object.entries(shapes);
-  const specs = Object.fromEntries(named.map(([name, shape]) => [name, { shape }]));
-  const inputs = Object.fromEntries(named.map(([name, shape]) => [name, d.floats(shape, -1, 1)]));
-  const program = await compile(fn, specs);
-  const compiled = await program.call(inputs);
-  program.dispose();
-  const eager = await eagerExecutor().prepareFunction(fn, { constants: {}, inputs: specs });
-  for (const [name, { data, shape }] of Object.entries(await eager.run(inputs))) {
-    expect(compiled[name]!.shape, name).toEqual(shape);
-    expectClose(compiled[name]!.data, data, { relative: 1e-5, absolute: 1e-5 });
-  }
-}
+  return expectAsEager(
+    fn,
+    Object.fromEntries(named.map(([name, shape]) => [name, d.floats(shape, -1, 1)])),
+  );
+};
 
 describe("elementwise operations around reshapes", () => {
   it("work where axes of length 1 come and go", async () => {

@@ -22,6 +22,7 @@ import { expectClose } from "../../../../testing/expect-close.ts";
 import { failure } from "../../../../testing/failure.ts";
 import { Graph } from "../graph/graph.ts";
 import { compile, compiledExecutor, compileStep } from "../index.ts";
+import { expectEager as expectAsEager } from "../testing/expect-eager.ts";
 import { draws } from "../testing/sweep.ts";
 import { cCompiler, findCCompiler } from "./c-compiler.ts";
 import { generateKernels } from "./generate.ts";
@@ -45,26 +46,11 @@ const floats = (shape: number[], fill: (i: number) => number): HostTensor => ({
 const random = draws(7, "kernels");
 
 /** What generated kernels and the eager backend make of the same function. */
-async function expectEager(
+const expectEager = (
   fn: (inputs: Tensors) => Tensors,
   inputs: Record<string, HostTensor>,
-  tolerance = 1e-5,
-): Promise<number> {
-  const specs = Object.fromEntries(
-    Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
-  );
-  const program = await compile(fn, specs, { kernels: "generated" });
-  const compiled = (await program.call(inputs)) as Record<string, HostTensor>;
-  const eager = await (
-    await eagerExecutor().prepareFunction(fn, { constants: {}, inputs: specs })
-  ).run(inputs);
-  for (const [name, { data, shape }] of Object.entries(eager)) {
-    expect(compiled[name]!.shape, name).toEqual(shape);
-    expectClose(compiled[name]!.data, data, { relative: tolerance, absolute: tolerance });
-  }
-  program.dispose();
-  return program.statistics.kernels;
-}
+  tolerance?: number,
+) => expectAsEager(fn, inputs, { kernels: "generated", ...(tolerance && { tolerance }) });
 
 describe.skipIf(!compiler)("generated kernels", () => {
   it("computes elementwise chains, rows and columns of every form", async () => {

@@ -1,5 +1,5 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { TensorSpecs } from "@dmae/nn";
+import { checkInputNames, type TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
 import { sizeOf } from "../graph/graph.ts";
 import { describeValue, isRecord } from "./describe-value.ts";
@@ -13,14 +13,7 @@ export function checkInputs(caller: string, values: HostTensors, specs: TensorSp
       "argument",
       `${caller}: inputs must be a record of ${Object.keys(specs).join(", ")}, got ${describeValue(values)}`,
     );
-  const missing = Object.keys(specs).filter((name) => !values[name]);
-  const unknown = Object.keys(values).filter((name) => !specs[name]);
-  if (missing.length > 0 || unknown.length > 0)
-    throw new DmaeError(
-      "argument",
-      `${caller}: inputs must be ${Object.keys(specs).join(", ")}; missing: ${missing.join(", ") || "none"}, unknown: ${unknown.join(", ") || "none"}`,
-      { missing, unknown },
-    );
+  checkInputNames(caller, values, specs);
   for (const [name, { shape, dtype = "float32" }] of Object.entries(specs)) {
     const value = values[name]!;
     checkForm(caller, name, value);

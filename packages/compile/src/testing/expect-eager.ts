@@ -1,0 +1,26 @@
+import type { HostTensor } from "@dmae/core";
+import { eagerExecutor, type Tensors } from "@dmae/nn";
+import { expect } from "vitest";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { compile } from "../index.ts";
+import type { RuntimeOptions } from "../runtime/runtime.ts";
+
+/** Expects of a compiled function what the eager backend makes of it; returns how many kernels were generated. */
+export async function expectEager(
+  fn: (inputs: Tensors) => Tensors,
+  inputs: Readonly<Record<string, HostTensor>>,
+  { tolerance = 1e-5, kernels }: Pick<RuntimeOptions, "kernels"> & { tolerance?: number } = {},
+): Promise<number> {
+  const specs = Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
+  );
+  const program = await compile(fn, specs, kernels ? { kernels } : {});
+  const compiled = await program.call(inputs);
+  program.dispose();
+  const eager = await eagerExecutor().prepareFunction(fn, { constants: {}, inputs: specs });
+  for (const [name, { data, shape }] of Object.entries(await eager.run(inputs))) {
+    expect(compiled[name]!.shape, name).toEqual(shape);
+    expectClose(compiled[name]!.data, data, { relative: tolerance, absolute: tolerance });
+  }
+  return program.statistics.kernels;
+}
