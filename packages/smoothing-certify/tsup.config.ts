@@ -7,6 +7,6 @@ const node = { platform: "node" as const, removeNodeProtocol: false };
 export default library(
   {},
   // The noise worker is a file of its own: threads are started from it.
-  { ...node, entry: { "noise-worker": "src/noise-worker.ts" } },
-  { ...node, entry: { cli: "src/cli.ts" } },
+  { ...node, entry: { "noise-worker": "src/noise/noise-worker.ts" } },
+  { ...node, entry: { cli: "src/cli/cli.ts" } },
 );

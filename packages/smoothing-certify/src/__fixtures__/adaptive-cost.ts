@@ -3,10 +3,10 @@ import {
   adaptiveProcedure,
   nextPilot,
   planned,
-} from "../adaptive-procedure.ts";
-import { logBinomialMass } from "../binomial.ts";
-import { clopperPearsonLower } from "../clopper-pearson.ts";
-import { normalQuantile } from "../normal.ts";
+} from "../procedures/adaptive-procedure.ts";
+import { logBinomialMass } from "../statistics/binomial.ts";
+import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
+import { normalQuantile } from "../statistics/normal.ts";
 
 /** What adaptive certification costs and gives at one p. */
 export interface AdaptiveCost {

@@ -1,12 +1,12 @@
-import { adaptiveProcedure } from "../adaptive-procedure.ts";
-import { atRadiusProcedure } from "../at-radius-procedure.ts";
-import { certifyProcedure } from "../certify-procedure.ts";
-import { clopperPearsonLower } from "../clopper-pearson.ts";
-import { normalCdf, normalQuantile } from "../normal.ts";
-import { predictProcedure } from "../predict.ts";
-import { SequentialTest } from "../sequential-test.ts";
-import { softProcedure } from "../soft-votes.ts";
-import { topKRadius } from "../top-k.ts";
+import { adaptiveProcedure } from "../procedures/adaptive-procedure.ts";
+import { atRadiusProcedure } from "../procedures/at-radius-procedure.ts";
+import { certifyProcedure } from "../procedures/certify-procedure.ts";
+import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
+import { normalCdf, normalQuantile } from "../statistics/normal.ts";
+import { predictProcedure } from "../procedures/predict.ts";
+import { SequentialTest } from "../statistics/sequential-test.ts";
+import { softProcedure } from "../procedures/soft-votes.ts";
+import { topKRadius } from "../statistics/top-k.ts";
 import { wrongRate } from "./simulate.ts";
 
 /** A procedure on a Bernoulli classifier that is as bad for it as can be. */

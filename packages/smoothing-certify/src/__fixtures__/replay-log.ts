@@ -1,10 +1,10 @@
 import { generator, key } from "@dmae/core";
-import { adaptiveProcedure } from "../adaptive-procedure.ts";
-import { atRadiusProcedure } from "../at-radius-procedure.ts";
-import { logBetaCdf } from "../beta.ts";
-import type { LogRow } from "../log-row.ts";
-import { normalCdf } from "../normal.ts";
-import { defaultPatience, SequentialTest, votesNeeded } from "../sequential-test.ts";
+import { adaptiveProcedure } from "../procedures/adaptive-procedure.ts";
+import { atRadiusProcedure } from "../procedures/at-radius-procedure.ts";
+import { logBetaCdf } from "../statistics/beta.ts";
+import type { LogRow } from "../log/log-row.ts";
+import { normalCdf } from "../statistics/normal.ts";
+import { defaultPatience, SequentialTest, votesNeeded } from "../statistics/sequential-test.ts";
 import { simulate } from "./simulate.ts";
 
 /** Certified accuracy and samples of several procedures on the same classifiers. */

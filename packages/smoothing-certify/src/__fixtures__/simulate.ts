@@ -1,5 +1,5 @@
 import { generator, key } from "@dmae/core";
-import type { Procedure } from "../procedure.ts";
+import type { Procedure } from "../run/procedure.ts";
 
 /** Runs a procedure on independent votes: class c with probability `probabilities[c]`. */
 export function simulate<R>(

@@ -1,5 +1,5 @@
 // Run as a program: certifies 40 small images into the log named on the command line, slowly.
-import { certifyDataset } from "../certify-dataset.ts";
+import { certifyDataset } from "../procedures/certify-dataset.ts";
 import { halves, steps } from "./steps.ts";
 
 const slowly = async (batch: Float32Array, shape: number[]) => {

@@ -1,0 +1,130 @@
+import { DmaeError } from "@dmae/core";
+import { checkInteger } from "../checks.ts";
+import { requireNode } from "../in-node.ts";
+import type { CombinedClassifier } from "./combine.ts";
+import { readNumbers } from "./outputs.ts";
+
+/** A classifier that runs in worker threads. */
+export interface WorkerClassifier extends CombinedClassifier {
+  /** Ends the threads. */
+  dispose(): Promise<void>;
+}
+
+/** Runs in each thread: answers batches with what the module's function returns. */
+const program = `
+const { parentPort, workerData } = require("node:worker_threads");
+const loaded = import(workerData.url).then((module) => {
+  const found = module[workerData.name];
+  const fn = typeof found === "function" ? found : found?.predict?.bind(found);
+  if (!fn) throw new Error("no classifier is exported as " + workerData.name);
+  return fn;
+});
+loaded.catch(() => {});
+parentPort.on("message", async ({ batch, shape }) => {
+  try {
+    const fn = await loaded;
+    parentPort.postMessage({ answer: await fn(batch, shape) });
+  } catch (error) {
+    parentPort.postMessage({ error: String(error?.message ?? error) });
+  }
+});
+`;
+
+interface Thread {
+  run(batch: Float32Array, shape: number[]): Promise<unknown>;
+  end(): Promise<unknown>;
+}
+
+/**
+ * Runs a classifier written in plain JavaScript in worker threads: each batch is shared among them.
+ * The votes are the same as without threads, as every row is classified by itself.
+ *
+ * @param module path or URL of a module that exports the classifier; it is imported by every thread
+ * @param options `export`: its name, default `default`; `workers`: number of threads, default the
+ *   number of cores
+ * @returns dispose of it when done
+ * @throws {DmaeError} "unsupported" in browsers
+ * @example
+ * const classify = await inWorkers(new URL("./classify.js", import.meta.url));
+ * const { radius } = await certify(classify, image, { sigma: 0.25 });
+ */
+export async function inWorkers(
+  module: string | URL,
+  options: { readonly export?: string; readonly workers?: number } = {},
+): Promise<WorkerClassifier> {
+  requireNode("inWorkers", "worker threads");
+  const { availableParallelism } = await import("node:os");
+  const { pathToFileURL } = await import("node:url");
+  const { workers = availableParallelism(), export: name = "default" } = options;
+  checkInteger("inWorkers", "workers", workers);
+  const url = module instanceof URL ? module : pathToFileURL(module);
+  const threads = await Promise.all(
+    Array.from({ length: workers }, () => startThread(url.href, name)),
+  );
+  return {
+    input: "array",
+    name: `${url.pathname.replace(/^.*\//, "")}#${name}`,
+    predict: (batch: Float32Array, shape: number[]) => share(threads, batch, shape),
+    async dispose() {
+      await Promise.all(threads.map((thread) => thread.end()));
+    },
+  };
+}
+
+async function startThread(url: string, name: string): Promise<Thread> {
+  const { Worker } = await import("node:worker_threads");
+  const worker = new Worker(program, { eval: true, workerData: { url, name } });
+  worker.unref();
+  let failed: Error | undefined;
+  worker.on("error", (error) => {
+    failed = error;
+  });
+  return {
+    run(batch, shape) {
+      const copy = batch.slice();
+      worker.ref();
+      return new Promise((resolve, reject) => {
+        if (failed) return reject(failed);
+        const settle = ({ answer, error }: { answer?: unknown; error?: string }) => {
+          worker.off("error", reject);
+          worker.unref();
+          if (error === undefined) resolve(answer);
+          else reject(new Error(error));
+        };
+        worker.once("message", settle);
+        worker.once("error", reject);
+        worker.postMessage({ batch: copy, shape }, [copy.buffer as ArrayBuffer]);
+      });
+    },
+    end: () => worker.terminate(),
+  };
+}
+
+/** Gives every thread its share of the rows and puts their answers together. */
+async function share(
+  threads: readonly Thread[],
+  batch: Float32Array,
+  shape: number[],
+): Promise<{ data: Float64Array; dims: number[] }> {
+  const [rows = 0, ...rest] = shape;
+  const size = batch.length / rows;
+  const each = Math.ceil(rows / threads.length);
+  const starts = Array.from({ length: Math.ceil(rows / each) }, (_, i) => i * each);
+  const parts = await Promise.all(
+    starts.map(async (first, i) => {
+      const end = Math.min(rows, first + each);
+      const part = batch.subarray(first * size, end * size);
+      const { values } = await readNumbers(await threads[i]!.run(part, [end - first, ...rest]));
+      if (values.length % (end - first) !== 0)
+        throw new DmaeError(
+          "classifier",
+          `inWorkers: the classifier must return logits [${end - first}, classes] or class ids [${end - first}], got ${values.length} numbers`,
+        );
+      return { first, values, width: values.length / (end - first) };
+    }),
+  );
+  const width = parts[0]!.width;
+  const data = new Float64Array(rows * width);
+  for (const part of parts) data.set(part.values, part.first * width);
+  return { data, dims: width === 1 ? [rows] : [rows, width] };
+}

@@ -1,0 +1,237 @@
+import { DmaeError } from "@dmae/core";
+import { show } from "../checks.ts";
+import type { OnnxSession } from "./onnx-runtime.ts";
+import { type Outputs, readOutputs } from "./outputs.ts";
+import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
+
+/**
+ * A classifier as a function. It gets a batch the way the input came: a TensorFlow.js tensor
+ * `[n, …shape]` for tensors, else a `Float32Array` and its shape `[n, …shape]`; valid until the
+ * function's result is there. It returns logits `[n, classes]` or class ids `[n]`.
+ */
+export type ClassifierFunction = (
+  // biome-ignore lint/suspicious/noExplicitAny: a tensor or a Float32Array, as the caller's input is
+  batch: any,
+  shape: number[],
+) => unknown;
+
+/** Settings that a classifier object may carry about itself. */
+export interface ClassifierTraits {
+  /** What the batch must be, whatever the caller's input was. */
+  readonly input?: "tensor" | "array";
+  /** The only batch size it takes; shorter batches are padded. */
+  readonly fixedBatchSize?: number;
+  /** Number of classes, where it is known beforehand. */
+  readonly numClasses?: number;
+  /** Parts of it that are known to mix the rows of a batch, each as a phrase for people. */
+  readonly rowMixers?: readonly string[];
+  /** Parts of it that are known to draw random numbers, each as a phrase for people. */
+  readonly randomParts?: readonly string[];
+  /** Name for logs. */
+  readonly name?: string;
+}
+
+/**
+ * Anything that classifies a batch: a function, or an object with `predict` (TensorFlow.js models
+ * among them), `call` or `run` of that form, or an ONNX Runtime session (see `fromOnnx` for its options).
+ */
+export type Classifier =
+  | ClassifierFunction
+  | (ClassifierTraits & { predict: ClassifierFunction })
+  | TensorFlowModel
+  | (ClassifierTraits & { run: ClassifierFunction })
+  | OnnxSession;
+
+/** What a `LayersModel` or `GraphModel` of TensorFlow.js looks like from here. */
+export interface TensorFlowModel {
+  /** Logits or classes of a batch. */
+  // biome-ignore lint/suspicious/noExplicitAny: the tensors of whatever copy of TensorFlow.js is installed
+  predict(batch: any, options?: any): any;
+  /** What tells a `LayersModel`. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  predictOnBatch?(batch: any): any;
+  /** What tells a `GraphModel`. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  executeAsync?(batch: any): Promise<any>;
+}
+
+/** A classifier behind one interface. */
+export interface PreparedClassifier {
+  readonly traits: ClassifierTraits;
+  /** Classes of `shape[0]` rows; throws a `DmaeError` ("classifier") for anything that is no answer. */
+  classify(batch: Float32Array, shape: readonly number[]): Promise<Outputs>;
+}
+
+/** How a classifier is called. */
+export interface ClassifierOptions {
+  /** What the classifier is given; default: what the input was, tensors for TensorFlow.js models. */
+  readonly input?: "tensor" | "array" | undefined;
+  /** Number of classes; needed where class ids are returned, checked where logits are. */
+  readonly numClasses?: number | undefined;
+}
+
+/** Most classes there may be: votes are counted in an array with a place for each. */
+const MOST_CLASSES = 10_000_000;
+
+/**
+ * Puts any classifier behind one interface.
+ *
+ * @param tensor whether the caller's input is a tensor
+ * @param part whether it is part of another one, of which the number of classes may be known
+ */
+export async function prepareClassifier(
+  caller: string,
+  classifier: Classifier,
+  { input, numClasses }: ClassifierOptions,
+  tensor: boolean,
+  part = false,
+): Promise<PreparedClassifier> {
+  const traits = traitsOf(classifier);
+  if (isOnnxSession(classifier)) {
+    const { fromOnnx } = await import("./from-onnx.ts");
+    return prepareClassifier(
+      caller,
+      await fromOnnx(classifier),
+      { input, numClasses },
+      tensor,
+      part,
+    );
+  }
+  const fn = callable(caller, classifier);
+  const kind = input ?? traits.input ?? (tensor ? "tensor" : "array");
+  const tf = kind === "tensor" ? await loadTensorFlow() : undefined;
+  const declared = numClasses ?? traits.numClasses ?? 0;
+  if (!(declared <= MOST_CLASSES))
+    throw new DmaeError(
+      "argument",
+      `${caller}: numClasses must be a number of at most ${MOST_CLASSES}, got ${show(declared)}`,
+    );
+  return {
+    traits,
+    async classify(batch, shape) {
+      const returned = tf
+        ? await callWithTensor(tf, fn, batch, [...shape])
+        : await guarded(() => fn(batch, [...shape]));
+      const outputs = await readOutputs(returned, shape[0]!, declared);
+      if (outputs.numClasses > 0 || part) return outputs;
+      throw new DmaeError(
+        "argument",
+        `${caller}: numClasses is needed with a classifier that returns class ids`,
+      );
+    },
+  };
+}
+
+/** A TensorFlow.js model has fields of these names (`input`, `name`) that mean something else. */
+export function traitsOf(classifier: Classifier): ClassifierTraits {
+  if (isTfModel(classifier)) {
+    const { name, inputs } = classifier as { name?: unknown; inputs?: TensorInfo[] };
+    const rows = inputs?.[0]?.shape?.[0];
+    return {
+      input: "tensor",
+      ...(typeof name === "string" && { name }),
+      ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
+    };
+  }
+  if (typeof classifier === "function") return functionTraits(classifier);
+  return (classifier ?? {}) as ClassifierTraits;
+}
+
+function functionTraits(fn: ClassifierFunction): ClassifierTraits {
+  const { input, fixedBatchSize, numClasses, rowMixers, randomParts } = fn as ClassifierTraits;
+  return {
+    ...(input && { input }),
+    ...(fixedBatchSize && { fixedBatchSize }),
+    ...(numClasses && { numClasses }),
+    ...(rowMixers && { rowMixers }),
+    ...(randomParts && { randomParts }),
+    ...(fn.name && { name: fn.name }),
+  };
+}
+
+function callable(caller: string, classifier: Classifier): ClassifierFunction {
+  if (typeof classifier === "function") return classifier;
+  if (typeof classifier === "object" && classifier !== null) {
+    const object = classifier as unknown as Partial<Record<string, ClassifierFunction>>;
+    if (isTfModel(classifier)) return (batch: TensorLike) => callModel(classifier, batch);
+    for (const name of ["predict", "call", "run"])
+      if (typeof object[name] === "function") return (batch, shape) => object[name]!(batch, shape);
+  }
+  throw new DmaeError(
+    "argument",
+    `${caller}: a classifier is a function or an object with predict, got ${show(classifier)}`,
+  );
+}
+
+/** Shape of an input of a model; -1 or null where it is open. */
+interface TensorInfo {
+  readonly shape?: readonly (number | null)[];
+}
+
+interface TfModel {
+  predict(batch: TensorLike): unknown;
+  execute?(batch: TensorLike): unknown;
+  executeAsync?(batch: TensorLike): Promise<unknown>;
+}
+
+/** An ONNX Runtime session is a classifier as it is. */
+function isOnnxSession(value: unknown): value is OnnxSession {
+  const session = value as Partial<OnnxSession> | null;
+  return typeof session?.run === "function" && Array.isArray(session.inputNames);
+}
+
+/** LayersModel (`layers`, `predictOnBatch`) or GraphModel (`executeAsync`). */
+function isTfModel(value: unknown): value is TfModel {
+  if (typeof value !== "object" || value === null) return false;
+  const model = value as Record<string, unknown>;
+  const has = (name: string) => typeof model[name] === "function";
+  return has("predict") && (has("predictOnBatch") || has("executeAsync"));
+}
+
+/** `predict`, or `executeAsync` for graphs with control flow, which `predict` refuses. */
+function callModel(model: TfModel, batch: TensorLike): unknown {
+  try {
+    return model.predict(batch);
+  } catch (error) {
+    const dynamic = error instanceof Error && error.message.includes("executeAsync");
+    if (!dynamic || !model.executeAsync) throw error;
+    return model.executeAsync(batch);
+  }
+}
+
+async function callWithTensor(
+  tf: TensorFlow,
+  fn: ClassifierFunction,
+  batch: Float32Array,
+  shape: number[],
+): Promise<unknown> {
+  const tensor = tf.tensor(batch, shape, "float32");
+  try {
+    const returned = await guarded(() => tidied(tf, () => fn(tensor, shape)));
+    if (returned !== tensor) return returned;
+    throw new DmaeError("classifier", "the classifier returned its own input");
+  } finally {
+    if (!(tensor as { isDisposed?: boolean }).isDisposed) tensor.dispose();
+  }
+}
+
+/** Turns whatever a classifier throws into a typed error that keeps the cause. */
+async function guarded(call: () => unknown): Promise<unknown> {
+  try {
+    const returned = await call();
+    if (isRecordOfOne(returned)) return Object.values(returned)[0];
+    return returned;
+  } catch (cause) {
+    if (DmaeError.isInstance(cause)) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError("classifier", `the classifier threw: ${message}`, {}, { cause });
+  }
+}
+
+/** ONNX Runtime and compiled functions answer with a record of named outputs. */
+function isRecordOfOne(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  if (isTensor(value) || ArrayBuffer.isView(value) || "data" in value) return false;
+  const values = Object.values(value);
+  return values.length === 1 && typeof values[0] === "object";
+}

@@ -1,0 +1,95 @@
+import "@tensorflow/tfjs-backend-cpu";
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, it } from "vitest";
+import { expectNoLeak } from "../../../../testing/tensors.ts";
+import { certify } from "../procedures/certify.ts";
+import { denoised, ensemble, fromCompiled } from "./combine.ts";
+
+const options = { sigma: 0.5, n0: 10, n: 300, numClasses: 2 };
+const logits =
+  (offset: number) =>
+  (batch: Float32Array, [n = 0]: number[]) =>
+    Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? batch[i >> 1]! + offset : 0));
+
+describe("denoised", () => {
+  it("classifies what the denoiser made of the noisy batch", async () => {
+    const shifted = (batch: Float32Array) => batch.map((v) => v - 0.3);
+    const want = await certify(logits(-0.3), [0.4], options);
+    expect(await certify(denoised(shifted, logits(0)), [0.4], options)).toEqual(want);
+    await expectNoLeak(async () => {
+      const shiftedTensor = (batch: tf.Tensor) => tf.add(tf.sub(batch, 1), 0.7);
+      const composed = denoised(
+        shiftedTensor,
+        { predict: (b: tf.Tensor) => tf.concat([tf.zerosLike(b), b], 1) },
+        { input: "tensor" },
+      );
+      expect(await certify(composed, [0.4], options)).toEqual(want);
+    });
+  });
+
+  it("refuses a denoiser that changes the size", async () => {
+    const half = (batch: Float32Array) => batch.slice(0, 3);
+    await expect(certify(denoised(half, logits(0)), [0.4], options)).rejects.toThrow(
+      "the denoiser must return a batch of its input's size, 16 numbers, got 3",
+    );
+  });
+});
+
+describe("ensemble", () => {
+  it("adds logits", async () => {
+    const members = [logits(-0.9), logits(0.1), logits(0.2)];
+    const want = await certify(logits(-0.2), [0.4], options);
+    expect(await certify(ensemble(members), [0.4], options)).toEqual(want);
+  });
+
+  it("takes the majority of votes", async () => {
+    const members = [logits(-0.9), logits(0.1), logits(5)];
+    const want = await certify(logits(0.1), [0.4], options);
+    expect(await certify(ensemble(members, "vote"), [0.4], options)).toEqual(want);
+    const ids = (batch: Float32Array, [n = 0]: number[]) =>
+      Array.from({ length: n }, (_, i) => (batch[i]! + 0.1 > 0 ? 1 : 0));
+    expect(await certify(ensemble([ids], "vote", { numClasses: 2 }), [0.4], options)).toEqual(want);
+  });
+
+  it("keeps what its members say about themselves, and refuses what does not fit", async () => {
+    const mixing = { predict: logits(0), rowMixers: ["BatchNormalization"], fixedBatchSize: 8 };
+    expect(ensemble([mixing, logits(0)])).toMatchObject({
+      rowMixers: ["BatchNormalization"],
+      fixedBatchSize: 8,
+    });
+    expect(() => ensemble([mixing, { ...mixing, fixedBatchSize: 4 }])).toThrow(
+      "batches of one size, got 8 and 4",
+    );
+    expect(() => ensemble([])).toThrow("members must be a non-empty array");
+    expect(() => ensemble([logits(0)], "mean" as never)).toThrow(
+      'must be "logits" or "vote", got "mean"',
+    );
+    const ids = (_: Float32Array, [n = 0]: number[]) => new Int32Array(n);
+    await expect(
+      certify(ensemble([ids], "logits", { numClasses: 2 }), [0.4], options),
+    ).rejects.toThrow("members must return logits, or use vote");
+    const three = (_: Float32Array, [n = 0]: number[]) => new Float32Array(3 * n);
+    await expect(
+      certify(ensemble([logits(0), three]), [0.4], { ...options, numClasses: undefined }),
+    ).rejects.toThrow("members must have the same classes, got 2 and 3");
+  });
+});
+
+describe("fromCompiled", () => {
+  it("feeds a compiled function its fixed batches", async () => {
+    const call = async ({ x }: { x: { dtype: string; shape: number[]; data: Float32Array } }) => {
+      expect(x.shape).toEqual([16, 1]);
+      return {
+        logits: { dtype: "float32", shape: [16, 2], data: logits(0)(x.data, x.shape) },
+        other: 1,
+      };
+    };
+    const want = await certify(logits(0), [0.4], options);
+    expect(await certify(fromCompiled({ call }, 16, { output: "logits" }), [0.4], options)).toEqual(
+      want,
+    );
+    await expect(
+      certify(fromCompiled({ call }, 16, { output: "no" }), [0.4], options),
+    ).rejects.toThrow('output must be one of logits, other, got "no"');
+  });
+});

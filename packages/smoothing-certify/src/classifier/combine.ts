@@ -1,0 +1,165 @@
+import { DmaeError } from "@dmae/core";
+import { checkInteger, show } from "../checks.ts";
+import {
+  type Classifier,
+  type ClassifierFunction,
+  type ClassifierTraits,
+  prepareClassifier,
+  traitsOf,
+} from "./classifier.ts";
+import { checkFinite } from "./finite.ts";
+import { readNumbers } from "./outputs.ts";
+import { isTensor, loadTensorFlow, type TensorLike, tidied } from "./tensors.ts";
+
+/** A classifier made of others; it takes arrays. */
+export type CombinedClassifier = ClassifierTraits & { predict: ClassifierFunction };
+
+/**
+ * Denoise, then classify (Salman et al. 2020, "Denoised smoothing"): the denoiser gets the noisy batch
+ * and returns a batch of the same shape. Only the composition is smoothed, so the guarantee is for it.
+ *
+ * @param denoiser a function of the same form as a classifier; it takes arrays, or tensors with
+ *   `input: "tensor"`; what it returns must be finite
+ * @param classifier logits, or class ids with `numClasses` where the composition is certified
+ * @example
+ * const { radius } = await certify(denoised(denoise, classify), image, { sigma: 0.5 });
+ */
+export function denoised(
+  denoiser: ClassifierFunction,
+  classifier: Classifier,
+  { input = "array" }: { input?: "tensor" | "array" } = {},
+): CombinedClassifier {
+  const prepared = prepareClassifier("denoised", classifier, {}, input === "tensor", true);
+  prepared.catch(() => {}); // shown by the first call
+  const traits = traitsOf(classifier);
+  return {
+    ...pickTraits([traits]),
+    ...(traits.numClasses && { numClasses: traits.numClasses }),
+    input,
+    async predict(batch: Float32Array | TensorLike, shape: number[]) {
+      const tf = isTensor(batch) ? await loadTensorFlow() : undefined;
+      const clean = await readDenoised(
+        await (tf ? tidied(tf, () => denoiser(batch, shape)) : denoiser(batch, shape)),
+        shape,
+      );
+      const { classes, logits } = await (await prepared).classify(clean, shape);
+      return logits ?? classes;
+    },
+  };
+}
+
+async function readDenoised(returned: unknown, shape: readonly number[]): Promise<Float32Array> {
+  const { values } = await readNumbers(returned);
+  const size = shape.reduce((product, length) => product * length, 1);
+  if (values.length !== size)
+    throw new DmaeError(
+      "classifier",
+      `denoised: the denoiser must return a batch of its input's size, ${size} numbers, got ${values.length}`,
+    );
+  const clean = values instanceof Float32Array ? values : Float32Array.from(values);
+  checkFinite("the denoiser", clean, size / shape[0]!);
+  return clean;
+}
+
+/**
+ * Several classifiers as one. `"logits"` adds their logits (Horváth et al. 2022: the variance over the
+ * noise falls, radii grow); `"vote"` lets each vote for a class, ties going to the lower class.
+ *
+ * @param members logits of the same classes; with `"vote"` class ids will do, with `numClasses`
+ * @example
+ * const { radius } = await certify(ensemble([a, b, c], "logits"), image, { sigma: 0.25 });
+ */
+export function ensemble(
+  members: readonly Classifier[],
+  how: "logits" | "vote" = "logits",
+  { numClasses }: { numClasses?: number } = {},
+): CombinedClassifier {
+  if (!Array.isArray(members) || members.length === 0)
+    throw new DmaeError("argument", "ensemble: members must be a non-empty array of classifiers");
+  if (how !== "logits" && how !== "vote")
+    throw new DmaeError("argument", `ensemble: must be "logits" or "vote", got ${show(how)}`);
+  if (numClasses !== undefined) checkInteger("ensemble", "numClasses", numClasses, 2);
+  const prepared = Promise.all(
+    members.map((member) => prepareClassifier("ensemble", member, { numClasses }, false)),
+  );
+  prepared.catch(() => {}); // shown by the first call
+  return {
+    ...pickTraits(members.filter((member) => typeof member !== "function")),
+    input: "array",
+    ...(numClasses && { numClasses }),
+    async predict(batch: Float32Array, shape: number[]) {
+      let sums: Float64Array | undefined;
+      let width = 0;
+      for (const member of await prepared) {
+        const { classes, logits, numClasses: found } = await member.classify(batch, shape);
+        sums ??= new Float64Array(shape[0]! * found);
+        width ||= found;
+        if (found !== width)
+          throw new DmaeError(
+            "classifier",
+            `ensemble: members must have the same classes, got ${width} and ${found}`,
+          );
+        if (how === "logits" && !logits)
+          throw new DmaeError("classifier", "ensemble: members must return logits, or use vote");
+        if (how === "logits") for (let i = 0; i < sums.length; i++) sums[i]! += logits![i]!;
+        else for (const [row, c] of classes.entries()) sums[row * width + c]!++;
+      }
+      return sums;
+    },
+  };
+}
+
+/** What the parts say about themselves holds for the whole. */
+function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
+  const rowMixers = parts.flatMap((part) => part.rowMixers ?? []);
+  const randomParts = parts.flatMap((part) => part.randomParts ?? []);
+  const sizes = new Set(parts.flatMap((part) => part.fixedBatchSize ?? []));
+  if (sizes.size > 1)
+    throw new DmaeError(
+      "argument",
+      `ensemble: members must take batches of one size, got ${[...sizes].join(" and ")}`,
+    );
+  return {
+    ...(rowMixers.length > 0 && { rowMixers }),
+    ...(randomParts.length > 0 && { randomParts }),
+    ...(sizes.size === 1 && { fixedBatchSize: [...sizes][0]! }),
+  };
+}
+
+/** What is used of a function compiled by `@dmae/compile`. */
+export interface CompiledLike {
+  /** Runs it on named inputs. */
+  call(inputs: never): Promise<unknown>;
+}
+
+/**
+ * A function compiled by `@dmae/compile` as a classifier.
+ *
+ * @param compiled takes one tensor `[batchSize, …]` and gives logits, as its only output or in a record
+ * @param batchSize the batch that it was compiled for
+ * @param names of its input (default `x`) and of the output with the logits (default the only one)
+ * @example
+ * const compiled = await compile(({ x }) => vit.logits(params, x), { x: { shape: [32, 28, 28, 1] } });
+ * const { radius } = await certify(fromCompiled(compiled, 32), image, { sigma: 0.25, shape: [28, 28, 1] });
+ */
+export function fromCompiled(
+  compiled: CompiledLike,
+  batchSize: number,
+  { input = "x", output }: { input?: string; output?: string } = {},
+): CombinedClassifier {
+  checkInteger("fromCompiled", "batchSize", batchSize);
+  return {
+    input: "array",
+    fixedBatchSize: batchSize,
+    async predict(batch: Float32Array, shape: number[]) {
+      const inputs = { [input]: { dtype: "float32", shape, data: batch } };
+      const result = (await compiled.call(inputs as never)) as Record<string, unknown>;
+      if (output === undefined || isTensor(result)) return result;
+      if (output in result) return result[output];
+      throw new DmaeError(
+        "argument",
+        `fromCompiled: output must be one of ${Object.keys(result).join(", ")}, got ${show(output)}`,
+      );
+    },
+  };
+}

@@ -1,0 +1,114 @@
+import { DmaeError } from "@dmae/core";
+import { show } from "../checks.ts";
+import { hasNumbers, isDisposed, isTensor, type TensorLike } from "./tensors.ts";
+
+/**
+ * One input: a TensorFlow.js tensor without batch dimension, numbers in row-major order, or numbers
+ * with their shape. Noise is added to these numbers as they are, so sigma is in their units.
+ */
+export type ImageInput =
+  | TensorLike
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | readonly number[]
+  | { readonly data: ArrayLike<number>; readonly shape: readonly number[] };
+
+/** An input in ordinary memory. */
+export interface Image {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+  /** Whether it came as a tensor, so that its classifier gets tensors. */
+  readonly tensor: boolean;
+}
+
+/** Brings an input into ordinary memory and checks it. */
+export async function readImage(
+  caller: string,
+  x: ImageInput,
+  { shape, range }: { shape?: readonly number[]; range?: readonly [number, number] } = {},
+): Promise<Image> {
+  const image = isTensor(x) ? await fromTensor(caller, x) : fromNumbers(caller, x, shape);
+  checkPixels(caller, image.data, range);
+  return image;
+}
+
+async function fromTensor(caller: string, x: TensorLike): Promise<Image> {
+  if (isDisposed(x))
+    throw new DmaeError("argument", `${caller}: x must be a live tensor, got a disposed one`);
+  if (!hasNumbers(x))
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must be a tensor of numbers, got dtype ${x.dtype}; cast it to float32`,
+    );
+  if (x.shape.some((length) => length === 0))
+    throw new DmaeError("shape", `${caller}: x must have elements, got a tensor [${x.shape}]`);
+  return { data: Float32Array.from(await x.data()), shape: x.shape, tensor: true };
+}
+
+function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Image {
+  const holder = (typeof x === "object" && x !== null ? x : {}) as Record<string, unknown>;
+  const values = isNumbers(x) ? x : holder.data;
+  if (!isNumbers(values))
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must be a tensor, an array of numbers or {data, shape}, got ${show(x)}`,
+    );
+  const odd = Array.isArray(values) ? values.findIndex((value) => typeof value !== "number") : -1;
+  if (odd >= 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must hold numbers, got ${show(values[odd])} at element ${odd}`,
+    );
+  const dimensions = shape ?? holder.shape ?? [values.length];
+  checkShape(caller, dimensions);
+  const size = dimensions.reduce((product, length) => product * length, 1);
+  if (size !== values.length || values.length === 0)
+    throw new DmaeError(
+      "shape",
+      `${caller}: shape [${dimensions}] holds ${size} numbers, but x has ${values.length}`,
+    );
+  return { data: Float32Array.from(values), shape: dimensions, tensor: false };
+}
+
+function checkShape(caller: string, shape: unknown): asserts shape is readonly number[] {
+  if (!Array.isArray(shape))
+    throw new DmaeError(
+      "shape",
+      `${caller}: shape must be an array of lengths, e.g. [28, 28, 1], got ${show(shape)}`,
+    );
+  const odd = shape.find((length) => !Number.isSafeInteger(length) || length < 1);
+  if (odd !== undefined)
+    throw new DmaeError(
+      "shape",
+      `${caller}: shape must have integers of at least 1, got ${show(odd)} in [${shape}]`,
+    );
+}
+
+function isNumbers(value: unknown): value is ArrayLike<number> {
+  if (value instanceof BigInt64Array || value instanceof BigUint64Array) return false;
+  return (
+    (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
+    (Array.isArray(value) && typeof value[0] === "number")
+  );
+}
+
+/** Throws where a pixel is no finite number, or outside the declared range. */
+export function checkPixels(
+  caller: string,
+  data: Float32Array,
+  range?: readonly [number, number],
+): void {
+  const [low, high] = range ?? [-Number.MAX_VALUE, Number.MAX_VALUE];
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]!;
+    if (value >= low && value <= high) continue;
+    if (!Number.isFinite(value))
+      throw new DmaeError("argument", `${caller}: x must be finite, got ${value} at element ${i}`);
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must lie in [${low}, ${high}], got ${value} at element ${i}; sigma is in the same units, so scale the images or declare their range`,
+    );
+  }
+}

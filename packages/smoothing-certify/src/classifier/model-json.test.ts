@@ -1,0 +1,180 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-backend-cpu";
+import * as layers from "@tensorflow/tfjs-layers";
+import { describe, expect, it } from "vitest";
+import { expectNoLeak } from "../../../../testing/tensors.ts";
+import { main } from "../cli/cli-main.ts";
+import { parseLog } from "../log/log-format.ts";
+import { certify } from "../procedures/certify.ts";
+import { fromModelJson } from "./model-json.ts";
+
+const folder = () => mkdtempSync(join(tmpdir(), "smoothing-model-json-"));
+
+/** Logits of [2, 2, 1] images: rows of `weights` by pixel, one column for each class, then `bias`. */
+const weights = [0.5, -1, 2, 1, -0.5, 0.25, -2, 1, 0.5, 0.3, 0.2, -0.4];
+const bias = [0.1, 0, -0.1];
+const logits = (x: readonly number[]) =>
+  bias.map((b, c) => x.reduce((sum, v, i) => sum + v * weights[3 * i + c]!, b));
+const plain = (batch: Float32Array, [n = 0]: number[]) =>
+  Array.from({ length: n }, (_, i) => logits([...batch.subarray(4 * i, 4 * i + 4)]));
+
+/** A GraphModel as tensorflowjs_converter writes it: Placeholder, Reshape, MatMul, BiasAdd; two weight files. */
+function writeGraphModel(batch = -1): string {
+  const at = folder();
+  const shape = (dims: number[]) => ({ dim: dims.map((size) => ({ size: String(size) })) });
+  const float = { type: "DT_FLOAT" };
+  const constant = (name: string, dtype: string, dims: number[]) => ({
+    name,
+    op: "Const",
+    attr: { dtype: { type: dtype }, value: { tensor: { dtype, tensorShape: shape(dims) } } },
+  });
+  const node = [
+    {
+      name: "x",
+      op: "Placeholder",
+      attr: { dtype: float, shape: { shape: shape([batch, 2, 2, 1]) } },
+    },
+    constant("flat", "DT_INT32", [2]),
+    constant("w", "DT_FLOAT", [4, 3]),
+    constant("b", "DT_FLOAT", [3]),
+    { name: "rows", op: "Reshape", input: ["x", "flat"], attr: { T: float } },
+    { name: "product", op: "MatMul", input: ["rows", "w"], attr: { T: float } },
+    { name: "logits", op: "BiasAdd", input: ["product", "b"], attr: { T: float } },
+  ];
+  const ints = new Int32Array([-1, 4]);
+  writeFileSync(join(at, "a.bin"), new Uint8Array(ints.buffer));
+  writeFileSync(join(at, "b.bin"), new Uint8Array(Float32Array.from([...weights, ...bias]).buffer));
+  const json = {
+    format: "graph-model",
+    modelTopology: { node, library: {}, versions: { producer: 1 } },
+    weightsManifest: [
+      {
+        paths: ["a.bin", "b.bin"],
+        weights: [
+          { name: "flat", shape: [2], dtype: "int32" },
+          { name: "w", shape: [4, 3], dtype: "float32" },
+          { name: "b", shape: [3], dtype: "float32" },
+        ],
+      },
+    ],
+  };
+  writeFileSync(join(at, "model.json"), JSON.stringify(json));
+  return join(at, "model.json");
+}
+
+/** The same as a LayersModel, saved by TensorFlow.js itself. */
+async function writeLayersModel(batch: number | null = null): Promise<string> {
+  const at = folder();
+  const model = layers.sequential();
+  model.add(layers.layers.flatten({ batchInputShape: [batch, 2, 2, 1] }));
+  model.add(layers.layers.dense({ units: 3 }));
+  const values = [tf.tensor(weights, [4, 3]), tf.tensor(bias)];
+  model.setWeights(values);
+  tf.dispose(values);
+  await model.save({
+    async save({ modelTopology, weightSpecs, weightData, format }) {
+      const manifest = [{ paths: ["weights.bin"], weights: weightSpecs }];
+      const json = { modelTopology, format, weightsManifest: manifest };
+      writeFileSync(join(at, "model.json"), JSON.stringify(json));
+      writeFileSync(join(at, "weights.bin"), new Uint8Array(weightData as ArrayBuffer));
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
+    },
+  });
+  model.dispose();
+  return join(at, "model.json");
+}
+
+const image = { data: Float32Array.of(0.2, 0.9, 0.4, 0.6), shape: [2, 2, 1] };
+const options = { sigma: 0.25, n0: 20, n: 300, batchSize: 32, numClasses: 3 };
+
+describe.each([
+  ["a GraphModel", async (batch?: number) => writeGraphModel(batch)],
+  ["a LayersModel", writeLayersModel],
+])("fromModelJson reads %s", (_, write) => {
+  it("with the votes of the same function in plain JavaScript", async () => {
+    const path = await write();
+    const want = await certify(plain, image, options);
+    expect(want.counts.filter((count) => count > 0).length).toBeGreaterThan(1);
+    for (const from of [path, pathToFileURL(path)]) {
+      const model = await fromModelJson(from);
+      expect(await certify(model, image, options)).toEqual(want);
+      model.dispose();
+    }
+  });
+
+  it("and keeps to a fixed batch size", async () => {
+    const model = await fromModelJson(await write(8));
+    const want = await certify(plain, image, options);
+    expect(await certify(model, image, options)).toEqual(want);
+    model.dispose();
+  });
+
+  it("and frees everything", async () => {
+    const path = await write();
+    await expectNoLeak(async () => {
+      const model = await fromModelJson(path);
+      await certify(model, image, options);
+      model.dispose();
+    });
+  });
+
+  it("for the command too", async () => {
+    const data = join(folder(), "data.mjs");
+    writeFileSync(
+      data,
+      "export default { name: 'd', length: 2, imageShape: [2, 2, 1], numClasses: 3, get: (i) => ({ image: Float32Array.of(0.2, 0.9, 0.4, i), label: i }) };",
+    );
+    const printed = { out: "", error: "" };
+    const io = {
+      out: (text: string) => void (printed.out += text),
+      error: (text: string) => void (printed.error += text),
+    };
+    const argv = ["certify", "--model", await write(), "--data", data, "--sigma", "0.25"];
+    expect(await main([...argv, "--n", "100", "--quiet"], io), printed.error).toBe(0);
+    const rows = parseLog(printed.out);
+    expect(rows.map((row) => row.settings!.model)).toEqual(["model.json", "model.json"]);
+    const alone = await certify(
+      plain,
+      { ...image, data: Float32Array.of(0.2, 0.9, 0.4, 1) },
+      {
+        ...options,
+        n0: 100,
+        n: 100,
+        index: 1,
+      },
+    );
+    expect(rows[1]!.counts).toEqual(alone.counts);
+    expect(await main([...argv, "--layout", "NCHW"], io)).toBe(1);
+    expect(printed.error).toContain("--layout is for .onnx models; a model.json takes images");
+  });
+});
+
+describe("fromModelJson says what is wrong", () => {
+  it("with files that are none, or lack their weights", async () => {
+    await expect(fromModelJson("nowhere/model.json")).rejects.toThrow(
+      "fromModelJson: cannot load nowhere/model.json: ENOENT",
+    );
+    const at = join(folder(), "model.json");
+    for (const [text, message] of [
+      ["{", "cannot load"],
+      ["{}", "it has no modelTopology; a model.json of TensorFlow.js is expected"],
+      ["null", "it has no modelTopology"],
+      [
+        '{"modelTopology": {"node": [{"op": "Foo", "name": "x"}]}, "weightsManifest": [{"paths": ["w.bin"], "weights": []}]}',
+        "w.bin",
+      ],
+    ] as const) {
+      writeFileSync(at, text);
+      await expect(fromModelJson(at)).rejects.toThrow(message);
+      await expect(fromModelJson(at)).rejects.toMatchObject({ code: "file" });
+    }
+    const whole = writeGraphModel();
+    const cut = whole.replace("model.json", "b.bin");
+    writeFileSync(cut, readFileSync(cut).subarray(0, 20));
+    await expect(fromModelJson(whole)).rejects.toMatchObject({ code: "file" });
+  });
+});

@@ -1,0 +1,159 @@
+import { DmaeError } from "@dmae/core";
+import { requireNode } from "../in-node.ts";
+import type { TensorFlowModel } from "./classifier.ts";
+
+/** A TensorFlow.js model that was read from files. */
+export interface LoadedTensorFlowModel extends TensorFlowModel {
+  /** Frees its weights. */
+  dispose(): void;
+}
+
+/** What is used of `model.json`, the file that TensorFlow.js saves models as. */
+interface ModelJson {
+  readonly format?: string;
+  readonly modelTopology: { readonly node?: unknown };
+  readonly weightsManifest?: readonly {
+    readonly paths: readonly string[];
+    readonly weights: readonly object[];
+  }[];
+}
+
+/** What the loaders of TensorFlow.js ask for. */
+type Loader = (source: { load(): Promise<object> }) => Promise<LoadedTensorFlowModel>;
+
+/**
+ * Makes a classifier of a TensorFlow.js model: a `model.json` with its weight files beside it, as
+ * `tensorflowjs_converter` and `model.save` write them, whether a GraphModel or a LayersModel. Runs on
+ * the backend that the program has chosen, else on WebAssembly, else in plain JavaScript.
+ *
+ * `@tensorflow/tfjs-core`, `-converter` (GraphModel) or `-layers` (LayersModel) and a backend are
+ * optional dependencies; an error says which one to install.
+ *
+ * @param path path or URL of `model.json`
+ * @returns dispose of it when done
+ * @throws {DmaeError} "file" for what is no such model, "unsupported" where a package is missing, and in browsers
+ * @example
+ * const model = await fromModelJson("web_model/model.json");
+ * const { radius } = await certify(model, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
+ */
+export async function fromModelJson(path: string | URL): Promise<LoadedTensorFlowModel> {
+  requireNode("fromModelJson", "files");
+  const file = await pathOf(path);
+  const json = await readJson(file);
+  const isGraph = json.format === "graph-model" || Array.isArray(json.modelTopology.node);
+  const artifacts = {
+    ...json,
+    weightSpecs: json.weightsManifest?.flatMap(({ weights }) => weights) ?? [],
+    weightData: await readWeights(file, json),
+  };
+  await needBackend();
+  const load = isGraph ? await graphLoader() : await layersLoader();
+  try {
+    return await load({ load: async () => artifacts });
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+async function pathOf(path: string | URL): Promise<string> {
+  const { fileURLToPath } = await import("node:url");
+  return path instanceof URL ? fileURLToPath(path) : path;
+}
+
+async function readJson(file: string): Promise<ModelJson> {
+  const { readFile } = await import("node:fs/promises");
+  let json: ModelJson | undefined;
+  try {
+    json = JSON.parse(await readFile(file, "utf8"));
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+  if (typeof json?.modelTopology === "object" && json.modelTopology !== null) return json;
+  throw unreadable(
+    file,
+    new Error("it has no modelTopology; a model.json of TensorFlow.js is expected"),
+  );
+}
+
+/** The bytes of all weight files, one after the other. */
+async function readWeights(file: string, { weightsManifest = [] }: ModelJson) {
+  const { readFile } = await import("node:fs/promises");
+  const { dirname, join } = await import("node:path");
+  const names = weightsManifest.flatMap(({ paths }) => paths);
+  try {
+    const parts = await Promise.all(names.map((name) => readFile(join(dirname(file), name))));
+    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes.buffer;
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+async function graphLoader(): Promise<Loader> {
+  const name = "@tensorflow/tfjs-converter";
+  const module = await needed("a GraphModel is read by", name, () => import(name));
+  return module.loadGraphModel as Loader;
+}
+
+async function layersLoader(): Promise<Loader> {
+  const name = "@tensorflow/tfjs-layers";
+  const module = await needed("a LayersModel is read by", name, () => import(name));
+  return module.loadLayersModel as Loader;
+}
+
+interface Core {
+  getBackend(): string | undefined;
+  setBackend(name: string): Promise<boolean>;
+}
+
+/** Keeps the backend that is there, or registers the fastest that is installed. */
+async function needBackend(): Promise<void> {
+  const name = "@tensorflow/tfjs-core";
+  const tf = (await needed("a model.json runs on", name, () => import(name))) as unknown as Core;
+  if (tf.getBackend()) return;
+  for (const backend of ["wasm", "cpu"]) {
+    try {
+      await import(`@tensorflow/tfjs-backend-${backend}`);
+      if (await tf.setBackend(backend)) return;
+    } catch {
+      // not installed, or not usable here: the next one
+    }
+  }
+  throw new DmaeError(
+    "unsupported",
+    "fromModelJson: a backend of TensorFlow.js is needed; install one with npm install @tensorflow/tfjs-backend-wasm",
+  );
+}
+
+async function needed(
+  what: string,
+  name: string,
+  load: () => Promise<Record<string, unknown>>,
+): Promise<Record<string, unknown>> {
+  try {
+    const module = await load();
+    return { ...(module.default as object), ...module };
+  } catch (cause) {
+    throw new DmaeError(
+      "unsupported",
+      `fromModelJson: ${what} ${name}; install it with npm install ${name}`,
+      {},
+      { cause },
+    );
+  }
+}
+
+function unreadable(file: string, cause: unknown): DmaeError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new DmaeError(
+    "file",
+    `fromModelJson: cannot load ${file}: ${reason}`,
+    { file },
+    { cause },
+  );
+}

@@ -1,0 +1,80 @@
+import { DmaeError } from "@dmae/core";
+import { inNode } from "../in-node.ts";
+
+/** What is used of an ONNX Runtime session. */
+export interface OnnxSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata?: readonly OnnxValue[];
+  readonly outputMetadata?: readonly OnnxValue[];
+  /** Runs the graph. */
+  run(feeds: never, fetches: readonly string[]): Promise<unknown>;
+  /** Frees it. */
+  release?(): Promise<void>;
+}
+
+/** Type and shape of an input or output; symbolic dimensions are text. */
+export interface OnnxValue {
+  readonly name: string;
+  readonly type?: string;
+  readonly shape?: readonly (number | string)[];
+}
+
+/** The module `onnxruntime-node`, `onnxruntime-web` or `onnxruntime-web/webgpu`. */
+export interface OnnxRuntime {
+  /** The class of its sessions. */
+  readonly InferenceSession: unknown;
+  /** The class of its tensors. */
+  readonly Tensor: unknown;
+}
+
+/** The same, as it is used here. */
+export interface LoadedRuntime {
+  readonly InferenceSession: {
+    create(model: string | Uint8Array, options?: object): Promise<OnnxSession>;
+  };
+  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => object;
+}
+
+/** The runtime that was given, or the one of this environment. */
+export async function loadRuntime(given: OnnxRuntime | undefined): Promise<LoadedRuntime> {
+  if (given) return given as LoadedRuntime;
+  try {
+    // In bundles for browsers, package.json's "browser" field leaves the native package out.
+    const module = inNode ? await import("onnxruntime-node") : await import("onnxruntime-web");
+    const { default: whole = module } = module as { default?: object };
+    return whole as LoadedRuntime;
+  } catch (cause) {
+    const name = inNode ? "onnxruntime-node" : "onnxruntime-web";
+    throw new DmaeError(
+      "unsupported",
+      `fromOnnx: ${name} is needed; install it with npm install ${name}`,
+      {},
+      { cause },
+    );
+  }
+}
+
+/** Bytes of a model, and what a session is best made of: the path, where files of weights may lie beside it. */
+export async function readModel(
+  model: string | URL | Blob | Uint8Array,
+): Promise<{ bytes: Uint8Array; source: string | Uint8Array }> {
+  if (model instanceof Uint8Array) return { bytes: model, source: model };
+  if (model instanceof Blob) return whole(await model.arrayBuffer());
+  if (!inNode) return download(model);
+  const { readFile } = await import("node:fs/promises");
+  const { fileURLToPath } = await import("node:url");
+  const path = model instanceof URL ? fileURLToPath(model) : model;
+  return { bytes: await readFile(path), source: path };
+}
+
+async function download(address: string | URL) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`HTTP ${response.status} ${response.statusText}`);
+  return whole(await response.arrayBuffer());
+}
+
+function whole(buffer: ArrayBuffer) {
+  const bytes = new Uint8Array(buffer);
+  return { bytes, source: bytes };
+}

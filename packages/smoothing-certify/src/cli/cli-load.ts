@@ -1,0 +1,133 @@
+import { existsSync, statSync } from "node:fs";
+import { basename, extname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import type { Classifier } from "../classifier/classifier.ts";
+import { inWorkers } from "../classifier/classifier-workers.ts";
+import { fromOnnx, type Layout } from "../classifier/from-onnx.ts";
+import { fromModelJson } from "../classifier/model-json.ts";
+import type { Arguments } from "./cli-arguments.ts";
+
+/** A classifier, its name for the log and how to end it. */
+export interface LoadedModel {
+  readonly classifier: Classifier;
+  readonly name: string;
+  dispose(): Promise<void>;
+}
+
+/** Loads what `--model` names. */
+export async function loadModel(args: Arguments): Promise<LoadedModel> {
+  const file = args.needed("model");
+  if (!existsSync(file)) throw new DmaeError("file", `--model: there is no file ${file}`, { file });
+  const name = basename(file);
+  const kind = extname(file);
+  if (kind === ".onnx") {
+    const classifier = await fromOnnx(file, onnxOptions(args));
+    return { classifier, name, dispose: () => classifier.dispose() };
+  }
+  if (kind === ".json") {
+    refuseOnnxOptions(args, "a model.json takes images [H, W, C] as they are");
+    const classifier = await fromModelJson(file);
+    return { classifier, name, dispose: async () => classifier.dispose() };
+  }
+  if (![".js", ".mjs", ".cjs", ".ts"].includes(kind))
+    throw new DmaeError(
+      "argument",
+      `--model must be an .onnx file, a model.json of TensorFlow.js or a .js module that exports a classifier, got ${file}; wrap other models in a module`,
+    );
+  refuseOnnxOptions(args, "a module does it itself");
+  const exported = args.text("export") ?? "default";
+  const workers = args.number("workers");
+  if (workers !== undefined) {
+    const classifier = await inWorkers(resolve(file), { export: exported, workers });
+    return { classifier, name, dispose: () => classifier.dispose() };
+  }
+  const module = await importModule(file, "--model");
+  return {
+    classifier: member(module, exported, file) as Classifier,
+    name,
+    dispose: async () => {},
+  };
+}
+
+function refuseOnnxOptions(args: Arguments, why: string): void {
+  for (const option of ["layout", "mean", "std"] as const)
+    if (args.text(option) !== undefined)
+      throw new DmaeError("argument", `--${option} is for .onnx models; ${why}`);
+}
+
+function onnxOptions(args: Arguments) {
+  const mean = args.numbers("mean");
+  const std = args.numbers("std");
+  const layout = args.text("layout") as Layout | undefined;
+  if (layout !== undefined && !["NCHW", "NHWC", "as-is"].includes(layout))
+    throw new DmaeError("argument", `--layout must be NCHW, NHWC or as-is, got ${layout}`);
+  if ((mean === undefined) !== (std === undefined))
+    throw new DmaeError("argument", "--mean and --std go together");
+  return { layout, normalize: mean && std ? { mean, std } : undefined };
+}
+
+async function importModule(file: string, option: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(pathToFileURL(resolve(file)).href);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError("file", `${option}: cannot load ${file}: ${reason}`, { file }, { cause });
+  }
+}
+
+function member(module: Record<string, unknown>, name: string, file: string): unknown {
+  if (name in module) return module[name];
+  throw new DmaeError(
+    "argument",
+    `${file} exports ${Object.keys(module).join(", ") || "nothing"}, but not ${name}; choose with --export`,
+  );
+}
+
+/** Loads what `--data` names; the official data sets come from `@dmae/datasets`. */
+export async function loadData(args: Arguments): Promise<ImageDataset> {
+  const text = args.needed("data");
+  const split = args.text("split") ?? "test";
+  if (split !== "test" && split !== "train")
+    throw new DmaeError("argument", `--split must be train or test, got ${split}`);
+  if ([".js", ".mjs", ".ts"].includes(extname(text))) {
+    const found = member(await importModule(text, "--data"), "default", text);
+    return (typeof found === "function" ? await found(split) : found) as ImageDataset;
+  }
+  const datasets = await importDatasets();
+  const [kind = "", folder = ""] = text.includes(":") ? splitOnce(text) : [text, ""];
+  if (kind === "fashion-mnist") return datasets.fashionMnist({ split });
+  if (kind === "cifar10") return datasets.loadCifar10(needFolder(kind, folder), { split });
+  if (kind === "cifar100") return datasets.loadCifar100(needFolder(kind, folder), { split });
+  if (kind === "idx") return datasets.loadIdx(needFolder(kind, folder), { split });
+  if (!existsSync(text) || !statSync(text).isDirectory())
+    throw new DmaeError(
+      "argument",
+      `--data must be fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, a module or an image folder, got ${text}`,
+    );
+  const size = args.number("image-size") ?? 224;
+  return datasets.loadImageFolder(text, { transform: datasets.evaluationTransform(size) });
+}
+
+function splitOnce(text: string): [string, string] {
+  const at = text.indexOf(":");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function needFolder(kind: string, folder: string): string {
+  if (folder !== "") return folder;
+  throw new DmaeError("argument", `--data: say where the files lie, ${kind}:DIR`);
+}
+
+async function importDatasets(): Promise<typeof import("@dmae/datasets")> {
+  try {
+    return await import("@dmae/datasets");
+  } catch (cause) {
+    throw new DmaeError(
+      "unsupported",
+      "--data: this data set is read by @dmae/datasets; install it with npm install @dmae/datasets",
+      {},
+      { cause },
+    );
+  }
+}

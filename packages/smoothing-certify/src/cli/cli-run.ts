@@ -1,0 +1,219 @@
+import type { ImageDataset } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { formatHeader, formatRow } from "../log/log-format.ts";
+import type { LogRow } from "../log/log-row.ts";
+import { parseShard, type Shard, shardFromEnvironment } from "../log/shard.ts";
+import type { NoiseDistribution } from "../noise/noise.ts";
+import { noiseInWorkers, type WorkerNoise } from "../noise/noise-workers.ts";
+import { certifyDatasetAdaptive } from "../procedures/certify-adaptive.ts";
+import { certifyDatasetAtRadius } from "../procedures/certify-at-radius.ts";
+import { certifyDataset } from "../procedures/certify-dataset.ts";
+import { predict } from "../procedures/predict.ts";
+import { preflight } from "../procedures/preflight.ts";
+import { averageCertifiedRadius, certifiedAccuracy } from "../report/summary.ts";
+import { selectIndices } from "../run/dataset-selection.ts";
+import type { Progress } from "../run/progress.ts";
+import type { Norm } from "../statistics/noises-and-norms.ts";
+import type { Arguments } from "./cli-arguments.ts";
+import { type LoadedModel, loadData, loadModel } from "./cli-load.ts";
+
+/** Where a command writes, and how it is stopped. */
+export interface Streams {
+  /** Results. */
+  out(text: string): void;
+  /** Progress and warnings. */
+  error(text: string): void;
+  /** Aborted by Ctrl-C. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs `certify`, `predict` or `at-radius`. */
+export async function runModel(command: string, args: Arguments, io: Streams): Promise<void> {
+  if (command === "certify") checkAdaptive(args);
+  const dataset = await loadData(args);
+  const model = await loadModel(args);
+  const options = runOptions(args, model, io);
+  const noise = await threads(args, options);
+  try {
+    const run = { ...options, ...(noise && { noise }) };
+    if (!args.on("no-preflight")) await warnBefore(model, dataset, args, run, io);
+    if (command === "predict") await predictAll(model, dataset, run, io);
+    else await certifyAll(command, args, model, dataset, run, io);
+  } finally {
+    await noise?.close();
+    await model.dispose();
+  }
+}
+
+/** Options that only one of certify and certify --adaptive has: none may be passed over in silence. */
+function checkAdaptive(args: Arguments): void {
+  const adaptive = args.on("adaptive");
+  const foreign = adaptive
+    ? (["n", "n0", "bound", "norm", "skip-wrong-guess"] as const)
+    : (["max-samples", "relative-width", "pilot"] as const);
+  for (const name of foreign)
+    if (args.has(name))
+      throw new DmaeError(
+        "argument",
+        adaptive
+          ? `--${name} is not for --adaptive, whose options are --max-samples, --relative-width and --pilot`
+          : `--${name} is for --adaptive; say --adaptive, or leave it out`,
+      );
+}
+
+type RunOptions = ReturnType<typeof runOptions>;
+
+function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
+  const sigma = args.number("sigma");
+  if (sigma === undefined) throw new DmaeError("argument", "--sigma is needed");
+  const limit = args.number("memory-limit");
+  return {
+    sigma,
+    seed: seedOf(args.text("seed") ?? "0"),
+    model: model.name,
+    n: args.number("n"),
+    n0: args.number("n0"),
+    alpha: args.number("alpha"),
+    bound: args.text("bound") as "two-class" | undefined,
+    norm: args.text("norm") as Norm | undefined,
+    distribution: args.text("noise") as NoiseDistribution | undefined,
+    sound: args.on("sound"),
+    skip: args.number("skip"),
+    max: args.number("max"),
+    indices: args.numbers("indices"),
+    shard: shardOf(args.text("shard")),
+    batchSize: args.number("batch-size"),
+    memoryLimit: limit === undefined ? undefined : limit * 2 ** 20,
+    randomized: args.on("randomized"),
+    signal,
+  };
+}
+
+/** Digits are a number, anything else is a text. */
+function seedOf(text: string): number | string {
+  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+function shardOf(text: string | undefined): Shard | undefined {
+  if (text === undefined) return undefined;
+  return text === "auto" ? shardFromEnvironment() : parseShard(text);
+}
+
+async function threads(
+  args: Arguments,
+  { seed, sigma, distribution, sound }: RunOptions,
+): Promise<WorkerNoise | undefined> {
+  const workers = args.number("noise-workers");
+  if (workers === undefined) return undefined;
+  return noiseInWorkers(
+    { seed, sigma, ...(distribution && { distribution }), ...(sound && { sound }) },
+    { workers },
+  );
+}
+
+async function warnBefore(
+  { classifier }: LoadedModel,
+  dataset: ImageDataset,
+  args: Arguments,
+  options: RunOptions,
+  io: Streams,
+): Promise<void> {
+  const radius = args.number("radius");
+  const grows = radius !== undefined || args.on("adaptive");
+  const n = grows ? (args.number("max-samples") ?? 100_000) : args.number("n");
+  const report = await preflight(classifier, dataset, { ...options, n, radius });
+  for (const warning of report.warnings) io.error(`warning: ${warning}\n`);
+  if (args.on("quiet")) return;
+  const percent = (share: number) => `${Math.round(100 * share)} %`;
+  io.error(
+    `${dataset.name}: accuracy ${percent(report.cleanAccuracy)} clean, ${percent(report.noisyAccuracy)} under noise on ${report.images} images; largest radius that can be certified ${report.largestRadius.toPrecision(4)}\n`,
+  );
+}
+
+async function certifyAll(
+  command: string,
+  args: Arguments,
+  { classifier }: LoadedModel,
+  dataset: ImageDataset,
+  shared: RunOptions,
+  io: Streams,
+): Promise<void> {
+  const log = args.text("log");
+  const quiet = args.on("quiet");
+  const onProgress = quiet ? undefined : progressLine(io);
+  const options = { ...shared, ...(log && { log }), ...(onProgress && { onProgress }) };
+  const maxSamples = args.number("max-samples");
+  const rows: LogRow[] = [];
+  if (!log) io.out(formatHeader(true));
+  try {
+    for await (const row of start()) {
+      rows.push(row);
+      if (!log) io.out(formatRow(row, true));
+    }
+  } finally {
+    if (!quiet) io.error(rows.length > 0 ? `\n${summary(rows, log)}` : "\n");
+  }
+
+  function start() {
+    if (command === "at-radius") {
+      const mode = args.text("mode") as "deploy" | undefined;
+      const radius = Number(args.needed("radius"));
+      const patience = args.number("patience");
+      const sequential = { radius, maxSamples, patience, mode };
+      return certifyDatasetAtRadius(classifier, dataset, { ...options, ...sequential });
+    }
+    if (!args.on("adaptive")) {
+      const skipWrongGuess = args.on("skip-wrong-guess");
+      return certifyDataset(classifier, dataset, { ...options, skipWrongGuess });
+    }
+    const relativeWidth = args.number("relative-width");
+    const adaptive = { relativeWidth, maxSamples, pilot: args.number("pilot") };
+    return certifyDatasetAdaptive(classifier, dataset, { ...options, ...adaptive });
+  }
+}
+
+/** Overwrites one line with how far the run is, at most four times a second. */
+function progressLine(io: Streams): (progress: Progress) => void {
+  let last = 0;
+  return ({ done, total, rate, secondsLeft }) => {
+    const now = performance.now();
+    if (now - last < 250 && done < total) return;
+    last = now;
+    const left = Number.isFinite(secondsLeft) ? `, ${duration(secondsLeft)} left` : "";
+    io.error(`\r${done} of ${total} images, ${Math.round(rate)} noisy images/s${left}    `);
+  };
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function summary(rows: readonly LogRow[], log: string | undefined): string {
+  const target = rows[0]!.settings?.target;
+  const radii = typeof target === "number" ? [target] : [0, 0.25, 0.5, 0.75, 1];
+  const list = certifiedAccuracy(rows, radii).map(
+    (a, i) => `r=${radii[i]}: ${(100 * a).toFixed(1)} %`,
+  );
+  const acr = typeof target === "number" ? "" : `, ACR ${averageCertifiedRadius(rows).toFixed(4)}`;
+  const samples = rows.reduce((sum, row) => sum + (row.samples ?? 0), 0) / rows.length;
+  return `${rows.length} images, certified accuracy ${list.join(", ")}${acr}; ${Math.round(samples)} samples an image${log ? `; ${log}` : ""}\n`;
+}
+
+async function predictAll(
+  { classifier }: LoadedModel,
+  dataset: ImageDataset,
+  options: RunOptions,
+  io: Streams,
+): Promise<void> {
+  const indices = selectIndices("predict", dataset, options);
+  const { numClasses, imageShape: shape } = dataset;
+  io.out("idx\tlabel\tpredict\tpValue\tcorrect\n");
+  for (const index of indices) {
+    const { image, label } = await dataset.get(index);
+    const single = { ...options, numClasses, shape, index };
+    const { prediction, pValue } = await predict(classifier, image, single);
+    io.out(`${[index, label, prediction, pValue, prediction === label ? 1 : 0].join("\t")}\n`);
+  }
+}

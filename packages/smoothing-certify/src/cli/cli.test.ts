@@ -1,0 +1,350 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
+import { readLog } from "../log/log-file.ts";
+import { parseLog } from "../log/log-format.ts";
+import { main } from "./cli-main.ts";
+
+const fixture = (name: string) =>
+  fileURLToPath(new URL(`../__fixtures__/${name}`, import.meta.url));
+const folder = temporaryFolders("smoothing-cli");
+
+async function run(...argv: string[]) {
+  const printed = { out: "", error: "" };
+  const status = await main(argv, {
+    out: (text) => {
+      printed.out += text;
+    },
+    error: (text) => {
+      printed.error += text;
+    },
+  });
+  return { status, ...printed };
+}
+const model = ["--model", fixture("halves.mjs"), "--data", fixture("steps.mjs")];
+const small = [...model, "--sigma", "0.5", "--n", "200", "--n0", "10"];
+
+describe("smoothing-certify", () => {
+  it("certify prints rows and a summary", async () => {
+    const { status, out, error } = await run("certify", ...small);
+    expect(status).toBe(0);
+    const rows = parseLog(out);
+    expect(rows.length).toBe(20);
+    expect(rows[15]!.settings).toMatchObject({
+      model: "halves.mjs",
+      dataset: "steps/test",
+      n: 200,
+    });
+    expect(error).toMatch(
+      /steps\/test: accuracy \d+ % clean, \d+ % under noise on 16 images; largest radius that can be certified 0.9/,
+    );
+    expect(error).toMatch(/20 images, certified accuracy r=0: \d+.\d %/);
+  });
+
+  it("certify appends to a log, goes on with it, and refuses other settings", async () => {
+    const log = join(folder(), "run.tsv");
+    expect((await run("certify", ...small, "--log", log, "--max", "5")).status).toBe(0);
+    expect(
+      (await run("certify", ...small, "--log", log, "--quiet", "--skip", "2", "--max", "9")).error,
+    ).toBe("");
+    expect((await readLog(log)).map((row) => row.idx)).toEqual([
+      0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16,
+    ]);
+    const refused = await run("certify", ...small, "--log", log, "--seed", "cat");
+    expect(refused.status).toBe(1);
+    expect(refused.error).toContain('seed 0 there, "cat" now');
+  });
+
+  it("other bounds, noises, samplers and exports are options", async () => {
+    for (const more of [
+      ["--bound", "two-class"],
+      ["--noise", "uniform"],
+      ["--noise", "laplace", "--norm", "l1"],
+      ["--norm", "linf"],
+      ["--skip-wrong-guess"],
+      ["--export", "logits"],
+      ["--workers", "2"],
+      ["--noise-workers", "1", "--batch-size", "7", "--memory-limit", "1"],
+      ["--indices", "3,19"],
+    ]) {
+      const { status, out, error } = await run("certify", ...small, ...more);
+      expect(status, `${more} ${error}`).toBe(0);
+      expect(parseLog(out).length).toBe(more[0] === "--indices" ? 2 : 20);
+    }
+  });
+
+  it("certify --adaptive has options of its own", async () => {
+    const adaptive = [...model, "--sigma", "0.5", "--adaptive", "--max-samples", "300"];
+    const own = [...adaptive, "--relative-width", "0.2", "--pilot", "40"];
+    const { status, out, error } = await run("certify", ...own);
+    expect(status, error).toBe(0);
+    expect(parseLog(out)[0]!.settings).toMatchObject({ procedure: "adaptive", n: 300, n0: 40 });
+    const mixed = await run("certify", ...own, "--n", "100");
+    expect(mixed).toMatchObject({ status: 1 });
+    expect(mixed.error).toContain("--n is not for --adaptive, whose options are --max-samples");
+    const alone = await run("certify", ...small, "--pilot", "40");
+    expect(alone.error).toContain("--pilot is for --adaptive; say --adaptive, or leave it out");
+  });
+
+  it("certifies an .onnx model", async () => {
+    const data = join(folder(), "data.mjs");
+    const { writeFileSync } = await import("node:fs");
+    writeFileSync(
+      data,
+      "export default { name: 'd', length: 3, imageShape: [4, 4, 3], numClasses: 3, get: (i) => ({ image: new Float32Array(48).fill(i / 3), label: i }) };",
+    );
+    const onnx = ["--model", fixture("small.onnx"), "--data", data, "--sigma", "0.1", "--n", "100"];
+    const { status, out } = await run(
+      "certify",
+      ...onnx,
+      "--mean",
+      "0.5",
+      "--std",
+      "0.25",
+      "--quiet",
+    );
+    expect(status).toBe(0);
+    expect(parseLog(out)[2]!.counts!.length).toBe(3);
+    const dynamic = await run(
+      "certify",
+      ...onnx.with(1, fixture("dynamic-quantized.onnx")),
+      "--quiet",
+    );
+    expect(dynamic).toMatchObject({ status: 1 });
+    expect(dynamic.error).toContain("DynamicQuantizeLinear");
+  });
+
+  it("predict prints a line for each image", async () => {
+    const { status, out } = await run(
+      "predict",
+      ...model,
+      "--sigma",
+      "0.5",
+      "--n",
+      "100",
+      "--max",
+      "4",
+      "--quiet",
+    );
+    expect(status).toBe(0);
+    const lines = out
+      .trim()
+      .split("\n")
+      .map((line) => line.split("\t"));
+    expect(lines[0]).toEqual(["idx", "label", "predict", "pValue", "correct"]);
+    expect(lines.length).toBe(5);
+    for (const [, label, predicted, p, correct] of lines.slice(1)) {
+      expect(Number(p) > 0.001).toBe(predicted === "-1");
+      expect(correct).toBe(label === predicted ? "1" : "0");
+    }
+  });
+
+  it("at-radius, shards, merge, recertify and analyze fit together", async () => {
+    const at = folder();
+    const logs = [0, 1].map((i) => join(at, `shard${i}.tsv`));
+    for (const [i, log] of logs.entries())
+      expect(
+        (await run("certify", ...small, "--quiet", "--log", log, "--shard", `${i}/2`)).status,
+      ).toBe(0);
+    const all = join(at, "all.tsv");
+    expect((await run("merge", ...logs, "--out", all)).status).toBe(0);
+    expect((await run("merge", logs[0]!)).error).toContain("shard 1/2 has 0 of 10 images");
+    expect((await readLog(all)).length).toBe(20);
+    const again = await run("recertify", all, "--alpha", "0.05");
+    const before = await readLog(all);
+    for (const [i, row] of parseLog(again.out).entries())
+      expect(row.radius).toBeGreaterThanOrEqual(before[i]!.radius);
+    const sequential = join(at, "sequential.tsv");
+    expect(
+      (
+        await run(
+          "at-radius",
+          ...model,
+          "--sigma",
+          "0.5",
+          "--radius",
+          "0.3",
+          "--max-samples",
+          "1000",
+          "--log",
+          sequential,
+          "--quiet",
+        )
+      ).status,
+    ).toBe(0);
+    const table = await run("analyze", sequential);
+    expect(table.out).toContain("r=0.3");
+    const markdown = await run(
+      "analyze",
+      all,
+      "--format",
+      "markdown",
+      "--radii",
+      "0,0.25",
+      "--svg",
+      join(at, "a.svg"),
+      "--png",
+      join(at, "a.png"),
+      "--title",
+      "a < b",
+    );
+    expect(markdown.error).toBe("");
+    expect(markdown.out).toContain("| log | images | abstain | r=0 | r=0.25 | ACR | samples |");
+    expect(readFileSync(join(at, "a.svg"), "utf8")).toContain("a &lt; b");
+    expect(readFileSync(join(at, "a.png")).subarray(1, 4).toString()).toBe("PNG");
+    expect((await run("analyze", sequential, "--svg", join(at, "b.svg"))).error).toContain(
+      "gives no curve",
+    );
+    expect(existsSync(join(at, "b.svg"))).toBe(false);
+  });
+
+  it("analyze reads the original tools' logs and warns where rounding decided", async () => {
+    const { out } = await run(
+      "analyze",
+      fixture("published/noise_0.25/cohen/noise_0.25.tsv.gz"),
+      "--radii",
+      "0,0.25,0.5,0.75",
+    );
+    expect(out).toContain("89.5 [88.9, 90.1]");
+    expect(out).toContain("0.6701");
+    expect(out).toContain(
+      "WARNING: radii were printed with three digits; rounding may have counted too many images: 2 at r = 0.25, 5 at r = 0.5, 8 at r = 0.75",
+    );
+    const csv = await run(
+      "analyze",
+      fixture("published/noise_0.25/cohen/noise_0.25.tsv.gz"),
+      "--radii",
+      "0.25",
+      "--format",
+      "csv",
+    );
+    expect(csv.out.split("\n")[1]).toMatch(/^cohen\/noise_0.25,10000,0.0168,0.25,0.8199,0.81/);
+    const latex = await run(
+      "analyze",
+      fixture("published/noise_0.25/cohen/noise_0.25.tsv.gz"),
+      "--radii",
+      "0.25",
+      "--format",
+      "latex",
+    );
+    expect(latex.out).toContain(
+      "cohen/noise\\_0.25 & 10000 & 1.7 & $82.0_{81.2}^{82.7}$ & 0.6701 & - \\\\",
+    );
+  });
+
+  it("stops at a signal without losing rows", async () => {
+    const log = join(folder(), "run.tsv");
+    const controller = new AbortController();
+    let errors = "";
+    const status = await main(["certify", ...small, "--log", log, "--batch-size", "100"], {
+      out() {},
+      error(text) {
+        errors += text;
+        if (text.startsWith("\r")) controller.abort(new Error("stop"));
+      },
+      signal: controller.signal,
+    });
+    expect(status).toBe(130);
+    expect(errors).toContain("the same command goes on from there");
+    expect((await run("certify", ...small, "--log", log, "--quiet")).status).toBe(0);
+    expect((await readLog(log)).length).toBe(20);
+  });
+
+  it.each([
+    [[], 0, "COMMAND"],
+    [["--help"], 0, "analyze"],
+    [["certify", "--help"], 0, "--sigma X"],
+    [
+      ["foo"],
+      1,
+      "the command must be one of certify, predict, at-radius, recertify, merge, analyze, got foo",
+    ],
+    [["certify", "--foo"], 1, "certify: Unknown option '--foo'"],
+    [["certify", "--data", fixture("steps.mjs")], 1, "--model is needed"],
+    [
+      ["certify", "--model", "no.onnx", "--data", fixture("steps.mjs")],
+      1,
+      "there is no file no.onnx",
+    ],
+    [
+      ["certify", "--model", fixture("README.md"), "--data", fixture("steps.mjs")],
+      1,
+      "--model must be an .onnx file, a model.json of TensorFlow.js or a .js module",
+    ],
+    [["certify", ...model], 1, "--sigma is needed"],
+    [["certify", ...model, "--sigma", "big"], 1, '--sigma must be a number, got "big"'],
+    [
+      ["certify", ...model, "--sigma", "0.5", "--export", "foo"],
+      1,
+      ", but not foo; choose with --export",
+    ],
+    [
+      ["certify", ...model, "--sigma", "0.5", "--export", "broken"],
+      1,
+      "the classifier threw: no such weights",
+    ],
+    [
+      ["certify", ...model, "--sigma", "0.5", "--workers", "1", "--export", "foo"],
+      1,
+      "no classifier is exported as foo",
+    ],
+    [["certify", ...model, "--sigma", "0.5", "--shard", "3"], 1, "shard: must read i/n"],
+    [["certify", ...model, "--sigma", "0.5", "--mean", "1"], 1, "--mean is for .onnx models"],
+    [
+      ["certify", ...model.with(3, "nowhere"), "--sigma", "1"],
+      1,
+      "--data must be fashion-mnist, cifar10:DIR",
+    ],
+    [
+      ["certify", ...model.with(3, "cifar10"), "--sigma", "1"],
+      1,
+      "say where the files lie, cifar10:DIR",
+    ],
+    [["at-radius", ...model, "--sigma", "0.5"], 1, "--radius is needed"],
+    [["analyze"], 1, "analyze: name at least one log file"],
+    [["analyze", "no.tsv"], 1, "readLog: cannot read no.tsv"],
+    [["analyze", fixture("README.md")], 1, "the header must have the columns"],
+    [
+      ["analyze", fixture("statistics.json"), "--format", "pdf"],
+      1,
+      "--format must be text, markdown, latex or csv, got pdf",
+    ],
+  ])("%j ends with status %i", async (argv, status, message) => {
+    const result = await run(...argv);
+    expect(result.status, result.error).toBe(status);
+    expect(result.out + result.error).toContain(message);
+  });
+
+  it("any words whatever end with a status, never with an exception", async () => {
+    const word = fc.oneof(
+      fc.constantFrom(
+        "certify",
+        "merge",
+        "analyze",
+        "recertify",
+        "--sigma",
+        "--n",
+        "--alpha",
+        "0.5",
+        "-1",
+        "--max",
+        "1",
+        "--log",
+        "",
+        "--shard",
+        "0/2",
+      ),
+      fc.string({ maxLength: 6 }).filter((text) => !text.includes("/")),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(word, { maxLength: 7 }), async (argv) => {
+        const { status } = await run(...argv);
+        expect([0, 1]).toContain(status);
+      }),
+      { seed: 8, numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,183 @@
+import type { FileHandle } from "node:fs/promises";
+import { DmaeError } from "@dmae/core";
+import { requireNode } from "../in-node.ts";
+import { formatHeader, formatInvalid, formatRow, parseLog, splitTorn } from "./log-format.ts";
+import { type LogLock, lockLog } from "./log-lock.ts";
+import type { LogRow, LogSettings } from "./log-row.ts";
+
+/**
+ * Reads a certification log: ours, or one of the original Python tools (`idx label predict radius
+ * correct time`, tab-separated); `.gz` files too.
+ *
+ * @param path file path or URL
+ * @param options `partial`: leave out a last line that was cut off, instead of throwing
+ * @throws {DmaeError} "file" for a missing or foreign file, a line that does not parse or an image
+ *   that occurs twice
+ */
+export async function readLog(
+  path: string | URL,
+  { partial = false }: { partial?: boolean } = {},
+): Promise<LogRow[]> {
+  return parseLog(await readText("readLog", path), String(path), partial);
+}
+
+/**
+ * Writes rows to a new log, in the field's columns and ours where the rows have them. An existing
+ * file is never overwritten.
+ */
+export async function writeLog(path: string | URL, rows: readonly LogRow[]): Promise<void> {
+  requireNode("writeLog", "files");
+  const { writeFile } = await import("node:fs/promises");
+  const { gzipSync } = await import("node:zlib");
+  const extended = rows.some((row) => row.settings !== undefined);
+  const text = formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join("");
+  const content = isCompressed(path) ? gzipSync(text) : text;
+  await writeFile(path, content, { flag: "wx" }).catch((cause) => {
+    throw new DmaeError(
+      "file",
+      cause.code === "EEXIST"
+        ? `writeLog: ${path} exists already and a log is never overwritten; choose another name`
+        : `writeLog: cannot write ${path}: ${cause.message}`,
+      { file: String(path) },
+      { cause },
+    );
+  });
+}
+
+const isCompressed = (path: string | URL) => String(path).endsWith(".gz");
+
+async function readText(caller: string, path: string | URL): Promise<string> {
+  requireNode(caller, "files");
+  const { readFile } = await import("node:fs/promises");
+  const { gunzipSync } = await import("node:zlib");
+  try {
+    const bytes = await readFile(path);
+    return (isCompressed(path) ? gunzipSync(bytes) : bytes).toString("utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError(
+      "file",
+      `${caller}: cannot read ${path}: ${reason}`,
+      { file: String(path) },
+      { cause },
+    );
+  }
+}
+
+/** A log that is written row by row and survives being killed at any moment. */
+export interface LogWriter {
+  /** Rows that were there when the log was opened. */
+  readonly rows: readonly LogRow[];
+  /** Appends a row and waits until it is on the disk. */
+  append(row: LogRow): Promise<void>;
+  /** Says at its end that its rows must not be used: from now on every reader refuses the log. */
+  invalidate(reason: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a log for appending, and reads what is there. A line that was cut off by a crash is moved to
+ * `PATH.torn`; nothing else is ever removed. `PATH.lock` keeps other writers away until it is closed.
+ *
+ * @param settings what the new rows depend on
+ * @throws {DmaeError} "resume" where the log's rows depend on something else, or another process writes
+ *   to it
+ */
+export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
+  requireNode("certifyDataset", "logs");
+  if (isCompressed(path))
+    throw new DmaeError(
+      "argument",
+      `certifyDataset: a log is written line by line, not compressed; leave .gz out of ${path}`,
+      { file: String(path) },
+    );
+  const { mkdir, open } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  const { fileURLToPath } = await import("node:url");
+  const file = path instanceof URL ? fileURLToPath(path) : path;
+  await mkdir(dirname(file), { recursive: true });
+  const lock = await lockLog(file);
+  let handle: FileHandle | undefined;
+  const close = async () => {
+    await handle?.close();
+    await lock.release();
+  };
+  try {
+    handle = await open(file, "a+");
+    const rows = await prepare(handle, file, settings);
+    return { rows, ...writer(handle, lock), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Reads what is there and makes it ready to be appended to. */
+async function prepare(handle: FileHandle, file: string, settings: LogSettings) {
+  const text = await handle.readFile("utf8");
+  // The first line, perhaps cut off: there is nothing in it to lose.
+  const isNew = formatHeader(true).startsWith(text);
+  if (isNew) {
+    await handle.truncate(0);
+    await handle.appendFile(formatHeader(true));
+  }
+  const rows = isNew ? [] : await recover(handle, file, text);
+  for (const row of rows) checkSame(file, row, settings);
+  if (!isNew && rows.length === 0) checkHeader(file, text);
+  await handle.sync();
+  return rows;
+}
+
+function checkHeader(file: string, text: string): void {
+  if (text.replace("\r", "").startsWith(formatHeader(true))) return;
+  throw new DmaeError(
+    "resume",
+    `certifyDataset: ${file} was begun by another program, with other columns; write to another log`,
+    { file },
+  );
+}
+
+function writer(handle: FileHandle, lock: LogLock): Pick<LogWriter, "append" | "invalidate"> {
+  const write = async (line: string) => {
+    await lock.check();
+    await handle.appendFile(line);
+    await handle.datasync();
+  };
+  return {
+    append: (row) => write(formatRow(row, true)),
+    invalidate: (reason) => write(formatInvalid(reason)),
+  };
+}
+
+/** Repairs the end of the file after a crash and returns its rows. */
+async function recover(handle: FileHandle, file: string, text: string): Promise<readonly LogRow[]> {
+  const { appendFile } = await import("node:fs/promises");
+  const { complete, torn } = splitTorn(text);
+  const rows = complete === "" ? [] : parseLog(complete, file);
+  if (torn !== "") {
+    await appendFile(`${file}.torn`, `${torn}\n`, { flush: true } as object);
+    await handle.truncate(Buffer.byteLength(complete));
+  } else if (text !== complete) await handle.appendFile("\n");
+  return rows;
+}
+
+function checkSame(file: string, row: LogRow, settings: LogSettings): void {
+  const old = row.settings;
+  if (!old)
+    throw new DmaeError(
+      "resume",
+      `certifyDataset: ${file} does not say with which settings it was made; write to another log`,
+      { file },
+    );
+  const names = new Set([...Object.keys(old), ...Object.keys(settings)]);
+  const changed = [...names].filter((name) => old[name] !== settings[name]);
+  if (changed.length === 0) return;
+  const list = changed
+    .map((name) => `${name} ${old[name]} there, ${settings[name]} now`)
+    .join("; ");
+  throw new DmaeError(
+    "resume",
+    `certifyDataset: ${file} was made with other settings (${list}); write to another log`,
+    { file, changed },
+  );
+}

@@ -1,0 +1,113 @@
+import { DmaeError } from "@dmae/core";
+import { checkAlpha, checkInteger } from "../checks.ts";
+import type { NoiseDistribution } from "../noise/noise.ts";
+import {
+  type BoundKind,
+  type CertificateSettings,
+  certificate,
+} from "../statistics/certificate.ts";
+import type { Norm } from "../statistics/noises-and-norms.ts";
+import { ABSTAIN } from "../statistics/radius.ts";
+import { topKRadius } from "../statistics/top-k.ts";
+import type { LogRow, LogSettings } from "./log-row.ts";
+
+/** What is to be computed anew from the votes of a log. */
+export interface RecertifyOptions {
+  /** Another allowed probability of a wrong certificate. */
+  readonly alpha?: number | undefined;
+  /** Another bound. */
+  readonly bound?: BoundKind | undefined;
+  /** Another norm of the radius. */
+  readonly norm?: Norm | undefined;
+  /** Numbers of an image, for norms whose radius depends on it. */
+  readonly dimension?: number | undefined;
+  /**
+   * Certify that the true class is among the k most probable ones, in place of being the most probable;
+   * `predict` is then the label where that is certified.
+   */
+  readonly topK?: number | undefined;
+}
+
+/**
+ * Computes certificates anew from the votes in a log, without running the model: at another alpha, with
+ * the two-class bound, for the top k classes, in another norm. What is asked for must not be chosen
+ * by looking at the votes, or alpha no longer covers it.
+ *
+ * @param rows of a log of {@link certifyDataset} or {@link certifyDatasetAdaptive}
+ * @throws {DmaeError} "argument" for rows without votes, or of a sequential test, whose stopping
+ *   depended on its alpha and radius
+ * @example
+ * const rows = recertify(await readLog("sigma25.tsv"), { alpha: 0.01, bound: "two-class" });
+ */
+export function recertify(rows: readonly LogRow[], options: RecertifyOptions): LogRow[] {
+  if (options.alpha !== undefined) checkAlpha("recertify", options.alpha);
+  if (options.topK !== undefined) checkInteger("recertify", "topK", options.topK);
+  return rows.map((row) => {
+    const { settings, counts0, counts } = row;
+    if (!settings || !counts0 || !counts)
+      throw new DmaeError(
+        "argument",
+        `recertify: image ${row.idx} has no votes; only logs of this package keep them`,
+      );
+    if (settings.procedure === "at-radius")
+      throw new DmaeError(
+        "argument",
+        "recertify: a sequential test stopped by its own alpha and radius, so its votes give no other certificate",
+      );
+    return anew(row, { ...row, settings, counts0, counts }, options);
+  });
+}
+
+type Voted = LogRow & Required<Pick<LogRow, "settings" | "counts0" | "counts">>;
+
+function anew(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
+  const { alpha = row.settings.alpha, bound, norm, topK } = options;
+  const settings: LogSettings = {
+    ...row.settings,
+    alpha,
+    ...(bound && { bound }),
+    ...(norm && { norm }),
+    ...(topK && { topK }),
+  };
+  if (row.counts.length === 0) return { ...old, settings }; // the selection alone led to abstain
+  if (topK) return topKRow(row, topK, settings);
+  const { prediction, radius, pLower } = certificate(
+    certificateSettings(settings, options.dimension),
+    row.counts0,
+    row.counts,
+  );
+  const correct = prediction === row.label ? 1 : 0;
+  return { ...old, predict: prediction, radius, correct, pLower, settings };
+}
+
+/** The settings of a certificate, read back from a log. */
+function certificateSettings(settings: LogSettings, dimension?: number): CertificateSettings {
+  const { sigma, alpha, bound, distribution, norm, totalVariation } = settings;
+  return {
+    sigma,
+    alpha,
+    bound: bound as BoundKind | undefined,
+    distribution: distribution as NoiseDistribution | undefined,
+    norm: norm as Norm | undefined,
+    dimension: dimension ?? (settings.dimension as number | undefined),
+    totalVariation: totalVariation as number | undefined,
+  };
+}
+
+function topKRow(row: Voted, k: number, settings: LogSettings): LogRow {
+  const { sigma, alpha, distribution = "gaussian", norm = "l2", totalVariation = 0 } = settings;
+  if (distribution !== "gaussian" || norm !== "l2" || totalVariation !== 0)
+    throw new DmaeError(
+      "unsupported",
+      "recertify: topK is there for ordinary Gaussian noise and l2 only",
+    );
+  if (k >= row.counts.length)
+    throw new DmaeError(
+      "argument",
+      `recertify: topK must be less than the ${row.counts.length} classes, got ${k}: any class is among all of them, at any distance`,
+    );
+  const radius = topKRadius(row.counts, { target: row.label, k, sigma, alpha });
+  const stays = radius > 0;
+  const predict = stays ? row.label : ABSTAIN;
+  return { ...row, predict, radius, correct: stays ? 1 : 0, settings };
+}

@@ -1,0 +1,72 @@
+import { checkAlpha, checkInteger } from "../checks.ts";
+import type { Classifier } from "../classifier/classifier.ts";
+import type { ImageInput } from "../classifier/image.ts";
+import { type Procedure, VoteCounts } from "../run/procedure.ts";
+import { runOne, type SingleOptions } from "../run/run-one.ts";
+import { binomialPValue } from "../statistics/binomial.ts";
+import { ABSTAIN } from "../statistics/radius.ts";
+
+/** Options of {@link predict}. */
+export interface PredictOptions extends SingleOptions {
+  /** Noisy samples; default 1,000. At alpha = 0.001 ten or fewer can never suffice. */
+  readonly n?: number | undefined;
+  /** Allowed probability of another class than the smoothed classifier's; default 0.001. */
+  readonly alpha?: number | undefined;
+}
+
+/** What PREDICT found out about one input. */
+export interface PredictResult {
+  /** The class, or `ABSTAIN` (-1). */
+  readonly prediction: number;
+  /** Two-sided p-value of the hypothesis that the two most voted classes are equally likely. */
+  readonly pValue: number;
+  /** Votes by class. */
+  readonly counts: readonly number[];
+  /** Whether `prediction` is `ABSTAIN`. */
+  readonly abstained: boolean;
+  /** Noisy samples drawn. */
+  readonly samples: number;
+}
+
+/**
+ * Predicts with the smoothed classifier (PREDICT; Cohen, Rosenfeld and Kolter 2019): the class with
+ * most votes, or `ABSTAIN` unless the two-sided binomial test tells it from the second at level
+ * alpha. With probability at least 1 - alpha the result is the smoothed classifier's class, or
+ * abstains. Says nothing about a radius.
+ *
+ * @example
+ * const { prediction } = await predict(classify, image, { sigma: 0.25, n: 1000 });
+ */
+export async function predict(
+  classifier: Classifier,
+  x: ImageInput,
+  options: PredictOptions,
+): Promise<PredictResult> {
+  const settings = predictSettings(options);
+  return runOne("predict", classifier, x, options, () => predictProcedure(settings));
+}
+
+/** Fills in the defaults of PREDICT and checks the numbers. */
+export function predictSettings(options: PredictOptions): { n: number; alpha: number } {
+  const { n = 1000, alpha = 0.001 } = options;
+  checkInteger("predict", "n", n);
+  checkAlpha("predict", alpha);
+  return { n, alpha };
+}
+
+/** PREDICT as a procedure. Its samples are those that CERTIFY estimates with. */
+export function* predictProcedure({
+  n,
+  alpha,
+}: {
+  n: number;
+  alpha: number;
+}): Procedure<PredictResult> {
+  const votes = new VoteCounts();
+  yield [{ stage: "estimation", first: 0, count: n, collector: votes }];
+  const [first = 0, second = 0] = [...votes.counts].sort((a, b) => b - a);
+  const pValue = binomialPValue(first, second);
+  const abstained = pValue > alpha;
+  const prediction = abstained ? ABSTAIN : votes.top();
+  return { prediction, pValue, counts: votes.counts, abstained, samples: n };
+}

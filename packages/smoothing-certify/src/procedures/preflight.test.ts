@@ -1,0 +1,148 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { halves, steps } from "../__fixtures__/steps.ts";
+import { inWorkers } from "../classifier/classifier-workers.ts";
+import {
+  certifiedAccuracy,
+  certifiedAccuracyIntervals,
+  highProbabilityAccuracy,
+  roundingDoubts,
+} from "../report/summary.ts";
+import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
+import { certifiedRadius } from "../statistics/radius.ts";
+import { certify } from "./certify.ts";
+import { preflight } from "./preflight.ts";
+
+describe("preflight", () => {
+  const options = { sigma: 0.25, n: 1000 };
+
+  it("finds nothing to warn of where nothing is wrong", async () => {
+    const report = await preflight(halves, steps(100), { ...options, radius: 0.5 });
+    expect(report).toMatchObject({
+      images: 16,
+      warnings: [],
+      cleanAccuracy: 1,
+      pixels: [0, Math.fround(0.93)],
+    });
+    expect(report.largestRadius).toBe(
+      certifiedRadius(clopperPearsonLower(1000, 1000, 0.001), 0.25),
+    );
+    expect(report.noisyAccuracy).toBeGreaterThan(0.7);
+  });
+
+  it("says which radius n cannot reach, and where n is too small for anything", async () => {
+    const { warnings } = await preflight(halves, steps(100), { ...options, radius: 0.7 });
+    expect(warnings).toEqual([
+      "n = 1000 samples reach at most radius 0.6158 at sigma = 0.25 and alpha = 0.001, so radius 0.7 cannot be certified.",
+    ]);
+    const few = await preflight(halves, steps(100), { sigma: 0.25, n: 9 });
+    expect(few.warnings[0]).toBe(
+      "n = 9 samples can never certify anything at alpha = 0.001, even if all agree: it takes 10.",
+    );
+    expect((await preflight(halves, steps(100), { sigma: 0.25, n: 10 })).warnings).toEqual([]);
+  });
+
+  it("notices classes in another order, one class only, foreign units and collapse under noise", async () => {
+    const swapped = (batch: Float32Array, shape: number[]) =>
+      halves(batch, shape).map((c) => 1 - c);
+    expect((await preflight(swapped, steps(100), options)).warnings[0]).toContain(
+      "about chance: check the order of the classes",
+    );
+    const constant = (_: Float32Array, [n = 0]: number[]) => new Int32Array(n).fill(1);
+    expect((await preflight(constant, steps(100), options)).warnings).toEqual([
+      "All 16 images are predicted as class 1.",
+    ]);
+    const bytes = {
+      ...steps(100),
+      get: (i: number) => ({ image: Float32Array.of(i + 1), label: i < 3 ? 0 : 1 }),
+    };
+    expect((await preflight(halves, bytes, options)).warnings[0]).toContain(
+      "Pixels reach 94, far above sigma = 0.25",
+    );
+    const sharp = (batch: Float32Array, [n = 0]: number[]) =>
+      Int32Array.from({ length: n }, (_, i) =>
+        Math.abs(batch[i]! * 100 - Math.round(batch[i]! * 100)) < 1e-4 ? 1 : 0,
+      );
+    expect((await preflight(sharp, steps(100), options)).warnings[0]).toMatch(
+      /Accuracy falls from \d+ % to \d+ % under noise/,
+    );
+  });
+});
+
+describe("inWorkers", () => {
+  const module = new URL("../__fixtures__/halves.mjs", import.meta.url);
+
+  it("counts the votes of the classifier in this thread", async () => {
+    const options = { sigma: 0.5, n: 500, numClasses: 2, batchSize: 33 };
+    const want = await certify(halves, [0.2], options);
+    for (const [workers, name] of [
+      [1, "default"],
+      [3, "default"],
+      [2, "logits"],
+    ] as const) {
+      const classifier = await inWorkers(workers === 1 ? fileURLToPath(module) : module, {
+        workers,
+        export: name,
+      });
+      expect(await certify(classifier, [0.2], options)).toEqual(want);
+      await classifier.dispose();
+    }
+  });
+
+  it("passes errors on", async () => {
+    const options = { sigma: 0.5, n: 20, numClasses: 2 };
+    for (const [name, message] of [
+      ["broken", "the classifier threw: no such weights"],
+      ["foo", "no classifier is exported as foo"],
+    ] as const) {
+      const classifier = await inWorkers(module, { workers: 2, export: name });
+      await expect(certify(classifier, [0.2], options)).rejects.toThrow(message);
+      await classifier.dispose();
+    }
+    const missing = await inWorkers("nowhere.mjs", { workers: 1 });
+    await expect(certify(missing, [0.2], options)).rejects.toThrow("nowhere.mjs");
+    await missing.dispose();
+  });
+});
+
+describe("intervals of certified accuracy", () => {
+  const rows = Array.from({ length: 200 }, (_, i) => ({
+    radius: i / 100,
+    correct: (i % 4 ? 1 : 0) as 0 | 1,
+  }));
+
+  it("are Clopper-Pearson over the images", () => {
+    const [at] = certifiedAccuracyIntervals(rows, [1]);
+    expect(at).toEqual({
+      accuracy: 75 / 200,
+      low: clopperPearsonLower(75, 200, 0.025),
+      high: clopperPearsonUpper(75, 200, 0.025),
+    });
+  });
+
+  it("and the bound for all noise of the run at once is Cohen's", () => {
+    const log = Math.log(1000);
+    const loss = 0.001 + Math.sqrt((0.001 * 0.999 * log) / 200) + log / 600;
+    expectClose(
+      highProbabilityAccuracy(rows, [0.5], 0.001),
+      [certifiedAccuracy(rows, [0.5])[0]! - loss],
+      { relative: 1e-12 },
+    );
+    expect(highProbabilityAccuracy(rows, [1.99], 0.001)).toEqual([0]);
+  });
+
+  it("roundingDoubts counts printed radii that may have been below the threshold", () => {
+    const printed = [1.75, 1.75, 1.76, 0.25, 0.251, 0.5, 0.9].map((radius) => ({
+      radius,
+      correct: 1 as const,
+    }));
+    const doubts = roundingDoubts([...printed, { radius: 0.5, correct: 0 }], [0, 0.25, 0.5, 1.75]);
+    expect(doubts).toEqual([
+      { radius: 0.25, rows: 1 },
+      { radius: 0.5, rows: 1 },
+      { radius: 1.75, rows: 2 },
+    ]);
+    expect(roundingDoubts([...printed, { radius: 0.12345, correct: 1 }], [1.75])).toEqual([]);
+  });
+});

@@ -1,0 +1,174 @@
+import { DmaeError } from "@dmae/core";
+import type { LogRow } from "../log/log-row.ts";
+import {
+  type AccuracyInterval,
+  averageCertifiedRadius,
+  certifiedAccuracyIntervals,
+  type RoundingDoubt,
+  roundingDoubts,
+} from "./summary.ts";
+
+/** A log with a name, e.g. its file name. */
+export interface NamedLog {
+  readonly name: string;
+  readonly rows: readonly LogRow[];
+}
+
+/** What there is to say about a log. */
+export interface LogSummary {
+  readonly name: string;
+  /** Number of images. */
+  readonly images: number;
+  /** Share of images on which the smoothed classifier abstained. */
+  readonly abstained: number;
+  /** The radii that were asked about. */
+  readonly radii: readonly number[];
+  /** Certified accuracy at each radius. */
+  readonly accuracy: readonly AccuracyInterval[];
+  /** Average certified radius; missing for a sequential test, which has none. */
+  readonly averageRadius?: number;
+  /** Quantiles of the radius over all images, 0 where wrong or abstained: 10, 25, 50, 75 and 90 %. */
+  readonly quantiles: readonly number[];
+  /** Mean number of noisy samples, where the log says. */
+  readonly meanSamples?: number;
+  /** Radii at which rounding in the log may have decided. */
+  readonly doubts: readonly RoundingDoubt[];
+}
+
+/** Formats of {@link formatSummaries}. */
+export type TableFormat = "text" | "markdown" | "latex" | "csv";
+
+const quantileLevels = [0.1, 0.25, 0.5, 0.75, 0.9];
+
+/**
+ * Summarizes a log: certified accuracies with confidence intervals, average and distribution of the
+ * radius, abstentions, samples.
+ *
+ * @param radii by default 0, 0.25 … up to the largest radius; for a sequential test its own
+ */
+export function summarizeLog({ name, rows }: NamedLog, radii?: readonly number[]): LogSummary {
+  if (rows.length === 0)
+    throw new DmaeError("argument", `summarizeLog: ${name} has no rows`, { file: name });
+  const sequential = rows.find((row) => row.settings?.procedure === "at-radius");
+  const asked = radii ?? (sequential ? [Number(sequential.settings!.target)] : usualRadii(rows));
+  const radius = rows.map((row) => (row.correct ? row.radius : 0)).sort((a, b) => a - b);
+  const counted = rows.filter((row) => row.samples !== undefined);
+  const samples = counted.reduce((sum, row) => sum + row.samples!, 0);
+  return {
+    name,
+    images: rows.length,
+    abstained: rows.filter((row) => row.predict === -1).length / rows.length,
+    radii: asked,
+    accuracy: certifiedAccuracyIntervals(rows, asked),
+    ...(!sequential && { averageRadius: averageCertifiedRadius(rows) }),
+    quantiles: quantileLevels.map((level) => radius[Math.ceil(level * radius.length) - 1]!),
+    ...(counted.length > 0 && { meanSamples: samples / counted.length }),
+    doubts: roundingDoubts(rows, asked),
+  };
+}
+
+/** 0, 0.25, 0.5 … up to the largest radius of a correct row, at least four of them. */
+export function usualRadii(rows: readonly LogRow[]): number[] {
+  const largest = rows.reduce((most, row) => (row.correct ? Math.max(most, row.radius) : most), 0);
+  const count = Math.min(40, Math.max(4, Math.floor(largest / 0.25) + 1));
+  return Array.from({ length: count }, (_, i) => i * 0.25);
+}
+
+/** A table of summaries, one row for each log; all must have been asked about the same radii. */
+export function formatSummaries(
+  summaries: readonly LogSummary[],
+  format: TableFormat = "text",
+): string {
+  const radii = summaries[0]?.radii ?? [];
+  if (summaries.some((summary) => String(summary.radii) !== String(radii)))
+    throw new DmaeError("argument", "formatSummaries: the logs must share their radii");
+  const header = ["log", "images", "abstain", ...radii.map((r) => `r=${r}`), "ACR", "samples"];
+  const body = summaries.map((summary) => cells(summary, format));
+  if (format === "csv") return csv(summaries);
+  if (format === "markdown") return `${markdown([header, ...body])}\n${notes(summaries)}`;
+  if (format === "latex") return latex([header, ...body]);
+  return `${aligned([header, ...body])}\n${notes(summaries)}`;
+}
+
+function cells(summary: LogSummary, format: TableFormat): string[] {
+  const percent = (share: number) => (100 * share).toFixed(1);
+  const interval = ({ accuracy, low, high }: AccuracyInterval) =>
+    format === "latex"
+      ? `$${percent(accuracy)}_{${percent(low)}}^{${percent(high)}}$`
+      : `${percent(accuracy)} [${percent(low)}, ${percent(high)}]`;
+  return [
+    summary.name,
+    String(summary.images),
+    percent(summary.abstained),
+    ...summary.accuracy.map(interval),
+    summary.averageRadius?.toFixed(4) ?? "-",
+    summary.meanSamples === undefined ? "-" : String(Math.round(summary.meanSamples)),
+  ];
+}
+
+/** What the reader of the table must know. */
+function notes(summaries: readonly LogSummary[]): string {
+  const lines = [
+    "Certified accuracy in % with its 95 % interval (Clopper-Pearson over images).",
+    "ACR rewards a few very large radii on easy images (arXiv:2410.06895): read it beside the accuracies.",
+  ];
+  for (const { name, quantiles, doubts, images } of summaries) {
+    const list = quantiles.map((q, i) => `${100 * quantileLevels[i]!} %: ${round(q)}`).join(", ");
+    lines.push(`${name}: quantiles of the radius (0 where wrong or abstained): ${list}.`);
+    if (doubts.length === 0) continue;
+    const where = doubts.map(({ radius, rows }) => `${rows} at r = ${radius}`).join(", ");
+    const most = Math.max(...doubts.map(({ rows }) => rows)) / images;
+    lines.push(
+      `${name}: WARNING: radii were printed with three digits; rounding may have counted too many images: ${where} (at most ${(100 * most).toFixed(2)} points).`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+const round = (value: number) => Math.floor(value * 1e4) / 1e4;
+
+function aligned(rows: readonly string[][]): string {
+  const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)));
+  const line = (row: string[]) =>
+    row
+      .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+      .join("  ");
+  return `${rows.map(line).join("\n")}\n`;
+}
+
+function markdown(rows: readonly string[][]): string {
+  const line = (row: string[]) =>
+    `| ${row.map((cell) => cell.replace(/\|/g, "\\|")).join(" | ")} |`;
+  const rule = `|${rows[0]!.map((_, c) => (c === 0 ? "---" : "---:")).join("|")}|`;
+  return `${[line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n")}\n`;
+}
+
+function latex(rows: readonly string[][]): string {
+  const safe = (text: string) =>
+    text.includes("$") ? text : text.replace(/[\\{}]/g, "").replace(/[#%&_]/g, "\\$&");
+  const line = (row: string[]) => `${row.map(safe).join(" & ")} \\\\`;
+  const [header, ...body] = rows;
+  return `${[
+    `\\begin{tabular}{l${"r".repeat(header!.length - 1)}}`,
+    "\\toprule",
+    line(header!),
+    "\\midrule",
+    ...body.map(line),
+    "\\bottomrule",
+    "\\end{tabular}",
+  ].join("\n")}\n`;
+}
+
+/** One line for each log and radius, with full precision. */
+function csv(summaries: readonly LogSummary[]): string {
+  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
+  const lines = ["log,images,abstained,radius,accuracy,low,high,acr,mean_samples"];
+  for (const summary of summaries)
+    for (const [i, radius] of summary.radii.entries()) {
+      const { accuracy, low, high } = summary.accuracy[i]!;
+      const { name, images, abstained, averageRadius = "", meanSamples = "" } = summary;
+      const numbers = [images, abstained, radius, accuracy, low, high, averageRadius, meanSamples];
+      lines.push([quote(name), ...numbers].join(","));
+    }
+  return `${lines.join("\n")}\n`;
+}

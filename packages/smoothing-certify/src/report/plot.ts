@@ -1,0 +1,121 @@
+import { DmaeError } from "@dmae/core";
+import { requireNode } from "../in-node.ts";
+import type { NamedLog } from "./analysis.ts";
+
+const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
+const frame = { left: 62, right: 16, top: 16, bottom: 50, width: 640, height: 400 };
+
+/**
+ * Certified accuracy against radius as an SVG picture, one curve for each log. A curve falls at every
+ * radius of a correct image, so it shows every image.
+ *
+ * @throws {DmaeError} "argument" for a sequential test, which knows one radius only
+ */
+export function certifiedAccuracySvg(
+  logs: readonly NamedLog[],
+  { title = "" }: { title?: string } = {},
+): string {
+  if (logs.length === 0 || logs.some((log) => log.rows.length === 0))
+    throw new DmaeError("argument", "certifiedAccuracySvg: give at least one log, each with rows");
+  if (logs.some((log) => log.rows.some((row) => row.settings?.procedure === "at-radius")))
+    throw new DmaeError(
+      "argument",
+      "certifiedAccuracySvg: a sequential test at one radius gives no curve",
+    );
+  if (logs.some((log) => log.rows.some((row) => !Number.isFinite(row.radius))))
+    throw new DmaeError("argument", "certifiedAccuracySvg: every radius must be finite");
+  const curves = logs.map(({ rows }) => curve(rows));
+  const most = niceCeil(Math.max(0.1, ...curves.map((points) => points.at(-1)![0])));
+  const { left, right, top, bottom, width, height } = frame;
+  const x = (radius: number) => left + (radius / most) * (width - left - right);
+  const y = (share: number) => height - bottom - share * (height - top - bottom);
+  const parts = [grid(most, x, y), title && label(width / 2, 12, title, "middle")];
+  curves.forEach((points, i) => {
+    const path = points.map(([r, share]) => `${x(r).toFixed(2)},${y(share).toFixed(2)}`).join(" ");
+    parts.push(
+      `<polyline fill="none" stroke="${colors[i % colors.length]}" stroke-width="1.8" points="${path}"/>`,
+    );
+  });
+  parts.push(legend(logs.map((log) => log.name)));
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="Helvetica, Arial, sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>${parts.filter(Boolean).join("\n")}</svg>\n`;
+}
+
+/** Turns an SVG picture into PNG bytes, by `sharp` (an optional dependency). */
+export async function svgToPng(svg: string): Promise<Uint8Array> {
+  requireNode("svgToPng", "PNG pictures");
+  const sharp = await import("sharp").catch((cause) => {
+    throw new DmaeError(
+      "unsupported",
+      "svgToPng: PNG pictures need sharp; install it with npm install sharp, or write SVG",
+      {},
+      { cause },
+    );
+  });
+  return sharp.default(new TextEncoder().encode(svg), { density: 192 }).png().toBuffer();
+}
+
+/** Corners of the step curve `share of rows that are correct with radius >= r`. */
+function curve(rows: NamedLog["rows"]): [radius: number, share: number][] {
+  const radii = rows
+    .filter((row) => row.correct)
+    .map((row) => row.radius)
+    .sort((a, b) => a - b);
+  const points: [number, number][] = [[0, radii.length / rows.length]];
+  for (let i = 0; i < radii.length; i++) {
+    if (radii[i + 1] === radii[i]) continue;
+    points.push([radii[i]!, points.at(-1)![1]], [radii[i]!, (radii.length - i - 1) / rows.length]);
+  }
+  return points;
+}
+
+function grid(most: number, x: (r: number) => number, y: (share: number) => number): string {
+  const { left, right, width, height, bottom, top } = frame;
+  const parts: string[] = [];
+  for (let share = 0; share <= 1.0001; share += 0.2) {
+    const at = y(share).toFixed(1);
+    parts.push(`<path d="M${left} ${at}H${width - right}" stroke="#ddd"/>`);
+    parts.push(label(left - 6, Number(at) + 4, `${Math.round(100 * share)} %`, "end"));
+  }
+  const step = tickStep(most / 8);
+  for (let r = 0; r <= most * 1.0001; r += step) {
+    const at = x(r).toFixed(1);
+    parts.push(`<path d="M${at} ${top}V${height - bottom}" stroke="#eee"/>`);
+    parts.push(
+      label(Number(at), height - bottom + 16, String(Math.round(r * 100) / 100), "middle"),
+    );
+  }
+  parts.push(label((left + width) / 2, height - 12, "l2 radius", "middle"));
+  parts.push(
+    `<text transform="translate(15 ${(height - bottom) / 2}) rotate(-90)" text-anchor="middle">certified accuracy</text>`,
+  );
+  return parts.join("\n");
+}
+
+/** A round step of at least `least`. */
+function tickStep(least: number): number {
+  const power = 10 ** Math.floor(Math.log10(least));
+  const large = [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= least)!;
+  return least > 0.5 ? large : least > 0.25 ? 0.5 : least > 0.1 ? 0.25 : 0.1;
+}
+
+/** In the lower left corner, which curves that fall from the upper left leave free. */
+function legend(names: readonly string[]): string {
+  const { left, height, bottom } = frame;
+  return names
+    .map((name, i) => {
+      const at = height - bottom - 10 - 18 * (names.length - 1 - i);
+      const line = `<path d="M${left + 10} ${at - 4}h20" stroke="${colors[i % colors.length]}" stroke-width="3"/>`;
+      return line + label(left + 36, at, name, "start");
+    })
+    .join("\n");
+}
+
+function label(x: number, y: number, text: string, anchor: string): string {
+  const safe = text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}">${safe}</text>`;
+}
+
+function niceCeil(value: number): number {
+  const step = value > 2 ? 0.5 : value > 0.5 ? 0.25 : 0.1;
+  return Math.ceil(value / step - 1e-9) * step;
+}

@@ -1,0 +1,151 @@
+import { DmaeError } from "@dmae/core";
+import { checkAlpha, show } from "../checks.ts";
+import type { LogRow } from "../log/log-row.ts";
+import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
+
+/** The part of a row that certified accuracy depends on. */
+export type CertifiedRow = Pick<LogRow, "radius" | "correct"> & Pick<LogRow, "settings">;
+
+/**
+ * Certified accuracy at each radius: the share of rows that are predicted correctly with a certified
+ * radius of at least r. At r = 0 it is the accuracy of the smoothed classifier, abstentions counted
+ * as wrong.
+ *
+ * @param rows one row for each image of the test set; those of a sequential test know only its radius
+ * @param radii radii `>= 0`
+ * @returns fractions in [0, 1], one for each radius
+ */
+export function certifiedAccuracy(
+  rows: readonly CertifiedRow[],
+  radii: readonly number[],
+): number[] {
+  checkRows("certifiedAccuracy", rows);
+  return radii.map((r) => certifiedCount("certifiedAccuracy", rows, r) / rows.length);
+}
+
+function certifiedCount(caller: string, rows: readonly CertifiedRow[], r: number): number {
+  if (!(r >= 0)) throw new DmaeError("argument", `${caller}: radii must be >= 0, got ${show(r)}`);
+  let count = 0;
+  for (const { correct, radius, settings } of rows) {
+    if (settings?.procedure === "at-radius" && settings.target !== r)
+      throw new DmaeError(
+        "argument",
+        `${caller}: a sequential test at radius ${settings.target} says nothing about radius ${r}`,
+      );
+    if (correct && radius >= r) count++;
+  }
+  return count;
+}
+
+/**
+ * The average certified radius (Zhai et al. 2020, MACER): the mean over all rows of the radius, 0
+ * where the prediction is wrong or abstains.
+ *
+ * Its weakness (arXiv:2410.06895): a few very large radii on easy images outweigh many images, so read
+ * it beside the certified accuracies, not in their place.
+ *
+ * @throws {DmaeError} "argument" for rows of a sequential test, which know no radius but its own
+ */
+export function averageCertifiedRadius(rows: readonly CertifiedRow[]): number {
+  checkRows("averageCertifiedRadius", rows);
+  let sum = 0;
+  for (const { correct, radius, settings } of rows) {
+    if (settings?.procedure === "at-radius")
+      throw new DmaeError(
+        "argument",
+        "averageCertifiedRadius: a sequential test at one radius gives no radii to average",
+      );
+    if (correct) sum += radius;
+  }
+  return sum / rows.length;
+}
+
+/** A share of a test set with a confidence interval. */
+export interface AccuracyInterval {
+  /** The share that was measured. */
+  readonly accuracy: number;
+  /** Lower end of the interval. */
+  readonly low: number;
+  /** Upper end. */
+  readonly high: number;
+}
+
+/**
+ * Certified accuracy with the two-sided Clopper-Pearson interval of the share of all images from which
+ * the rows were drawn at random: what a test set of this size can tell.
+ *
+ * @param confidence default 0.95
+ */
+export function certifiedAccuracyIntervals(
+  rows: readonly CertifiedRow[],
+  radii: readonly number[],
+  confidence = 0.95,
+): AccuracyInterval[] {
+  checkRows("certifiedAccuracyIntervals", rows);
+  checkAlpha("certifiedAccuracyIntervals", confidence, "confidence");
+  const tail = (1 - confidence) / 2;
+  const n = rows.length;
+  return radii.map((r) => {
+    const k = certifiedCount("certifiedAccuracyIntervals", rows, r);
+    return {
+      accuracy: k / n,
+      low: clopperPearsonLower(k, n, tail),
+      high: clopperPearsonUpper(k, n, tail),
+    };
+  });
+}
+
+/**
+ * The share of the test images that are certified with probability `1 - rho` over all noise of the run
+ * at once (Cohen et al. 2019, appendix): each certificate may be wrong with probability alpha, so
+ * `accuracy - alpha - sqrt(alpha (1 - alpha) ln(1/rho) / m) - ln(1/rho) / (3 m)`, at least 0. Needs
+ * noise that is independent between images, as ours is.
+ *
+ * @param alpha of the run
+ * @param rho allowed probability that the statement fails; default 0.001
+ */
+export function highProbabilityAccuracy(
+  rows: readonly CertifiedRow[],
+  radii: readonly number[],
+  alpha: number,
+  rho = 0.001,
+): number[] {
+  checkAlpha("highProbabilityAccuracy", alpha);
+  checkAlpha("highProbabilityAccuracy", rho, "rho");
+  const m = rows.length;
+  const log = Math.log(1 / rho);
+  const loss = alpha + Math.sqrt((alpha * (1 - alpha) * log) / m) + log / (3 * m);
+  return certifiedAccuracy(rows, radii).map((accuracy) => Math.max(0, accuracy - loss));
+}
+
+/** How many rows sit so close to a radius that rounding decided. */
+export interface RoundingDoubt {
+  /** The radius. */
+  readonly radius: number;
+  /** Correct rows that count as certified there but were perhaps rounded up. */
+  readonly rows: number;
+}
+
+/**
+ * The original Python tools print radii with three significant digits, to the nearest: a radius of 1.745
+ * becomes 1.75 and counts at 1.75. Finds where that may have raised the certified accuracy of a log;
+ * a log with more digits gives nothing.
+ */
+export function roundingDoubts(
+  rows: readonly CertifiedRow[],
+  radii: readonly number[],
+): RoundingDoubt[] {
+  const rounded = rows.every(({ radius }) => Number(radius.toPrecision(3)) === radius);
+  if (!rounded || rows.some(({ settings }) => settings)) return [];
+  return radii.flatMap((r) => {
+    const inDoubt = (radius: number) =>
+      radius >= r && r > 0 && radius - 0.5 * 10 ** (Math.floor(Math.log10(radius)) - 2) < r;
+    const count = rows.filter(({ radius, correct }) => correct && inDoubt(radius)).length;
+    return count > 0 ? [{ radius: r, rows: count }] : [];
+  });
+}
+
+function checkRows(caller: string, rows: readonly CertifiedRow[]): void {
+  if (!Array.isArray(rows) || rows.length === 0)
+    throw new DmaeError("argument", `${caller}: rows must be a non-empty array of log rows`);
+}

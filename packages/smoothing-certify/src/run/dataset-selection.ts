@@ -1,0 +1,84 @@
+import { DmaeError, type ImageDataset, key } from "@dmae/core";
+import { checkInteger, show } from "../checks.ts";
+import type { Shard } from "../log/shard.ts";
+
+/** Which images of a data set are certified. */
+export interface SelectionOptions {
+  /** Takes every skip-th image, 0, skip, 2 skip …; default 1. */
+  readonly skip?: number | undefined;
+  /** At most this many images. */
+  readonly max?: number | undefined;
+  /** These images, in this order, in place of `skip` and `max`. */
+  readonly indices?: readonly number[] | undefined;
+  /** Takes only every count-th of the selected images, beginning with the index-th. */
+  readonly shard?: Shard | undefined;
+}
+
+/** The indices that the options select, shard taken out. */
+export function selectIndices(
+  caller: string,
+  dataset: ImageDataset,
+  { skip = 1, max, indices, shard }: SelectionOptions,
+): number[] {
+  checkInteger(caller, "skip", skip);
+  if (max !== undefined) checkInteger(caller, "max", max);
+  if (shard !== undefined) checkShard(caller, shard);
+  if (!(dataset?.length > 0))
+    throw new DmaeError(
+      "argument",
+      `${caller}: the data set must have images, got length ${show(dataset?.length)}`,
+    );
+  const all = indices
+    ? checkIndices(caller, indices, dataset.length)
+    : Array.from({ length: Math.ceil(dataset.length / skip) }, (_, i) => i * skip);
+  const selected = max === undefined ? all : all.slice(0, max);
+  return shard ? selected.filter((_, i) => i % shard.count === shard.index) : selected;
+}
+
+/**
+ * A short name of a list of indices, equal only for equal lists. Kept in the logs of its shards, from whose
+ * rows the list could not be told; `skip` and `max` can.
+ */
+export function nameOf(indices: readonly number[]): string {
+  const { high, low } = key(indices.join(","));
+  return [high, low].map((word) => word.toString(16).padStart(8, "0")).join("");
+}
+
+/** One image of a data set with its label. */
+export async function readItem(caller: string, dataset: ImageDataset, index: number) {
+  const item: Awaited<ReturnType<ImageDataset["get"]>> | undefined = await dataset.get(index);
+  if (typeof item === "object" && item !== null) return item;
+  throw new DmaeError(
+    "argument",
+    `${caller}: get(${index}) of the data set must give { image, label }, got ${show(item)}`,
+  );
+}
+
+function checkShard(caller: string, shard: Shard): void {
+  const { index, count } = (shard ?? {}) as Partial<Shard>;
+  const integers = Number.isSafeInteger(index) && Number.isSafeInteger(count);
+  if (integers && index! >= 0 && index! < count!) return;
+  const got =
+    typeof shard === "object" && shard !== null
+      ? `{ index: ${show(index)}, count: ${show(count)} }`
+      : show(shard);
+  throw new DmaeError(
+    "argument",
+    `${caller}: shard must be { index, count } with integers 0 <= index < count, e.g. { index: 0, count: 8 }, got ${got}`,
+  );
+}
+
+function checkIndices(caller: string, indices: readonly number[], length: number): number[] {
+  const seen = new Set<number>();
+  for (const index of indices) {
+    if (!Number.isInteger(index) || index < 0 || index >= length)
+      throw new DmaeError(
+        "argument",
+        `${caller}: indices must be integers in [0, ${length}), got ${show(index)}`,
+      );
+    if (seen.has(index))
+      throw new DmaeError("argument", `${caller}: indices must differ, got ${index} twice`);
+    seen.add(index);
+  }
+  return [...indices];
+}

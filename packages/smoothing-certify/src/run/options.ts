@@ -1,0 +1,102 @@
+import { DmaeError } from "@dmae/core";
+import { checkInteger, checkPositive, show } from "../checks.ts";
+import type { ClassifierOptions, PreparedClassifier } from "../classifier/classifier.ts";
+import { type AddressedNoise, addressedNoise, type NoiseLaw } from "../noise/addressed-noise.ts";
+import type { NoiseDistribution } from "../noise/noise.ts";
+import { soundNoise } from "../noise/sound-noise.ts";
+import { BatchSizer } from "./batch-sizer.ts";
+
+/** Options that every procedure on noisy copies takes. */
+export interface SamplingOptions extends ClassifierOptions {
+  /** Standard deviation of the Gaussian noise, in the units of the input. */
+  readonly sigma: number;
+  /** Seed of the noise; default 0. The same seed gives the same votes. */
+  readonly seed?: number | bigint | string | undefined;
+  /** Noisy copies per call of the classifier; `"auto"` (default): the size that turns out to be fastest. */
+  readonly batchSize?: number | "auto" | undefined;
+  /** Bytes that the batches of this package may take; default 128 MiB. Ignored where `batchSize` is a number. */
+  readonly memoryLimit?: number | undefined;
+  /** Stops the run between two batches. */
+  readonly signal?: AbortSignal | undefined;
+  /** Interval in which the pixels of the input must lie, e.g. `[0, 1]`. */
+  readonly range?: readonly [low: number, high: number] | undefined;
+  /**
+   * Whether to check, before the run and at its end, that a row's class does not depend on the rows
+   * beside it; default true. Without this property there is no certificate.
+   */
+  readonly checkRows?: boolean | undefined;
+  /**
+   * Declares that the classifier draws randomness of its own, independently for each row. Default
+   * false: a classifier that gives different answers to the same rows is an error.
+   */
+  readonly randomized?: boolean | undefined;
+  /** Law of the noise; default `"gaussian"`. The others certify in l1. */
+  readonly distribution?: NoiseDistribution | undefined;
+  /**
+   * Draw the noise on the grid of 8-bit pixels, so that floating point cannot break the guarantee; see
+   * `soundNoise` for what that takes. Gaussian noise and inputs k / 255 only. Default false.
+   */
+  readonly sound?: boolean | undefined;
+  /** Another source of noise than the built-in one, e.g. recorded samples in a test. */
+  readonly noise?: AddressedNoise | undefined;
+}
+
+/** The noise of a run. */
+export function noiseOf(options: SamplingOptions): AddressedNoise {
+  const { noise, sigma, seed = 0, distribution, sound } = options;
+  if (noise) return noise;
+  if (!sound) return addressedNoise({ sigma, seed, ...(distribution && { distribution }) });
+  if (distribution && distribution !== "gaussian")
+    throw new DmaeError("unsupported", `certify: sound noise is Gaussian, got ${distribution}`);
+  return soundNoise({ sigma, seed });
+}
+
+/** The seed of a run: the caller's, else that of the noise. */
+export const seedOf = ({ seed, noise }: SamplingOptions): number | bigint | string =>
+  seed ?? noise?.drawnWith?.seed ?? 0;
+
+/** Refuses noise that was not drawn as the options say: the radius would be that of other noise. */
+function checkNoise(caller: string, options: SamplingOptions): void {
+  const { noise, sigma, distribution = "gaussian" } = options;
+  if (!noise?.drawnWith) return;
+  const wanted = { sigma, seed: seedOf(options), distribution };
+  for (const [name, value] of Object.entries(wanted)) {
+    const drawn = noise.drawnWith[name as keyof NoiseLaw];
+    if (drawn !== value)
+      throw new DmaeError(
+        "argument",
+        `${caller}: the noise was made with ${name} ${show(drawn)}, but the run has ${show(value)}; give both the same`,
+        { name },
+      );
+  }
+}
+
+/** What the noise's law is away from that of the guarantee, for inputs of `dimension` numbers. */
+export function totalVariationOf(options: SamplingOptions, dimension: number): number {
+  return noiseOf(options).totalVariation?.(dimension) ?? 0;
+}
+
+/** Checks what all procedures share. */
+export function checkSampling(caller: string, options: SamplingOptions): void {
+  checkPositive(caller, "sigma", options.sigma);
+  checkNoise(caller, options);
+  if (options.numClasses !== undefined) checkInteger(caller, "numClasses", options.numClasses, 2);
+  if (options.batchSize !== undefined && options.batchSize !== "auto")
+    checkInteger(caller, "batchSize", options.batchSize);
+  if (options.memoryLimit !== undefined) checkPositive(caller, "memoryLimit", options.memoryLimit);
+}
+
+/**
+ * The sizes of batches: the classifier's own number, the caller's, or what fits, at most 512: two batches
+ * here, and as much again on the side of the classifier's input, four bytes a number.
+ */
+export function batchSizerOf(
+  { batchSize = "auto", memoryLimit = 2 ** 27 }: SamplingOptions,
+  { traits }: PreparedClassifier,
+  imageSize: number,
+): BatchSizer {
+  if (traits.fixedBatchSize) return new BatchSizer(traits.fixedBatchSize, false);
+  if (batchSize !== "auto") return new BatchSizer(batchSize, false);
+  const fits = Math.floor(memoryLimit / (16 * imageSize));
+  return new BatchSizer(Math.max(1, Math.min(512, fits)), true);
+}

@@ -1,0 +1,202 @@
+import { DmaeError } from "@dmae/core";
+import type { PreparedClassifier } from "../classifier/classifier.ts";
+import { checkFinite } from "../classifier/finite.ts";
+import type { Outputs } from "../classifier/outputs.ts";
+import type { AddressedNoise } from "../noise/addressed-noise.ts";
+
+/** Rows that are compared, and the most rows of a batch that they are compared in. */
+const ROWS = 8;
+const COMPANY = 16;
+
+/** Share of the logits' spread by which float rounding may change a logit in another batch. */
+const TOLERANCE = 1e-3;
+
+const causes =
+  "batch normalization in training mode, dropout left on, dynamic quantization, a mean over the batch";
+
+/** Said where the check at the end fails, which the one at the beginning did not. */
+const AT_END = " at the end of the run";
+
+/** Settings of a {@link RowCheck}. */
+export interface RowCheckSettings {
+  readonly classifier: PreparedClassifier;
+  readonly noise: AddressedNoise;
+  readonly batchSize: number;
+  readonly imageShape: readonly number[];
+  readonly randomized: boolean;
+}
+
+/** The first batch of a run: its first rows are noisy copies of one image. */
+export interface FirstBatch {
+  readonly image: Float32Array;
+  /** Index of the image. */
+  readonly index: number;
+  /** What was sent, padding included: a copy made before, as a classifier may write to its input. */
+  readonly batch: Float32Array;
+  /** Rows of it that are no padding; where they are few, the check draws a batch of its own. */
+  readonly rows: number;
+  readonly answers?: Outputs;
+}
+
+/**
+ * Checks that a row's class does not depend on the rows beside it. The votes of a certificate must be
+ * independent draws of one function; a classifier that takes statistics over the batch makes them
+ * dependent, and then no bound holds.
+ *
+ * Noisy rows go through the classifier in two companies: in the first batch of the run, and, in reverse
+ * order and in a batch of another size, behind rows of the opposite noise, four times as large, which
+ * move any mean, variance or range over the batch. At the end of the run the second company must still give the answers of the
+ * first. That is two small batches a run; a third one tells what is wrong, where something is.
+ */
+export class RowCheck {
+  /** Most rows that the first batch of the run should have: all of it is kept. */
+  readonly company: number;
+  private readonly size: number;
+  private first: { image: Float32Array; batch: Float32Array; answers: Outputs } | undefined;
+
+  /** @throws {DmaeError} "classifier" for a model that says of itself that it mixes rows or is random */
+  constructor(private readonly settings: RowCheckSettings) {
+    const { batchSize, classifier, imageShape } = settings;
+    this.size = imageShape.reduce((product, length) => product * length, 1);
+    this.company = classifier.traits.fixedBatchSize ?? Math.min(batchSize, COMPANY);
+    this.refuseKnown();
+  }
+
+  /** The check before any vote of the run counts. */
+  async begin({ image, index, batch, rows, answers }: FirstBatch): Promise<void> {
+    if (this.settings.randomized) return;
+    const enough = answers && rows >= Math.min(ROWS + 1, this.company);
+    const first = enough ? { batch, answers } : await this.ownBatch(image, index);
+    const { logits } = first.answers; // copied: a classifier may answer in the same memory each time
+    const kept = logits ? { ...first.answers, logits: Float64Array.from(logits) } : first.answers;
+    this.first = { image: image.slice(), batch: first.batch, answers: kept };
+    await this.compareInOtherCompany("");
+  }
+
+  /** The check at the end of the run; its error says `rowsInvalid`. */
+  async end(): Promise<void> {
+    if (this.first) await this.compareInOtherCompany(AT_END);
+  }
+
+  /** A batch drawn for the check, where the first one of the run has too few rows. */
+  private async ownBatch(image: Float32Array, index: number) {
+    const batch = new Float32Array(this.company * this.size);
+    const address = { image: index, stage: "selection", first: 0, count: this.company } as const;
+    await this.settings.noise.fill(batch, image, address);
+    checkFinite("the noise", batch, this.size);
+    return { batch, answers: await this.classify(batch.slice()) };
+  }
+
+  private async compareInOtherCompany(when: string): Promise<void> {
+    const { image, batch, answers } = this.first!;
+    const { size } = this;
+    const company = batch.length / size;
+    if (company === 1) return this.compareAgain(when);
+    const rows = Math.min(ROWS, company - 1);
+    const fixed = this.settings.classifier.traits.fixedBatchSize;
+    const sent = fixed ?? Math.max(rows + 1, company - 3);
+    const other = new Float32Array(sent * size);
+    const factor = when === AT_END ? 4 : -4; // the sign moves what depends on the mean, or on one row alone
+    for (let row = 0; row < sent - rows; row++)
+      for (let i = 0; i < size; i++) {
+        const noise = batch[(row % company) * size + i]! - image[i]!;
+        other[row * size + i] = image[i]! + factor * noise;
+      }
+    for (let row = 0; row < rows; row++)
+      other.set(batch.subarray(row * size, (row + 1) * size), (sent - 1 - row) * size);
+    const moved = await this.classify(other);
+    const change = compare(answers, moved, rows, (row) => sent - 1 - row);
+    if (!change) return;
+    await this.compareAgain(when);
+    throw failure(
+      `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound holds${when && "; do not use the rows of this run"}; usual causes: ${causes}`,
+      change,
+      when,
+    );
+  }
+
+  /** The same batch again: tells randomness and change from dependence on the batch. */
+  private async compareAgain(when: string): Promise<void> {
+    const { batch, answers } = this.first!;
+    const again = await this.classify(batch.slice()); // the classifier may write to its input
+    const change = compare(answers, again, again.classes.length, (row) => row);
+    if (!change) return;
+    if (when)
+      throw failure(
+        `at the end of the run the classifier gave other answers to the same batch than before it (${change.text}), so it changed meanwhile or is random; do not use the rows of this run`,
+        change,
+        when,
+      );
+    throw failure(
+      `the classifier gave different answers to the same batch (${change.text}); usual causes: ${causes}. If it is random on purpose, independently for each row, say randomized: true`,
+      change,
+    );
+  }
+
+  private classify(batch: Float32Array): Promise<Outputs> {
+    const rows = batch.length / this.size;
+    return this.settings.classifier.classify(batch, [rows, ...this.settings.imageShape]);
+  }
+
+  /** What the graph of the model says about itself. */
+  private refuseKnown(): void {
+    const { rowMixers = [], randomParts = [] } = this.settings.classifier.traits;
+    if (rowMixers.length > 0 && this.company > 1)
+      throw failure(
+        `the classifier's answer to a row depends on the rows beside it, so its votes would not be independent and no bound would hold: ${rowMixers.join("; ")}. Export the model for inference, quantize it with fixed scales, or set batchSize: 1`,
+      );
+    if (randomParts.length > 0 && !this.settings.randomized)
+      throw failure(
+        `the classifier is random: ${randomParts.join("; ")}. Export the model for inference, or, if it is meant to be random, independently for each row, say randomized: true`,
+      );
+  }
+}
+
+interface Change {
+  readonly text: string;
+  readonly largest: number;
+  readonly classes: number;
+}
+
+/** What differs between the answers to rows `0 … rows - 1` and their places in another batch. */
+function compare(
+  a: Outputs,
+  b: Outputs,
+  rows: number,
+  place: (row: number) => number,
+): Change | undefined {
+  let classes = 0;
+  for (let row = 0; row < rows; row++) if (a.classes[row] !== b.classes[place(row)]) classes++;
+  if (!a.logits || !b.logits) {
+    if (classes === 0) return undefined;
+    return { text: `${classes} of ${rows} classes changed`, largest: Number.NaN, classes };
+  }
+  const width = a.numClasses;
+  let largest = 0;
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let row = 0; row < rows; row++)
+    for (let c = 0; c < width; c++) {
+      const before = a.logits[row * width + c]!;
+      const after = b.logits[place(row) * width + c]!;
+      if (before === after) continue; // infinities too
+      largest = Math.max(largest, Math.abs(before - after));
+    }
+  for (let i = 0; i < rows * width; i++) {
+    if (!Number.isFinite(a.logits[i]!)) continue;
+    low = Math.min(low, a.logits[i]!);
+    high = Math.max(high, a.logits[i]!);
+  }
+  const spread = Math.max(0, high - low); // 0 where no logit is finite
+  if (largest <= TOLERANCE * spread) return undefined;
+  const text = `logits differ by up to ${largest.toPrecision(3)}, their spread is ${spread.toPrecision(3)}; ${classes} of ${rows} classes changed`;
+  return { text, largest, classes };
+}
+
+function failure(problem: string, change?: Change, when = ""): DmaeError {
+  const details = {
+    ...(change && { largestDifference: change.largest, changedClasses: change.classes }),
+    ...(when === AT_END && { rowsInvalid: true }),
+  };
+  return new DmaeError("classifier", `certify: ${problem}`, details);
+}

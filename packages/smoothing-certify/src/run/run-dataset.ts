@@ -1,0 +1,190 @@
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import { show } from "../checks.ts";
+import {
+  type Classifier,
+  type PreparedClassifier,
+  prepareClassifier,
+} from "../classifier/classifier.ts";
+import { checkPixels } from "../classifier/image.ts";
+import { type LogWriter, openLog } from "../log/log-file.ts";
+import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { nameOf, readItem, type SelectionOptions, selectIndices } from "./dataset-selection.ts";
+import {
+  batchSizerOf,
+  checkSampling,
+  noiseOf,
+  type SamplingOptions,
+  seedOf,
+  totalVariationOf,
+} from "./options.ts";
+import type { Procedure } from "./procedure.ts";
+import { type Progress, ProgressMeter } from "./progress.ts";
+import { checkRowsOf, type RunSettings, runTasks, type Task } from "./run-tasks.ts";
+
+/** Options of the functions that go through a data set. */
+export interface DatasetOptions extends SamplingOptions, SelectionOptions {
+  /** Log to append to; an interrupted run goes on where it was. Without it rows are only yielded. */
+  readonly log?: string | URL | undefined;
+  /** Name of the model in the log; a log is only continued with the same one. */
+  readonly model?: string | undefined;
+  /** Called after every batch. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** What is run on every image, and how its result becomes a row. */
+export interface DatasetPlan<R> {
+  readonly caller: string;
+  /** Settings beyond those that all procedures share. */
+  readonly settings: { procedure: string; alpha: number; n: number; n0: number } & Record<
+    string,
+    string | number | boolean
+  >;
+  procedure(label: number): Procedure<R>;
+  row(result: R, label: number): Pick<LogRow, "predict" | "radius"> & Partial<LogRow>;
+}
+
+/** Goes through the selected images of a data set; yields the rows of an earlier session first. */
+export async function* runDataset<R>(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  options: DatasetOptions,
+  plan: DatasetPlan<R>,
+): AsyncGenerator<LogRow, void, void> {
+  const { caller } = plan;
+  checkSampling(caller, options);
+  const indices = selectIndices(caller, dataset, options);
+  const numClasses = options.numClasses ?? dataset.numClasses;
+  const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
+  const settings = logSettings(dataset, prepared, options, plan);
+  const log = options.log === undefined ? undefined : await openLog(options.log, settings);
+  try {
+    const wanted = new Set(indices);
+    const old = (log?.rows ?? []).filter((row) => wanted.has(row.idx));
+    const done = new Set(old.map((row) => row.idx));
+    const remaining = indices.filter((index) => !done.has(index));
+    if (remaining.length === 0 && old[0]) await checkAgain(prepared, dataset, old[0].idx, options);
+    yield* old;
+    const meter = new ProgressMeter(old.length, indices.length);
+    const labels = new Map<number, number>();
+    const tasks = readTasks(dataset, remaining, numClasses, options, plan, labels);
+    const run = {
+      ...runSettings(prepared, dataset, options),
+      onBatch(rows: number) {
+        meter.addSamples(rows);
+        options.onProgress?.(meter.read());
+      },
+    };
+    for await (const { index, result } of runTasks(tasks, run)) {
+      const label = labels.get(index)!;
+      labels.delete(index);
+      const time = Math.round(meter.addImage() * 1e6) / 1e6;
+      const row = toRow(index, label, time, plan.row(result, label), settings);
+      await log?.append(row);
+      options.onProgress?.(meter.read());
+      yield row;
+    }
+  } catch (error) {
+    if (DmaeError.isInstance(error) && error.details.rowsInvalid) await takeBack(log, error);
+    throw error;
+  } finally {
+    await log?.close();
+  }
+}
+
+/** Marks a log whose run found out at its end that its rows are no certificates. */
+async function takeBack(log: LogWriter | undefined, error: DmaeError): Promise<void> {
+  await log?.invalidate(error.message.replace(/^certify: /, "")).catch(() => {}); // the first error matters more
+}
+
+/** A log that is complete may have been killed before the check at its end, so it is made up for. */
+async function checkAgain(
+  classifier: PreparedClassifier,
+  dataset: ImageDataset,
+  index: number,
+  options: DatasetOptions,
+): Promise<void> {
+  if (options.checkRows === false) return;
+  const { image } = await readItem("certifyDataset", dataset, index);
+  await checkRowsOf({ index, image }, runSettings(classifier, dataset, options));
+}
+
+function runSettings(
+  classifier: PreparedClassifier,
+  dataset: ImageDataset,
+  options: DatasetOptions,
+): RunSettings {
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  return {
+    classifier,
+    noise: noiseOf(options),
+    batches: batchSizerOf(options, classifier, size),
+    imageShape: dataset.imageShape,
+    signal: options.signal,
+    checkRows: options.checkRows ?? true,
+    randomized: options.randomized ?? false,
+  };
+}
+
+function toRow(
+  idx: number,
+  label: number,
+  time: number,
+  found: Pick<LogRow, "predict" | "radius"> & Partial<LogRow>,
+  settings: LogSettings,
+): LogRow {
+  const correct = found.predict === label ? 1 : 0;
+  return { idx, label, ...found, correct, time, settings };
+}
+
+async function* readTasks<R>(
+  dataset: ImageDataset,
+  indices: readonly number[],
+  numClasses: number,
+  options: DatasetOptions,
+  { caller, procedure }: DatasetPlan<R>,
+  labels: Map<number, number>,
+): AsyncGenerator<Task<R>, void, void> {
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  for (const index of indices) {
+    const { image, label } = await readItem(caller, dataset, index);
+    if (image?.length !== size)
+      throw new DmaeError(
+        "shape",
+        `${caller}: image ${index} must have ${size} numbers for shape [${dataset.imageShape}], got ${show(image?.length)}`,
+      );
+    checkPixels(`${caller}: image ${index}`, image, options.range ?? [0, 1]);
+    if (!Number.isInteger(label) || label < 0 || label >= numClasses)
+      throw new DmaeError(
+        "argument",
+        `${caller}: label of image ${index} must be an integer in [0, ${numClasses}), got ${show(label)}`,
+      );
+    labels.set(index, label);
+    yield { index, image, procedure: procedure(label) };
+  }
+}
+
+function logSettings<R>(
+  dataset: ImageDataset,
+  { traits }: PreparedClassifier,
+  options: DatasetOptions,
+  plan: DatasetPlan<R>,
+): LogSettings {
+  const { sigma, model, shard } = options;
+  const seed = seedOf(options);
+  const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined });
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const totalVariation = totalVariationOf(options, size);
+  const { distribution = "gaussian" } = options;
+  return {
+    ...plan.settings,
+    ...(distribution !== "gaussian" && { distribution }),
+    ...(totalVariation > 0 && { totalVariation }),
+    sigma,
+    seed: typeof seed === "string" ? JSON.stringify(seed) : String(seed),
+    generator: noiseOf(options).generator,
+    dataset: dataset.name ?? "",
+    model: model ?? traits.name ?? "",
+    ...(shard && { shard: `${shard.index}/${shard.count} of ${all.length}` }),
+    ...(shard && options.indices && { indices: nameOf(all) }),
+  };
+}

@@ -1,0 +1,40 @@
+import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
+import { type ImageInput, readImage } from "../classifier/image.ts";
+import { batchSizerOf, checkSampling, noiseOf, type SamplingOptions } from "./options.ts";
+import type { Procedure } from "./procedure.ts";
+import { runTasks } from "./run-tasks.ts";
+
+/** Options of the functions that take a single input. */
+export interface SingleOptions extends SamplingOptions {
+  /** Shape of the input where it is a bare array; default `[length]`. */
+  readonly shape?: readonly number[] | undefined;
+  /** Index of the input, part of the address of its noise; default 0. */
+  readonly index?: number | undefined;
+}
+
+/** Runs one procedure, started with the number of pixels, on one input. */
+export async function runOne<R>(
+  caller: string,
+  classifier: Classifier,
+  x: ImageInput,
+  options: SingleOptions,
+  start: (dimension: number) => Procedure<R>,
+): Promise<R> {
+  checkSampling(caller, options);
+  const { shape, range, index = 0, signal } = options;
+  const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
+  const prepared = await prepareClassifier(caller, classifier, options, image.tensor);
+  const settings = {
+    classifier: prepared,
+    noise: noiseOf(options),
+    batches: batchSizerOf(options, prepared, image.data.length),
+    imageShape: image.shape,
+    signal,
+    checkRows: options.checkRows ?? true,
+    randomized: options.randomized ?? false,
+  };
+  const tasks = [{ index, image: image.data, procedure: start(image.data.length) }].values();
+  let found: { result: R } | undefined;
+  for await (found of runTasks(tasks, settings)); // to the end, where the rows are checked again
+  return found!.result;
+}

@@ -1,0 +1,76 @@
+import { DmaeError } from "@dmae/core";
+import jStat from "jstat";
+import { checkAlpha } from "../checks.ts";
+import { logBinomialMass, tailOverMass } from "./binomial.ts";
+
+/**
+ * The one-sided Clopper-Pearson lower bound: the p at which `P(Binomial(n, p) >= k) = alpha`, that is
+ * `Beta^-1(alpha; k, n - k + 1)`. Whatever the true probability of a vote, it lies below the bound in
+ * at most a fraction alpha of all runs.
+ *
+ * jStat's `beta.inv` gives the starting point, Newton's method on the logarithm of the tail the
+ * remaining digits. The result is never above the exact bound and within 1e-12 of it, relative.
+ *
+ * @param k votes counted, an integer in [0, n]
+ * @param n votes drawn, a positive integer
+ * @param alpha allowed probability of a bound that is too high, in (0, 1)
+ * @example clopperPearsonLower(990, 1000, 0.001) // 0.9778…
+ */
+export function clopperPearsonLower(k: number, n: number, alpha: number): number {
+  checkCount("clopperPearsonLower", k, n);
+  checkAlpha("clopperPearsonLower", alpha);
+  if (k === 0) return 0;
+  const p = k === n ? Math.exp(Math.log(alpha) / n) : solve(k, n, alpha);
+  return roundDown(p, k, n, alpha);
+}
+
+/**
+ * The one-sided Clopper-Pearson upper bound: the p at which `P(Binomial(n, p) <= k) = alpha`. Never
+ * below the exact bound.
+ *
+ * @param k votes counted, an integer in [0, n]
+ * @param n votes drawn, a positive integer
+ * @param alpha allowed probability of a bound that is too low, in (0, 1)
+ */
+export function clopperPearsonUpper(k: number, n: number, alpha: number): number {
+  checkCount("clopperPearsonUpper", k, n);
+  checkAlpha("clopperPearsonUpper", alpha);
+  if (k === n) return 1;
+  return Math.min(1, (1 - clopperPearsonLower(n - k, n, alpha)) * (1 + 2 ** -52));
+}
+
+/**
+ * Newton's method for `ln P(X >= k) = ln alpha`. The left side is concave in p, so every step ends
+ * on the side of the root where the bound is too low.
+ */
+function solve(k: number, n: number, alpha: number): number {
+  const start = jStat.beta.inv(alpha, k, n - k + 1);
+  let p = start > 0 && start < 1 ? start : k / (n + 1);
+  const target = Math.log(alpha);
+  for (let step = 0; step < 60; step++) {
+    const ratio = tailOverMass(k, n, p, 1 - p);
+    const excess = logBinomialMass(k, n, p, 1 - p) + Math.log(ratio) - target;
+    const next = p - (excess * p * ratio) / k;
+    if (Math.abs(next - p) <= 2e-16 * p) return next;
+    p = next > 0 ? (next < 1 ? next : (1 + p) / 2) : p / 2;
+  }
+  return p;
+}
+
+/** Lowers `p` until its tail lies under alpha by more than the rounding of the tail itself. */
+function roundDown(p: number, k: number, n: number, alpha: number): number {
+  const limit = Math.log(alpha) - 5e-13 - 4e-16 * Math.sqrt(n);
+  let low = p;
+  for (let step = 2 ** -53; ; step *= 2) {
+    const tail = logBinomialMass(k, n, low, 1 - low) + Math.log(tailOverMass(k, n, low, 1 - low));
+    if (tail <= limit) return low;
+    low = p * (1 - step);
+  }
+}
+
+function checkCount(caller: string, k: number, n: number): void {
+  if (!Number.isSafeInteger(n) || n < 1)
+    throw new DmaeError("argument", `${caller}: n must be a positive integer, got ${n}`);
+  if (!Number.isSafeInteger(k) || k < 0 || k > n)
+    throw new DmaeError("argument", `${caller}: k must be an integer in [0, ${n}], got ${k}`);
+}

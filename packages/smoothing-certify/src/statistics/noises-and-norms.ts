@@ -1,0 +1,169 @@
+import { DmaeError } from "@dmae/core";
+import { checkInteger, checkPositive, show } from "../checks.ts";
+import type { NoiseDistribution } from "../noise/noise.ts";
+import { normalQuantile } from "./normal.ts";
+import { roundedDown } from "./radius.ts";
+
+/** Norms in which a radius is measured. */
+export type Norm = "l1" | "l2" | "linf";
+
+/** What a radius is computed from. */
+export interface NormRadiusOptions {
+  /** Lower bound on the probability of the class under noise, in [0, 1]. */
+  readonly pLower: number;
+  /** Upper bound on the probability of every other class, in [0, 1]; default and at most `1 - pLower`. */
+  readonly pUpper?: number;
+  /** Standard deviation of the noise, in pixel units. */
+  readonly sigma: number;
+  /** Law of the noise; default `"gaussian"`. */
+  readonly distribution?: NoiseDistribution;
+  /** Norm of the perturbation. */
+  readonly norm: Norm;
+  /** Number of pixel values d; needed for every statement but l1 ones and that of Gaussian noise in l2. */
+  readonly dimension?: number;
+  /** Allows statements that are approximations, not certificates: Laplace noise in linf. Default false. */
+  readonly approximate?: boolean;
+}
+
+/** A radius and what it is worth. */
+export interface NormRadius {
+  /** No perturbation of smaller norm changes the class; rounded down, 0 when abstaining. */
+  readonly radius: number;
+  /** Norm of the perturbation. */
+  readonly norm: Norm;
+  /** Whether the statement is a theorem; otherwise an approximation that certifies nothing. */
+  readonly exact: boolean;
+  /** Where the formula comes from. */
+  readonly source: string;
+}
+
+interface Statement {
+  readonly exact: boolean;
+  readonly source: string;
+  /** The radius for bounds `a` on the class and `b < a` on the others, sigma and dimension. */
+  radius(a: number, b: number, sigma: number, dimension: number): number;
+}
+
+const theorem = (source: string, radius: Statement["radius"]): Statement => ({
+  exact: true,
+  source,
+  radius,
+});
+
+const gaussianL2: Statement["radius"] = (a, b, sigma) =>
+  (sigma / 2) * (normalQuantile(a) - normalQuantile(b));
+
+/** Half-width of uniform noise is sqrt(3) sigma: a shift r costs each class at most r over the width. */
+const uniformL1: Statement["radius"] = (a, b, sigma) => Math.sqrt(3) * sigma * (a - b);
+
+const uniformLinf: Statement["radius"] = (a, b, sigma, d) =>
+  2 * Math.sqrt(3) * sigma * -Math.expm1(Math.log1p(-(a - b) / 2) / d);
+
+/** Scale of Laplace noise is sigma / sqrt(2): a shift r changes probabilities by e^(r / scale) at most. */
+const laplaceL1: Statement["radius"] = (a, b, sigma) =>
+  Math.SQRT1_2 * sigma * Math.max(Math.log(a / b) / 2, -Math.log(1 - a + b));
+
+const yang = "Yang et al. 2020, Randomized Smoothing of All Shapes and Sizes";
+const teng = "Teng et al. 2019, l1 Adversarial Robustness Certificates, theorem 1";
+const cohen = "Cohen, Rosenfeld and Kolter 2019, theorem 1";
+
+const statements: Record<NoiseDistribution, Record<Norm, Statement>> = {
+  gaussian: {
+    l2: theorem(cohen, gaussianL2),
+    l1: theorem(`${cohen}, and |v|_2 <= |v|_1`, gaussianL2),
+    linf: theorem(
+      `${cohen}, and |v|_2 <= sqrt(d) |v|_inf`,
+      (a, b, sigma, d) => gaussianL2(a, b, sigma, d) / Math.sqrt(d),
+    ),
+  },
+  uniform: {
+    l1: theorem(`${yang}; Lee et al. 2019`, uniformL1),
+    linf: theorem(yang, uniformLinf),
+    l2: theorem(
+      `${yang}, and |v|_1 <= sqrt(d) |v|_2`,
+      (a, b, sigma, d) => uniformL1(a, b, sigma, d) / Math.sqrt(d),
+    ),
+  },
+  laplace: {
+    l1: theorem(teng, laplaceL1),
+    linf: theorem(
+      `${teng}, and |v|_1 <= d |v|_inf`,
+      (a, b, sigma, d) => laplaceL1(a, b, sigma, d) / d,
+    ),
+    l2: theorem(
+      `${teng}, and |v|_1 <= sqrt(d) |v|_2`,
+      (a, b, sigma, d) => laplaceL1(a, b, sigma, d) / Math.sqrt(d),
+    ),
+  },
+};
+
+/** The central-limit approximation for many small changes; far above the theorem, and no certificate. */
+const laplaceLinfApproximation: Statement = {
+  exact: false,
+  source: `${yang}; normal approximation of the likelihood ratio for large d`,
+  radius: (a, b, sigma, d) => (Math.SQRT1_2 * gaussianL2(a, b, sigma, d)) / Math.sqrt(d),
+};
+
+/**
+ * The radius in l1, l2 or linf that bounds on class probabilities give, for Gaussian, uniform and Laplace
+ * noise of standard deviation `sigma` in each pixel. With `pB = 1 - pA`, half-width `a = sqrt(3) sigma` and
+ * scale `b = sigma / sqrt(2)`:
+ *
+ * | noise | l1 | l2 | linf |
+ * |---|---|---|---|
+ * | Gaussian | `sigma Phi^-1(pA)` | `sigma Phi^-1(pA)` | `sigma Phi^-1(pA) / sqrt(d)` |
+ * | uniform | `2 a (pA - 1/2)` | the same over `sqrt(d)` | `2 a (1 - (3/2 - pA)^(1/d))` |
+ * | Laplace | `-b ln(2 (1 - pA))` | the same over `sqrt(d)` | the same over `d`; approximately `b Phi^-1(pA) / sqrt(d)` |
+ *
+ * All but the last entry are theorems (`exact`); a radius of each is computed in float64 and rounded down.
+ *
+ * @throws {DmaeError} "argument" for probabilities outside [0, 1], a bad sigma, norm, law or dimension
+ * @example
+ * radiusInNorm({ pLower: 0.99, sigma: 0.5, distribution: "uniform", norm: "l1" }).radius; // 0.848…
+ */
+export function radiusInNorm(options: NormRadiusOptions): NormRadius {
+  const {
+    pLower,
+    pUpper = 1,
+    sigma,
+    distribution = "gaussian",
+    norm,
+    approximate = false,
+  } = options;
+  checkPositive("radiusInNorm", "sigma", sigma);
+  checkProbability("pLower", pLower);
+  checkProbability("pUpper", pUpper);
+  const statement =
+    approximate && distribution === "laplace" && norm === "linf"
+      ? laplaceLinfApproximation
+      : choose("norm", choose("distribution", statements, distribution), norm);
+  const dimension = dimensionOf(options, distribution, norm);
+  const rival = Math.min(pUpper, 1 - pLower);
+  const radius =
+    pLower <= rival ? 0 : roundedDown(statement.radius(pLower, rival, sigma, dimension));
+  return { radius: Math.max(0, radius), norm, exact: statement.exact, source: statement.source };
+}
+
+function choose<T>(name: string, table: Record<string, T>, value: string): T {
+  const found = Object.hasOwn(table, value) ? table[value] : undefined;
+  if (found !== undefined) return found;
+  throw new DmaeError(
+    "argument",
+    `radiusInNorm: ${name} must be one of ${Object.keys(table).join(", ")}, got ${show(value)}`,
+  );
+}
+
+function checkProbability(name: string, value: number): void {
+  if (!(value >= 0 && value <= 1))
+    throw new DmaeError("argument", `radiusInNorm: ${name} must lie in [0, 1], got ${show(value)}`);
+}
+
+function dimensionOf({ dimension }: NormRadiusOptions, law: NoiseDistribution, norm: Norm): number {
+  if (dimension !== undefined) checkInteger("radiusInNorm", "dimension", dimension);
+  else if (norm === "linf" || (norm === "l2" && law !== "gaussian"))
+    throw new DmaeError(
+      "argument",
+      `radiusInNorm: a radius of ${law} noise in ${norm} depends on the dimension; give the number of pixel values`,
+    );
+  return dimension ?? 1;
+}

@@ -1,0 +1,28 @@
+import { DmaeError } from "@dmae/core";
+import { checkPositive } from "../checks.ts";
+import { normalQuantile } from "./normal.ts";
+
+/** The prediction of a smoothed classifier that cannot tell at the asked confidence. */
+export const ABSTAIN = -1;
+
+/** Lowers a positive number by a little more than the rounding of a quantile and a product. */
+export function roundedDown(value: number): number {
+  return value * (1 - 2 ** -49);
+}
+
+/**
+ * The certified l2 radius `sigma * Phi^-1(pLower)` (Cohen et al. 2019, theorem 1 with
+ * `pB <= 1 - pA`): if the smoothed classifier's class has probability at least `pLower` under
+ * N(0, sigma^2 I), no change of the input shorter than this alters the class. Rounded down; 0 where
+ * `pLower <= 1/2`, `Infinity` only at `pLower = 1`.
+ *
+ * @param pLower lower bound on the probability of the class, in [0, 1]
+ * @param sigma standard deviation of the noise, in the units of the input
+ * @example certifiedRadius(0.99, 0.25) // 0.5815…
+ */
+export function certifiedRadius(pLower: number, sigma: number): number {
+  checkPositive("certifiedRadius", "sigma", sigma);
+  if (!(pLower >= 0 && pLower <= 1))
+    throw new DmaeError("argument", `certifiedRadius: pLower must lie in [0, 1], got ${pLower}`);
+  return pLower <= 0.5 ? 0 : roundedDown(sigma * normalQuantile(pLower));
+}
