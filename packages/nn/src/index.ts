@@ -17,6 +17,7 @@ export { normalInit, ones, truncatedNormal, xavierUniform, zeros } from "./init.
 export { KERNELS } from "./kernels.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { linear } from "./linear.ts";
+export type { ApplyFunction, ApplyOptions, Model, ModelOutput } from "./model.ts";
 export { normalize } from "./normalize.ts";
 export type { Params, Tensors } from "./params.ts";
 export { disposeTensors, toHost, toHostSync, toTensors } from "./params.ts";
@@ -33,3 +34,4 @@ export {
   type ValueAndGradients,
   valueAndGradients,
 } from "./value-and-gradients.ts";
+export { withoutGradient } from "./without-gradient.ts";

@@ -23,4 +23,4 @@ export {
   unpatchify,
 } from "./patches.ts";
 export { interpolatePositions, sincosPositions2d } from "./positions.ts";
-export { type ApplyOptions, createViT, parameterShapes, positionTensor, type ViT } from "./vit.ts";
+export { createViT, parameterShapes, positionTensor, type ViT } from "./vit.ts";

@@ -33,6 +33,18 @@ describe("configuration", () => {
     expect(createViT(name).config).toMatchObject({ width, depth, heads, patchSize, epsilon: 1e-6 });
   });
 
+  test("is a Model: apply gives the logits, and there is no state", () => {
+    const vit = createViT(gray);
+    expect(vit).toMatchObject({ imageShape: [12, 12, 1], numClasses: 5, buffers: [] });
+    tf.tidy(() => {
+      const params = vit.init(key(0));
+      const x = tf.ones([2, 12, 12, 1]);
+      const { logits, updates } = vit.apply(params, x, { training: true });
+      expectClose(logits.dataSync(), vit.logits(params, x).dataSync());
+      expect(updates).toBeUndefined();
+    });
+  });
+
   test("is complete and frozen; overrides win", () => {
     const { config } = createViT("vit_base_patch16", { inputSize: 32, numClasses: 10 });
     expect(config).toMatchObject({ inputSize: 32, imageSize: 224, numClasses: 10, width: 768 });

@@ -1,7 +1,9 @@
 import { DmaeError, type HostTensor, type Key } from "@dmae/core";
 import {
+  type ApplyOptions,
   layerNorm,
   linear,
+  type Model,
   normalInit,
   normalize,
   type Params,
@@ -24,18 +26,10 @@ import { patchEmbed, patchEmbedParameters } from "./patches.ts";
 import { sincosPositions2d } from "./positions.ts";
 import { classToken, meanOfPatches } from "./readout.ts";
 
-/** Draws that a pass through the model takes as inputs. */
-export interface ApplyOptions {
-  /** `[depth, 2, B]`: scales of the residual branches, 0 or 1 / (1 - rate); none: nothing is dropped. */
-  readonly dropPath?: tf.Tensor;
-}
-
 /** A Vision Transformer: pure functions of named parameters. */
-export interface ViT {
+export interface ViT extends Model {
   /** Every field, frozen. */
   readonly config: ViTConfig;
-  /** Initial parameters in host memory; each value follows from the key, the name and the position. */
-  initHost(key: Key): Record<string, HostTensor>;
   /** Initial parameters on the current backend; the caller disposes of them. */
   init(key: Key): Params;
   /**
@@ -77,10 +71,15 @@ export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTCon
   const trunk = Object.fromEntries(
     Object.entries(specs).filter(([name]) => !name.startsWith("head.")),
   );
+  const { inputSize, channels, numClasses } = config;
   const initHost = (key: Key) => initialize(key, specs);
-  return {
+  const vit: ViT = {
     config,
+    imageShape: [inputSize, inputSize, channels],
+    numClasses,
+    buffers: [],
     initHost,
+    apply: (params, images, options) => ({ logits: vit.logits(params, images, options) }),
     init: (key) => toTensors(initHost(key)),
     features(params, x, options = {}) {
       checkParameters("features", trunk, params);
@@ -96,6 +95,7 @@ export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTCon
       });
     },
   };
+  return vit;
 }
 
 function features(
