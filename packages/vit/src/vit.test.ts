@@ -33,7 +33,8 @@ describe("configuration", () => {
     expect(createViT(name).config).toMatchObject({ width, depth, heads, patchSize, epsilon: 1e-6 });
   });
 
-  test("is a Model: apply gives the logits, and there is no state", () => {
+  test("is a Model: apply gives the logits, and there is no state", async () => {
+    await selectBackend("cpu");
     const vit = createViT(gray);
     expect(vit).toMatchObject({ imageShape: [12, 12, 1], numClasses: 5, buffers: [] });
     tf.tidy(() => {
