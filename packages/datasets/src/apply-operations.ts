@@ -1,5 +1,12 @@
 import { DmaeError, foldIn, generator, type ImageShape, type Key, normal } from "@dmae/core";
-import { crop, cropCenter, drawCropBox, resizeShorterSide, shorterSide } from "./crop.ts";
+import {
+  crop,
+  cropCenter,
+  cropPadded,
+  drawCropBox,
+  resizeShorterSide,
+  shorterSide,
+} from "./crop.ts";
 import { type ImageOperation, isRandom } from "./operations.ts";
 import { type PixelImage, toUnit } from "./pixels.ts";
 import { applyRandAugment, type Draws, drawRandAugment } from "./rand-augment.ts";
@@ -54,7 +61,12 @@ export function outputShape(
   let current = shape;
   for (const [i, operation] of operations.entries()) {
     checkFits(caller, operation, channels, i === operations.length - 1);
-    if (operation.op === "randomResizedCrop" || operation.op === "centerCrop")
+    checkWindow(caller, operation, current);
+    if (
+      operation.op === "randomResizedCrop" ||
+      operation.op === "centerCrop" ||
+      operation.op === "randomCrop"
+    )
       current = [operation.size, operation.size, channels];
     if (operation.op === "resize" && current) {
       const { height, width } = shorterSide(
@@ -68,6 +80,18 @@ export function outputShape(
   throw new DmaeError(
     "argument",
     `${caller}: images of different sizes need a transform with randomResizedCrop or centerCrop`,
+  );
+}
+
+/** A random window must lie inside the padded image. */
+function checkWindow(caller: string, operation: ImageOperation, shape: ImageShape | undefined) {
+  if (operation.op !== "randomCrop") return;
+  const { size, padding } = operation;
+  if (shape && Math.min(shape[0], shape[1]) + 2 * padding >= size) return;
+  const got = shape ? `images of ${shape[0]}x${shape[1]}` : "images of different sizes";
+  throw new DmaeError(
+    "argument",
+    `${caller}: randomCrop of ${size} pixels with padding ${padding} got ${got}; resize and crop them first`,
   );
 }
 
@@ -94,6 +118,8 @@ function applyOperation(image: PixelImage, operation: ImageOperation, draws: Dra
       const box = drawCropBox(image.height, image.width, scale, ratio, draws.uniform);
       return resizePixels(crop(image, box), size, size);
     }
+    case "randomCrop":
+      return cropPadded(image, operation, draws.uniform);
     case "randomHorizontalFlip":
       return draws.uniform() < operation.probability ? flipHorizontal(image) : image;
     case "randAugment":

@@ -80,6 +80,29 @@ export function centerBox({ height, width }: Size, size: number): CropBox {
 }
 
 /**
+ * A random `size` x `size` window of the image with `padding` black pixels on each side (torchvision `RandomCrop`).
+ *
+ * @param uniform draws in [0, 1): top, then left
+ */
+export function cropPadded(
+  { data, height, width, channels }: PixelImage,
+  { size, padding }: { readonly size: number; readonly padding: number },
+  uniform: () => number,
+): PixelImage {
+  const top = Math.floor(uniform() * (height + 2 * padding - size + 1)) - padding;
+  const left = Math.floor(uniform() * (width + 2 * padding - size + 1)) - padding;
+  const out = new Uint8Array(size * size * channels);
+  const first = Math.max(0, -left);
+  const end = Math.min(size, width - left);
+  for (let row = Math.max(0, -top); row < Math.min(size, height - top) && first < end; row++) {
+    const source = (top + row) * width + left;
+    const kept = data.subarray((source + first) * channels, (source + end) * channels);
+    out.set(kept, (row * size + first) * channels);
+  }
+  return { data: out, height: size, width: size, channels };
+}
+
+/**
  * The rectangle of a random resized crop: up to ten tries of an area uniform in `scale` times the image's and
  * an aspect ratio log-uniform in `ratio`; then the largest centred one (torchvision `RandomResizedCrop`).
  *

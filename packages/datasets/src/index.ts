@@ -18,6 +18,7 @@ export {
   imagenetMean,
   imagenetStd,
   randAugment,
+  randomCrop,
   randomErasing,
   randomHorizontalFlip,
   randomResizedCrop,

@@ -8,6 +8,7 @@ import {
   evaluationTransform,
   type ImageOperation,
   randAugment,
+  randomCrop,
   randomErasing,
   randomHorizontalFlip,
   randomResizedCrop,
@@ -47,6 +48,25 @@ test("each operation draws from its own stream, so removing one leaves the other
   expect(render([randomHorizontalFlip(0.5)], 3)).toEqual(
     generator(foldIn(key(3), 0))() < 0.5 ? render([randomHorizontalFlip(1)], 3) : render([]),
   );
+});
+
+test("a random crop shifts the image, black from outside, every window equally often", () => {
+  const pixels = { data: Uint8Array.from([1, 2, 3, 4]), height: 2, width: 2, channels: 1 };
+  const windows = new Map<string, number>();
+  for (let seed = 0; seed < 900; seed++) {
+    const out = new Float32Array(4);
+    renderImage(pixels, [randomCrop(2, { padding: 1 })], key(seed), out);
+    const window = Array.from(out, (value) => Math.round(value * 255)).join(" ");
+    windows.set(window, (windows.get(window) ?? 0) + 1);
+  }
+  const rows = ["0 0 0 1", "0 0 1 2", "0 0 2 0", "0 1 0 3", "1 2 3 4", "2 0 4 0"];
+  expect([...windows.keys()].sort()).toEqual([...rows, "0 3 0 0", "3 4 0 0", "4 0 0 0"].sort());
+  for (const count of windows.values()) expect(Math.abs(count - 100)).toBeLessThan(50);
+  expect(render([randomCrop(12)], 1)).toHaveLength(12 * 12 * 3);
+  expect(() => render([randomCrop(29, { padding: 4 })], 1)).toThrow(
+    "randomCrop of 29 pixels with padding 4 got images of 20x30; resize and crop them first",
+  );
+  expect(() => randomCrop(28, { padding: -1 })).toThrow("padding must be a whole number of pixels");
 });
 
 test("random erasing comes after the bytes became floats", () => {

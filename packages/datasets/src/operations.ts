@@ -11,6 +11,7 @@ export type ImageOperation =
       readonly scale: readonly [number, number];
       readonly ratio: readonly [number, number];
     }
+  | { readonly op: "randomCrop"; readonly size: number; readonly padding: number }
   | { readonly op: "randomHorizontalFlip"; readonly probability: number }
   | ({ readonly op: "randAugment" } & RandAugmentConfig)
   | {
@@ -56,6 +57,25 @@ export function randomResizedCrop(
   checkRange("randomResizedCrop: scale", scale, 1);
   checkRange("randomResizedCrop: ratio", ratio, Number.POSITIVE_INFINITY);
   return { op: "randomResizedCrop", size: checkSize("randomResizedCrop", size), scale, ratio };
+}
+
+/**
+ * Surrounds the image with `padding` black pixels and takes a random `size` x `size` window (torchvision `RandomCrop`): with
+ * the image's own size, a shift of at most `padding` pixels in each direction.
+ *
+ * @param size side of the result, pixels
+ * @param options `padding`: pixels added on each side, 0 by default
+ */
+export function randomCrop(
+  size: number,
+  { padding = 0 }: { readonly padding?: number } = {},
+): ImageOperation {
+  if (!Number.isInteger(padding) || padding < 0)
+    throw new DmaeError(
+      "argument",
+      `randomCrop: padding must be a whole number of pixels, 0 or more, got ${padding}`,
+    );
+  return { op: "randomCrop", size: checkSize("randomCrop", size), padding };
 }
 
 /** Mirrors the image left to right with the given probability (torchvision `RandomHorizontalFlip`). */
