@@ -1,7 +1,6 @@
 import { compiledExecutor } from "@dmae/compile";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, nearestNames } from "@dmae/core";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
-import { nearest } from "./nearest.ts";
 
 const providers = ["cpu", "cuda", "webgpu"] as const;
 const backends = ["tfjs-node-gpu", "tfjs-node", "webgpu", "wasm", "cpu"];
@@ -17,7 +16,7 @@ export async function executorOf(backend: string): Promise<Executor> {
   if (!names.includes(backend))
     throw new DmaeError(
       "argument",
-      `--backend: there is no ${backend}; the nearest are ${nearest(backend, names).join(", ")}`,
+      `--backend: there is no ${backend}; the nearest are ${nearestNames(backend, names).join(", ")}`,
     );
   // tracing needs a backend of TensorFlow.js too, any will do
   await selectBackend(compiled.includes(backend) ? "cpu" : backend);

@@ -1,8 +1,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, nearestNames } from "@dmae/core";
 import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify";
-import { nearest } from "./nearest.ts";
 import { type Recipe, type Stage, stagesOf } from "./recipe.ts";
 
 /** What the command line says. */
@@ -114,7 +113,7 @@ export function readOptions(args: readonly string[]): Options {
 export function findRecipe(recipes: Readonly<Record<string, Recipe>>, name: string): Recipe {
   const recipe = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
   if (recipe) return recipe;
-  const near = nearest(name, Object.keys(recipes)).join(", ");
+  const near = nearestNames(name, Object.keys(recipes)).join(", ");
   throw new DmaeError(
     "argument",
     `--recipe: there is no ${name}; the nearest are ${near}; --list names all`,
@@ -164,7 +163,7 @@ function parse(args: readonly string[]) {
   for (const arg of args) {
     const name = /^--([^=]+)/.exec(arg)?.[1];
     if (name === undefined || name in flags) continue;
-    const near = nearest(name, Object.keys(flags)).map((flag) => `--${flag}`);
+    const near = nearestNames(name, Object.keys(flags)).map((flag) => `--${flag}`);
     throw new DmaeError(
       "argument",
       `reproduce: there is no option --${name}; the nearest are ${near.join(", ")}`,

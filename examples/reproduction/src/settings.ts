@@ -1,6 +1,5 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, nearestNames } from "@dmae/core";
 import { deepFreeze } from "@dmae/train";
-import { nearest } from "./nearest.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** Fields of a model's configuration that `--set` may add where the recipe names a model only. */
@@ -86,7 +85,7 @@ function findPath(recipe: Recipe, field: string): string {
     );
   throw new DmaeError(
     "argument",
-    `--set: ${recipe.name} has no field ${field}; the nearest are ${nearest(field, paths).join(", ")}`,
+    `--set: ${recipe.name} has no field ${field}; the nearest are ${nearestNames(field, paths).join(", ")}`,
     { field, paths },
   );
 }

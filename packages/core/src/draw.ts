@@ -1,4 +1,5 @@
 import { checkCount, show } from "./check.ts";
+import { checkOptions, type NameTable, type OptionNames } from "./check-options.ts";
 import { DmaeError } from "./errors.ts";
 import { CHUNK_BLOCKS, javascriptKernels, type Kernel, type Kernels } from "./kernels.ts";
 import { address, checkKey, type Key } from "./key.ts";
@@ -18,6 +19,9 @@ export interface DrawOptions {
   readonly start?: number;
 }
 
+/** The names of {@link DrawOptions}. */
+export const drawNames = { index: true, start: true } satisfies OptionNames<DrawOptions>;
+
 /** The array that a draw returns: the one given, or a new `Float32Array` for a length. */
 export type Drawn<T> = T extends number ? Float32Array : T;
 
@@ -32,8 +36,11 @@ export function prepare(
   where: string,
   key: Key,
   sizeOrOut: number | FloatArray,
-  { index = 0, start = 0 }: DrawOptions,
+  options: DrawOptions,
+  names: NameTable,
 ): FloatArray {
+  checkOptions(where, options, names);
+  const { index = 0, start = 0 } = options;
   checkKey(where, key);
   checkCount(`${where}: index`, index);
   checkCount(`${where}: start`, start);

@@ -1,8 +1,10 @@
+export { checkOptions, type NameTable, type OptionNames } from "./check-options.ts";
 export type { Drawn, DrawOptions, FloatArray } from "./draw.ts";
 export { DmaeError, type ErrorCode } from "./errors.ts";
 export { generator, permutation } from "./generator.ts";
 export { foldIn, type Key, key, split } from "./key.ts";
 export { type LaplaceOptions, laplace } from "./laplace.ts";
+export { nearestNames } from "./nearest-names.ts";
 export { type NormalOptions, normal } from "./normal.ts";
 export { philox4x32 } from "./philox.ts";
 export type {

@@ -1,7 +1,9 @@
 import { checkFinite } from "./check.ts";
+import type { OptionNames } from "./check-options.ts";
 import {
   type Drawn,
   type DrawOptions,
+  drawNames,
   type FloatArray,
   forEachChunk,
   kernelsFor,
@@ -16,6 +18,9 @@ export interface LaplaceOptions extends DrawOptions {
   /** Scale b of the density `exp(-|z| / b) / (2 b)`, finite and `>= 0`; the variance is 2 b^2. Default 1. */
   readonly scale?: number;
 }
+
+/** The names of {@link LaplaceOptions}. */
+export const laplaceNames = { ...drawNames, scale: true } satisfies OptionNames<LaplaceOptions>;
 
 /**
  * Draws independent Laplace variates of mean 0 by the inverse of the distribution function, computed
@@ -32,7 +37,7 @@ export function laplace<T extends number | FloatArray>(
   options: LaplaceOptions = {},
 ): Drawn<T> {
   const { scale = 1 } = options;
-  const out = prepare("laplace", key, sizeOrOut, options);
+  const out = prepare("laplace", key, sizeOrOut, options, laplaceNames);
   checkFinite("laplace: scale", scale);
   if (scale < 0) throw new DmaeError("argument", `laplace: scale must be >= 0, got ${scale}`);
   forEachChunk(

@@ -1,7 +1,9 @@
 import { checkFinite } from "./check.ts";
+import type { OptionNames } from "./check-options.ts";
 import {
   type Drawn,
   type DrawOptions,
+  drawNames,
   type FloatArray,
   forEachChunk,
   kernelsFor,
@@ -18,6 +20,13 @@ export interface NormalOptions extends DrawOptions {
   /** Standard deviation, finite and `>= 0`. Default 1. */
   readonly standardDeviation?: number;
 }
+
+/** The names of {@link NormalOptions}. */
+export const normalNames = {
+  ...drawNames,
+  mean: true,
+  standardDeviation: true,
+} satisfies OptionNames<NormalOptions>;
 
 /**
  * Draws independent normals: `mean + standardDeviation * z` in float64, rounded once to the type of
@@ -39,7 +48,7 @@ export function normal<T extends number | FloatArray>(
   options: NormalOptions = {},
 ): Drawn<T> {
   const { mean = 0, standardDeviation = 1 } = options;
-  const out = prepare("normal", key, sizeOrOut, options);
+  const out = prepare("normal", key, sizeOrOut, options, normalNames);
   checkFinite("normal: standardDeviation", standardDeviation);
   if (standardDeviation < 0)
     throw new DmaeError(

@@ -1,7 +1,9 @@
 import { checkFinite } from "./check.ts";
+import type { OptionNames } from "./check-options.ts";
 import {
   type Drawn,
   type DrawOptions,
+  drawNames,
   type FloatArray,
   forEachChunk,
   kernelsFor,
@@ -18,6 +20,13 @@ export interface UniformOptions extends DrawOptions {
   /** Upper end, above `low`; default 1. */
   readonly high?: number;
 }
+
+/** The names of {@link UniformOptions}. */
+export const uniformNames = {
+  ...drawNames,
+  low: true,
+  high: true,
+} satisfies OptionNames<UniformOptions>;
 
 /**
  * Draws independent uniforms `low + (high - low) u`, where u has 53 random bits and lies in (0, 1).
@@ -37,7 +46,7 @@ export function uniform<T extends number | FloatArray>(
   options: UniformOptions = {},
 ): Drawn<T> {
   const { low = 0, high = 1 } = options;
-  const out = prepare("uniform", key, sizeOrOut, options);
+  const out = prepare("uniform", key, sizeOrOut, options, uniformNames);
   const range = { low, high, ...checkRange(low, high, out) };
   const { uniforms } = kernelsFor(out.length);
   const unchanged = out instanceof Float64Array && low === 0 && high === 1;

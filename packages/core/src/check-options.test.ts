@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { checkOptions, type OptionNames } from "./check-options.ts";
+import { nearestNames } from "./nearest-names.ts";
+
+interface Options {
+  readonly sigma: number;
+  readonly alpha?: number;
+  readonly batchSize?: number | "auto";
+  readonly shard?: { readonly index: number; readonly count: number };
+}
+
+const names = {
+  sigma: true,
+  alpha: true,
+  batchSize: true,
+  shard: { index: true, count: true },
+} satisfies OptionNames<Options>;
+
+const check = (options: unknown) => checkOptions("certify", options, names);
+
+test("known names pass, undefined values too", () => {
+  check({});
+  check({ sigma: 1, alpha: undefined, shard: undefined });
+  check({ shard: { index: 0, count: 8 } });
+});
+
+test.each([
+  [{ alhpa: 0.1 }, 'certify: unknown option "alhpa"; did you mean "alpha"?'],
+  [{ sigma: 1, batch_size: 2 }, 'certify: unknown option "batch_size"; did you mean "batchSize"?'],
+  [{ batch: 2 }, 'certify: unknown option "batch"; did you mean "batchSize"?'],
+  [{ SIGMA: 1 }, 'certify: unknown option "SIGMA"; did you mean "sigma"?'],
+  [{ alhpa: undefined }, 'certify: unknown option "alhpa"; did you mean "alpha"?'],
+  [
+    { shard: { indx: 0, count: 1 } },
+    'certify: unknown option "shard.indx"; did you mean "shard.index"?',
+  ],
+  [
+    { temperature: 1 },
+    'certify: unknown option "temperature"; known are sigma, alpha, batchSize, shard',
+  ],
+  [{ constructor: 1 }, 'certify: unknown option "constructor"'],
+  [JSON.parse('{ "__proto__": 1 }'), 'certify: unknown option "__proto__"'],
+  [undefined, "certify: options must be an object, got undefined"],
+  [null, "certify: options must be an object, got null"],
+  [0.25, "certify: options must be an object, got 0.25"],
+  [[0.25], "certify: options must be an object, got a Array"],
+])("%j is refused", (options, message) => {
+  expect(() => check(options)).toThrow(expect.objectContaining({ code: "argument" }));
+  expect(() => check(options)).toThrow(message);
+});
+
+test("the message may have another word, and an empty table", () => {
+  expect(() => checkOptions("pretrain", { epoch: 1 }, { epochs: true }, "recipe field")).toThrow(
+    'pretrain: unknown recipe field "epoch"; did you mean "epochs"?',
+  );
+  expect(() => checkOptions("f", { x: 1 }, {})).toThrow(
+    'f: unknown option "x"; there are none here',
+  );
+});
+
+test("TypeScript refuses a table that lacks a name or has another", () => {
+  // @ts-expect-error shard is missing
+  ({ sigma: true, alpha: true, batchSize: true }) satisfies OptionNames<Options>;
+  // @ts-expect-error n is no option
+  ({ ...names, n: true }) satisfies OptionNames<Options>;
+  // @ts-expect-error count is missing
+  ({ ...names, shard: { index: true } }) satisfies OptionNames<Options>;
+});
+
+test("the nearest names: edits count one, swapped neighbours too, letters around a tenth", () => {
+  expect(nearestNames("epoch", ["sigma", "training.epochs", "epic"], 2)).toEqual([
+    "training.epochs",
+    "epic",
+  ]);
+  expect(nearestNames("alhpa", ["alph", "alpha"])).toEqual(["alpha", "alph"]); // 1 against 2
+  expect(nearestNames("x", [])).toEqual([]);
+});
