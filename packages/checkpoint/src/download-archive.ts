@@ -1,7 +1,6 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, lockFile } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
 import { type DownloadOptions, download } from "./download.ts";
-import { withFileLock } from "./file-lock.ts";
 import type { FileFacts } from "./verify-file.ts";
 
 /** An archive and the files that it must hold. @internal */
@@ -45,15 +44,20 @@ export async function downloadArchive(
   const { md5, size } = facts;
   const archive = await download(url, { ...options, md5, size, to: `${folder}.tar.gz` });
   await mkdir(parent, { recursive: true });
-  return withFileLock(`${folder}.lock`, { caller, signal: options.signal }, async () => {
+  const wait = { caller, guarded: folder, wait: true, signal: options.signal };
+  const lock = await lockFile(`${folder}.lock`, wait);
+  try {
     if (await isThere()) return folder;
     const unpacked = await unpack(caller, archive, `${folder}.tmp`, facts);
+    await lock.check();
     await rm(folder, { recursive: true, force: true });
     await rename(join(unpacked, facts.folder), folder);
     await rm(unpacked, { recursive: true, force: true });
     await rm(archive, { force: true });
     return folder;
-  });
+  } finally {
+    await lock.release();
+  }
 }
 
 /** Unpacks only the files that are known, each no longer than it must be. */

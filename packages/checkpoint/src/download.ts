@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, fileError, lockFile } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
 import {
   type Attempt,
@@ -6,7 +6,6 @@ import {
   fetchRest,
   type Transfer,
 } from "./download-attempt.ts";
-import { withFileLock } from "./file-lock.ts";
 import type { Fetch } from "./http-source.ts";
 import { defaultFetch } from "./proxy-fetch.ts";
 import { checkFacts, type FileFacts, findFault } from "./verify-file.ts";
@@ -58,7 +57,9 @@ export async function download(url: string | URL, options: DownloadOptions = {})
   await makeParent(to);
   const part = `${to}.part`;
   const onWait = async () => onProgress({ received: await sizeOf(part), total });
-  return withFileLock(`${to}.lock`, { caller, signal, onWait }, async (held) => {
+  const wait = { caller, guarded: to, wait: true, signal, onWait };
+  const lock = await lockFile(`${to}.lock`, wait);
+  try {
     if (await isThere()) return to; // the one that held the lock has downloaded it
     if (options.resume === false) await discard(part);
     const transfer: Transfer = {
@@ -67,13 +68,16 @@ export async function download(url: string | URL, options: DownloadOptions = {})
       part,
       facts: options,
       fetch: options.fetch ?? (await defaultFetch()),
-      signal: held,
+      signal: signal ? AbortSignal.any([signal, lock.signal]) : lock.signal,
       onProgress,
     };
     await transferAll(transfer, options.attempts ?? 5);
+    await lock.check();
     await accept(transfer, to);
     return to;
-  });
+  } finally {
+    await lock.release();
+  }
 }
 
 /** Connects until the file is complete or `attempts` connections in a row came no further. */
@@ -127,13 +131,8 @@ async function makeParent(to: string): Promise<void> {
   const { mkdir } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
   const folder = dirname(to);
-  await mkdir(folder, { recursive: true }).catch((cause: Error) => {
-    throw new DmaeError(
-      "file",
-      `download: cannot make the folder ${folder}: ${cause.message}`,
-      { folder },
-      { cause },
-    );
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw fileError("download", "make the folder", folder, cause);
   });
 }
 

@@ -1,6 +1,6 @@
+import { writeAtomically } from "@dmae/core";
 import type { StoredTensors } from "./dtypes.ts";
 import { type Metadata, safetensorsParts } from "./safetensors.ts";
-import { writeAtomically } from "./write-file.ts";
 
 /**
  * Writes a safetensors file in one step that cannot be seen half done: into a temporary file of the

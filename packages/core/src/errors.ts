@@ -5,7 +5,7 @@ export type ErrorCode =
   | "file" // a file that is missing, truncated, corrupt or of another format
   | "classifier" // a classifier that threw, returned NaN, or foreign shapes and classes
   | "checkpoint" // names or shapes that do not match a model
-  | "resume" // a log or run folder that belongs to other settings
+  | "resume" // a log or run folder that belongs to other settings, or that another process writes
   | "numeric" // a value that became NaN or infinite
   | "unsupported"; // something this machine, backend or file format cannot do
 

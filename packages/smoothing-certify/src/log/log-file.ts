@@ -1,8 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type FileLock, fileError, lockFile, writeAtomically } from "@dmae/core";
 import { requireNode } from "../in-node.ts";
 import { formatHeader, formatInvalid, formatRow, parseLog, splitTorn } from "./log-format.ts";
-import { type LogLock, lockLog } from "./log-lock.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
 /**
@@ -27,21 +26,16 @@ export async function readLog(
  */
 export async function writeLog(path: string | URL, rows: readonly LogRow[]): Promise<void> {
   requireNode("writeLog", "files");
-  const { writeFile } = await import("node:fs/promises");
   const { gzipSync } = await import("node:zlib");
   const extended = rows.some((row) => row.settings !== undefined);
   const text = formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join("");
-  const content = isCompressed(path) ? gzipSync(text) : text;
-  await writeFile(path, content, { flag: "wx" }).catch((cause) => {
-    throw new DmaeError(
-      "file",
-      cause.code === "EEXIST"
-        ? `writeLog: ${path} exists already and a log is never overwritten; choose another name`
-        : `writeLog: cannot write ${path}: ${cause.message}`,
-      { file: String(path) },
-      { cause },
-    );
-  });
+  const content = isCompressed(path) ? [gzipSync(text)] : text;
+  await writeAtomically("writeLog", await pathOf(path), content, false);
+}
+
+async function pathOf(path: string | URL): Promise<string> {
+  const { fileURLToPath } = await import("node:url");
+  return path instanceof URL ? fileURLToPath(path) : path;
 }
 
 const isCompressed = (path: string | URL) => String(path).endsWith(".gz");
@@ -54,13 +48,7 @@ async function readText(caller: string, path: string | URL): Promise<string> {
     const bytes = await readFile(path);
     return (isCompressed(path) ? gunzipSync(bytes) : bytes).toString("utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DmaeError(
-      "file",
-      `${caller}: cannot read ${path}: ${reason}`,
-      { file: String(path) },
-      { cause },
-    );
+    throw fileError(caller, "read", path, cause);
   }
 }
 
@@ -81,7 +69,7 @@ export interface LogWriter {
  *
  * @param settings what the new rows depend on
  * @throws {DmaeError} "resume" where the log's rows depend on something else, or another process writes
- *   to it
+ *   to it; "file" where it cannot be written
  */
 export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
   requireNode("certifyDataset", "logs");
@@ -93,10 +81,12 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
     );
   const { mkdir, open } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
-  const { fileURLToPath } = await import("node:url");
-  const file = path instanceof URL ? fileURLToPath(path) : path;
-  await mkdir(dirname(file), { recursive: true });
-  const lock = await lockLog(file);
+  const file = await pathOf(path);
+  await checkRegular(file);
+  await mkdir(dirname(file), { recursive: true }).catch((cause) => {
+    throw fileError(CALLER, "make the folder", dirname(file), cause);
+  });
+  const lock = await lockFile(`${file}.lock`, { caller: CALLER, guarded: file });
   let handle: FileHandle | undefined;
   const close = async () => {
     await handle?.close();
@@ -105,11 +95,25 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
   try {
     handle = await open(file, "a+");
     const rows = await prepare(handle, file, settings);
-    return { rows, ...writer(handle, lock), close };
+    return { rows, ...writer(handle, file, lock), close };
   } catch (error) {
     await close();
-    throw error;
+    throw fileError(CALLER, "write", file, error);
   }
+}
+
+const CALLER = "certifyDataset";
+
+/** A device or a pipe cannot be read back, a folder not written: neither is locked nor touched. */
+async function checkRegular(file: string): Promise<void> {
+  const { stat } = await import("node:fs/promises");
+  const found = await stat(file).catch(() => undefined);
+  if (!found || found.isFile()) return;
+  throw new DmaeError(
+    "file",
+    `${CALLER}: a log must be a file, got ${file}, which is ${found.isDirectory() ? "a folder; name a file in it" : "a device or a pipe"}`,
+    { file },
+  );
 }
 
 /** Reads what is there and makes it ready to be appended to. */
@@ -137,11 +141,19 @@ function checkHeader(file: string, text: string): void {
   );
 }
 
-function writer(handle: FileHandle, lock: LogLock): Pick<LogWriter, "append" | "invalidate"> {
+function writer(
+  handle: FileHandle,
+  file: string,
+  lock: FileLock,
+): Pick<LogWriter, "append" | "invalidate"> {
   const write = async (line: string) => {
     await lock.check();
-    await handle.appendFile(line);
-    await handle.datasync();
+    try {
+      await handle.appendFile(line);
+      await handle.datasync();
+    } catch (cause) {
+      throw fileError(CALLER, "write", file, cause);
+    }
   };
   return {
     append: (row) => write(formatRow(row, true)),

@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,6 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { openLog, readLog } from "./log-file.ts";
-import { lockLog } from "./log-lock.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
 const folder = temporaryFolders("smoothing-lock");
@@ -36,18 +35,6 @@ const row: LogRow = {
   counts: [5, 995],
   settings,
 };
-/** A lock as another process would have left it. */
-const leave = (log: string, holder: object, secondsAgo = 0) => {
-  const started = "";
-  writeFileSync(
-    `${log}.lock`,
-    JSON.stringify({ host: hostname(), started, token: "t", ...holder }),
-  );
-  const then = Date.now() / 1000 - secondsAgo;
-  utimesSync(`${log}.lock`, then, then);
-};
-const gone = () => spawnSync(process.execPath, ["-e", ""]).pid!;
-
 describe("a log has one writer", () => {
   it("in one process, and leaves no lock behind", async () => {
     const log = place();
@@ -80,72 +67,12 @@ describe("a log has one writer", () => {
   });
 });
 
-describe("a lock that was left", () => {
-  it("is taken over where its process is gone", async () => {
-    const log = place();
-    leave(log, { pid: gone() });
-    await (await lockLog(log)).release();
-    expect(readdirSync(join(log, ".."))).toEqual([]);
-  });
-
-  it.runIf(existsSync("/proc/self/stat"))(
-    "is taken over where another process has its number now",
-    async () => {
-      const log = place();
-      leave(log, { pid: process.ppid, started: "an earlier boot 12" });
-      await (await lockLog(log)).release();
-    },
-  );
-
-  it("is respected where its process runs", async () => {
-    const log = place();
-    leave(log, { pid: process.ppid }, 3600);
-    await expect(lockLog(log)).rejects.toThrow(`written by process ${process.ppid} on`);
-  });
-
-  it.each([
-    [{ pid: 1, host: "elsewhere" }, "written by process 1 on elsewhere; wait until it ends"],
-    [{ pid: "what" }, "written by another process; wait until it ends"], // just being written, or damaged
-  ])("of another host is respected while it gives signs of life: %j", async (holder, message) => {
-    const log = place();
-    leave(log, holder, 60);
-    const beat = setInterval(() => utimesSync(`${log}.lock`, new Date(), new Date()), 100);
-    await expect(lockLog(log, 5000)).rejects.toThrow(message);
-    clearInterval(beat);
-    expect(existsSync(`${log}.lock`)).toBe(true);
-  });
-
-  it.each([
-    [{ pid: 1, host: "elsewhere" }, 0, 200],
-    [{ pid: "what" }, 0, 200],
-    [{ pid: 1, host: "elsewhere" }, 1000, 1e9],
-  ])(
-    "of another host is taken over after a silence: %j, %d s old",
-    async (holder, age, silence) => {
-      const log = place();
-      leave(log, holder, age);
-      await (await lockLog(log, silence)).release();
-    },
-  );
-
-  it("goes to one of many that try at once", async () => {
-    for (let round = 0; round < 20; round++) {
-      const log = place();
-      leave(log, { pid: gone() });
-      const tries = await Promise.allSettled(Array.from({ length: 8 }, () => lockLog(log)));
-      const got = tries.flatMap((t) => (t.status === "fulfilled" ? [t.value] : []));
-      const checks = await Promise.allSettled(got.map((lock) => lock.check()));
-      expect(checks.filter((c) => c.status === "fulfilled").length).toBe(1);
-      for (const lock of got) await lock.release();
-      expect(readdirSync(join(log, ".."))).toEqual([]);
-    }
-  });
-
-  it("and taken over stops the one that stood still before it writes", async () => {
+describe("a lock that was lost", () => {
+  it("stops the one that stood still before it writes", async () => {
     const log = place();
     const writer = await openLog(log, settings);
     const before = readFileSync(log, "utf8");
-    leave(log, { pid: process.ppid });
+    writeFileSync(`${log}.lock`, "{}");
     await expect(writer.append(row)).rejects.toThrow("was taken over by another process");
     await writer.close();
     expect(readFileSync(log, "utf8")).toBe(before);

@@ -1,9 +1,9 @@
-import { crc32 } from "./crc32.ts";
+import { isGone, thisProcess } from "./process-identity.ts";
 
 /** Milliseconds without a write after which a file counts as left behind, whoever was writing it. */
 const patience = 3_600_000;
 
-/** A name beside `path` for a file being written: which machine, which process, and no other file's. @internal */
+/** A name beside `path` for a file being written: which machine, which process, and no other file's. */
 export async function temporaryName(path: string): Promise<string> {
   return `${path}.${await machine()}-${process.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`;
 }
@@ -12,8 +12,6 @@ export async function temporaryName(path: string): Promise<string> {
  * Removes the temporary files of `path`, which was just written, that nobody is writing any more: those of
  * processes of this machine that are gone, at once; those of processes that still run, of other machines (the
  * folder may be shared) and of unknown ones, when they were last written an hour before `path`.
- *
- * @internal
  */
 export async function removeLeftovers(path: string): Promise<void> {
   const { readdir, rm, stat } = await import("node:fs/promises");
@@ -27,35 +25,20 @@ export async function removeLeftovers(path: string): Promise<void> {
     const file = join(dirname(path), name);
     const status = await stat(file).catch(() => undefined);
     if (!status?.isFile()) continue; // gone meanwhile, or none of ours
-    const isLeft = made[1] === here && isGone(Number(made[2]));
+    const isLeft = made[1] === here && here !== unknown && isGone(Number(made[2]));
     if (isLeft || now - status.mtimeMs > patience) await rm(file, { force: true });
   }
 }
 
-/** `<machine>-<process>-<random>.tmp`; earlier versions named no machine and counted. */
-const pattern = /^(?:([0-9a-f]{8})-)?(\d{1,10})-[0-9a-f]{1,8}\.tmp$/;
+/** `<machine>-<process>-<random>.tmp` */
+const pattern = /^([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}\.tmp$/;
 
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // asks whether it runs
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
-  }
-}
+/** The machine of a system that does not tell one from another. */
+const unknown = "00000000";
 
-let known: Promise<string> | undefined;
-
-/** Eight digits for the machine, or the container: where a process number means something. */
-function machine(): Promise<string> {
-  known ??= findMachine();
-  return known;
-}
-
-async function findMachine(): Promise<string> {
-  const { hostname } = await import("node:os");
-  const { readlink } = await import("node:fs/promises");
-  const processes = await readlink("/proc/self/ns/pid").catch(() => ""); // Linux only
-  const text = new TextEncoder().encode(`${hostname()} ${processes}`);
-  return crc32(text).toString(16).padStart(8, "0");
+/** Eight digits for the boot and the namespace of processes: where a process number means something. */
+async function machine(): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  const { space } = await thisProcess();
+  return space === "" ? unknown : createHash("sha256").update(space).digest("hex").slice(0, 8);
 }
