@@ -1,6 +1,14 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -297,7 +305,7 @@ describe("fit", () => {
     writeFileSync(file, "");
     const none = await failure(demoRun({ steps: 4, folder: file }));
     expect(none.code).toBe("file");
-    expect(none.message).toContain(`fit: ${file} must be a folder that can be written to: `);
+    expect(none.message).toContain(`fit: cannot make the folder ${file}: EEXIST`);
     const run = join(folder, "run");
     await demoRun({ steps: 4, folder: run });
     const last = join(run, "last.safetensors");
@@ -305,6 +313,53 @@ describe("fit", () => {
     const damaged = await failure(demoRun({ steps, folder: run }));
     expect(damaged.code).toBe("file");
     expect(damaged.message).toContain(`fit: ${last} must be a whole checkpoint: `);
+  });
+
+  it("makes a kept checkpoint again where it was killed beside the last one", async () => {
+    const kept = (name: string) => readFileSync(join(folder, name, "step-10.safetensors"));
+    const run = (name: string, executor = eagerExecutor()) =>
+      demoRun({
+        steps: 20,
+        folder: join(folder, name),
+        keepEvery: 10,
+        checkpointEvery: 10,
+        executor,
+      });
+    await run("whole");
+    for (const fatal of [1, 2]) {
+      await expect(run(`killed${fatal}`, diesAtState(fatal))).rejects.toThrow("killed");
+      await run(`killed${fatal}`);
+      expect(kept(`killed${fatal}`).equals(kept("whole"))).toBe(true);
+    }
+  });
+
+  it("lets one process at a time write to a folder", async () => {
+    let second: Promise<unknown> | undefined;
+    await demoRun({
+      steps: 4,
+      folder,
+      onProgress: () => {
+        second ??= failure(demoRun({ steps: 4, folder }), "resume");
+      },
+    });
+    expect(String(await second)).toContain(`${folder} is being written by process ${process.pid}`);
+    expect(logOf(folder).map((line) => line.step)).toEqual([1, 2, 3, 4]);
+    expect(readdirSync(folder)).not.toContain("run.lock");
+  });
+
+  it.each([
+    ["run.json", "fit: cannot read"],
+    ["log.jsonl", "fit: cannot write"],
+    ["last.safetensors", "last.safetensors must be a file, got a folder"],
+    ["step-20.safetensors", "step-20.safetensors must be a file, got a folder"],
+  ])("says before it computes that %s is a folder", async (name, message) => {
+    mkdirSync(join(folder, name));
+    const state = () => {
+      throw new Error("the state was asked for");
+    };
+    const error = await failure(demoRun({ steps: 4, folder, state }), "file");
+    expect(error.message).toContain(message);
+    expect(error.message).not.toContain("\n");
   });
 
   it("evaluates, and keeps the best and every few checkpoints", async () => {
@@ -337,6 +392,7 @@ describe("fit", () => {
     writeFileSync(join(folder, "last.safetensors"), readFileSync(join(folder, "best.safetensors")));
     const run = await openRunFolder(folder, { demo: 1 });
     expect((await run.load())!.step).toBe(20);
+    await run.close();
     const evaluations = logOf(folder, "evaluation");
     expect(evaluations).toEqual(
       [...scores].map(([step, accuracy]) => ({ kind: "evaluation", step, accuracy })),
@@ -434,6 +490,25 @@ describe("differingFields", () => {
     expect(differingFields({ a: null }, { a: null })).toEqual([]);
   });
 });
+
+/** The eager executor, which fails where its state is asked for the `fatal`-th time. */
+function diesAtState(fatal: number): Executor {
+  const eager = eagerExecutor();
+  let asked = 0;
+  return {
+    ...eager,
+    async prepareStep(...args) {
+      const prepared = await eager.prepareStep(...args);
+      return {
+        ...prepared,
+        async state() {
+          if (++asked === fatal) throw new Error("killed");
+          return prepared.state();
+        },
+      };
+    },
+  };
+}
 
 /** Starts the demo in a process of its own and kills it without warning after `count` of its steps. */
 function killAfter(count: number, all: number): Promise<boolean> {

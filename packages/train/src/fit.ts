@@ -80,11 +80,20 @@ export interface FitResult {
  *   batch: async (step) => ({ ...(await data(step)), ...train.inputs(step) }), folder: "runs/a", recipe });
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
-  const { steps, signal, folder } = options;
+  const { signal, folder } = options;
   checkFitOptions(options);
   signal?.throwIfAborted();
   const run =
     folder === undefined ? undefined : await openRunFolder(folder, options.recipe ?? null);
+  try {
+    return await fitIn(run, options);
+  } finally {
+    await run?.close();
+  }
+}
+
+async function fitIn(run: RunFolder | undefined, options: FitOptions): Promise<FitResult> {
+  const { steps, folder } = options;
   const saved = await run?.load();
   const resumedFrom = saved?.step ?? 0;
   if (resumedFrom > steps)
@@ -97,6 +106,7 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   await run?.truncateLog(resumedFrom);
   const state = saved?.state ?? (await initialState(options.state));
   if (steps === 0) return { state: { ...state }, step: 0, resumedFrom, metrics: {} };
+  await run?.requireRoom(state);
   const batches = prefetcher(options);
   const first = await batches.get(resumedFrom);
   const prepared = await options.executor.prepareStep(options.step, {
@@ -210,8 +220,9 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     const isLast = done === steps;
     if (evaluate !== undefined && (isLast || done % evaluate.every === 0))
       await evaluated(options, evaluate, context, done);
-    if (isLast || done % checkpointEvery === 0) await checkpoint(done);
+    // first the one that is kept: a run killed between the two then makes it again
     if (keepEvery !== undefined && done % keepEvery === 0) await checkpoint(done, `step-${done}`);
+    if (isLast || done % checkpointEvery === 0) await checkpoint(done);
   }
   const state =
     run === undefined ? await finiteState(options, context, steps) : await prepared.state();

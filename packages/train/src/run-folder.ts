@@ -1,5 +1,5 @@
 import { decodeSafetensors, saveSafetensors } from "@dmae/checkpoint";
-import { DmaeError, type HostTensor } from "@dmae/core";
+import { DmaeError, fileError, type HostTensor, lockFile, writeAtomically } from "@dmae/core";
 
 /** A line of the log. */
 export type LogLine = Readonly<Record<string, number | string | boolean>>;
@@ -16,7 +16,8 @@ export interface SavedState {
 
 /**
  * The folder of one run: `run.json` (what is run), `log.jsonl` (one line a step or an evaluation),
- * `last.safetensors` (the state to resume from), `best.safetensors`, `step-<n>.safetensors`.
+ * `last.safetensors` (the state to resume from), `best.safetensors`, `step-<n>.safetensors`; while a process
+ * writes to it, `run.lock`.
  */
 export interface RunFolder {
   /** The newest state, if there is one. */
@@ -34,80 +35,136 @@ export interface RunFolder {
   flush(): Promise<void>;
   /** Drops log lines of steps after `step`: a resumed run writes them again. */
   truncateLog(step: number): Promise<void>;
+  /**
+   * Checks, before anything is computed, that the disk has room for a checkpoint of `state`.
+   *
+   * @throws DmaeError "file" naming how much is needed and how much is free
+   */
+  requireRoom(state: Readonly<Record<string, HostTensor>>): Promise<void>;
+  /** Lets other processes write to the folder. */
+  close(): Promise<void>;
 }
 
 /**
- * Opens or creates a run folder.
+ * Opens or creates a run folder. One process at a time may have it open: {@link RunFolder.close} it.
  *
  * @param recipe everything that decides the numbers, as plain JSON; a folder that holds another recipe is
  *   refused
- * @throws DmaeError "resume" naming the fields that differ; "file" for a `run.json` that is not JSON
+ * @throws DmaeError "resume" naming the fields that differ, or the process that writes to the folder; "file"
+ *   for a `run.json` that is not JSON, or where the folder cannot be written to
  */
 export async function openRunFolder(folder: string, recipe: unknown): Promise<RunFolder> {
-  const { mkdir, readFile, appendFile } = await import("node:fs/promises");
+  const { mkdir } = await import("node:fs/promises");
   const { join } = await import("node:path");
-  await inFolder(folder, () => mkdir(folder, { recursive: true }));
-  const logFile = join(folder, "log.jsonl");
-  const text = async (file: string) => {
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw fileError("fit", "make the folder", folder, cause);
+  });
+  const lock = await lockFile(join(folder, "run.lock"), { caller: "fit", guarded: folder });
+  try {
+    await claim(folder, recipe);
+    await refuseFolders(folder);
+    const log = await openLog(join(folder, "log.jsonl"));
+    return {
+      load: () => loadState(join(folder, "last.safetensors")),
+      async save(name, step, state, extra = {}) {
+        await lock.check();
+        await saveSafetensors(join(folder, `${name}.safetensors`), state, {
+          ...extra,
+          run: JSON.stringify(recipe), // so that a checkpoint that was copied elsewhere still says what it is
+          step: String(step),
+        });
+      },
+      log: (line) => log.add(`${JSON.stringify(line)}\n`),
+      async flush() {
+        await lock.check();
+        await log.flush();
+      },
+      truncateLog: (step) => log.truncate(step),
+      requireRoom: (state) => requireRoom(folder, state),
+      close: () => lock.release(),
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** The newest state, if the file is there. */
+async function loadState(file: string): Promise<SavedState | undefined> {
+  const bytes = await readIfThere(file);
+  if (bytes === undefined) return undefined;
+  const { tensors, metadata } = decodeState(file, bytes);
+  const { step, run: _, ...extra } = metadata;
+  if (!/^\d+$/.test(step ?? ""))
+    throw new DmaeError("resume", `fit: ${file} must name its step, got ${step}`, { file });
+  return { step: Number(step), state: { ...tensors }, extra };
+}
+
+async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+  const { readFile } = await import("node:fs/promises");
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    if ((cause as { code?: string }).code === "ENOENT") return undefined;
+    throw fileError("fit", "read", file, cause);
+  }
+}
+
+/** The log, whose lines wait to be written with the next checkpoint. */
+async function openLog(file: string) {
+  const { appendFile } = await import("node:fs/promises");
+  const append = async (lines: string) => {
     try {
-      return await readFile(file, "utf8");
-    } catch (error) {
-      if ((error as { code?: string }).code === "ENOENT") return undefined;
-      throw error;
+      await appendFile(file, lines, { flush: true } as object);
+    } catch (cause) {
+      throw fileError("fit", "write", file, cause);
     }
   };
-  await claim(folder, await text(join(folder, "run.json")), recipe);
+  await append(""); // before anything is computed
   let waiting = "";
   return {
-    async load() {
-      const file = join(folder, "last.safetensors");
-      const bytes = await readFile(file).catch((error: { code?: string }) => {
-        if (error.code === "ENOENT") return undefined;
-        throw error;
-      });
-      if (bytes === undefined) return undefined;
-      const { tensors, metadata } = decodeState(file, bytes);
-      const { step, run: _, ...extra } = metadata;
-      if (!/^\d+$/.test(step ?? ""))
-        throw new DmaeError("resume", `fit: ${file} must name its step, got ${step}`, { file });
-      return { step: Number(step), state: { ...tensors }, extra };
-    },
-    save: (name, step, state, extra = {}) =>
-      saveSafetensors(join(folder, `${name}.safetensors`), state, {
-        ...extra,
-        run: JSON.stringify(recipe), // so that a checkpoint that was copied elsewhere still says what it is
-        step: String(step),
-      }),
-    log(line) {
-      waiting += `${JSON.stringify(line)}\n`;
+    add(line: string) {
+      waiting += line;
     },
     async flush() {
       const lines = waiting;
       waiting = "";
-      if (lines !== "") await inFolder(folder, () => appendFile(logFile, lines));
+      if (lines !== "") await append(lines);
     },
-    async truncateLog(step) {
-      const lines = await text(logFile);
-      if (lines === undefined) return;
-      const kept = lines.split("\n").filter((line) => stepOf(line) <= step);
-      await inFolder(folder, () => writeWhole(logFile, kept.map((line) => `${line}\n`).join("")));
+    async truncate(step: number) {
+      const lines = new TextDecoder().decode(await readIfThere(file)).split("\n");
+      const kept = lines.filter((line) => stepOf(line) <= step);
+      await writeAtomically("fit", file, kept.map((line) => `${line}\n`).join(""));
     },
   };
 }
 
-/** Runs `action`; what the file system refuses becomes a typed error. */
-async function inFolder<T>(folder: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DmaeError(
-      "file",
-      `fit: ${folder} must be a folder that can be written to: ${reason}`,
-      { folder },
-      { cause },
-    );
-  }
+/** A folder in the place of a checkpoint would only be noticed once there is something to lose. */
+async function refuseFolders(folder: string): Promise<void> {
+  const { readdir } = await import("node:fs/promises");
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory() && /^(last|best|step-\d+)\.safetensors$/.test(entry.name))
+      throw new DmaeError(
+        "file",
+        `fit: ${folder}/${entry.name} must be a file, got a folder; move it away`,
+        { folder },
+      );
+}
+
+async function requireRoom(
+  folder: string,
+  state: Readonly<Record<string, HostTensor>>,
+): Promise<void> {
+  const { statfs } = await import("node:fs/promises");
+  const needed = Object.values(state).reduce((sum, { data }) => sum + data.byteLength, 0);
+  const disk = await statfs(folder).catch(() => undefined);
+  const free = disk ? disk.bavail * disk.bsize : Number.POSITIVE_INFINITY;
+  if (free >= needed) return;
+  throw new DmaeError(
+    "file",
+    `fit: a checkpoint needs ${needed} bytes in ${folder}, whose disk has ${free} left; make room, or choose another folder`,
+    { folder, needed, free },
+  );
 }
 
 function decodeState(file: string, bytes: Uint8Array) {
@@ -125,14 +182,15 @@ function decodeState(file: string, bytes: Uint8Array) {
 }
 
 /** Writes `run.json`, or compares the one that is there. */
-async function claim(folder: string, found: string | undefined, recipe: unknown): Promise<void> {
+async function claim(folder: string, recipe: unknown): Promise<void> {
   const { join } = await import("node:path");
   const file = join(folder, "run.json");
   const wanted = JSON.stringify({ format: 1, recipe }, null, 2);
-  if (found === undefined) return inFolder(folder, () => writeWhole(file, `${wanted}\n`));
+  const found = await readIfThere(file);
+  if (found === undefined) return writeAtomically("fit", file, `${wanted}\n`);
   let other: unknown;
   try {
-    other = JSON.parse(found);
+    other = JSON.parse(new TextDecoder().decode(found));
   } catch (cause) {
     throw new DmaeError(
       "file",
@@ -159,19 +217,6 @@ function stepOf(line: string): number {
   } catch {
     return Number.POSITIVE_INFINITY;
   }
-}
-
-async function writeWhole(file: string, content: string): Promise<void> {
-  const { open, rename } = await import("node:fs/promises");
-  const part = `${file}.part`;
-  const handle = await open(part, "w");
-  try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(part, file);
 }
 
 /** `path: before -> after` for each leaf in which two JSON values differ. */
