@@ -6,6 +6,7 @@ export {
 } from "./compile.ts";
 export { compileStep } from "./compile-step.ts";
 export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
+export { defaultExecutor } from "./default-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
 export type { ActivationRange, Quantization } from "./graph/quantize-graph.ts";
 export type { CompiledStep, StepInit } from "./prepared-step.ts";

@@ -7,7 +7,9 @@ import {
   permutation,
 } from "@dmae/core";
 import { type BatchOptions, checkBatchOptions } from "./batch-options.ts";
+import type { PixelDataset } from "./dataset.ts";
 import { createPool, type WorkerPool } from "./image-workers.ts";
+import type { ImageOperation } from "./operations.ts";
 import { createRenderer } from "./render.ts";
 import { type BatchMaker, type LoadedBatch, renderBatch } from "./render-batch.ts";
 
@@ -15,8 +17,12 @@ import { type BatchMaker, type LoadedBatch, renderBatch } from "./render-batch.t
 export interface BatchLoader {
   /** Number of batches in an epoch. */
   readonly stepsPerEpoch: number;
+  /** Images in a batch (fewer in the last one of an epoch, without `dropLast`). */
+  readonly batchSize: number;
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
+  /** The operations that the images go through; absent if the transform is a function. */
+  readonly operations?: readonly ImageOperation[];
   /** The damaged images met so far, one error each, with the file's name; see `onCorrupt`. */
   readonly corrupt: readonly DmaeError[];
   /**
@@ -80,7 +86,9 @@ export function createLoader(
 
   return {
     stepsPerEpoch,
+    batchSize,
     imageShape: renderer.imageShape,
+    ...operationsOf(dataset, options),
     corrupt,
     async at(step) {
       if (!Number.isInteger(step) || step < 0)
@@ -101,6 +109,11 @@ export function createLoader(
       await Promise.allSettled(pending);
     },
   };
+}
+
+function operationsOf(dataset: ImageDataset, { transform }: BatchOptions) {
+  if (typeof transform === "function") return {};
+  return { operations: transform ?? (dataset as Partial<PixelDataset>).transform ?? [] };
 }
 
 /** The threads to use, and those to end with the loader. */

@@ -1,7 +1,7 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { ViTConfig } from "@dmae/vit";
 import type { MeasureOptions } from "./evaluate.ts";
-import type { FinetuneEvaluation } from "./robust-finetune.ts";
+import type { FinetuneEvaluation } from "./evaluate-training.ts";
 
 /** Throws for a setting that would end a measurement in nonsense: no image, no copy, noise that is no number. */
 export function checkMeasure(

@@ -3,20 +3,18 @@ import type { HostTensors } from "@dmae/core";
 import { resizeBicubic, softmaxCrossEntropy, type Tensors } from "@dmae/nn";
 import {
   adamw,
-  cosineSchedule,
-  createTrainStep,
   type LossFunction,
   layerDecayGroups,
   type ParameterGroups,
-  scaledLearningRate,
-  type TrainStep,
+  type TrainingTask,
 } from "@dmae/train";
 import { createViT, layerId, type ViTConfig } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
+import { finetuneInputs } from "./inputs.ts";
 import { mixImages } from "./mixing.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 
-/** What of a recipe decides the loss. */
+/** The recipe fields that determine the loss. */
 export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "copies" | "consistency">;
 
 /**
@@ -62,35 +60,30 @@ function scaledNoise({ sigma }: FinetuneLossSettings, batch: Tensors): tf.Tensor
   return tf.mul(batch.noise!, tf.reshape(batch.sigma!, [-1, 1, 1, 1]));
 }
 
-/**
- * The pure step of robust fine-tuning: AdamW with layer-wise learning-rate decay, positions and class token trained
- * without weight decay, per-step cosine schedule.
- *
- * @param run of `params` only names and shapes are looked at
- */
-export function finetuneStep(
+/** Robust fine-tuning as a task for `trainModel` or `taskStep` of `@dmae/train`. */
+export function finetuneTask(
   config: ViTConfig,
   recipe: FinetuneRecipe,
-  run: {
-    readonly params: HostTensors;
-    readonly stepsPerEpoch: number;
-    readonly updateOffset?: number;
-  },
-): TrainStep {
-  const { beta1, beta2, accumulate, clipNorm, batchSize } = recipe;
-  const { minLearningRate, warmupEpochs, epochs } = recipe;
-  const groups = finetuneGroups(config, recipe, run.params);
-  const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
-  return createTrainStep({
-    loss: finetuneLoss(config, recipe),
-    optimizer: adamw({ beta1, beta2, groups }),
+  params: HostTensors,
+): TrainingTask {
+  const { beta1, beta2, clipNorm, copies } = recipe;
+  const { inputSize, channels, numClasses } = config;
+  const groups = finetuneGroups(config, recipe, params);
+  return {
+    caller: "robustFinetune",
+    task: "robust-finetune",
+    recipe,
+    images: { imageShape: [inputSize, inputSize, channels], numClasses },
+    objective: {
+      loss: finetuneLoss(config, recipe),
+      inputs: (batch, position) => finetuneInputs(recipe, batch, { ...position, config }),
+      copies,
+    },
+    params,
     trainable: Object.keys(groups),
-    schedule: cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
-    stepsPerEpoch: run.stepsPerEpoch,
-    updateOffset: run.updateOffset ?? 0,
-    accumulate,
-    ...(clipNorm === null ? {} : { clipNorm }),
-  });
+    optimizer: adamw({ beta1, beta2, groups }),
+    clipNorm,
+  };
 }
 
 /** Learning-rate scale and weight decay by parameter, as the official script forms its groups. */

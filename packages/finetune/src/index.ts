@@ -8,11 +8,12 @@ export {
   type PrepareEvaluationOptions,
   prepareEvaluation,
 } from "./evaluate.ts";
+export type { FinetuneEvaluation } from "./evaluate-training.ts";
 export {
   type FinetuneLossSettings,
   finetuneGroups,
   finetuneLoss,
-  finetuneStep,
+  finetuneTask,
 } from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs } from "./inputs.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
@@ -26,11 +27,10 @@ export {
   softTargets,
 } from "./mixing.ts";
 export { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
-export { batchNorm, foldProbe, probeStep } from "./probe-step.ts";
+export { batchNorm, foldProbe, probeTask } from "./probe-step.ts";
 export {
   type ConsistencySettings,
   checkFinetuneRecipe,
-  type FinetuneAugmentation,
   type FinetuneRecipe,
 } from "./recipe.ts";
 export {
@@ -41,7 +41,6 @@ export {
   type RecipeSigma,
 } from "./recipes.ts";
 export {
-  type FinetuneEvaluation,
   type RobustFinetuneOptions,
   type RobustFinetuneResult,
   robustFinetune,

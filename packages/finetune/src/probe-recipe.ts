@@ -1,39 +1,21 @@
 import { DmaeError } from "@dmae/core";
+import type { TrainingRecipe } from "@dmae/train";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
-import type { FinetuneAugmentation } from "./recipe.ts";
 
 /** A linear-probing run, every field written out. */
-export interface LinearProbeRecipe {
-  /** A name for logs. */
-  readonly name: string;
-  /** Where the values come from. */
-  readonly source: string;
+export interface LinearProbeRecipe extends TrainingRecipe {
   /** The classifier by name, or a whole configuration. */
   readonly model: ViTName | ViTOptions;
   /** Fields of the configuration that differ from the model's. */
   readonly config: Partial<ViTConfig>;
   /** Standard deviation of the noise, in images in [0, 1]. */
   readonly sigma: number;
-  /** Passes over the data. */
-  readonly epochs: number;
-  /** Epochs of linear warm-up. */
-  readonly warmupEpochs: number;
-  /** Images in a micro-batch; 2 or more, for the statistics of the batch. */
-  readonly batchSize: number;
-  /** Micro-batches in an update. */
-  readonly accumulate: number;
-  /** Learning rate for an effective batch of 256. */
-  readonly baseLearningRate: number;
-  /** Learning rate at the end. */
-  readonly minLearningRate: number;
   /** LARS weight decay. */
   readonly weightDecay: number;
   /** LARS momentum. */
   readonly momentum: number;
   /** LARS trust coefficient. */
   readonly trustCoefficient: number;
-  /** Augmentation, or null for none. */
-  readonly augmentation: FinetuneAugmentation | null;
 }
 
 /** Throws for a field outside its range. */

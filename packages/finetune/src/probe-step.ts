@@ -1,12 +1,11 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { linear, softmaxCrossEntropy, type Tensors } from "@dmae/nn";
 import {
-  cosineSchedule,
-  createTrainStep,
   type LossFunction,
   lars,
-  scaledLearningRate,
-  type TrainStep,
+  type ModelImages,
+  type Objective,
+  type TrainingTask,
 } from "@dmae/train";
 import * as tf from "@tensorflow/tfjs-core";
 import type { LinearProbeRecipe } from "./probe-recipe.ts";
@@ -50,23 +49,29 @@ export const probeLoss: LossFunction = (params: Tensors, batch: Tensors) => {
   };
 };
 
-/** The pure step of linear probing: LARS on weight and bias of the head. */
-export function probeStep(
+/**
+ * Linear probing as a task for `trainModel` or `taskStep` of `@dmae/train`: LARS on weight and bias of the head.
+ *
+ * @param inputs gives the batch of {@link probeLoss}: `features` and `targets`
+ * @param head initial head, see `initHead`
+ */
+export function probeTask(
   recipe: LinearProbeRecipe,
-  run: { readonly stepsPerEpoch: number; readonly updateOffset?: number },
-): TrainStep {
-  const { batchSize, accumulate, weightDecay, trustCoefficient } = recipe;
-  const { minLearningRate, warmupEpochs, epochs } = recipe;
-  const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
-  return createTrainStep({
-    loss: probeLoss,
-    optimizer: lars({ momentum: recipe.momentum, trustCoefficient, weightDecay }),
+  images: ModelImages,
+  inputs: Objective["inputs"],
+  head: HostTensors,
+): TrainingTask {
+  const { momentum, trustCoefficient, weightDecay } = recipe;
+  return {
+    caller: "linearProbe",
+    task: "linear-probe",
+    recipe,
+    images,
+    objective: { loss: probeLoss, inputs },
+    params: head,
     trainable: ["head.1.weight", "head.1.bias"],
-    schedule: cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
-    stepsPerEpoch: run.stepsPerEpoch,
-    updateOffset: run.updateOffset ?? 0,
-    accumulate,
-  });
+    optimizer: lars({ momentum, trustCoefficient, weightDecay }),
+  };
 }
 
 /**

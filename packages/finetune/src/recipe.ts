@@ -1,23 +1,10 @@
 import type { ConsistencyMode } from "@dmae/consistency-loss";
 import { DmaeError } from "@dmae/core";
+import type { TrainingRecipe } from "@dmae/train";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 
-/** How training images are augmented; carried out by the `transform` or the batch loader given. */
-export interface FinetuneAugmentation {
-  /** Range of the area of a random crop, resized bicubically; null for none. */
-  readonly resizedCropScale: readonly [low: number, high: number] | null;
-  /** Probability of a horizontal flip. */
-  readonly horizontalFlip: number;
-  /** RandAugment policy by its timm name; null for none. */
-  readonly randAugment: string | null;
-}
-
 /** A robust fine-tuning run, every field written out. */
-export interface FinetuneRecipe {
-  /** A name for logs. */
-  readonly name: string;
-  /** Where the values come from. */
-  readonly source: string;
+export interface FinetuneRecipe extends TrainingRecipe {
   /** The classifier by name, or a whole configuration. */
   readonly model: ViTName | ViTOptions;
   /** Fields of the configuration that differ from the model's. */
@@ -44,18 +31,6 @@ export interface FinetuneRecipe {
   readonly dropPath: number;
   /** Factor on the learning rate from layer to layer downwards. */
   readonly layerDecay: number;
-  /** Passes over the data. */
-  readonly epochs: number;
-  /** Epochs of linear warm-up. */
-  readonly warmupEpochs: number;
-  /** Images in a micro-batch, before they are copied. */
-  readonly batchSize: number;
-  /** Micro-batches in an update. */
-  readonly accumulate: number;
-  /** Learning rate for an effective batch of 256. */
-  readonly baseLearningRate: number;
-  /** Learning rate at the end. */
-  readonly minLearningRate: number;
   /** AdamW weight decay. */
   readonly weightDecay: number;
   /** AdamW decay of the first moment. */
@@ -64,8 +39,6 @@ export interface FinetuneRecipe {
   readonly beta2: number;
   /** Largest global l2 norm of the gradients; null for no clipping. */
   readonly clipNorm: number | null;
-  /** Augmentation, or null for none. */
-  readonly augmentation: FinetuneAugmentation | null;
 }
 
 /** Weights of the consistency loss (Jeong & Shin, arXiv:2006.04062). */

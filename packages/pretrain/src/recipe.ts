@@ -1,22 +1,11 @@
 import { DmaeError } from "@dmae/core";
+import type { TrainingRecipe } from "@dmae/train";
 import type { ViTName } from "@dmae/vit";
 import type { DmaeConfig, DmaeOptions } from "./config.ts";
 import type { LossRegion } from "./loss.ts";
 
-/** How training images are augmented; carried out by the `transform` or the batch loader given to `pretrain`. */
-export interface PretrainAugmentation {
-  /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null for none. */
-  readonly resizedCropScale: readonly [low: number, high: number] | null;
-  /** Probability of a horizontal flip. */
-  readonly horizontalFlip: number;
-}
-
 /** A pre-training run, every field written out. */
-export interface PretrainRecipe {
-  /** A name for logs. */
-  readonly name: string;
-  /** Where the values come from. */
-  readonly source: string;
+export interface PretrainRecipe extends TrainingRecipe {
   /** The encoder by name, or a whole configuration. */
   readonly model: ViTName | DmaeOptions;
   /** Fields of the configuration that differ from the model's. */
@@ -29,26 +18,12 @@ export interface PretrainRecipe {
   readonly normPixLoss: boolean;
   /** Patches that count in the loss. */
   readonly region: LossRegion;
-  /** Passes over the data. */
-  readonly epochs: number;
-  /** Epochs of linear warm-up. */
-  readonly warmupEpochs: number;
-  /** Images in a micro-batch. */
-  readonly batchSize: number;
-  /** Micro-batches in an update; `batchSize * accumulate` is the effective batch. */
-  readonly accumulate: number;
-  /** Learning rate for an effective batch of 256; it grows linearly with the effective batch. */
-  readonly baseLearningRate: number;
-  /** Learning rate at the end. */
-  readonly minLearningRate: number;
   /** AdamW weight decay, not of biases and one-dimensional parameters. */
   readonly weightDecay: number;
   /** AdamW decay of the first moment. */
   readonly beta1: number;
   /** AdamW decay of the second moment. */
   readonly beta2: number;
-  /** Augmentation, or null for none. */
-  readonly augmentation: PretrainAugmentation | null;
 }
 
 /** Throws for a field outside its range. */

@@ -1,15 +1,8 @@
 export { type AdamWOptions, adamw } from "./adamw.ts";
-export {
-  type BatchSource,
-  type ImageTransform,
-  type ShuffledBatchesOptions,
-  shuffledBatches,
-  type TransformContext,
-  toBatchSource,
-  withBatchSize,
-} from "./batches.ts";
+export type { Augmentation } from "./augmentation.ts";
+export type { BatchSource } from "./batch-source.ts";
 export { clipByGlobalNorm, globalNorm } from "./clip.ts";
-export { dataName, deepFreeze, type ImageRequirements, pick, requireImages } from "./data.ts";
+export { deepFreeze } from "./deep-freeze.ts";
 export {
   type Evaluation,
   type FitOptions,
@@ -18,7 +11,6 @@ export {
   type Metrics,
   specsOf,
 } from "./fit.ts";
-export { checkpointSteps, stepsBetween } from "./fit-options.ts";
 export {
   type DecayGroupsOptions,
   decayGroups,
@@ -28,6 +20,8 @@ export {
 export { type LarsOptions, lars } from "./lars.ts";
 export { prefixed, scalarTensors, unprefixed } from "./names.ts";
 export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
+export type { Objective, StepPosition } from "./objective.ts";
+export type { ModelImages } from "./open-images.ts";
 export type { Optimizer, ParameterGroups, ParameterOptions } from "./optimizer.ts";
 export type { Progress } from "./progress.ts";
 export { type LogLine, openRunFolder, type RunFolder, type SavedState } from "./run-folder.ts";
@@ -40,6 +34,17 @@ export {
 } from "./schedule.ts";
 export { type SgdOptions, sgd } from "./sgd.ts";
 export { torchGroups } from "./torch-groups.ts";
+export {
+  rootKey,
+  type Seed,
+  type TrainedModel,
+  type TrainingOptions,
+  type TrainingRecipe,
+  type TrainingResult,
+  type TrainingTask,
+  taskStep,
+  trainModel,
+} from "./train-model.ts";
 export {
   createTrainStep,
   type LossFunction,

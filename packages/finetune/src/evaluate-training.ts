@@ -1,0 +1,52 @@
+import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
+import type { TrainingTask } from "@dmae/train";
+import type { ViT } from "@dmae/vit";
+import { evaluate } from "./evaluate.ts";
+import { checkEvaluation } from "./evaluation-checks.ts";
+
+/** Regular evaluations during `robustFinetune` and `linearProbe`. */
+export interface FinetuneEvaluation {
+  /** Images to evaluate on. */
+  readonly dataset: ImageDataset;
+  /** Epochs between two evaluations; default 1. */
+  readonly everyEpochs?: number;
+  /** The first so many images; default: all. */
+  readonly limit?: number;
+  /** Noise of the evaluation; default: the recipe's sigma (the upper end of an interval). */
+  readonly sigma?: number;
+}
+
+/**
+ * The regular evaluations of a training, checked before it begins; empty if `options` ask for none.
+ *
+ * @param defaults the run's key, and the noise and batch of its recipe
+ * @param complete parameters of the classifier from those that are trained
+ */
+export function trainingEvaluation(
+  caller: string,
+  vit: ViT,
+  options: { readonly evaluation?: FinetuneEvaluation; readonly signal?: AbortSignal },
+  defaults: { readonly key: Key; readonly sigma: number; readonly batchSize?: number },
+  complete: (params: HostTensors) => HostTensors = (params) => params,
+): Pick<TrainingTask, "evaluation"> {
+  const { evaluation, signal } = options;
+  if (!evaluation) return {};
+  checkEvaluation(caller, vit.config, evaluation);
+  const { dataset, limit, everyEpochs = 1, sigma = defaults.sigma } = evaluation;
+  return {
+    evaluation: {
+      everyEpochs,
+      async run(params, executor) {
+        const { accuracy, loss } = await evaluate(vit, complete(params), dataset, {
+          executor,
+          sigma,
+          key: foldIn(defaults.key, "evaluation"),
+          ...(defaults.batchSize === undefined ? {} : { batchSize: defaults.batchSize }),
+          ...(limit === undefined ? {} : { limit }),
+          ...(signal ? { signal } : {}),
+        });
+        return { accuracy, loss };
+      },
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { DmaeError } from "@dmae/core";
+import {
+  type ImageOperation,
+  randAugment,
+  randomHorizontalFlip,
+  randomResizedCrop,
+} from "@dmae/datasets";
+import type { BatchSource } from "./batch-source.ts";
+
+/** How training images are augmented. */
+export interface Augmentation {
+  /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null for none. */
+  readonly resizedCropScale: readonly [low: number, high: number] | null;
+  /** Probability of a horizontal flip. */
+  readonly horizontalFlip: number;
+  /** RandAugment policy by its timm name; null for none. */
+  readonly randAugment?: string | null;
+}
+
+/**
+ * An augmentation as operations on images of `side` x `side` pixels.
+ *
+ * @param fixed the data set's own operations, kept unless a random crop replaces them
+ */
+export function augmentationOperations(
+  augmentation: Augmentation,
+  side: number,
+  fixed: readonly ImageOperation[] = [],
+): readonly ImageOperation[] {
+  const { resizedCropScale: scale, horizontalFlip, randAugment: policy = null } = augmentation;
+  return [
+    ...(scale === null ? fixed : [randomResizedCrop(side, { scale })]),
+    ...(horizontalFlip > 0 ? [randomHorizontalFlip(horizontalFlip)] : []),
+    ...(policy === null ? [] : [randAugment(policy)]),
+  ];
+}
+
+/** Throws unless a batch source augments its images as the recipe says. */
+export function requireAugmentation(
+  caller: string,
+  { operations, imageShape }: BatchSource,
+  augmentation: Augmentation | null,
+): void {
+  const wanted = augmentation === null ? [] : augmentationOperations(augmentation, imageShape[0]);
+  const [expected, received] = [randomText(wanted), randomText(operations ?? [])];
+  if (expected === received) return;
+  throw new DmaeError(
+    "argument",
+    `${caller}: the batches must be augmented as the recipe says, ${expected}, got ${received}; ` +
+      "pass the data set itself, give the batchLoader these operations, or change augmentation",
+    { expected, received },
+  );
+}
+
+function randomText(operations: readonly ImageOperation[]): string {
+  const random = operations.filter(({ op }) => op.startsWith("rand"));
+  return random.length === 0 ? "not at all" : JSON.stringify(random);
+}

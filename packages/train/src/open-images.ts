@@ -1,0 +1,117 @@
+import {
+  DmaeError,
+  foldIn,
+  type ImageDataset,
+  type ImageShape,
+  type Key,
+  type LabeledImage,
+} from "@dmae/core";
+import { batchLoader, type ImageWorkers, type PixelDataset } from "@dmae/datasets";
+import { type Augmentation, augmentationOperations, requireAugmentation } from "./augmentation.ts";
+import { type BatchSource, withBatchSize } from "./batch-source.ts";
+import { noiseKeys } from "./noise.ts";
+
+/** What {@link openImages} needs to know of the run. */
+export interface ImageSettings {
+  /** The function whose name errors carry. */
+  readonly caller: string;
+  /** The model's input. */
+  readonly images: ModelImages;
+  /** Images in a micro-batch, and their augmentation. */
+  readonly recipe: { readonly batchSize: number; readonly augmentation: Augmentation | null };
+  /** The run's key. */
+  readonly key: Key;
+  /** Noisy copies of each image. */
+  readonly copies: number;
+  /** Threads that decode, augment and draw noise. */
+  readonly workers?: number | ImageWorkers | undefined;
+  /** Called for each damaged file, see `batchLoader`. */
+  readonly onCorrupt?: ((error: DmaeError) => void) | undefined;
+}
+
+/** The images that a model takes. */
+export interface ModelImages {
+  /** Height, width, channels. */
+  readonly imageShape: ImageShape;
+  /** Classes of the model; left out if labels are not read. */
+  readonly numClasses?: number;
+}
+
+/** A batch source, and how to let go of it. */
+export interface OpenedImages extends BatchSource {
+  close(): Promise<void>;
+}
+
+/**
+ * The training batches of a data set, shuffled, augmented and with their noise, or those of a batch source, after
+ * checking that they fit the model and the recipe.
+ *
+ * @throws DmaeError "argument" for images, classes, a batch size or an augmentation that do not fit
+ */
+export function openImages(
+  data: ImageDataset | BatchSource,
+  settings: ImageSettings,
+): OpenedImages {
+  const { caller, images, recipe } = settings;
+  requireFit(data, caller, images);
+  if ("at" in data) {
+    requireAugmentation(caller, data, recipe.augmentation);
+    return { ...withBatchSize(data, recipe.batchSize, caller), close: async () => {} };
+  }
+  const { key, copies, workers, onCorrupt } = settings;
+  const dataset = images.numClasses === undefined ? data : withLabels(data, caller);
+  const { augmentation, batchSize } = recipe;
+  const fixed = (data as PixelDataset).transform;
+  const loader = batchLoader(dataset, {
+    batchSize,
+    key: foldIn(key, "data"),
+    shuffle: true,
+    dropLast: true,
+    noiseKeys: noiseKeys(key, copies),
+    ...(augmentation === null
+      ? {}
+      : { transform: augmentationOperations(augmentation, images.imageShape[0], fixed) }),
+    ...(workers === undefined ? {} : { workers }),
+    ...(onCorrupt === undefined ? {} : { onCorrupt }),
+  });
+  return loader;
+}
+
+function requireFit(
+  data: ImageDataset | BatchSource,
+  caller: string,
+  { imageShape, numClasses }: ModelImages,
+): void {
+  const fail = (message: string) => {
+    throw new DmaeError("argument", `${caller}: ${message}`);
+  };
+  if (`${data.imageShape}` !== `${imageShape}`)
+    fail(
+      `images must be [${imageShape}], got [${data.imageShape}]; load them in that size, ` +
+        `e.g. loadImageFolder(folder, { size: ${imageShape[0]} }), or set inputSize and channels of the model`,
+    );
+  if (numClasses !== undefined && "numClasses" in data && data.numClasses !== numClasses)
+    fail(
+      `numClasses of the model must be the ${data.numClasses} of ${data.name}, got ${numClasses}`,
+    );
+}
+
+/** A data set whose labels are checked as they are read: typed arrays turn a NaN into class 0. */
+function withLabels(dataset: ImageDataset, caller: string): ImageDataset {
+  const checked = <T extends Pick<LabeledImage, "label">>(item: T, index: number): T => {
+    if ((item.label | 0) === item.label) return item;
+    throw new DmaeError(
+      "argument",
+      `${caller}: the label of image ${index} must be a 32-bit integer, got ${item.label}`,
+      { index, label: item.label },
+    );
+  };
+  const { pixels } = dataset as Partial<PixelDataset>;
+  return {
+    ...dataset,
+    get: async (index) => checked(await dataset.get(index), index),
+    ...(pixels && {
+      pixels: async (index: number) => checked(await pixels.call(dataset, index), index),
+    }),
+  };
+}

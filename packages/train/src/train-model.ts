@@ -1,0 +1,244 @@
+import { saveSafetensors } from "@dmae/checkpoint";
+import { defaultExecutor } from "@dmae/compile";
+import {
+  type DmaeError,
+  type HostTensor,
+  type HostTensors,
+  type ImageDataset,
+  type Key,
+  key as keyOf,
+} from "@dmae/core";
+import type { ImageWorkers } from "@dmae/datasets";
+import type { Executor } from "@dmae/nn";
+import type { Augmentation } from "./augmentation.ts";
+import type { BatchSource } from "./batch-source.ts";
+import { fit, type Metrics } from "./fit.ts";
+import { checkpointSteps, stepsBetween } from "./fit-options.ts";
+import { unprefixed } from "./names.ts";
+import type { Objective } from "./objective.ts";
+import { type ModelImages, openImages } from "./open-images.ts";
+import type { Optimizer } from "./optimizer.ts";
+import type { Progress } from "./progress.ts";
+import { cosineSchedule, scaledLearningRate } from "./schedule.ts";
+import { createTrainStep, type TrainStep } from "./train-step.ts";
+
+/** A seed, or a key derived from one. */
+export type Seed = number | bigint | string | Key;
+
+/** The recipe fields that every training has. */
+export interface TrainingRecipe {
+  /** A name for logs. */
+  readonly name?: string;
+  /** Where the values come from. */
+  readonly source?: string;
+  /** Passes over the data. */
+  readonly epochs: number;
+  /** Epochs of linear warm-up. */
+  readonly warmupEpochs: number;
+  /** Images in a micro-batch, before they are copied. */
+  readonly batchSize: number;
+  /** Micro-batches in an update; `batchSize * accumulate` is the effective batch. */
+  readonly accumulate: number;
+  /** Learning rate for an effective batch of 256; it grows linearly with the effective batch. */
+  readonly baseLearningRate: number;
+  /** Learning rate at the end. */
+  readonly minLearningRate: number;
+  /** Augmentation, or null for none. */
+  readonly augmentation: Augmentation | null;
+}
+
+/** How and where a training runs; the options that `pretrain`, `robustFinetune` and `linearProbe` share. */
+export interface TrainingOptions {
+  /** Runs the steps; default: compiled if onnxruntime-node is installed, else eager. */
+  readonly executor?: Executor;
+  /** Every draw follows from it: initial values, order, augmentation, noise, masks; default 0. */
+  readonly seed?: Seed;
+  /** Run folder: log, checkpoints, `model.safetensors` at the end; a run found there is resumed. */
+  readonly folder?: string;
+  /** Threads that decode, augment and draw noise, when `data` is a data set of `@dmae/datasets`; default 0. */
+  readonly workers?: number | ImageWorkers;
+  /** Called for each damaged image file; the loader substitutes the next readable image. Default: an error. */
+  readonly onCorrupt?: (error: DmaeError) => void;
+  /** Epochs between two checkpoints; default 1. */
+  readonly checkpointEveryEpochs?: number;
+  /** Epochs between two checkpoints that are kept; default: none is. */
+  readonly keepEveryEpochs?: number;
+  /** Steps between two lines of the log; default 1. */
+  readonly logEvery?: number;
+  /** Called after each step. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Called after each evaluation. */
+  readonly onEvaluation?: (metrics: Metrics, step: number) => void;
+  /** Stops the run after a checkpoint; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** One training as data: what {@link trainModel} runs. */
+export interface TrainingTask {
+  /** The function whose name errors carry. */
+  readonly caller: string;
+  /** What `run.json` calls the training. */
+  readonly task: string;
+  /** Schedule, batch and augmentation; recorded in `run.json` with every other field that it has. */
+  readonly recipe: TrainingRecipe;
+  /** The images that the model takes. */
+  readonly images: ModelImages;
+  /** The loss and its inputs. */
+  readonly objective: Objective;
+  /** Initial parameters. */
+  readonly params: HostTensors;
+  /** Names of the parameters that the optimizer trains; the others stay, or change by the loss's `updates`. */
+  readonly trainable: readonly string[];
+  /** The optimizer. */
+  readonly optimizer: Optimizer;
+  /** Learning rate by fractional epoch; default: the recipe's warm-up and half cosine. */
+  readonly schedule?: (epoch: number) => number;
+  /** Largest global l2 norm of the gradients; default: no clipping. */
+  readonly clipNorm?: number | null;
+  /** Decay of an exponential moving average of the trained parameters; default: none is kept. */
+  readonly emaDecay?: number | null;
+  /** Optimizer state that belongs to `params`, and the updates it has made. */
+  readonly initialOptimizer?: { readonly tensors?: HostTensors; readonly step: number };
+  /** Regular evaluations; the state with the best accuracy is kept as `best.safetensors`. */
+  readonly evaluation?: {
+    readonly everyEpochs: number;
+    run(params: HostTensors, executor: Executor): Promise<Metrics>;
+  };
+  /** The trained parameters as `model.safetensors` and the result hold them; default: as they are. */
+  readonly finish?: (params: HostTensors) => Record<string, HostTensor>;
+}
+
+/** What every training returns. */
+export interface TrainingResult {
+  /** Parameters after the last step, in the names and layouts of the official state dict. */
+  readonly params: Record<string, HostTensor>;
+  /** Their moving average, with `emaDecay`. */
+  readonly averaged?: Record<string, HostTensor>;
+  /** Steps done in the whole run. */
+  readonly step: number;
+  /** Steps that an earlier process had done. */
+  readonly resumedFrom: number;
+  /** Scalars of the last step. */
+  readonly metrics: Metrics;
+}
+
+/** A result, and the parameters before `finish`. */
+export interface TrainedModel extends TrainingResult {
+  readonly trained: Record<string, HostTensor>;
+}
+
+/** The key that a seed stands for. */
+export const rootKey = (seed: Seed = 0): Key => (typeof seed === "object" ? seed : keyOf(seed));
+
+/**
+ * The one training loop of these packages: `pretrain`, `robustFinetune` and `linearProbe` describe their training as a
+ * {@link TrainingTask} and this function runs it: batches, noise, schedule, step, log, checkpoints, exact resume.
+ *
+ * The same task, data and seed give the same numbers on the same executor, interrupted or not.
+ *
+ * @param data a data set, shuffled and augmented here as the recipe says, or a batch source of your own
+ * @throws DmaeError "argument" for data that do not fit; "numeric" when the loss is not finite; "resume" for a folder of
+ *   another run
+ */
+export async function trainModel(
+  task: TrainingTask,
+  data: ImageDataset | BatchSource,
+  options: TrainingOptions = {},
+): Promise<TrainedModel> {
+  const { caller, recipe, objective, evaluation, initialOptimizer } = task;
+  const { folder } = options;
+  const key = rootKey(options.seed);
+  const { copies = 1 } = objective;
+  const { workers, onCorrupt } = options;
+  const source = openImages(data, { ...task, key, copies, workers, onCorrupt });
+  try {
+    const { stepsPerEpoch } = source;
+    const checkpoints = checkpointSteps(caller, options, stepsPerEpoch);
+    const everyEpochs = evaluation?.everyEpochs ?? 1;
+    const every = stepsBetween(`${caller}: evaluation.everyEpochs`, everyEpochs, stepsPerEpoch);
+    const train = taskStep(task, { stepsPerEpoch });
+    const executor = options.executor ?? (await defaultExecutor());
+    const evaluate = evaluation && {
+      every,
+      run: (state: HostTensors) => evaluation.run(unprefixed("params.", state), executor),
+      best: { metric: "accuracy", mode: "max" } as const,
+    };
+    const result = await fit({
+      executor,
+      step: train.step,
+      state: () => train.initState(task.params, initialOptimizer?.tensors),
+      steps: recipe.epochs * stepsPerEpoch,
+      stepsPerEpoch,
+      batch: async (step) => {
+        const epoch = Math.floor(step / stepsPerEpoch);
+        const batch = await source.at(step);
+        return { ...(await objective.inputs(batch, { key, step, epoch })), ...train.inputs(step) };
+      },
+      logExtra: (step) => ({ learningRate: train.learningRate(step) }),
+      recipe: {
+        ...{ task: task.task, data: "name" in data ? data.name : null },
+        ...{ recipe, key, stepsPerEpoch },
+        ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
+      },
+      ...checkpoints,
+      ...given({ evaluate, folder }),
+      ...given(options, ["logEvery", "onProgress", "onEvaluation", "signal"]),
+    });
+    return await finished(task, result, folder);
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * The pure step of a task, for loops of your own and for parity tests: its batch is what `objective.inputs` gives, and
+ * the step's own `inputs`.
+ */
+export function taskStep(
+  task: Omit<TrainingTask, "caller" | "task" | "images">,
+  run: { readonly stepsPerEpoch: number; readonly updateOffset?: number },
+): TrainStep {
+  const { recipe, objective, optimizer, trainable, clipNorm, emaDecay } = task;
+  const { minLearningRate, warmupEpochs, epochs, batchSize, accumulate } = recipe;
+  const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
+  return createTrainStep({
+    loss: objective.loss,
+    optimizer,
+    trainable,
+    schedule:
+      task.schedule ?? cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
+    stepsPerEpoch: run.stepsPerEpoch,
+    updateOffset: run.updateOffset ?? task.initialOptimizer?.step ?? 0,
+    accumulate,
+    ...(clipNorm == null ? {} : { clipNorm }),
+    ...(emaDecay == null ? {} : { emaDecay }),
+  });
+}
+
+async function finished(
+  task: TrainingTask,
+  result: Awaited<ReturnType<typeof fit>>,
+  folder: string | undefined,
+): Promise<TrainedModel> {
+  const { state, step, resumedFrom, metrics } = result;
+  const trained = unprefixed("params.", state);
+  const params = task.finish?.(trained) ?? trained;
+  if (folder !== undefined)
+    await saveSafetensors(`${folder}/model.safetensors`, params, {
+      recipe: JSON.stringify(task.recipe),
+      step: String(step),
+    });
+  const averaged = task.emaDecay == null ? {} : { averaged: unprefixed("ema.", state) };
+  return { params, trained, ...averaged, step, resumedFrom, metrics };
+}
+
+/** The properties of `from` (all, or those in `names`) that are not undefined. */
+function given<T extends object, K extends keyof T>(
+  from: T,
+  names: readonly K[] = Object.keys(from) as K[],
+): { [P in K]?: Exclude<T[P], undefined> } {
+  const entries = names
+    .filter((name) => from[name] !== undefined)
+    .map((name) => [name, from[name]]);
+  return Object.fromEntries(entries);
+}
