@@ -5,8 +5,9 @@ import { createInterface } from "node:readline";
 import { compiledExecutor, type ProgramStatistics, quantize } from "@dmae/compile";
 import { foldIn, type HostTensors, key } from "@dmae/core";
 import { type Executor, eagerExecutor, type Params, selectBackend, type Tensors } from "@dmae/nn";
-import { createDmae, pretrainInputs, pretrainStep } from "@dmae/pretrain";
+import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
 import { certify } from "@dmae/smoothing-certify";
+import { taskStep } from "@dmae/train";
 import { createViT, type ViT } from "@dmae/vit";
 import { classifierStep, floats } from "./_classifier-step.ts";
 
@@ -159,7 +160,7 @@ async function pretraining({ model, batch }: Request, executor: Executor): Promi
     baseLearningRate: 1e-4,
     batchSize: batch,
   };
-  const train = pretrainStep(dmae, recipe as never, { params, stepsPerEpoch: 1000 });
+  const train = taskStep(pretrainTask(dmae, recipe as never, params), { stepsPerEpoch: 1000 });
   const images = {
     images: floats(7, [batch, model.image, model.image, model.channels]).data as Float32Array,
     labels: new Int32Array(batch),

@@ -7,8 +7,8 @@ import {
   createImageWorkers,
   type EncodedDataset,
 } from "@dmae/datasets";
-import { createDmae, pretrainInputs, pretrainRecipes, pretrainStep } from "@dmae/pretrain";
-import { noiseKeys, specsOf } from "@dmae/train";
+import { createDmae, pretrainInputs, pretrainRecipes, pretrainTask } from "@dmae/pretrain";
+import { noiseKeys, specsOf, taskStep } from "@dmae/train";
 
 const recipe = pretrainRecipes["dmae-vit-b-imagenet-pretrain"];
 const batchSize = 8;
@@ -42,7 +42,7 @@ export async function measureTrainingStep(
     noiseKeys: noiseKeys(root, 1),
   });
   const small = { ...recipe, batchSize, accumulate: 1 };
-  const train = pretrainStep(dmae, small, { params, stepsPerEpoch: 100 });
+  const train = taskStep(pretrainTask(dmae, small, params), { stepsPerEpoch: 100 });
   const inputsAt = async (step: number): Promise<HostTensors> => {
     const { maskRatio } = recipe;
     const options = { key: root, epoch: 0, length: dmae.length, maskRatio };

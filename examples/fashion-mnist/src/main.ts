@@ -36,7 +36,7 @@ function running(name: string, folder: string) {
   const line = progressLine(name, "steps");
   return {
     executor: compiledExecutor(),
-    key: foldIn(root, name),
+    seed: foldIn(root, name),
     folder: join(runs, `${folder}-seed-${values.seed}`),
     checkpointEveryEpochs: 0.25,
     logEvery: 20,
@@ -57,12 +57,12 @@ const augmented = (batchSize: number, name: string, shift: number) =>
   });
 
 const { pretraining, finetuning, shift } = row;
-const encoder = await pretrain(
+const { encoder } = await pretrain(
   pretraining,
   augmented(pretraining.batchSize, "pretrain-data", 0),
-  running("pretrain", pretraining.name),
+  running("pretrain", pretraining.name!),
 );
 await robustFinetune(finetuning, augmented(finetuning.batchSize, "finetune-data", shift), {
   ...running("finetune", row.name),
-  pretrained: encoder.params,
+  pretrained: encoder,
 });

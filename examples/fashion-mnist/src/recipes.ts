@@ -43,7 +43,7 @@ const pretraining: PretrainRecipe = {
   weightDecay: 0.05,
   beta1: 0.9,
   beta2: 0.95,
-  augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
+  augmentation: { resizedCropScale: null, cropPadding: 0, horizontalFlip: 0.5 },
 };
 
 const finetuning = (sigma: number, lambda: number): FinetuneRecipe => ({
@@ -72,7 +72,7 @@ const finetuning = (sigma: number, lambda: number): FinetuneRecipe => ({
   beta1: 0.9,
   beta2: 0.999,
   clipNorm: null,
-  augmentation: { resizedCropScale: null, horizontalFlip: 0.5, randAugment: null },
+  augmentation: { resizedCropScale: null, cropPadding: 1, horizontalFlip: 0.5 },
 });
 
 /** The rows by name. */

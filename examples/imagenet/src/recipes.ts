@@ -74,7 +74,7 @@ function finetuning(
     training: {
       ...training,
       name: facts.name,
-      source: sourceOf(training.source, facts.startsFrom),
+      source: sourceOf(training.source!, facts.startsFrom),
     },
     evaluation,
     certification: certification(...levels),
@@ -92,7 +92,7 @@ function probing(name: string, sigma: Sigma, startsFrom: string, paper: string):
     training: {
       ...recipe,
       name,
-      source: sourceOf(recipe.source, startsFrom),
+      source: sourceOf(recipe.source!, startsFrom),
     },
     evaluation,
     certification: certification(Number(sigma)),

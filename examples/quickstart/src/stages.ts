@@ -39,7 +39,7 @@ function training(
 ) {
   return {
     executor,
-    key: foldIn(root, name),
+    seed: foldIn(root, name),
     folder: join(folder, name),
     checkpointEveryEpochs: 0.25,
     signal,

@@ -9,14 +9,11 @@ import {
   loadImageFolder,
   loadTarShards,
   type PixelDataset,
-  randAugment,
-  randomHorizontalFlip,
-  randomResizedCrop,
   resize,
   type Split,
   synthetic,
 } from "@dmae/datasets";
-import type { DatasetName, Recipe } from "./recipe.ts";
+import type { DatasetName } from "./recipe.ts";
 
 /** Training and validation images. */
 export interface Data {
@@ -63,21 +60,6 @@ export function generatedData(side: number): Data {
   const make = (split: Split, length: number) =>
     synthetic({ length, key: key(0), imageShape: [side, side, 3], split });
   return { train: make("train", 16), test: make("test", 8), layout: "generated" };
-}
-
-/** The recipe's augmentation as operations; each ends in images of `side`. */
-export function augmentation(recipe: Recipe, side: number, data: Data): readonly ImageOperation[] {
-  const { augmentation: wanted } = recipe.training;
-  const fixed = data.train.transform ?? [];
-  if (wanted === null) return fixed;
-  const policy = "randAugment" in wanted ? wanted.randAugment : null;
-  return [
-    ...(wanted.resizedCropScale
-      ? [randomResizedCrop(side, { scale: wanted.resizedCropScale })]
-      : fixed),
-    ...(wanted.horizontalFlip > 0 ? [randomHorizontalFlip(wanted.horizontalFlip)] : []),
-    ...(policy === null ? [] : [randAugment(policy)]),
-  ];
 }
 
 const expected =

@@ -4,8 +4,8 @@ import { foldIn, type ImageDataset } from "@dmae/core";
 import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
 import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune";
 import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
-import { readAhead } from "./loader.ts";
 import { progressLine } from "./progress.ts";
+import { readAhead } from "./read-ahead.ts";
 import type { ClassifierRecipe } from "./recipe.ts";
 import { logLine, type Run } from "./run.ts";
 
@@ -117,7 +117,7 @@ async function measured(
       const evaluation = await classifier.get();
       const result = await evaluation.run(ahead(subset(dataset, indices), run), {
         sigma,
-        key: foldIn(stageKey, from),
+        seed: foldIn(stageKey, from),
         samples,
         signal: run.signal,
       });

@@ -1,8 +1,8 @@
 import { foldIn, type HostTensors, type Key, key, uniform } from "@dmae/core";
-import { finetuneInputs, finetuneStep } from "@dmae/finetune";
+import { finetuneInputs, finetuneTask } from "@dmae/finetune";
 import type { Executor, Params } from "@dmae/nn";
-import { createDmae, pretrainInputs, pretrainStep } from "@dmae/pretrain";
-import { specsOf, type TrainStep } from "@dmae/train";
+import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
+import { specsOf, type TrainStep, taskStep } from "@dmae/train";
 import { createViT } from "@dmae/vit";
 import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";
 
@@ -34,11 +34,8 @@ function timePretraining({ training }: PretrainingRecipe, batchSize: number, exe
   const batch = randomBatch(batchSize, dmae.config.inputSize, dmae.config.channels);
   const { maskRatio } = training;
   const params = dmae.initHost(key(0));
-  const train = pretrainStep(
-    dmae,
-    { ...training, batchSize, accumulate: 1 },
-    { params, stepsPerEpoch: 100 },
-  );
+  const task = pretrainTask(dmae, { ...training, batchSize, accumulate: 1 }, params);
+  const train = taskStep(task, { stepsPerEpoch: 100 });
   const inputs = pretrainInputs(batch, { key: key(0), epoch: 0, length: dmae.length, maskRatio });
   return timeStep(train, params, inputs, executor);
 }
@@ -48,7 +45,7 @@ function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, execu
   const batch = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
   const params = vit.initHost(key(0));
   const changed = { ...training, batchSize, accumulate: 1 };
-  const train = finetuneStep(vit.config, changed, { params, stepsPerEpoch: 100 });
+  const train = taskStep(finetuneTask(vit.config, changed, params), { stepsPerEpoch: 100 });
   const inputs = finetuneInputs(changed, batch, {
     key: key(0),
     step: 0,

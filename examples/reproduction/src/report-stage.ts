@@ -29,7 +29,7 @@ export async function reportStage(run: Run): Promise<void> {
       data: `${data.train.name} (${data.layout}), ${data.train.length} training and ${data.test.length} validation images`,
       executor: executor.name,
       seed: String(options.seed),
-      source: recipe.training.source,
+      source: recipe.training.source ?? "",
       ...(classifier ? { model: classifier.id } : {}),
     },
     changes: changedFields(original, recipe),

@@ -14,12 +14,15 @@ import type { TensorSource } from "@dmae/vit";
 import { decoderOf } from "./model.ts";
 import type { Recipe } from "./recipe.ts";
 
+type Initial = Pick<PretrainOptions, "initialParams"> &
+  Partial<Pick<PretrainOptions, "initialOptimizer">>;
+
 /** Parameters and, where they are known, the optimizer state to begin with. */
 export interface Start {
   /** Tensors by name. */
   readonly source: TensorSource | HostTensors;
   /** All tensors, and the optimizer that belongs to them. */
-  readonly whole: () => Promise<Pick<PretrainOptions, "initialParams" | "initialOptimizer">>;
+  readonly whole: () => Promise<Initial>;
   /** Lets go of the file. */
   readonly close: () => Promise<void>;
 }

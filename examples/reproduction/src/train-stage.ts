@@ -1,13 +1,12 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError, foldIn } from "@dmae/core";
-import { type BatchLoader, everyNth } from "@dmae/datasets";
+import { everyNth } from "@dmae/datasets";
 import { linearProbe, robustFinetune } from "@dmae/finetune";
 import { pretrain } from "@dmae/pretrain";
 import type { Progress } from "@dmae/train";
 import { epochMeans } from "./epochs.ts";
 import { learningRateByStep } from "./learning-rate.ts";
-import { trainingLoader } from "./loader.ts";
 import { progressLine } from "./progress.ts";
 import {
   type ClassifierRecipe,
@@ -25,7 +24,7 @@ export const modelFile = ({ folder, recipe }: Pick<Run, "folder" | "recipe">) =>
 
 /** Trains: pre-training (afresh or continued), fine-tuning or probing; goes on where an earlier process was. */
 export async function trainStage(run: Run): Promise<void> {
-  const { recipe, folder, key, options, side, data } = run;
+  const { recipe, folder, key, options, data } = run;
   if (await stat(modelFile(run)).catch(() => undefined)) {
     run.say(`${recipe.task}: done before, ${modelFile(run)}`);
     return;
@@ -33,21 +32,19 @@ export async function trainStage(run: Run): Promise<void> {
   const smoke = options.smoke ? { key } : undefined;
   const start = await startOf(recipe, options.from, smoke);
   const stageKey = foldIn(key, recipe.task);
-  const loader = trainingLoader(recipe, data, {
-    key: stageKey,
-    side,
-    workers: options.workers,
-    onCorrupt: (error) => {
-      run.say(error.message);
-      void logLine(run, { stage: recipe.task, event: "damaged image", message: error.message });
-    },
-  });
+  const stepsPerEpoch = stepsOf(recipe, data);
+  let damaged = 0;
+  const onCorrupt = (error: DmaeError) => {
+    damaged++;
+    run.say(error.message);
+    void logLine(run, { stage: recipe.task, event: "damaged image", message: error.message });
+  };
   const stageFolder = join(folder, recipe.task);
   const events = eventWriter(eventFile(folder, recipe.task), join(stageFolder, "log.jsonl"));
-  const watch = watcher(run, events, loader.stepsPerEpoch);
+  const watch = watcher(run, events, stepsPerEpoch);
   await logLine(run, { stage: recipe.task, event: "start", executor: run.executor.name });
   try {
-    const training = { run, loader, start, key: stageKey, folder: stageFolder, watch };
+    const training = { run, start, onCorrupt, seed: stageKey, folder: stageFolder, watch };
     const result = await (isClassifierRecipe(recipe)
       ? runClassifier(recipe, training)
       : runPretraining(recipe, training));
@@ -56,27 +53,37 @@ export async function trainStage(run: Run): Promise<void> {
       stage: recipe.task,
       event: "end",
       ...result,
-      damaged: loader.corrupt.length,
+      damaged,
     });
   } finally {
     await events.close();
-    await loader.close();
     await start?.close();
   }
 }
 
+/** Micro-batches in an epoch. */
+function stepsOf({ training }: Recipe, { train }: Run["data"]): number {
+  const { batchSize, accumulate } = training;
+  if (train.length < batchSize * accumulate)
+    throw new DmaeError(
+      "argument",
+      `data: ${train.name} has ${train.length} images, fewer than the effective batch of ${batchSize} x ${accumulate}; set batchSize or accumulate`,
+    );
+  return Math.floor(train.length / batchSize);
+}
+
 interface Training {
   readonly run: Run;
-  readonly loader: BatchLoader;
   readonly start: Start | undefined;
-  readonly key: Run["key"];
+  readonly onCorrupt: (error: DmaeError) => void;
+  readonly seed: Run["key"];
   readonly folder: string;
   readonly watch: ReturnType<typeof watcher>;
 }
 
 async function runPretraining(recipe: PretrainingRecipe, training: Training) {
   const initial = await training.start?.whole();
-  const { step, resumedFrom } = await pretrain(recipe.training, training.loader, {
+  const { step, resumedFrom } = await pretrain(recipe.training, training.run.data.train, {
     ...initial,
     ...common(training),
   });
@@ -95,11 +102,11 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
     throw new DmaeError("argument", `--from: ${recipe.name} needs a pre-trained encoder`);
   const { step, resumedFrom, report } =
     recipe.task === "finetune"
-      ? await robustFinetune(recipe.training, training.loader, {
+      ? await robustFinetune(recipe.training, training.run.data.train, {
           ...shared,
           pretrained: start.source,
         })
-      : await linearProbe(recipe.training, training.loader, {
+      : await linearProbe(recipe.training, training.run.data.train, {
           ...shared,
           pretrained: start.source,
         });
@@ -112,11 +119,11 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
   return { step, resumedFrom };
 }
 
-function common({ run, key, folder, watch }: Training) {
-  const { keepEvery, checkpointEvery } = run.options;
+function common({ run, onCorrupt, seed, folder, watch }: Training) {
+  const { keepEvery, checkpointEvery, workers } = run.options;
   return {
     executor: run.executor,
-    key,
+    ...{ seed, workers, onCorrupt },
     folder,
     checkpointEveryEpochs: checkpointEvery,
     ...(keepEvery === undefined ? {} : { keepEveryEpochs: keepEvery }),

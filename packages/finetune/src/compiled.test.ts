@@ -2,15 +2,15 @@ import "@tensorflow/tfjs-backend-cpu";
 import { compiledExecutor } from "@dmae/compile";
 import { type Batch, type HostTensors, key, uniform } from "@dmae/core";
 import { type Executor, eagerExecutor } from "@dmae/nn";
-import { createDmae, pretrainInputs, pretrainRecipes, pretrainStep } from "@dmae/pretrain";
-import { specsOf, type TrainStep } from "@dmae/train";
+import { createDmae, pretrainInputs, pretrainRecipes, pretrainTask } from "@dmae/pretrain";
+import { specsOf, type TrainStep, taskStep } from "@dmae/train";
 import { createViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { finetuneStep } from "./finetune-step.ts";
+import { finetuneTask } from "./finetune-step.ts";
 import { finetuneInputs } from "./inputs.ts";
-import { probeStep } from "./probe-step.ts";
+import { probeTask } from "./probe-step.ts";
 import { finetuneRecipes, linearProbeRecipes } from "./recipes.ts";
 
 const shape = { imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] };
@@ -71,7 +71,7 @@ describe("compiled steps take the eager ones' path", () => {
     const dmae = createDmae({ ...model, ...decoder }, shape);
     const params = dmae.initHost(key(1));
     const recipe = { ...pretrainRecipes["dmae-vit-b-imagenet-pretrain"], ...schedule };
-    const step = pretrainStep(dmae, recipe, { params, stepsPerEpoch });
+    const step = taskStep(pretrainTask(dmae, recipe, params), { stepsPerEpoch });
     await expectSame(step, step.initState(params), (at) =>
       pretrainInputs(batchOf(at), { key: key(2), epoch: 0, length: 16, maskRatio: 0.75 }),
     );
@@ -87,7 +87,7 @@ describe("compiled steps take the eager ones' path", () => {
       dropPath: 0.3,
       clipNorm: 1,
     };
-    const step = finetuneStep(vit.config, recipe, { params, stepsPerEpoch });
+    const step = taskStep(finetuneTask(vit.config, recipe, params), { stepsPerEpoch });
     await expectSame(step, step.initState(params), (at) =>
       finetuneInputs(recipe, batchOf(at), { key: key(2), step: at, epoch: 0, config: vit.config }),
     );
@@ -95,25 +95,27 @@ describe("compiled steps take the eager ones' path", () => {
 
   it("linear probing with running statistics", async () => {
     const recipe = { ...linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"], ...schedule };
-    const step = probeStep(recipe, { stepsPerEpoch });
     const zeros = (length: number, dims: number[]) => ({
       dtype: "float32" as const,
       shape: dims,
       data: new Float32Array(length),
     });
     const weight = { ...zeros(24, [3, 8]), data: uniform(key(3), 24, { low: -1 }) };
-    const state = step.initState({
+    const head = {
       "head.0.running_mean": zeros(8, [8]),
       "head.0.running_var": { ...zeros(8, [8]), data: new Float32Array(8).fill(1) },
       "head.1.weight": weight,
       "head.1.bias": zeros(3, [3]),
-    });
-    await expectSame(step, state, (at) => ({
+    };
+    const batch = (at: number) => ({
       features: {
         ...zeros(32, [4, 8]),
         data: uniform(key(4), 32, { index: at, low: -2, high: 3 }),
       },
       targets: { ...zeros(12, [4, 3]), data: Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0) },
-    }));
+    });
+    const task = probeTask(recipe, { imageShape: [1, 1, 8] }, (_, { step }) => batch(step), head);
+    const step = taskStep(task, { stepsPerEpoch });
+    await expectSame(step, step.initState(head), batch);
   });
 });

@@ -40,7 +40,7 @@ export function trainingEvaluation(
         const { accuracy, loss } = await evaluate(vit, complete(params), dataset, {
           executor,
           sigma,
-          key: foldIn(defaults.key, "evaluation"),
+          seed: foldIn(defaults.key, "evaluation"),
           ...(defaults.batchSize === undefined ? {} : { batchSize: defaults.batchSize }),
           ...(limit === undefined ? {} : { limit }),
           ...(signal ? { signal } : {}),

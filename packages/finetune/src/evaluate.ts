@@ -1,12 +1,6 @@
-import {
-  DmaeError,
-  foldIn,
-  type HostTensors,
-  type ImageDataset,
-  type Key,
-  normal,
-} from "@dmae/core";
+import { DmaeError, foldIn, type HostTensors, type ImageDataset, normal } from "@dmae/core";
 import type { Executor, PreparedFunction } from "@dmae/nn";
+import { rootKey, type Seed } from "@dmae/train";
 import type { ViT } from "@dmae/vit";
 import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evaluation-checks.ts";
 
@@ -14,8 +8,8 @@ import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evalua
 export interface MeasureOptions {
   /** Standard deviation of the noise; default 0, clean images. */
   readonly sigma?: number;
-  /** Keys the noise; needed where sigma is above 0. */
-  readonly key?: Key;
+  /** The noise follows from it; default 0. */
+  readonly seed?: Seed;
   /** Noisy copies of each image; default 1. */
   readonly samples?: number;
   /** Looks at the first so many images; default: all. */
@@ -56,7 +50,7 @@ export interface EvaluateResult {
 }
 
 /**
- * Accuracy of a classifier on clean or noisy images. The noise of copy `c` of image `i` depends on the key, `i` and
+ * Accuracy of a classifier on clean or noisy images. The noise of copy `c` of image `i` depends on the seed, `i` and
  * `c` alone. To measure the same parameters more than once, see {@link prepareEvaluation}.
  *
  * @param params those of the classifier, in ordinary memory
@@ -64,7 +58,7 @@ export interface EvaluateResult {
  *   them; "numeric" for logits that are not finite
  *
  * @example
- * const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, key: key(0) });
+ * const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, seed: 0 });
  */
 export async function evaluate(
   vit: ViT,
@@ -72,7 +66,6 @@ export async function evaluate(
   dataset: ImageDataset,
   options: EvaluateOptions,
 ): Promise<EvaluateResult> {
-  requireKey(options);
   checkMeasure("evaluate", options);
   const { batchSize = 64 } = options;
   checkDataset("evaluate", dataset, {
@@ -96,7 +89,7 @@ export async function evaluate(
  *
  * @example
  * const evaluation = await prepareEvaluation(vit, params, { executor });
- * for (const sigma of [0.25, 0.5]) console.log(await evaluation.run(test, { sigma, key: key(0) }));
+ * for (const sigma of [0.25, 0.5]) console.log(await evaluation.run(test, { sigma, seed: 0 }));
  * evaluation.dispose();
  */
 export async function prepareEvaluation(
@@ -121,7 +114,6 @@ async function prepare(
   );
   return {
     async run(dataset, options = {}) {
-      requireKey(options);
       checkMeasure("evaluate", options);
       const { numClasses } = vit.config;
       checkDataset("evaluate", dataset, { imageShape, numClasses });
@@ -131,18 +123,14 @@ async function prepare(
   };
 }
 
-function requireKey({ sigma = 0, key }: MeasureOptions): void {
-  if (sigma > 0 && key === undefined)
-    throw new DmaeError("argument", "evaluate: noise needs a key, got none; pass key: key(seed)");
-}
-
 async function measure(
   classifier: PreparedFunction,
   numClasses: number,
   dataset: ImageDataset,
   options: MeasureOptions & { readonly batchSize: number },
 ): Promise<EvaluateResult> {
-  const { batchSize, sigma = 0, samples = 1, key, limit, signal } = options;
+  const { batchSize, sigma = 0, samples = 1, limit, signal } = options;
+  const key = rootKey(options.seed);
   const count = Math.min(limit ?? dataset.length, dataset.length);
   const rows = count * samples;
   const pixels = dataset.imageShape.reduce((product, side) => product * side, 1);
@@ -161,7 +149,7 @@ async function measure(
       labels[index] = label;
       const out = images.subarray(row * pixels, (row + 1) * pixels);
       out.set(image);
-      if (sigma > 0 && key !== undefined) {
+      if (sigma > 0) {
         const copyKey = foldIn(key, (start + row) % samples);
         normal(copyKey, out, { index, mean: out, standardDeviation: sigma });
       }

@@ -6,7 +6,7 @@ import type { FinetuneEvaluation } from "./evaluate-training.ts";
 /** Throws for a setting that would end a measurement in nonsense: no image, no copy, noise that is no number. */
 export function checkMeasure(
   caller: string,
-  { sigma = 0, samples = 1, limit = 1 }: Omit<MeasureOptions, "key" | "signal">,
+  { sigma = 0, samples = 1, limit = 1 }: Omit<MeasureOptions, "seed" | "signal">,
 ): void {
   if (!(typeof sigma === "number" && sigma >= 0 && Number.isFinite(sigma)))
     wrong(caller, "sigma must be a number, 0 or more", sigma);

@@ -3,15 +3,15 @@ import "@tensorflow/tfjs-backend-wasm";
 import { loadCheckpoint, optimizerState } from "@dmae/checkpoint";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, selectBackend, type Tensors, toTensors, valueAndGradients } from "@dmae/nn";
-import { specsOf, type TrainStep, torchGroups, unprefixed } from "@dmae/train";
+import { specsOf, type TrainStep, taskStep, torchGroups, unprefixed } from "@dmae/train";
 import { CIFAR10_NORMALIZATION, createViT, fromPretrained } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
-import { finetuneGroups, finetuneLoss, finetuneStep } from "./finetune-step.ts";
+import { finetuneGroups, finetuneLoss, finetuneTask } from "./finetune-step.ts";
 import { type Mixing, mixingInputs, softTargets } from "./mixing.ts";
-import { batchNorm, foldProbe, probeStep } from "./probe-step.ts";
+import { batchNorm, foldProbe, probeTask } from "./probe-step.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 
 type Fixture = ReturnType<typeof readFixture>;
@@ -117,8 +117,7 @@ function recorded(variant: Variant) {
     };
   };
   const micro: number = settings.micro;
-  const step = finetuneStep(config, recipe, {
-    params,
+  const step = taskStep(finetuneTask(config, recipe, params), {
     stepsPerEpoch: micro,
     updateOffset: -(settings.epoch * micro) / recipe.accumulate, // the recorded run begins in epoch 1
   });
@@ -309,7 +308,7 @@ describe.each(["cpu", "wasm"])("the official linear probe on %s", (backend) => {
   });
 
   it("follows head, running statistics and losses through four LARS updates of two micro-batches", async () => {
-    const step = probeStep(
+    const task = probeTask(
       {
         name: "fixture",
         source: "testing/reference/training.py",
@@ -327,8 +326,11 @@ describe.each(["cpu", "wasm"])("the official linear probe on %s", (backend) => {
         trustCoefficient: settings.trust_coefficient,
         augmentation: null,
       },
-      { stepsPerEpoch: micro },
+      { imageShape: [12, 12, 3] },
+      targetsOf as never,
+      head,
     );
+    const step = taskStep(task, { stepsPerEpoch: micro });
     const inputs = (index: number) => ({
       features: part(probe, "features", index),
       targets: targetsOf(index),

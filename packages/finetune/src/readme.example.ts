@@ -25,11 +25,11 @@ const shape = { key: key(1), imageShape: [16, 16, 1], numClasses: 4 } as const;
 const train = synthetic({ ...shape, length: 256 });
 const { vit, params } = await robustFinetune(recipe, train, {
   executor,
-  key: key(0),
-  // pretrained: the params of pretrain(), or a checkpoint of @dmae/checkpoint
+  seed: 0,
+  // pretrained: the encoder of pretrain(), or a checkpoint of @dmae/checkpoint
   // folder: "runs/waves" keeps a log and checkpoints there, and resumes what it finds
 });
 
 const test = synthetic({ ...shape, length: 64, split: "test" });
-const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, key: key(2) });
+const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, seed: 2 });
 console.log(accuracy); // under noise; chance is 0.25

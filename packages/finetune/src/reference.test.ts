@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { loadCheckpoint } from "@dmae/checkpoint";
 import { type HostTensor, type HostTensors, key } from "@dmae/core";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
-import { specsOf, torchGroups, unprefixed } from "@dmae/train";
+import { specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train";
 import {
   CIFAR10_NORMALIZATION,
   createViT,
@@ -13,7 +13,7 @@ import {
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { type FixtureTensor, readFixture } from "../../../testing/fixtures.ts";
-import { finetuneGroups, finetuneStep } from "./finetune-step.ts";
+import { finetuneGroups, finetuneTask } from "./finetune-step.ts";
 import { type Mixing, mixingInputs, softTargets } from "./mixing.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes } from "./recipes.ts";
@@ -74,8 +74,7 @@ describe.skipIf(!existsSync(reference))("the recorded fine-tuning of the officia
         warmupEpochs: training.warmup_epochs,
         epochs: training.epochs,
       };
-      const step = finetuneStep(vit.config, recipe, {
-        params,
+      const step = taskStep(finetuneTask(vit.config, recipe, params), {
         stepsPerEpoch: steps,
         updateOffset: -steps * epoch,
       });

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, selectBackend, type Tensors, toTensors, valueAndGradients } from "@dmae/nn";
-import { decayGroups, specsOf, torchGroups, unprefixed } from "@dmae/train";
+import { decayGroups, specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train";
 import { CIFAR10_NORMALIZATION } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -10,7 +10,7 @@ import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { createDmae, type DmaeInputs } from "./dmae.ts";
 import { randomMasking } from "./masking.ts";
-import { pretrainStep } from "./pretrain.ts";
+import { pretrainTask } from "./pretrain.ts";
 
 // Recorded from models_dmae.py and engine_pretrain.py by testing/reference/training.py; see the metadata.
 const fixture = readFixture(new URL("./__fixtures__/pretrain.safetensors", import.meta.url));
@@ -77,7 +77,7 @@ function expectParams(state: HostTensors, expected: HostTensors): void {
 
 function stepFor(stepsPerEpoch: number) {
   const batchSize = Number(fixture.metadata.batch_size);
-  return pretrainStep(
+  const task = pretrainTask(
     dmae,
     {
       name: "fixture",
@@ -97,9 +97,11 @@ function stepFor(stepsPerEpoch: number) {
       weightDecay: 0.05,
       beta1: 0.9,
       beta2: 0.95,
+      augmentation: null,
     },
-    { params, stepsPerEpoch },
+    params,
   );
+  return taskStep(task, { stepsPerEpoch });
 }
 
 describe("parameters", () => {

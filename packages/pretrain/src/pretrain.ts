@@ -1,4 +1,10 @@
-import { DmaeError, foldIn, type HostTensor, type HostTensors, type ImageDataset } from "@dmae/core";
+import {
+  DmaeError,
+  foldIn,
+  type HostTensor,
+  type HostTensors,
+  type ImageDataset,
+} from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import {
   adamw,

@@ -23,7 +23,7 @@ const recipe = {
 const images = synthetic({ length: 256, key: key(1), imageShape: [16, 16, 1] });
 const { params, metrics } = await pretrain(recipe, images, {
   executor: eagerExecutor(), // or compiledExecutor() of @dmae/compile
-  key: key(0),
+  seed: 0,
   // folder: "runs/waves" keeps a log and checkpoints there, and resumes what it finds
 });
 console.log(metrics.loss); // the reconstruction error of the last batch

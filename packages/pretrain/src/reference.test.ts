@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { loadCheckpoint, optimizerState } from "@dmae/checkpoint";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, selectBackend, toTensors, valueAndGradients } from "@dmae/nn";
-import { decayGroups, specsOf, torchGroups, unprefixed } from "@dmae/train";
+import { decayGroups, specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train";
 import { CIFAR10_NORMALIZATION } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -11,7 +11,7 @@ import { expectClose } from "../../../testing/expect-close.ts";
 import { type FixtureTensor, readFixture } from "../../../testing/fixtures.ts";
 import { createDmae, type DmaeInputs } from "./dmae.ts";
 import { randomMasking } from "./masking.ts";
-import { pretrainStep } from "./pretrain.ts";
+import { pretrainTask } from "./pretrain.ts";
 import { pretrainRecipes } from "./recipes.ts";
 
 // The reference set's own runs use ImageNet images, which may not be published: checked where present.
@@ -99,7 +99,7 @@ describe.skipIf(!existsSync(reference))("the recorded runs of the official code"
     const params = await start.readAll();
     await start.close();
     const dmae = createDmae(small, { inputSize: 32, ...CIFAR10_NORMALIZATION });
-    const step = pretrainStep(
+    const task = pretrainTask(
       dmae,
       {
         ...pretrainRecipes["dmae-vit-b-cifar10-continued"],
@@ -109,8 +109,9 @@ describe.skipIf(!existsSync(reference))("the recorded runs of the official code"
         warmupEpochs: run.warmup_epochs,
         epochs: run.epochs,
       },
-      { params, stepsPerEpoch: run.micro_batches },
+      params,
     );
+    const step = taskStep(task, { stepsPerEpoch: run.micro_batches });
     const inputsOf = (index: number): HostTensors => ({
       images: nhwc(recorded.get("images_u8"), 1 / 255, index),
       noise: nhwc(recorded.get("noise"), 1, index),

@@ -2,6 +2,7 @@ import { DmaeError } from "@dmae/core";
 import {
   type ImageOperation,
   randAugment,
+  randomCrop,
   randomHorizontalFlip,
   randomResizedCrop,
 } from "@dmae/datasets";
@@ -11,6 +12,8 @@ import type { BatchSource } from "./batch-source.ts";
 export interface Augmentation {
   /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null for none. */
   readonly resizedCropScale: readonly [low: number, high: number] | null;
+  /** Random crop of the image after padding it with so many black pixels on each side; default: none. */
+  readonly cropPadding?: number | null;
   /** Probability of a horizontal flip. */
   readonly horizontalFlip: number;
   /** RandAugment policy by its timm name; null for none. */
@@ -27,9 +30,11 @@ export function augmentationOperations(
   side: number,
   fixed: readonly ImageOperation[] = [],
 ): readonly ImageOperation[] {
-  const { resizedCropScale: scale, horizontalFlip, randAugment: policy = null } = augmentation;
+  const { resizedCropScale: scale, cropPadding: padding = null, horizontalFlip } = augmentation;
+  const { randAugment: policy = null } = augmentation;
   return [
     ...(scale === null ? fixed : [randomResizedCrop(side, { scale })]),
+    ...(padding === null ? [] : [randomCrop(side, { padding })]),
     ...(horizontalFlip > 0 ? [randomHorizontalFlip(horizontalFlip)] : []),
     ...(policy === null ? [] : [randAugment(policy)]),
   ];
