@@ -15,6 +15,27 @@ export function checkPositive(caller: string, name: string, value: number): void
     );
 }
 
+/** Throws unless `value` is a probability in [0, 1]. */
+export function checkProbability(caller: string, name: string, value: number): void {
+  if (!(typeof value === "number" && value >= 0 && value <= 1))
+    throw new DmaeError("argument", `${caller}: ${name} must lie in [0, 1], got ${show(value)}`);
+}
+
+/** Throws unless `counts` are votes by class: a non-empty array of integers >= 0. */
+export function checkCounts(caller: string, name: string, counts: readonly number[]): void {
+  if (!Array.isArray(counts) || counts.length === 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${name} must be votes by class, a non-empty array, got ${show(counts)}`,
+    );
+  const wrong = counts.findIndex((count) => !Number.isSafeInteger(count) || count < 0);
+  if (wrong >= 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${name} must be integers >= 0, got ${show(counts[wrong])} for class ${wrong}`,
+    );
+}
+
 /** Throws unless `value` is an integer of at least `least`. */
 export function checkInteger(caller: string, name: string, value: number, least = 1): void {
   if (!Number.isSafeInteger(value) || value < least)

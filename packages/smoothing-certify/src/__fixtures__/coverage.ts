@@ -1,6 +1,7 @@
 import { adaptiveProcedure } from "../procedures/adaptive-procedure.ts";
 import { atRadiusProcedure } from "../procedures/at-radius-procedure.ts";
 import { certifyProcedure } from "../procedures/certify-procedure.ts";
+import { type CertifiedRow, highProbabilityAccuracy } from "../report/summary.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "../statistics/normal.ts";
 import { predictProcedure } from "../procedures/predict.ts";
@@ -30,7 +31,8 @@ export function coverageOf(scale: number): Coverage[] {
   const few = Math.round(20_000 * scale) * (scale === 1 ? 5 : 1);
   const sigma = 1;
   // p just below a value of the bound: P(Binomial >= k) is alpha there
-  const worst = (k: number, n: number) => clopperPearsonLower(k, n, alpha) * (1 - 1e-12);
+  const worst = (k: number, n: number, rate = alpha) =>
+    clopperPearsonLower(k, n, rate) * (1 - 1e-12);
   const wrongRadius = (p: number) => (r: { prediction: number; radius: number }) =>
     r.prediction === 0 ? r.radius > normalQuantile(p) : r.prediction > 0;
   const test = new SequentialTest({ threshold: normalCdf(1), alpha, beta: 0.001, maxSamples: 400 });
@@ -68,6 +70,38 @@ export function coverageOf(scale: number): Coverage[] {
       run: () =>
         // either answer is wrong half of the time; count every answer that is not to abstain
         wrongRate("predict", runs, () => predictProcedure({ n: 101, alpha }), [0.5, 0.5], (r) => !r.abstained),
+    },
+    {
+      name: "PREDICT where the law of the copies favours one of two equal classes",
+      alpha,
+      runs,
+      least: 0,
+      run: () => {
+        const start = () => predictProcedure({ n: 201, alpha, totalVariation: 0.02 });
+        return wrongRate("distant", runs, start, [0.52, 0.48], (r) => r.prediction === 0);
+      },
+    },
+    {
+      name: "high-probability accuracy of 12 images, each at its worst point",
+      alpha,
+      runs: few,
+      least: 0.1 * alpha,
+      run: () => {
+        // all 20 votes agree with probability 0.05, and then the radius is more than the exact one
+        const p = worst(20, 20, 0.05) * (1 - 1e-9);
+        const radius = normalQuantile(p);
+        const start = function* () {
+          const rows: CertifiedRow[] = [];
+          for (let idx = 0; idx < 12; idx++) {
+            const settings = { sigma, n0: 1, n: 20, alpha: 0.05 };
+            const result = yield* certifyProcedure(settings);
+            const correct = result.prediction === 0 ? 1 : 0;
+            rows.push({ idx, radius: result.radius, correct });
+          }
+          return highProbabilityAccuracy(rows, [radius * (1 + 1e-12)], 0.05, alpha)[0]!;
+        };
+        return wrongRate("all images", few, start, [p, 1 - p], (share) => share > 0);
+      },
     },
     {
       name: "two-class bound",
@@ -154,7 +188,7 @@ export function coverageOf(scale: number): Coverage[] {
         // votes 0.05 and 0.95 with probabilities that make the mean 0.6
         const share = (0.6 - 0.05) / 0.9;
         const logit = Math.log(0.95 / 0.05);
-        const settings = { sigma, n0: 20, n: 200, alpha, bound, beta: 1, totalVariation: 0 };
+        const settings = { sigma, n0: 20, n: 200, alpha, bound, beta: 1, totalVariation: 0, norm: "l2" as const, dimension: 1 };
         return wrongRate(
           bound,
           few,

@@ -34,4 +34,4 @@ def case(sigma):
     }
 
 
-print(json.dumps([case(sigma) for sigma in (0.001, 0.01, 0.12, 0.25, 0.5, 1.0)]))
+print(json.dumps([case(sigma) for sigma in (1e-6, 0.0003, 0.001, 0.01, 0.12, 0.25, 0.5, 1.0, 15.625, 16.0)]))

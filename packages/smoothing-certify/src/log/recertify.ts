@@ -1,12 +1,14 @@
 import { DmaeError } from "@dmae/core";
-import { checkAlpha, checkInteger } from "../checks.ts";
+import { checkAlpha, checkInteger, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import {
   type BoundKind,
   type CertificateSettings,
   certificate,
+  checkBound,
 } from "../statistics/certificate.ts";
-import type { Norm } from "../statistics/noises-and-norms.ts";
+import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
+import { type Norm, radiusInNorm } from "../statistics/noises-and-norms.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
 import { topKRadius } from "../statistics/top-k.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
@@ -19,11 +21,14 @@ export interface RecertifyOptions {
   readonly bound?: BoundKind | undefined;
   /** Another norm of the radius. */
   readonly norm?: Norm | undefined;
-  /** Numbers of an image, for norms whose radius depends on it. */
+  /**
+   * Numbers of an image, for norms whose radius depends on it, where the log does not say (those of this
+   * package do). Another number than the log's is an error.
+   */
   readonly dimension?: number | undefined;
   /**
    * Certify that the true class is among the k most probable ones, in place of being the most probable;
-   * `predict` is then the label where that is certified.
+   * `predict` is then the label where that is certified. The l2 radius of ordinary Gaussian noise only.
    */
   readonly topK?: number | undefined;
 }
@@ -41,7 +46,15 @@ export interface RecertifyOptions {
  */
 export function recertify(rows: readonly LogRow[], options: RecertifyOptions): LogRow[] {
   if (options.alpha !== undefined) checkAlpha("recertify", options.alpha);
+  checkBound(options.bound);
+  if (options.norm !== undefined)
+    radiusInNorm({ pLower: 0, sigma: 1, norm: options.norm, dimension: 1 }); // throws for others
   if (options.topK !== undefined) checkInteger("recertify", "topK", options.topK);
+  if (options.topK !== undefined && options.bound !== undefined)
+    throw new DmaeError(
+      "argument",
+      "recertify: bound and topK exclude each other, since topK has a bound of its own; leave one out",
+    );
   return rows.map((row) => {
     const { settings, counts0, counts } = row;
     if (!settings || !counts0 || !counts)
@@ -61,18 +74,21 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
 type Voted = LogRow & Required<Pick<LogRow, "settings" | "counts0" | "counts">>;
 
 function anew(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
-  const { alpha = row.settings.alpha, bound, norm, topK } = options;
+  const { alpha = row.settings.alpha, bound, norm } = options;
+  const topK = options.topK ?? row.settings.topK;
+  const dimension = dimensionOf(row, options.dimension);
   const settings: LogSettings = {
     ...row.settings,
     alpha,
     ...(bound && { bound }),
     ...(norm && { norm }),
+    ...(dimension && { dimension }),
     ...(topK && { topK }),
   };
+  if (topK) return topKRow(row, Number(topK), settings);
   if (row.counts.length === 0) return { ...old, settings }; // the selection alone led to abstain
-  if (topK) return topKRow(row, topK, settings);
   const { prediction, radius, pLower } = certificate(
-    certificateSettings(settings, options.dimension),
+    certificateSettings(settings),
     row.counts0,
     row.counts,
   );
@@ -80,21 +96,33 @@ function anew(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
   return { ...old, predict: prediction, radius, correct, pLower, settings };
 }
 
+/** The numbers of an image: the log's, which another number would contradict. */
+function dimensionOf({ settings }: Voted, asked?: number): number | undefined {
+  const known = settings.dimension as number | undefined;
+  if (asked !== undefined && known !== undefined && asked !== known)
+    throw new DmaeError(
+      "argument",
+      `recertify: dimension must be ${show(known)}, the numbers of the log's images, got ${show(asked)}; leave it out`,
+    );
+  return known ?? asked;
+}
+
 /** The settings of a certificate, read back from a log. */
-function certificateSettings(settings: LogSettings, dimension?: number): CertificateSettings {
-  const { sigma, alpha, bound, distribution, norm, totalVariation } = settings;
+function certificateSettings(settings: LogSettings): CertificateSettings {
+  const { sigma, alpha, bound, distribution, norm, dimension, totalVariation } = settings;
   return {
     sigma,
     alpha,
     bound: bound as BoundKind | undefined,
     distribution: distribution as NoiseDistribution | undefined,
     norm: norm as Norm | undefined,
-    dimension: dimension ?? (settings.dimension as number | undefined),
+    dimension: dimension as number | undefined,
     totalVariation: totalVariation as number | undefined,
   };
 }
 
-function topKRow(row: Voted, k: number, settings: LogSettings): LogRow {
+function topKRow(row: Voted, k: number, { bound: _, ...settings }: LogSettings): LogRow {
+  if (row.counts.length === 0) return { ...row, settings: settings as LogSettings };
   const { sigma, alpha, distribution = "gaussian", norm = "l2", totalVariation = 0 } = settings;
   if (distribution !== "gaussian" || norm !== "l2" || totalVariation !== 0)
     throw new DmaeError(
@@ -109,5 +137,7 @@ function topKRow(row: Voted, k: number, settings: LogSettings): LogRow {
   const radius = topKRadius(row.counts, { target: row.label, k, sigma, alpha });
   const stays = radius > 0;
   const predict = stays ? row.label : ABSTAIN;
-  return { ...row, predict, radius, correct: stays ? 1 : 0, settings };
+  const n = row.counts.reduce((sum, count) => sum + count, 0);
+  const pLower = clopperPearsonLower(row.counts[row.label]!, n, 0.9 * alpha);
+  return { ...row, predict, radius, pLower, correct: stays ? 1 : 0, settings };
 }

@@ -2,6 +2,7 @@ import { foldIn, key, uniform } from "@dmae/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import fixture from "../__fixtures__/thresholds.json" with { type: "json" };
+import { gridStep, gridTable } from "./grid-table.ts";
 import { normalThresholds } from "./normal-thresholds.ts";
 import { soundNoise, soundNoiseSource } from "./sound-noise.ts";
 
@@ -24,6 +25,23 @@ describe.each(fixture)(
       expect(law.totalVariation).toBeGreaterThanOrEqual(totalVariation);
       expect(law.totalVariation).toBeLessThanOrEqual(totalVariation * (1 + 1e-5) + 1e-19);
     });
+  },
+);
+
+test.each([1e-6, 0.0003, 0.25, 15.4, 15.5, 16])(
+  "at sigma = %s each integer finds its step, tails and both sides of every threshold included",
+  (sigma) => {
+    const table = gridTable(sigma);
+    const { thresholds, reach, pixels } = table;
+    const wrong: number[] = [];
+    for (const [i, t] of thresholds.entries()) {
+      if (t < 2 ** 53 && gridStep(t / 2 ** 53, table) <= i) wrong.push(i);
+      if (t > (thresholds[i - 1] ?? 0) && gridStep((t - 1) / 2 ** 53, table) !== i) wrong.push(i);
+    }
+    expect(wrong).toEqual([]);
+    // both ends of the law: black with the lowest step, white with the highest
+    expect(pixels[gridStep(2 ** -54, table)]).toBe(Math.fround((0 - reach) / 255));
+    expect(pixels[255 + gridStep(1 - 2 ** -53, table)]).toBe(Math.fround((255 + reach) / 255));
   },
 );
 
@@ -116,7 +134,9 @@ test("soundNoise is the same noise as an AddressedNoise, with its name and its d
   const one = normalThresholds(0.5, 255).totalVariation;
   expect(noise.totalVariation(150_528)).toBeGreaterThanOrEqual(150_528 * one);
   expect(noise.totalVariation(150_528)).toBeLessThan(6e-9);
-  expect(noise.totalVariation(1e20)).toBe(1);
+  expect(noise.totalVariation(1e15)).toBe(1);
+  for (const bad of [0, -1, 1.5, Number.NaN])
+    expect(() => noise.totalVariation(bad)).toThrow("dimension must be an integer of at least 1");
 });
 
 test("pixels that float32 rounds in other ways are taken for the grid value", () => {

@@ -1,11 +1,9 @@
 import { DmaeError, type Key, uniform } from "@dmae/core";
-import { checkPositive } from "../checks.ts";
+import { checkInteger, checkPositive } from "../checks.ts";
 import { type AddressedNoise, lastUsed } from "./addressed-noise.ts";
+import { type GridTable, gridStep, gridTable, LEVELS } from "./grid-table.ts";
 import { checkFill, type NoiseOptions, type NoiseSource, noiseKey } from "./noise.ts";
-import { type NormalThresholds, normalThresholds } from "./normal-thresholds.ts";
 
-/** Steps between black and white: pixels are k / 255. */
-const LEVELS = 255;
 /** Largest sigma for which the tables stay small. */
 const MOST_SIGMA = 16;
 
@@ -56,8 +54,10 @@ export function soundNoise({ seed, sigma }: Pick<NoiseOptions, "seed" | "sigma">
     fill(out, image, { image: index, stage, first, count }) {
       source(index, stage).fill(out, image, first, count);
     },
-    totalVariation: (dimension) =>
-      Math.min(1, dimension * table.totalVariation * (1 + Number.EPSILON)),
+    totalVariation(dimension) {
+      checkInteger("soundNoise.totalVariation", "dimension", dimension);
+      return Math.min(1, dimension * table.totalVariation * (1 + 2 ** -50));
+    },
   };
 }
 
@@ -80,36 +80,6 @@ function checkSigma(where: string, sigma: number): void {
     );
 }
 
-interface GridTable extends NormalThresholds {
-  /** For each value of the top bits of the uniform integer: the first threshold that can exceed it. */
-  readonly guide: Uint16Array;
-  /** Pixels `(n - reach) / 255` as float32. */
-  readonly pixels: Float32Array;
-}
-
-const GUIDE_BITS = 12;
-
-let lastTable: { sigma: number; table: GridTable } | undefined;
-
-/** The tables of sigma; the last ones are kept, as they take up to a tenth of a second. */
-function gridTable(sigma: number): GridTable {
-  if (lastTable?.sigma !== sigma) lastTable = { sigma, table: makeGridTable(sigma) };
-  return lastTable.table;
-}
-
-function makeGridTable(sigma: number): GridTable {
-  const law = normalThresholds(sigma, LEVELS);
-  const guide = new Uint16Array(2 ** GUIDE_BITS + 1);
-  for (let cell = 0, at = 0; cell < guide.length; cell++) {
-    const least = cell * 2 ** (53 - GUIDE_BITS);
-    while (at < law.thresholds.length - 1 && law.thresholds[at]! <= least) at++;
-    guide[cell] = at;
-  }
-  const length = LEVELS + 2 * law.reach + 1;
-  const pixels = Float32Array.from({ length }, (_, n) => (n - law.reach) / LEVELS);
-  return { ...law, guide, pixels };
-}
-
 function gridSource(stream: Key, table: GridTable): NoiseSource {
   return {
     fill(out, x, firstSample, count) {
@@ -124,26 +94,17 @@ function gridSource(stream: Key, table: GridTable): NoiseSource {
   };
 }
 
-/** Finds each j by its guide cell and a binary search within, and writes the pixel of `k + j`. */
+/** Writes the pixels of `k + j`, each j drawn by its uniform number. */
 function addGridNoise(
   out: Float32Array,
   offset: number,
   levels: Uint8Array,
   uniforms: Float64Array,
-  { thresholds, guide, pixels }: GridTable,
+  table: GridTable,
 ): void {
   for (let i = 0; i < levels.length; i++) {
-    const u = (uniforms[i] as number) * 2 ** GUIDE_BITS; // exact, as are the next two lines
-    const cell = Math.floor(u);
-    const k = u * 2 ** (53 - GUIDE_BITS); // 1/2 where the integer is 0; below every threshold alike
-    let low = guide[cell] as number;
-    let high = guide[cell + 1] as number;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (k < (thresholds[middle] as number)) high = middle;
-      else low = middle + 1;
-    }
-    out[offset + i] = pixels[(levels[i] as number) + low] as number;
+    const step = gridStep(uniforms[i] as number, table);
+    out[offset + i] = table.pixels[(levels[i] as number) + step] as number;
   }
 }
 

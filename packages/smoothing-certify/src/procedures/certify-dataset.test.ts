@@ -94,6 +94,7 @@ describe("certifyDataset", () => {
       alpha: 0.001,
       n: 100,
       n0: 10,
+      dimension: 1,
       seed: "0",
       generator: "philox4x32-10/gaussian",
       dataset: "steps",

@@ -51,7 +51,7 @@ export async function* certifyDataset(
       n0,
       ...(skipWrongGuess && { skipWrongGuess }),
       ...(options.bound && options.bound !== "one-class" && { bound: options.bound }),
-      ...(options.norm && { norm: options.norm, dimension: size }),
+      ...(options.norm && { norm: options.norm }),
     },
     procedure: (label) => certifyProcedure(settings, skipWrongGuess ? label : undefined),
     row: ({ prediction, radius, pLower, samples, counts0, counts }) => ({

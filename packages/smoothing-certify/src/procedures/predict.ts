@@ -1,9 +1,11 @@
 import { checkAlpha, checkInteger } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
+import { totalVariationOf } from "../run/options.ts";
 import { type Procedure, VoteCounts } from "../run/procedure.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { binomialPValue } from "../statistics/binomial.ts";
+import { binomialExceeds, binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
 
 /** Options of {@link predict}. */
@@ -18,7 +20,10 @@ export interface PredictOptions extends SingleOptions {
 export interface PredictResult {
   /** The class, or `ABSTAIN` (-1). */
   readonly prediction: number;
-  /** Two-sided p-value of the hypothesis that the two most voted classes are equally likely. */
+  /**
+   * Two-sided p-value of the hypothesis that the two most voted classes are equally likely; with sound
+   * noise it allows for the distance of the law of its copies.
+   */
   readonly pValue: number;
   /** Votes by class. */
   readonly counts: readonly number[];
@@ -43,7 +48,10 @@ export async function predict(
   options: PredictOptions,
 ): Promise<PredictResult> {
   const settings = predictSettings(options);
-  return runOne("predict", classifier, x, options, () => predictProcedure(settings));
+  return runOne("predict", classifier, x, options, (dimension) => {
+    const totalVariation = totalVariationOf(options, dimension);
+    return predictProcedure({ ...settings, totalVariation });
+  });
 }
 
 /** Fills in the defaults of PREDICT and checks the numbers. */
@@ -54,19 +62,40 @@ export function predictSettings(options: PredictOptions): { n: number; alpha: nu
   return { n, alpha };
 }
 
+/** The numbers of a PREDICT run. */
+export interface PredictSettings {
+  readonly n: number;
+  readonly alpha: number;
+  /** Distance between the law of one copy and the one of the guarantee; default 0. */
+  readonly totalVariation?: number;
+}
+
 /** PREDICT as a procedure. Its samples are those that CERTIFY estimates with. */
-export function* predictProcedure({
-  n,
-  alpha,
-}: {
-  n: number;
-  alpha: number;
-}): Procedure<PredictResult> {
+export function* predictProcedure(settings: PredictSettings): Procedure<PredictResult> {
+  const { n, alpha } = settings;
   const votes = new VoteCounts();
   yield [{ stage: "estimation", first: 0, count: n, collector: votes }];
-  const [first = 0, second = 0] = [...votes.counts].sort((a, b) => b - a);
-  const pValue = binomialPValue(first, second);
+  const pValue = pValueOf(votes.counts, settings);
   const abstained = pValue > alpha;
   const prediction = abstained ? ABSTAIN : votes.top();
   return { prediction, pValue, counts: votes.counts, abstained, samples: n };
+}
+
+/**
+ * The p-value of the two most voted classes. Copies whose law is within `totalVariation` of the exact one
+ * can be drawn together with exact copies such that each pair differs with at most that probability:
+ * all but `d` of the n votes are those of exact copies, and more than d are not with probability
+ * `P(Binomial(n, totalVariation) > d)`. So d votes are taken from the first class and given to the second,
+ * and this probability is added. d depends on no vote; it is chosen for a tenth of alpha.
+ */
+function pValueOf(
+  counts: readonly number[],
+  { n, alpha, totalVariation = 0 }: PredictSettings,
+): number {
+  const [first = 0, second = 0] = [...counts].sort((a, b) => b - a);
+  if (totalVariation === 0) return binomialPValue(first, second);
+  const moved = binomialQuantile(n, totalVariation, alpha / 10);
+  if (first - moved <= second + moved) return 1;
+  const added = binomialExceeds(moved, n, totalVariation);
+  return Math.min(1, (binomialPValue(first - moved, second + moved) + added) * (1 + 2 ** -52));
 }

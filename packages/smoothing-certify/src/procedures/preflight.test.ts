@@ -3,13 +3,8 @@ import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { halves, steps } from "../__fixtures__/steps.ts";
 import { inWorkers } from "../classifier/classifier-workers.ts";
-import {
-  certifiedAccuracy,
-  certifiedAccuracyIntervals,
-  highProbabilityAccuracy,
-  roundingDoubts,
-} from "../report/summary.ts";
-import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
+import { certificate } from "../statistics/certificate.ts";
+import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
 import { certifiedRadius } from "../statistics/radius.ts";
 import { certify } from "./certify.ts";
 import { preflight } from "./preflight.ts";
@@ -29,6 +24,18 @@ describe("preflight", () => {
       certifiedRadius(clopperPearsonLower(1000, 1000, 0.001), 0.25),
     );
     expect(report.noisyAccuracy).toBeGreaterThan(0.7);
+  });
+
+  it("knows the largest radius of the run's noise, norm and bound", async () => {
+    for (const more of [
+      { distribution: "laplace" },
+      { distribution: "uniform", norm: "linf" },
+      { bound: "two-class" },
+    ] as const) {
+      const { largestRadius } = await preflight(halves, steps(100), { ...options, ...more });
+      const settings = { sigma: 0.25, alpha: 0.001, dimension: 1, ...more };
+      expect(largestRadius).toBe(certificate(settings, [1], [1000, 0]).radius);
+    }
   });
 
   it("says which radius n cannot reach, and where n is too small for anything", async () => {
@@ -103,46 +110,5 @@ describe("inWorkers", () => {
     const missing = await inWorkers("nowhere.mjs", { workers: 1 });
     await expect(certify(missing, [0.2], options)).rejects.toThrow("nowhere.mjs");
     await missing.dispose();
-  });
-});
-
-describe("intervals of certified accuracy", () => {
-  const rows = Array.from({ length: 200 }, (_, i) => ({
-    radius: i / 100,
-    correct: (i % 4 ? 1 : 0) as 0 | 1,
-  }));
-
-  it("are Clopper-Pearson over the images", () => {
-    const [at] = certifiedAccuracyIntervals(rows, [1]);
-    expect(at).toEqual({
-      accuracy: 75 / 200,
-      low: clopperPearsonLower(75, 200, 0.025),
-      high: clopperPearsonUpper(75, 200, 0.025),
-    });
-  });
-
-  it("and the bound for all noise of the run at once is Cohen's", () => {
-    const log = Math.log(1000);
-    const loss = 0.001 + Math.sqrt((0.001 * 0.999 * log) / 200) + log / 600;
-    expectClose(
-      highProbabilityAccuracy(rows, [0.5], 0.001),
-      [certifiedAccuracy(rows, [0.5])[0]! - loss],
-      { relative: 1e-12 },
-    );
-    expect(highProbabilityAccuracy(rows, [1.99], 0.001)).toEqual([0]);
-  });
-
-  it("roundingDoubts counts printed radii that may have been below the threshold", () => {
-    const printed = [1.75, 1.75, 1.76, 0.25, 0.251, 0.5, 0.9].map((radius) => ({
-      radius,
-      correct: 1 as const,
-    }));
-    const doubts = roundingDoubts([...printed, { radius: 0.5, correct: 0 }], [0, 0.25, 0.5, 1.75]);
-    expect(doubts).toEqual([
-      { radius: 0.25, rows: 1 },
-      { radius: 0.5, rows: 1 },
-      { radius: 1.75, rows: 2 },
-    ]);
-    expect(roundingDoubts([...printed, { radius: 0.12345, correct: 1 }], [1.75])).toEqual([]);
   });
 });

@@ -2,9 +2,8 @@ import type { ImageDataset } from "@dmae/core";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { type SelectionOptions, selectIndices } from "../run/dataset-selection.ts";
 import { batchSizerOf, noiseOf } from "../run/options.ts";
-import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
-import { certifiedRadius } from "../statistics/radius.ts";
-import { type CertifyOptions, certifySettings } from "./certify.ts";
+import { certificate } from "../statistics/certificate.ts";
+import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 
 /** Options of {@link preflight}: those of the run, and how many images to look at. */
 export interface PreflightOptions extends CertifyOptions, SelectionOptions {
@@ -16,7 +15,10 @@ export interface PreflightOptions extends CertifyOptions, SelectionOptions {
 
 /** What is known before a run. */
 export interface PreflightReport {
-  /** The radius of an image on which all n votes agree: nothing beyond can be certified. */
+  /**
+   * The radius of an image on which all n votes agree, in the run's norm: nothing beyond can be
+   * certified.
+   */
   readonly largestRadius: number;
   /** Accuracy without noise, on the images looked at. */
   readonly cleanAccuracy: number;
@@ -42,7 +44,8 @@ export async function preflight(
   dataset: ImageDataset,
   options: PreflightOptions,
 ): Promise<PreflightReport> {
-  const { sigma, n, alpha } = certifySettings("preflight", options);
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const settings = { ...certifySettings("preflight", options), ...inDimension(options, size) };
   const selected = selectIndices("preflight", dataset, options);
   const count = Math.min(options.images ?? 16, selected.length);
   const indices = Array.from(
@@ -50,7 +53,7 @@ export async function preflight(
     (_, i) => selected[Math.floor((i * selected.length) / count)]!,
   );
   const looked = await look(classifier, dataset, indices, options);
-  const largestRadius = certifiedRadius(clopperPearsonLower(n, n, alpha), sigma);
+  const largestRadius = certificate(settings, [1], [settings.n, 0]).radius;
   const report = { ...looked, largestRadius, images: count };
   return { ...report, warnings: warn(report, dataset, options, looked.predicted) };
 }

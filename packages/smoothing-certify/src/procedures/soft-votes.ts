@@ -7,7 +7,8 @@ import { totalVariationOf } from "../run/options.ts";
 import type { Collector, Procedure } from "../run/procedure.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { argMax } from "../statistics/arg-max.ts";
-import { ABSTAIN, certifiedRadius } from "../statistics/radius.ts";
+import { type Norm, radiusInNorm } from "../statistics/noises-and-norms.ts";
+import { ABSTAIN } from "../statistics/radius.ts";
 
 /** Concentration bounds for soft votes. */
 export type SoftBound = "hoeffding" | "bernstein";
@@ -24,13 +25,15 @@ export interface SoftOptions extends SingleOptions {
   readonly bound?: SoftBound | undefined;
   /** The votes are softmax(beta * logits); default 1. */
   readonly beta?: number | undefined;
+  /** Norm of the radius; default l2. */
+  readonly norm?: Norm | undefined;
 }
 
 /** What {@link certifySoft} found out about one input. */
 export interface SoftResult {
   /** The class, or `ABSTAIN` (-1). */
   readonly prediction: number;
-  /** Certified l2 radius, 0 when abstaining. */
+  /** Certified radius in the norm asked for, 0 when abstaining. */
   readonly radius: number;
   /** Lower bound on the mean vote for the guessed class. */
   readonly pLower: number;
@@ -94,14 +97,16 @@ export async function certifySoft(
   options: SoftOptions,
 ): Promise<SoftResult> {
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound = "bernstein", beta = 1 } = options;
+  const { norm = "l2" } = options;
   checkInteger("certifySoft", "n0", n0);
   checkInteger("certifySoft", "n", n, 2);
   checkAlpha("certifySoft", alpha);
   checkPositive("certifySoft", "beta", beta);
+  radiusInNorm({ pLower: 0, sigma, norm, dimension: 1 }); // throws for another norm
   if (options.distribution && options.distribution !== "gaussian")
     throw new DmaeError(
       "unsupported",
-      `certifySoft: is there for Gaussian noise only, got ${show(options.distribution)}; its radius is an l2 one`,
+      `certifySoft: is there for Gaussian noise only, got ${show(options.distribution)}; certify has others`,
     );
   if (bound !== "bernstein" && bound !== "hoeffding")
     throw new DmaeError(
@@ -110,7 +115,7 @@ export async function certifySoft(
     );
   return runOne("certifySoft", classifier, x, options, (dimension) => {
     const totalVariation = totalVariationOf(options, dimension);
-    return softProcedure({ sigma, n0, n, alpha, bound, beta, totalVariation });
+    return softProcedure({ sigma, n0, n, alpha, bound, beta, totalVariation, norm, dimension });
   });
 }
 
@@ -123,11 +128,13 @@ export interface SoftSettings {
   readonly bound: SoftBound;
   readonly beta: number;
   readonly totalVariation: number;
+  readonly norm: Norm;
+  readonly dimension: number;
 }
 
 /** {@link certifySoft} as a procedure. */
 export function* softProcedure(settings: SoftSettings): Procedure<SoftResult> {
-  const { sigma, n0, n, alpha, bound, beta, totalVariation } = settings;
+  const { sigma, n0, n, alpha, bound, beta, totalVariation, norm, dimension } = settings;
   const selection = new SoftVotes(beta);
   const estimation = new SoftVotes(beta);
   yield [
@@ -145,7 +152,7 @@ export function* softProcedure(settings: SoftSettings): Procedure<SoftResult> {
   const abstained = !(pLower > 0.5);
   return {
     prediction: abstained ? ABSTAIN : guess,
-    radius: certifiedRadius(pLower, sigma),
+    radius: radiusInNorm({ pLower, sigma, norm, dimension }).radius,
     pLower,
     mean,
     abstained,

@@ -1,10 +1,12 @@
 import { DmaeError } from "@dmae/core";
 import { checkAlpha, show } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
 
 /** The part of a row that certified accuracy depends on. */
-export type CertifiedRow = Pick<LogRow, "radius" | "correct"> & Pick<LogRow, "settings">;
+export type CertifiedRow = Pick<LogRow, "radius" | "correct" | "settings"> &
+  Partial<Pick<LogRow, "idx">>;
 
 /**
  * Certified accuracy at each radius: the share of rows that are predicted correctly with a certified
@@ -97,25 +99,63 @@ export function certifiedAccuracyIntervals(
 
 /**
  * The share of the test images that are certified with probability `1 - rho` over all noise of the run
- * at once (Cohen et al. 2019, appendix): each certificate may be wrong with probability alpha, so
- * `accuracy - alpha - sqrt(alpha (1 - alpha) ln(1/rho) / m) - ln(1/rho) / (3 m)`, at least 0. Needs
- * noise that is independent between images, as ours is.
+ * at once: each certificate may be wrong with probability alpha, independently of the others, so at most
+ * `q = min { k : P(Binomial(m, alpha) > k) <= rho }` of m rows are wrong, and `(certified - q) / m`
+ * remain, at least 0. (Cohen et al. 2019, appendix, bound q by Bernstein's inequality; this is the
+ * exact quantile.)
  *
- * @param alpha of the run
+ * @param alpha of the run; default: the largest alpha of the rows, and never less. Rows without settings,
+ *   as other tools write them, need it.
  * @param rho allowed probability that the statement fails; default 0.001
+ * @throws {DmaeError} "argument" for an alpha below that of a row, and for rows that share noise: the same
+ *   image twice with one seed
  */
 export function highProbabilityAccuracy(
   rows: readonly CertifiedRow[],
   radii: readonly number[],
-  alpha: number,
+  alpha?: number,
   rho = 0.001,
 ): number[] {
-  checkAlpha("highProbabilityAccuracy", alpha);
+  checkRows("highProbabilityAccuracy", rows);
   checkAlpha("highProbabilityAccuracy", rho, "rho");
-  const m = rows.length;
-  const log = Math.log(1 / rho);
-  const loss = alpha + Math.sqrt((alpha * (1 - alpha) * log) / m) + log / (3 * m);
-  return certifiedAccuracy(rows, radii).map((accuracy) => Math.max(0, accuracy - loss));
+  checkIndependent(rows);
+  const wrong = binomialQuantile(rows.length, alphaOf(rows, alpha), rho);
+  return radii.map((r) => {
+    const count = certifiedCount("highProbabilityAccuracy", rows, r);
+    return Math.max(0, count - wrong) / rows.length;
+  });
+}
+
+/** The alpha that covers every row. */
+function alphaOf(rows: readonly CertifiedRow[], alpha?: number): number {
+  const most = rows.reduce((most, { settings }) => Math.max(most, settings?.alpha ?? 0), 0);
+  if (alpha === undefined && rows.some(({ settings }) => !settings))
+    throw new DmaeError(
+      "argument",
+      "highProbabilityAccuracy: alpha is needed, since not every row says its own; give that of the run",
+    );
+  checkAlpha("highProbabilityAccuracy", alpha ?? most);
+  if (alpha !== undefined && alpha < most)
+    throw new DmaeError(
+      "argument",
+      `highProbabilityAccuracy: alpha must be at least ${most}, that of the rows, got ${alpha}; leave it out, or recertify the rows`,
+    );
+  return alpha ?? most;
+}
+
+/** Refuses rows whose noise has one address: their errors are not independent. */
+function checkIndependent(rows: readonly CertifiedRow[]): void {
+  const seen = new Set<string>();
+  for (const { idx, settings } of rows) {
+    if (idx === undefined) continue;
+    const address = JSON.stringify([settings?.seed, idx]);
+    if (seen.has(address))
+      throw new DmaeError(
+        "argument",
+        `highProbabilityAccuracy: rows must not share noise, but image ${idx} is there twice with ${settings ? `seed ${settings.seed}` : "no seed"}; give one log at a time`,
+      );
+    seen.add(address);
+  }
 }
 
 /** How many rows sit so close to a radius that rounding decided. */

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkInteger, checkPositive, show } from "../checks.ts";
+import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import type { ClassifierOptions, PreparedClassifier } from "../classifier/classifier.ts";
 import { type AddressedNoise, addressedNoise, type NoiseLaw } from "../noise/addressed-noise.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
@@ -44,7 +44,14 @@ export interface SamplingOptions extends ClassifierOptions {
 /** The noise of a run. */
 export function noiseOf(options: SamplingOptions): AddressedNoise {
   const { noise, sigma, seed = 0, distribution, sound } = options;
-  if (noise) return noise;
+  if (noise) {
+    if (sound && !noise.totalVariation)
+      throw new DmaeError(
+        "argument",
+        `certify: sound must be left out with noise that is not sound (${noise.generator}); give soundNoise(…), or no noise`,
+      );
+    return noise;
+  }
   if (!sound) return addressedNoise({ sigma, seed, ...(distribution && { distribution }) });
   if (distribution && distribution !== "gaussian")
     throw new DmaeError("unsupported", `certify: sound noise is Gaussian, got ${distribution}`);
@@ -73,7 +80,9 @@ function checkNoise(caller: string, options: SamplingOptions): void {
 
 /** What the noise's law is away from that of the guarantee, for inputs of `dimension` numbers. */
 export function totalVariationOf(options: SamplingOptions, dimension: number): number {
-  return noiseOf(options).totalVariation?.(dimension) ?? 0;
+  const distance = noiseOf(options).totalVariation?.(dimension) ?? 0;
+  checkProbability("certify", "the noise's totalVariation", distance);
+  return distance;
 }
 
 /** Checks what all procedures share. */

@@ -180,6 +180,7 @@ function logSettings<R>(
     ...(distribution !== "gaussian" && { distribution }),
     ...(totalVariation > 0 && { totalVariation }),
     sigma,
+    dimension: size,
     seed: typeof seed === "string" ? JSON.stringify(seed) : String(seed),
     generator: noiseOf(options).generator,
     dataset: dataset.name ?? "",

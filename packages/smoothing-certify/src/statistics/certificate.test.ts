@@ -64,6 +64,26 @@ describe("certificate", () => {
     expect(pLower).toBeLessThan(clopperPearsonLower(990, 1000, 0.001) - 0.01);
   });
 
+  it("refuses distances, votes and settings that there cannot be", () => {
+    for (const totalVariation of [-0.01, -1e-300, 1.01, Number.NaN, "0.1" as never])
+      expect(() => certificate({ ...base, totalVariation }, ...votes(990, 10))).toThrow(
+        "certificate: totalVariation must lie in [0, 1], got",
+      );
+    for (const counts of [
+      [990, -10],
+      [990, 1.5],
+      [Number.NaN, 3],
+      ["9" as never, 1],
+    ])
+      expect(() => certificate(base, [1], counts)).toThrow(
+        "certificate: counts must be integers >= 0",
+      );
+    expect(() => certificate(base, [], [9, 1])).toThrow(
+      "certificate: counts0 must be votes by class",
+    );
+    expect(() => certificate({ ...base, sigma: -1 }, ...votes(9, 1))).toThrow("sigma must be");
+  });
+
   it("knows other noises and norms", () => {
     const pLower = clopperPearsonLower(990, 1000, 0.001);
     const uniform = certificate({ ...base, distribution: "uniform" }, ...votes(990, 10));
@@ -138,6 +158,12 @@ describe("topKRadius", () => {
     expect(before).toBeGreaterThan(0.3);
     expect(topKRadius(counts, { target: 0, k: 4, sigma: 1, alpha })).toBe(Number.POSITIVE_INFINITY);
     expect(topKRadius(counts, { target: 3, k: 1, sigma: 1, alpha })).toBe(0);
+    expect(() => topKRadius(counts, { target: 4, k: 4, sigma: 1, alpha })).toThrow(
+      "topKRadius: target must be one of the 4 classes, 0 … 3, got 4",
+    );
+    expect(() => topKRadius([5, -1], { target: 0, k: 1, sigma: 1, alpha })).toThrow(
+      "counts must be",
+    );
   });
 });
 
@@ -185,6 +211,20 @@ describe("soft votes", () => {
       );
   });
 
+  it("certify in the norm asked for", async () => {
+    const logits = (b: Float32Array, [n = 0]: number[]) =>
+      Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? 40 * b[3072 * (i >> 1)]! : 0));
+    const x = new Float32Array(3072).fill(0.5);
+    const options = { sigma: 0.25, n: 1000, n0: 10, seed: 1 };
+    const l2 = await certifySoft(logits, x, options);
+    const linf = await certifySoft(logits, x, { ...options, norm: "linf" });
+    expect(l2.radius).toBeGreaterThan(0.3);
+    expectClose([linf.radius], [l2.radius / Math.sqrt(3072)], { relative: 1e-13 });
+    await expect(certifySoft(logits, x, { ...options, norm: "l0" as never })).rejects.toThrow(
+      "norm must be one of",
+    );
+  });
+
   it("stay below the bound of exact votes that are nearly 1", async () => {
     const logits = (b: Float32Array, [n = 0]: number[]) =>
       Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? 14 + 3 * Math.tanh(b[i >> 1]!) : 0));
@@ -224,13 +264,42 @@ describe("recertify", () => {
     expect(recertify(rows, {})).toEqual(rows);
     expect(recertify(rows, { alpha: 0.05 })).toEqual(await collect({ alpha: 0.05 }));
     expect(recertify(rows, { bound: "two-class" })).toEqual(await collect({ bound: "two-class" }));
-    const linf = recertify(rows, { norm: "linf", dimension: 4 });
-    expectClose(
-      linf.map((row) => row.radius),
-      rows.map((row) => row.radius / 2),
-      { relative: 1e-13 },
+  });
+
+  it("takes the dimension from the log, stores one that the log lacks and refuses another", async () => {
+    const image = Float32Array.from({ length: 784 }, (_, i) => (i < 28 ? 0.6 : 0));
+    const all = { ...steps(1), imageShape: [28, 28, 1] as const, get: () => ({ image, label: 1 }) };
+    const first = (batch: Float32Array, [n = 0]: number[]) =>
+      Int32Array.from({ length: n }, (_, i) => (batch[784 * i]! > 0 ? 1 : 0));
+    const rows: LogRow[] = [];
+    for await (const row of certifyDataset(first, all, options)) rows.push(row);
+    expect(rows[0]!.settings!.dimension).toBe(784);
+    const [linf] = recertify(rows, { norm: "linf" });
+    expectClose([linf!.radius], [rows[0]!.radius / 28], { relative: 1e-13 });
+    expect(recertify(rows, { norm: "linf", dimension: 784 })).toEqual([linf]);
+    expect(() => recertify(rows, { norm: "linf", dimension: 1 })).toThrow(
+      "recertify: dimension must be 784, the numbers of the log's images, got 1; leave it out",
     );
-    expect(linf[0]!.settings).toMatchObject({ norm: "linf" });
+    const { dimension: _, ...settings } = rows[0]!.settings!;
+    const old = [{ ...rows[0]!, settings: settings as LogRow["settings"] & object }];
+    expect(() => recertify(old, { norm: "linf" })).toThrow("depends on the dimension");
+    const [again] = recertify(old, { norm: "linf", dimension: 784 });
+    expect(again!.settings).toMatchObject({ norm: "linf", dimension: 784 });
+    expect(again!.radius).toBe(linf!.radius);
+    expect(recertify([again!], { alpha: 0.001 })).toEqual([again]);
+  });
+
+  it("stores what it computes: no bound beside topK, the bound of the label, topK that stays", async () => {
+    const rows = await collect({ bound: "two-class" });
+    const [row] = recertify(rows, { topK: 1 });
+    expect(row!.settings).not.toHaveProperty("bound");
+    expect(row!.pLower).toBe(clopperPearsonLower(row!.counts![row!.label]!, 200, 0.0009));
+    expect(recertify([row!], { alpha: 0.01 })).toEqual(
+      recertify(rows, { topK: 1, alpha: 0.01 }).slice(0, 1),
+    );
+    expect(() => recertify(rows, { topK: 1, bound: "two-class" })).toThrow("exclude each other");
+    expect(() => recertify(rows, { bound: "both" as never })).toThrow('bound must be "one-class"');
+    expect(() => recertify([], { norm: "l7" as never })).toThrow("norm must be one of");
   });
 
   it("leaves images abstained where the selection led to it, under the new settings", async () => {

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { show } from "../checks.ts";
+import { checkAlpha, checkCounts, checkPositive, checkProbability, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { argMax } from "./arg-max.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
@@ -8,6 +8,15 @@ import { ABSTAIN, certifiedRadius } from "./radius.ts";
 
 /** How bounds on class probabilities are obtained from votes. */
 export type BoundKind = "one-class" | "two-class";
+
+/** Throws for a bound that there is not. */
+export function checkBound(bound: BoundKind | undefined): void {
+  if (bound !== undefined && bound !== "one-class" && bound !== "two-class")
+    throw new DmaeError(
+      "argument",
+      `certify: bound must be "one-class" or "two-class", got ${show(bound)}`,
+    );
+}
 
 /** What a certificate is computed with, once the votes are there. */
 export interface CertificateSettings {
@@ -23,7 +32,7 @@ export interface CertificateSettings {
   readonly norm?: Norm | undefined;
   /** Numbers of the input; needed where the norm's radius depends on it. */
   readonly dimension?: number | undefined;
-  /** Distance between the law of the copies and the one of the guarantee; default 0. */
+  /** Distance between the law of the copies and the one of the guarantee, in [0, 1]; default 0. */
   readonly totalVariation?: number | undefined;
 }
 
@@ -51,13 +60,20 @@ export interface Certificate {
  *
  * @param counts0 votes of the selection; only their largest class matters
  * @param counts votes of the estimation
+ * @throws {DmaeError} "argument" for settings out of range, and for votes that are no integers >= 0
  */
 export function certificate(
   settings: CertificateSettings,
   counts0: readonly number[],
   counts: readonly number[],
 ): Certificate {
-  const { alpha, bound = "one-class", totalVariation = 0 } = settings;
+  const { sigma, alpha, bound = "one-class", totalVariation = 0 } = settings;
+  checkBound(bound);
+  checkPositive("certificate", "sigma", sigma);
+  checkAlpha("certificate", alpha);
+  checkProbability("certificate", "totalVariation", totalVariation);
+  checkCounts("certificate", "counts0", counts0);
+  checkCounts("certificate", "counts", counts);
   const guess = argMax(counts0);
   const n = counts.reduce((sum, count) => sum + count, 0);
   const k = counts[guess] ?? 0;
@@ -65,14 +81,9 @@ export function certificate(
     const pLower = lowered(clopperPearsonLower(k, n, alpha), totalVariation);
     return settle(guess, pLower, pLower > 0.5, radiusOf(settings, pLower));
   }
-  if (bound !== "two-class")
-    throw new DmaeError(
-      "argument",
-      `certify: bound must be "one-class" or "two-class", got ${show(bound)}`,
-    );
   const pLower = lowered(clopperPearsonLower(k, n, 0.9 * alpha), totalVariation);
   const most = counts.reduce((most, count, c) => (c === guess ? most : Math.max(most, count)), 0);
-  const pUpper = Math.min(1, clopperPearsonUpper(most, n, 0.1 * alpha) + totalVariation);
+  const pUpper = raised(clopperPearsonUpper(most, n, 0.1 * alpha), totalVariation);
   const rival = Math.min(pUpper, 1 - pLower);
   return settle(guess, pLower, pLower > rival, radiusOf(settings, pLower, rival));
 }
@@ -88,6 +99,10 @@ function settle(guess: number, pLower: number, sure: boolean, radius: number): C
 
 function lowered(pLower: number, totalVariation: number): number {
   return totalVariation === 0 ? pLower : Math.max(0, (pLower - totalVariation) * (1 - 2 ** -52));
+}
+
+function raised(pUpper: number, totalVariation: number): number {
+  return totalVariation === 0 ? pUpper : Math.min(1, (pUpper + totalVariation) * (1 + 2 ** -52));
 }
 
 /** The radius for bounds on the class and, unless it is all the rest, on the others. */

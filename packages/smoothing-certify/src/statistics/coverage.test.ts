@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { coverageOf } from "../__fixtures__/coverage.ts";
 import { atMost, wrongRate } from "../__fixtures__/simulate.ts";
+import { predictProcedure } from "../procedures/predict.ts";
 import { VoteCounts } from "../run/procedure.ts";
 import { clopperPearsonLower } from "./clopper-pearson.ts";
 
@@ -14,6 +15,13 @@ describe("wrong certificates over simulated runs, p at its worst point, stay bel
 
 describe("and the simulation notices procedures that are wrong", () => {
   const alpha = 0.05;
+
+  it("PREDICT that ignores the distance of the copies' law", () => {
+    const start = () => predictProcedure({ n: 201, alpha });
+    const rate = wrongRate("ignores", 4000, start, [0.52, 0.48], (r) => r.prediction === 0);
+    expect(rate).toBeGreaterThan(1.3 * alpha);
+  });
+
   it.each([
     ["selection votes counted again", 1, 1.3 * alpha],
     ["a look at every tenth vote without paying for it", 10, 2 * alpha],

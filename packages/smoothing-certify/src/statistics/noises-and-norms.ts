@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkInteger, checkPositive, show } from "../checks.ts";
+import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { normalQuantile } from "./normal.ts";
 import { roundedDown } from "./radius.ts";
@@ -131,8 +131,8 @@ export function radiusInNorm(options: NormRadiusOptions): NormRadius {
     approximate = false,
   } = options;
   checkPositive("radiusInNorm", "sigma", sigma);
-  checkProbability("pLower", pLower);
-  checkProbability("pUpper", pUpper);
+  checkProbability("radiusInNorm", "pLower", pLower);
+  checkProbability("radiusInNorm", "pUpper", pUpper);
   const statement =
     approximate && distribution === "laplace" && norm === "linf"
       ? laplaceLinfApproximation
@@ -151,11 +151,6 @@ function choose<T>(name: string, table: Record<string, T>, value: string): T {
     "argument",
     `radiusInNorm: ${name} must be one of ${Object.keys(table).join(", ")}, got ${show(value)}`,
   );
-}
-
-function checkProbability(name: string, value: number): void {
-  if (!(value >= 0 && value <= 1))
-    throw new DmaeError("argument", `radiusInNorm: ${name} must lie in [0, 1], got ${show(value)}`);
 }
 
 function dimensionOf({ dimension }: NormRadiusOptions, law: NoiseDistribution, norm: Norm): number {

@@ -1,4 +1,5 @@
-import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
+import { DmaeError } from "@dmae/core";
+import { checkAlpha, checkCounts, checkInteger, checkPositive } from "../checks.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "./normal.ts";
 import { roundedDown } from "./radius.ts";
@@ -33,9 +34,15 @@ export function topKRadius(
   checkAlpha("topKRadius", alpha);
   checkInteger("topKRadius", "k", k);
   checkInteger("topKRadius", "target", target, 0);
+  checkCounts("topKRadius", "counts", counts);
+  if (target >= counts.length)
+    throw new DmaeError(
+      "argument",
+      `topKRadius: target must be one of the ${counts.length} classes, 0 … ${counts.length - 1}, got ${target}`,
+    );
   const n = counts.reduce((sum, count) => sum + count, 0);
-  const lower = clopperPearsonLower(counts[target] ?? 0, n, 0.9 * alpha);
   if (k >= counts.length) return Number.POSITIVE_INFINITY;
+  const lower = clopperPearsonLower(counts[target]!, n, 0.9 * alpha);
   const share = (0.1 * alpha) / (counts.length - 1);
   const rivals = counts
     .filter((_, c) => c !== target)
