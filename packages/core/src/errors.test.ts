@@ -28,3 +28,9 @@ test("isInstance knows errors of its kind, those of another copy too, and nothin
   for (const other of [new Error("x"), null, undefined, "file", { code: "file" }])
     expect(DmaeError.isInstance(other)).toBe(false);
 });
+
+test("a message cannot control a terminal or fill it", () => {
+  const { message } = new DmaeError("file", "f: \x1b]0;title\x07 \0 a\tb\nc \x9b");
+  expect(message).toBe("f: \\x1b]0;title\\x07 \\x00 a\tb\nc \\x9b");
+  expect(new DmaeError("file", "x".repeat(1e6)).message).toHaveLength(65_536 + 12);
+});

@@ -32,7 +32,7 @@ export class DmaeError extends Error {
     details: Readonly<Record<string, unknown>> = {},
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(printable(message), options);
     this.name = "DmaeError";
     this.code = code;
     this.details = details;
@@ -43,4 +43,18 @@ export class DmaeError extends Error {
     if (typeof error !== "object" || error === null || !(marker in error)) return false;
     return code === undefined || (error as DmaeError).code === code;
   }
+}
+
+/** Longest message; a report of every parameter of a large model fits. */
+const maxMessage = 65_536;
+
+/** Names out of files cannot send control sequences to a terminal, nor fill it. */
+function printable(message: string): string {
+  const text =
+    message.length > maxMessage ? `${message.slice(0, maxMessage)} … (cut off)` : message;
+  return text.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    /[\0-\x08\x0b-\x1f\x7f-\x9f]/g,
+    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }

@@ -10,6 +10,8 @@ export { type LaplaceOptions, laplace } from "./laplace.ts";
 export { nearestNames } from "./nearest-names.ts";
 export { type NormalOptions, normal } from "./normal.ts";
 export { philox4x32 } from "./philox.ts";
+export { standIn } from "./stand-in.ts";
+export { parseStrictJson } from "./strict-json.ts";
 export type {
   Batch,
   DType,
