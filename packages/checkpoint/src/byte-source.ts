@@ -35,24 +35,48 @@ export function blobSource(blob: Blob): ByteSource {
   };
 }
 
-/** A file opened now and read piece by piece. @internal */
+/**
+ * A file that is opened for each read, so that nothing stays open when nobody closes it. A file that
+ * changed since the first look is refused: its tensors would be of two files.
+ *
+ * @internal
+ */
 export async function fileSource(caller: string, path: string | URL): Promise<ByteSource> {
   const label = String(path);
-  const { open } = await import("node:fs/promises");
-  const handle = await open(path, "r").catch((cause) => {
-    throw new DmaeError("file", `${caller}: cannot open ${label}: ${cause.message}`, {}, { cause });
-  });
-  try {
-    const { size } = await handle.stat();
-    const read = (start: number, end: number) => readRange(caller, handle, label, start, end);
-    return { label, size, parallelReads: 1, read, close: () => handle.close() };
-  } catch (cause) {
-    await handle.close();
-    throw cause;
-  }
+  const [size, version] = await withFile(caller, path, async (_, found) => found);
+  const read = (start: number, end: number) =>
+    withFile(caller, path, async (handle, [, now]) => {
+      if (now === version) return readRange(caller, handle, label, start, end);
+      throw new DmaeError("file", `${caller}: ${label} changed since it was opened; load it again`);
+    });
+  return { label, size, parallelReads: 1, read, close: async () => {} };
 }
 
 type FileHandle = import("node:fs/promises").FileHandle;
+type Found = readonly [size: number, version: string];
+
+/** Opens a regular file; what blocks or never ends (a pipe, a device) and folders are errors. */
+async function withFile<T>(
+  caller: string,
+  path: string | URL,
+  use: (handle: FileHandle, found: Found) => Promise<T>,
+): Promise<T> {
+  const { constants, open } = await import("node:fs/promises");
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+  const fail = (problem: string, cause?: unknown): never => {
+    throw new DmaeError("file", `${caller}: cannot open ${path}: ${problem}`, {}, { cause });
+  };
+  const handle = await open(path, flags).catch((cause: Error) => fail(cause.message, cause));
+  try {
+    const status = await handle.stat({ bigint: true });
+    if (!status.isFile())
+      return fail(status.isDirectory() ? "it is a folder, not a file" : "it is no regular file");
+    const version = `${status.dev} ${status.ino} ${status.size} ${status.mtimeNs}`;
+    return await use(handle, [Number(status.size), version]);
+  } finally {
+    await handle.close();
+  }
+}
 
 async function readRange(
   caller: string,

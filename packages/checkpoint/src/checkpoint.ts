@@ -4,8 +4,9 @@ import { type StoredTensor, type TensorSpec, toHostTensor } from "./dtypes.ts";
 import type { PlainRecord, TensorReference } from "./plain-value.ts";
 import type { Metadata } from "./safetensors.ts";
 import { stateDict } from "./state-dict.ts";
+import { checkTotalSize, withMemory } from "./tensor-budget.ts";
 
-/** An open checkpoint. Tensors are read when asked for; close it when done. */
+/** A checkpoint whose tensors are read when asked for. Between reads no file is open. */
 export interface Checkpoint {
   /** How the file is written. */
   readonly format: "pytorch" | "safetensors";
@@ -29,7 +30,7 @@ export interface Checkpoint {
   readExact(tensor: string | TensorReference): Promise<StoredTensor>;
   /** The tensors `names`, by default all of the model's. */
   readAll(names?: readonly string[]): Promise<HostTensors>;
-  /** Closes the file. */
+  /** Ends reading: later reads are errors, and memory that the source holds can be freed. */
   close(): Promise<void>;
 }
 
@@ -38,6 +39,8 @@ export interface OpenedFile {
   readonly format: Checkpoint["format"];
   readonly contents: PlainRecord;
   readonly metadata: Metadata;
+  /** All tensors, each once. */
+  readonly tensors: readonly TensorReference[];
   /** Reads a tensor of this file; undefined for any other. */
   readStored(reference: TensorReference): Promise<StoredTensor> | undefined;
 }
@@ -49,7 +52,9 @@ export function makeCheckpoint(
   file: OpenedFile,
   select: string | readonly string[] | null | undefined,
 ): Checkpoint {
+  checkTotalSize(caller, source.label, source.size, file.tensors);
   const model = stateDict(caller, file.contents, select);
+  checkTotalSize(caller, source.label, source.size, model.values());
   let closed = false;
 
   const find = (name: string): TensorReference => {
@@ -62,17 +67,25 @@ export function makeCheckpoint(
     );
   };
 
-  const readExact: Checkpoint["readExact"] = async (tensor) => {
+  const readAs = <T>(
+    tensor: string | TensorReference,
+    convert: (name: string, stored: StoredTensor) => T,
+  ): Promise<T> => {
     if (closed) throw new DmaeError("argument", `checkpoint: ${source.label} is closed already`);
-    const stored = file.readStored(typeof tensor === "string" ? find(tensor) : tensor);
-    if (stored) return stored;
-    throw new DmaeError("argument", `checkpoint: that tensor is of another file`);
+    const name = typeof tensor === "string" ? tensor : "that tensor";
+    const reference = typeof tensor === "string" ? find(tensor) : tensor;
+    return withMemory("checkpoint", name, reference, async () => {
+      const stored = await file.readStored(reference);
+      if (stored) return convert(name, stored);
+      throw new DmaeError("argument", "checkpoint: that tensor is of another file");
+    });
   };
 
-  const read: Checkpoint["read"] = async (tensor) => {
-    const name = typeof tensor === "string" ? tensor : "that tensor";
-    return toHostTensor("checkpoint", name, await readExact(tensor));
-  };
+  const readExact: Checkpoint["readExact"] = async (tensor) =>
+    readAs(tensor, (_, stored) => stored);
+
+  const read: Checkpoint["read"] = async (tensor) =>
+    readAs(tensor, (name, stored) => toHostTensor("checkpoint", name, stored));
 
   return {
     format: file.format,

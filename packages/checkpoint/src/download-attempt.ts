@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import type { Fetch } from "./http-source.ts";
+import { type Fetch, isDowngraded } from "./http-source.ts";
 import type { FileFacts } from "./verify-file.ts";
 
 type FileHandle = import("node:fs/promises").FileHandle;
@@ -57,6 +57,11 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
     signal?.throwIfAborted();
     return failed(0, `cannot connect: ${messageOf(cause)}`, cause);
   }
+  const foul = foulPlay(transfer, response, offset);
+  if (foul !== undefined) {
+    await response.body?.cancel().catch(() => {});
+    return { complete: false, position: 0, reason: foul, isFinal: true };
+  }
   const start = startOf(response, offset, version);
   if (start === undefined) {
     await response.body?.cancel().catch(() => {});
@@ -70,6 +75,29 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
   } finally {
     await file.close();
   }
+}
+
+/** What a response says that rules it out before a byte of it is written. */
+function foulPlay(
+  { url, facts }: Transfer,
+  response: Response,
+  offset: number,
+): string | undefined {
+  if (isDowngraded(url, response)) return `it redirects to ${response.url}, which is not https`;
+  const start = response.status === 206 ? offset : response.status === 200 ? 0 : undefined;
+  const announced = announcedEnd(response, start ?? 0);
+  if (start === undefined || facts.size === undefined || announced === undefined) return undefined;
+  return announced > facts.size
+    ? `the file must have ${facts.size} bytes, got ${announced} announced by the server`
+    : undefined;
+}
+
+/** Where the body ends in the file, if its headers say so in a way that can be relied on. */
+function announcedEnd({ headers }: Response, start: number): number | undefined {
+  const length = headers.get("content-length");
+  const encoded = headers.get("content-encoding") ?? "identity";
+  const isKnown = length !== null && /^\d{1,15}$/.test(length) && encoded === "identity";
+  return isKnown ? start + Number(length) : undefined;
 }
 
 /** Where the bytes of a response belong; undefined where it brings none that fit. */
@@ -99,9 +127,7 @@ async function receive(
   file: FileHandle,
   start: number,
 ): Promise<Attempt> {
-  const length = response.headers.get("content-length");
-  const encoded = response.headers.get("content-encoding") ?? "identity";
-  const announced = length === null || encoded !== "identity" ? undefined : start + Number(length);
+  const announced = announcedEnd(response, start);
   const total = announced ?? facts.size;
   let position = start;
   onProgress({ received: position, total });

@@ -168,6 +168,31 @@ describe("download", () => {
     expect(Buffer.compare(await readFile(to), body)).toBe(0);
   });
 
+  test("a page or a pointer in place of the file fails without facts too, unless a page is wanted", async () => {
+    let text = "<!DOCTYPE html><html>sign in</html>";
+    server = await startServer((_, response) => void response.end(text));
+    await expect(download(server.url, { to })).rejects.toThrow(/the server sent a web page/);
+    const page = join(folder, "page.html");
+    expect(await download(server.url, { to: page })).toBe(page);
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    await expect(download(server.url, { to })).rejects.toThrow(/Git LFS pointer.*git lfs pull/);
+    expect(await readdir(folder)).toEqual(["page.html"]);
+  });
+
+  test("a file that is announced too long is not fetched, nor one over a link out of https", async () => {
+    const fetch = async () =>
+      new Response(body, { headers: { "content-length": String(body.length) } });
+    const short = download("https://example.org/x", { to, size: 10, fetch });
+    await expect(short).rejects.toThrow(/must have 10 bytes, got 100000 announced/);
+    const moved = async () =>
+      Object.defineProperties(new Response(body), {
+        url: { value: "http://example.org/x" },
+        redirected: { value: true },
+      });
+    const plain = download("https://example.org/x", { to, fetch: moved });
+    await expect(plain).rejects.toThrow(/redirects to http:.*not https/);
+  });
+
   test("a wrong digest, a wrong size and a web page fail and leave nothing", async () => {
     const { url } = await cutting([]);
     const other = "0".repeat(64);
@@ -179,7 +204,7 @@ describe("download", () => {
     expect(await readdir(folder)).toEqual([]);
     await server!.close();
     server = await startServer((_, response) => response.end("<!DOCTYPE html><title>Sign in"));
-    await expect(download(server.url, { to, md5 })).rejects.toThrow(/sent a web page instead/);
+    await expect(download(server.url, { to, md5 })).rejects.toThrow(/the server sent a web page/);
   });
 
   test("a connection that always fails, and answers that are final", async () => {

@@ -1,4 +1,4 @@
-import { DmaeError, fileError, lockFile } from "@dmae/core";
+import { DmaeError, fileError, lockFile, standIn } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
 import {
   type Attempt,
@@ -102,14 +102,12 @@ async function transferAll(transfer: Transfer, attempts: number): Promise<void> 
 /** Verifies the complete file and gives it its name. */
 async function accept({ caller, url, part, facts }: Transfer, to: string): Promise<void> {
   const { open, rename, rm } = await import("node:fs/promises");
-  const fault = await findFault(part, facts);
+  const fault = [await findFault(part, facts), await findStandIn(part, to)];
   await rm(`${part}.json`, { force: true });
-  if (fault !== undefined) {
-    const page = (await looksLikePage(part)) ? "; the server sent a web page instead" : "";
+  const reasons = fault.filter((reason) => reason !== undefined).join("; ");
+  if (reasons !== "") {
     await rm(part, { force: true });
-    throw new DmaeError("file", `${caller}: ${url} is not the expected file: ${fault}${page}`, {
-      url,
-    });
+    throw new DmaeError("file", `${caller}: ${url} is not the expected file: ${reasons}`, { url });
   }
   const file = await open(part, "r+");
   await file.sync().finally(() => file.close());
@@ -157,11 +155,14 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
-async function looksLikePage(path: string): Promise<boolean> {
+/** What came in place of the file; nothing if a page was asked for. */
+async function findStandIn(path: string, to: string): Promise<string | undefined> {
+  if (/\.html?$/i.test(to)) return undefined;
   const { open } = await import("node:fs/promises");
   const file = await open(path);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(200)).finally(() => file.close());
-  return /^\s*<(!doctype|html|\?xml)/i.test(buffer.toString("latin1", 0, bytesRead));
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(512)).finally(() => file.close());
+  const found = standIn(buffer.subarray(0, bytesRead));
+  return found && `the server sent ${found}`;
 }
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

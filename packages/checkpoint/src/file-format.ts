@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, standIn } from "@dmae/core";
 
 /**
  * Tells the formats apart by the first bytes of a file; what cannot be read is named, with advice.
@@ -9,9 +9,12 @@ export function recogniseFormat(
   caller: string,
   label: string,
   start: Uint8Array,
-): "pytorch" | "safetensors" {
+): "pytorch-zip" | "pytorch-legacy" | "safetensors" {
   const text = String.fromCharCode(...start);
-  if (text.startsWith("PK\x03\x04")) return "pytorch";
+  const other = standIn(start);
+  if (other) throw new DmaeError("file", `${caller}: ${label} is ${other}`, { file: label });
+  if (text.startsWith("PK\x03\x04")) return "pytorch-zip";
+  if (text.startsWith("\x80") && text.slice(2, 24).includes(legacyMagic)) return "pytorch-legacy";
   if (text[8] === "{") return "safetensors";
   const known = foreign.find(({ matches }) => matches(text));
   const code = known?.code ?? "file";
@@ -29,11 +32,6 @@ const foreign: readonly {
   readonly code: "unsupported" | "file";
   readonly what: string;
 }[] = [
-  {
-    matches: (text) => text.startsWith("\x80") && text.slice(2, 24).includes(legacyMagic),
-    code: "unsupported",
-    what: `in the format that PyTorch wrote before 1.6 (not a zip archive); ${saveAgain}`,
-  },
   {
     matches: (text) => text.startsWith("ustar", 257),
     code: "unsupported",
@@ -58,15 +56,5 @@ const foreign: readonly {
     matches: (text) => text.startsWith("\x1f\x8b"),
     code: "file",
     what: "gzip compressed; unpack it first",
-  },
-  {
-    matches: (text) => text.startsWith("version https://git-lfs"),
-    code: "file",
-    what: "a Git LFS pointer, not the file itself; fetch it with git lfs pull",
-  },
-  {
-    matches: (text) => /^\s*<(!doctype|html|\?xml)/i.test(text),
-    code: "file",
-    what: "a web page: the link answers with a page, not with the file; download it in a browser",
   },
 ];

@@ -9,8 +9,9 @@ const fixture = (name: string) =>
   new Uint8Array(readFileSync(new URL(`./__fixtures__/${name}`, import.meta.url)));
 
 const pytorch = ["edge-zip", "edge-zip-cuda", "edge-zip-protocol4", "edge-bare-state-dict"]
-  .concat("torch-2.13", "edge-legacy")
+  .concat("torch-2.13")
   .map((name) => fixture(`${name}.pth`));
+const legacy = ["edge-legacy", "legacy"].map((name) => fixture(`${name}.pth`));
 const safetensors = [
   fixture("edge-expected.safetensors"),
   encodeSafetensors(
@@ -32,17 +33,17 @@ export interface FuzzCounts {
 type Tensors = ReadonlyMap<string, StoredTensor>;
 
 /**
- * Loads `files` damaged files, a third each: archives, archives whose pickle was damaged before it was
- * packed with right checksums, safetensors. Throws at the first that does anything else than load right
+ * Loads `files` damaged files, a quarter each: archives, archives whose pickle was damaged before it was
+ * packed with right checksums, files of PyTorch's first format, safetensors. Throws at the first that does anything else than load right
  * or fail with a `DmaeError`; the message has what is needed to see it again.
  */
 export async function fuzz(seed: number, files: number, from = 0): Promise<FuzzCounts> {
   const counts = { loaded: 0, refused: 0 };
   const originals = await Promise.all(pytorch.map((file) => readAll(file).catch(() => undefined)));
-  const pickles = await Promise.all(pytorch.slice(0, 5).map(unpack));
+  const pickles = await Promise.all(pytorch.map(unpack));
   for (let i = from; i < from + files; i++) {
     const random = generator(key(`${seed}/${i}`));
-    const kinds = [fuzzArchive, fuzzPickle, fuzzSafetensors];
+    const kinds = [fuzzArchive, fuzzPickle, fuzzLegacy, fuzzSafetensors];
     try {
       const done = await kinds[i % kinds.length]!(random, originals, pickles);
       counts[done ? "loaded" : "refused"]++;
@@ -77,12 +78,21 @@ const fuzzArchive: Case = async (random, originals) => {
 const fuzzPickle: Case = async (random, _, pickles) => {
   const { pickle, storages } = pick(pickles, random);
   const damaged = mutate(pickle, random, pick(pickles, random).pickle);
-  const tensors = await attempt(() => readAll(archive(damaged, storages)));
+  return checkShapes(await attempt(() => readAll(archive(damaged, storages))));
+};
+
+/** The first format has no checksums. */
+const fuzzLegacy: Case = async (random) => {
+  const damaged = mutate(pick(legacy, random), random, pick(legacy, random));
+  return checkShapes(await attempt(() => readAll(damaged)));
+};
+
+function checkShapes(tensors: Tensors | undefined): boolean {
   for (const [name, { shape, data }] of tensors ?? [])
     if (data.length !== shape.reduce((product, size) => product * size, 1))
       throw new Error(`${name} has ${data.length} elements for [${shape}]`);
   return tensors !== undefined;
-};
+}
 
 /** Values have no checksum there; they must be the bytes that the header names. */
 const fuzzSafetensors: Case = async (random) => {

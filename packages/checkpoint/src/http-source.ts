@@ -45,6 +45,13 @@ async function request(remote: Remote, start: number, end: number): Promise<Resp
   const response = await fetch(url, { headers }).catch((cause) => {
     throw broken(`${caller}: cannot reach ${url}: ${cause.message}`, cause);
   });
+  if (isDowngraded(url, response)) {
+    await response.body?.cancel();
+    throw new DmaeError(
+      "file",
+      `${caller}: ${url} redirects to ${response.url}, which is not https`,
+    );
+  }
   if (response.status === 200 || response.status === 206) return response;
   await response.body?.cancel();
   throw new DmaeError("file", `${caller}: ${url} answered ${response.status}`, {
@@ -52,6 +59,11 @@ async function request(remote: Remote, start: number, end: number): Promise<Resp
     status: response.status,
     transient: response.status >= 500,
   });
+}
+
+/** True where an encrypted address led to one that anyone on the way can change. @internal */
+export function isDowngraded(url: string, response: Response): boolean {
+  return response.redirected && /^https:/i.test(url) && /^http:/i.test(response.url);
 }
 
 const attempts = 3;

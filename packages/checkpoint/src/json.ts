@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, parseStrictJson } from "@dmae/core";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -11,15 +11,21 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The JSON object in `bytes`. @internal */
+/** The JSON object in `bytes`; no key in it occurs twice. @internal */
 export function parseJson(caller: string, bytes: Uint8Array): Record<string, unknown> {
   const text = decodeUtf8(bytes);
   if (text === undefined) throw new DmaeError("file", `${caller}: the header is not UTF-8`);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseStrictJson(text);
   } catch (cause) {
-    throw new DmaeError("file", `${caller}: the header is not JSON`, {}, { cause });
+    const { message } = cause as Error;
+    throw new DmaeError(
+      "file",
+      `${caller}: the header is damaged or not JSON: ${message}`,
+      {},
+      { cause },
+    );
   }
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new DmaeError("file", `${caller}: the header must be a JSON object`);

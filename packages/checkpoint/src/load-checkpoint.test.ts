@@ -90,7 +90,10 @@ describe("a training checkpoint", () => {
 });
 
 describe("all dtypes, views and plain values", () => {
-  const kinds = ["edge-zip", "edge-zip-cuda", "edge-zip-protocol4", "edge-bare-state-dict"];
+  const kinds = ["edge-zip", "edge-zip-cuda", "edge-zip-protocol4", "edge-bare-state-dict"].concat(
+    "edge-legacy",
+    "edge-legacy-cuda",
+  );
 
   test.each(kinds)("%s.pth has the recorded tensors", async (name) => {
     const checkpoint = await loadCheckpoint(fixture(`${name}.pth`));
@@ -166,14 +169,6 @@ describe("all dtypes, views and plain values", () => {
 });
 
 describe("what is refused, with advice", () => {
-  test.each(["edge-legacy.pth", "edge-legacy-cuda.pth"])("%s", async (name) => {
-    const error = await errorOf(loadCheckpoint(fixture(name)));
-    expect(error.code).toBe("unsupported");
-    expect(error.message).toMatch(
-      /format that PyTorch wrote before 1\.6.*torch\.save\(torch\.load/,
-    );
-  });
-
   test.each([
     ["a web page", "<!DOCTYPE html><html>", /a web page: the link answers with a page/],
     ["a Git LFS pointer", "version https://git-lfs.github.com/spec/v1\n", /git lfs pull/],

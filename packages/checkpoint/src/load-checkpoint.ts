@@ -28,14 +28,14 @@ export interface LoadCheckpointOptions {
 }
 
 /**
- * Opens a checkpoint: PyTorch `.pth` (`torch.save` since 1.6) or `.safetensors`, told apart by their
- * bytes. Only the header is read; tensors follow on demand, by range. Nothing in the file is executed:
+ * Opens a checkpoint: PyTorch `.pth` (both formats of `torch.save`, before and since 1.6) or
+ * `.safetensors`, told apart by their bytes. Only the header is read; tensors follow on demand, by range. Nothing in the file is executed:
  * a pickle is read as data, and one that names anything else than what tensors need is refused.
  *
  * @param source path or `file:` URL (Node), `http(s):` URL, `Blob`/`File`, or the bytes
- * @returns the open checkpoint; the caller closes it
- * @throws DmaeError "file" for a damaged or foreign file; "unsupported" for the older non-zip format,
- *   TorchScript, or a pickle that names other classes or functions; "checkpoint" where no state dict is
+ * @returns the checkpoint; no file stays open between reads, so closing it is optional
+ * @throws DmaeError "file" for a damaged or foreign file, or one whose tensors take more than 4 times its
+ *   size; "unsupported" for TorchScript, or a pickle that names other classes or functions; "checkpoint" where no state dict is
  *   found
  *
  * @example
@@ -71,7 +71,7 @@ async function openFile(
   const file =
     format === "safetensors"
       ? await openSafetensors(caller, source, maxHeaderBytes)
-      : await openPytorch(caller, source, { maxHeader: maxHeaderBytes, allowGlobals });
+      : await openPytorch(caller, source, format, { maxHeader: maxHeaderBytes, allowGlobals });
   return makeCheckpoint(caller, source, file, select);
 }
 

@@ -1,4 +1,3 @@
-import { DmaeError } from "@dmae/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { OpenedFile } from "./checkpoint.ts";
 import { dtypes, type StoredTensor, viewAs } from "./dtypes.ts";
@@ -7,90 +6,48 @@ import type { Fail } from "./pickle-globals.ts";
 import { PickleTensor } from "./pickle-values.ts";
 import { plainFromPickle } from "./plain-from-pickle.ts";
 import { isPlainRecord, type PlainValue, type TensorReference } from "./plain-value.ts";
+import type { PytorchContainer, StorageBytes } from "./pytorch-container.ts";
+import { openPytorchLegacy } from "./pytorch-legacy.ts";
+import { openPytorchZip } from "./pytorch-zip.ts";
 import { gather } from "./strided.ts";
-import { unpickle } from "./unpickle.ts";
-import type { ZipEntry } from "./zip-directory.ts";
-import { openZip, type ZipArchive } from "./zip-read.ts";
+import { damagedPickle } from "./unpickle.ts";
 
 const maxSteps = 1_000_000;
 
-/** Opens what `torch.save` writes since PyTorch 1.6: a zip of one pickle and one file per storage. @internal */
+/** Opens what `torch.save` writes, in either of its formats. @internal */
 export async function openPytorch(
   caller: string,
   source: ByteSource,
+  format: "pytorch-zip" | "pytorch-legacy",
   { maxHeader, allowGlobals }: { maxHeader: number; allowGlobals: readonly string[] },
 ): Promise<OpenedFile> {
-  const archive = await openZip(caller, source, maxHeader);
-  const prefix = archivePrefix(caller, archive);
-  await checkByteOrder(caller, archive, prefix);
-  const pickle = await readSmall(caller, archive, `${prefix}data.pkl`, maxHeader);
+  const open = format === "pytorch-zip" ? openPytorchZip : openPytorchLegacy;
+  const container = await open(caller, source, { maxHeader, maxSteps, allowGlobals });
   const fail: Fail = (reason) => {
-    throw new DmaeError("file", `${caller}: the pickle is damaged or of another kind: ${reason}`);
+    throw damagedPickle(caller, reason);
   };
-  const root = plainFromPickle(unpickle(caller, pickle, { maxSteps, allowGlobals }), fail);
+  const root = plainFromPickle(container.root, fail);
   const contents = isPlainRecord(root) ? root : { value: root };
-  const places = locateTensors(contents, archive, prefix, fail);
+  const places = locateTensors(contents, container, fail);
   const readStored = (reference: TensorReference) => {
-    const entry = places.get(reference);
-    return entry && readTensor(archive, entry, reference as PickleTensor);
+    const bytes = places.get(reference);
+    return bytes && readTensor(bytes, reference as PickleTensor);
   };
-  return { format: "pytorch", contents, metadata: {}, readStored };
+  return { format: "pytorch", contents, metadata: {}, tensors: [...places.keys()], readStored };
 }
 
-/** The folder inside the archive, `name/`. */
-function archivePrefix(caller: string, { entries }: ZipArchive): string {
-  const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
-  const prefix = pickles.length === 1 ? pickles[0]!.slice(0, -"data.pkl".length) : undefined;
-  if (prefix === undefined)
-    throw new DmaeError(
-      "file",
-      `${caller}: a PyTorch checkpoint is an archive with one data.pkl, this one has ${pickles.length}`,
-    );
-  if (entries.has(`${prefix}constants.pkl`))
-    throw new DmaeError(
-      "unsupported",
-      `${caller}: this is a TorchScript program, not a checkpoint; in Python: torch.save(torch.jit.load(path).state_dict(), "weights.pth")`,
-    );
-  return prefix;
-}
-
-async function checkByteOrder(caller: string, archive: ZipArchive, prefix: string): Promise<void> {
-  const name = `${prefix}byteorder`;
-  if (!archive.entries.has(name)) return; // files before PyTorch 2.1 are little-endian
-  const order = new TextDecoder("latin1").decode(await readSmall(caller, archive, name, 100));
-  if (order !== "little")
-    throw new DmaeError("unsupported", `${caller}: byte order must be little, got "${order}"`);
-}
-
-async function readSmall(
-  caller: string,
-  archive: ZipArchive,
-  name: string,
-  limit: number,
-): Promise<Uint8Array> {
-  const entry = archive.entries.get(name)!;
-  if (entry.size > limit)
-    throw new DmaeError(
-      "file",
-      `${caller}: "${name}" may have ${limit} bytes at most, got ${entry.size}; maxHeaderBytes raises the cap`,
-    );
-  return archive.read(entry, 0, entry.size);
-}
-
-/** Finds the file of each tensor's storage and checks that it has the size that the pickle says. */
+/** Finds the bytes of each tensor's storage and checks that they are as many as the pickle says. */
 function locateTensors(
   contents: PlainValue,
-  { entries }: ZipArchive,
-  prefix: string,
+  container: PytorchContainer,
   fail: Fail,
-): Map<TensorReference, ZipEntry> {
-  const places = new Map<TensorReference, ZipEntry>();
+): Map<TensorReference, StorageBytes> {
+  const places = new Map<TensorReference, StorageBytes>();
   const seen = new Set<PlainValue>();
   const visit = (value: PlainValue): void => {
     if (typeof value !== "object" || value === null || seen.has(value)) return;
     seen.add(value);
-    if (value instanceof PickleTensor)
-      places.set(value, storageEntry(value, entries, prefix, fail));
+    if (value instanceof PickleTensor) places.set(value, findStorage(value, container, fail));
     else if (Array.isArray(value)) value.forEach(visit);
     else if (value instanceof Map) value.forEach(visit);
     else if (isPlainRecord(value)) Object.values(value).forEach(visit);
@@ -99,30 +56,28 @@ function locateTensors(
   return places;
 }
 
-function storageEntry(
+function findStorage(
   { storage }: PickleTensor,
-  entries: ReadonlyMap<string, ZipEntry>,
-  prefix: string,
+  container: PytorchContainer,
   fail: Fail,
-): ZipEntry {
-  const entry = entries.get(`${prefix}data/${storage.key}`);
-  if (!entry) return fail(`the archive lacks the storage "${storage.key}"`);
+): StorageBytes {
+  const found = container.storage(storage);
+  if (!found) return fail(`the file lacks the storage "${storage.key}"`);
   const unit = storage.dtype === undefined ? 1 : dtypes[storage.dtype].bytes;
-  if (Math.floor(entry.size / unit) !== storage.count)
-    return fail(`storage "${storage.key}" has ${entry.size} bytes, not ${storage.count} x ${unit}`);
-  return entry;
+  if (Math.floor(found.size / unit) !== storage.total)
+    return fail(`storage "${storage.key}" has ${found.size} bytes, not ${storage.total} x ${unit}`);
+  return found;
 }
 
 async function readTensor(
-  archive: ZipArchive,
-  entry: ZipEntry,
+  storage: StorageBytes,
   { dtype, shape, strides, offset, isNegated }: PickleTensor,
 ): Promise<StoredTensor> {
   const { bytes } = dtypes[dtype];
   const isEmpty = shape.includes(0);
   const span = shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 1);
   const start = isEmpty ? 0 : offset * bytes;
-  const raw = await archive.read(entry, start, isEmpty ? 0 : start + span * bytes);
+  const raw = await storage.read(start, isEmpty ? 0 : start + span * bytes);
   const data = gather(viewAs(dtype, raw), shape, strides);
   if (isNegated) negate(dtype, data);
   return { dtype, shape, data };

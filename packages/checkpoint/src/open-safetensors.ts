@@ -24,7 +24,8 @@ export async function openSafetensors(
     const entry = places.get(reference);
     return entry && readEntry(source, entry);
   };
-  return { format: "safetensors", contents: Object.fromEntries(named), metadata, readStored };
+  const contents = Object.fromEntries(named);
+  return { format: "safetensors", contents, metadata, tensors: [...places.keys()], readStored };
 }
 
 async function readEntry(source: ByteSource, { dtype, shape, start, end }: SafetensorsEntry) {

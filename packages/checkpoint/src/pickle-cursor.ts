@@ -1,14 +1,18 @@
 import { decodeUtf8 } from "./json.ts";
 import type { Fail } from "./pickle-globals.ts";
 
+/** Longest line of text, which names a module or a class. */
+const maxLine = 1000;
+
 /** Reads a pickle from front to back and never beyond its end. @internal */
 export class PickleCursor {
-  position = 0;
   private readonly view: DataView;
 
   constructor(
     private readonly bytes: Uint8Array,
     private readonly fail: Fail,
+    /** Where the next byte is read. */
+    public position = 0,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -16,7 +20,7 @@ export class PickleCursor {
   /** Moves on by `length` bytes and gives where they start. */
   skip(length: number): number {
     const start = this.position;
-    if (length > this.bytes.length - start) this.fail("it ends in the middle");
+    if (length > this.bytes.length - start) this.fail("it ends in the middle", { isCut: true });
     this.position = start + length;
     return start;
   }
@@ -61,8 +65,11 @@ export class PickleCursor {
 
   /** Text up to the next line feed. */
   line(): string {
-    const end = this.bytes.indexOf(10, this.position);
-    if (end < 0 || end - this.position > 1000) this.fail("it names something without an end");
+    const end = this.bytes.subarray(0, this.position + maxLine).indexOf(10, this.position);
+    if (end < 0) {
+      this.skip(maxLine);
+      this.fail("it names something without an end");
+    }
     const line = this.text(end - this.position);
     this.skip(1);
     return line;

@@ -9,7 +9,7 @@ import {
 import { markReference } from "./plain-value.ts";
 
 /** Refuses the pickle for the reason given. @internal */
-export type Fail = (reason: string) => never;
+export type Fail = (reason: string, details?: { readonly isCut?: boolean }) => never;
 
 /** Counts work that a call does beyond its own step, and refuses too much. @internal */
 export type Spend = (steps: number) => void;
@@ -18,6 +18,8 @@ export type Spend = (steps: number) => void;
 export interface PickleContext {
   readonly fail: Fail;
   readonly spend: Spend;
+  /** The storages named so far, by key. */
+  readonly storages: Map<string, PickleStorage>;
 }
 
 type Call = (args: PickleValue[], context: PickleContext) => PickleValue;
@@ -80,9 +82,6 @@ const calls: Readonly<Record<string, Call>> = {
   "torch._tensor._rebuild_from_type_v2": rebuildFromType,
 };
 
-/** The largest tensor that may be made of a smaller storage, by strides of 0 or overlapping rows. */
-const maxRepeatedBytes = 1 << 26;
-
 /** Names that may appear as arguments of the calls above, and are never called. */
 const passive = new Set(["torch.Tensor", "torch.nn.parameter.Parameter"]);
 
@@ -108,14 +107,26 @@ export function callGlobal(
   return new PickleInstance(callee, args);
 }
 
-/** The storage that a persistent id `("storage", type, key, location, count)` names. @internal */
-export function storageOf(id: PickleValue, fail: Fail): PickleStorage {
+/**
+ * The storage that a persistent id `("storage", type, key, location, count)` names. The first versions of
+ * PyTorch added `(view key, offset, count)` for a view of the storage.
+ *
+ * @internal
+ */
+export function storageOf(id: PickleValue, { fail, storages }: PickleContext): PickleStorage {
   if (!Array.isArray(id) || id[0] !== "storage") return fail("it refers to something outside it");
-  const [, type, key, , count] = id;
+  const [, type, key, , total, view = null] = id;
   const name = type instanceof PickleGlobal ? type.name : "";
-  if (!Object.hasOwn(storageTypes, name) || typeof key !== "string" || !isIndex(count))
+  if (!Object.hasOwn(storageTypes, name) || typeof key !== "string" || !isIndex(total))
     return fail("it describes a storage in a way that is not known");
-  return new PickleStorage(key, storageTypes[name], count);
+  const [, start, count] = Array.isArray(view) ? view : [null, 0, total];
+  if (!isIndex(start) || !isIndex(count) || start + count > total)
+    return fail(`it describes a view of storage "${key}" that reaches beyond it`);
+  const storage = new PickleStorage(key, storageTypes[name], count, start, total);
+  if ((storages.get(key) ?? storage).byteLength !== storage.byteLength)
+    return fail(`it gives storage "${key}" two sizes`);
+  storages.set(key, storage);
+  return storage;
 }
 
 /** `[storage, offset, sizes, strides, dtype?, metadata?]`. */
@@ -129,9 +140,11 @@ function rebuildTensor(args: PickleValue[], { fail }: PickleContext): PickleTens
   if (!dtype) return fail("it builds a tensor of an unknown element type");
   const isNegated = readNegation(metadata, fail);
   if (isNegated && dtype === "bool") return fail("it builds a negated tensor of truth values");
-  const tensor = new PickleTensor(dtype, [...shape], [...strides], offset, storage, isNegated);
-  checkExtent(tensor, fail);
-  return markReference(tensor);
+  checkExtent(dtype, shape, strides, offset, storage, fail);
+  const first = offset + storage.start;
+  return markReference(
+    new PickleTensor(dtype, [...shape], [...strides], first, storage, isNegated),
+  );
 }
 
 /** What `torch._utils.get_tensor_metadata` wrote: `{"neg": True}` for a view with the other sign. */
@@ -146,8 +159,15 @@ function readNegation(metadata: PickleValue, fail: Fail): boolean {
   return metadata.get("neg") === true;
 }
 
-/** A strided view must stay inside its storage, and may not blow it up by repeating elements. */
-function checkExtent({ dtype, shape, strides, offset, storage }: PickleTensor, fail: Fail): void {
+/** A strided view must stay inside its storage; how often it repeats elements is checked for all tensors together. */
+function checkExtent(
+  dtype: StoredDType,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset: number,
+  storage: PickleStorage,
+  fail: Fail,
+): void {
   const elements = shape.reduce((product, size) => product * size, 1);
   if (!(elements <= Number.MAX_SAFE_INTEGER)) fail(`it builds a tensor of shape [${shape}]`);
   if (elements === 0) return;
@@ -156,8 +176,6 @@ function checkExtent({ dtype, shape, strides, offset, storage }: PickleTensor, f
   const room = storage.dtype === undefined ? Math.floor(storage.count / bytes) : storage.count;
   if (!(last < room))
     fail(`a tensor of shape [${shape}] reaches element ${last} of a storage of ${room}`);
-  if (elements > room && elements * bytes > maxRepeatedBytes)
-    fail(`a tensor of shape [${shape}] repeats a storage of ${room} elements`);
 }
 
 function rebuildFromType(args: PickleValue[], context: PickleContext): PickleValue {

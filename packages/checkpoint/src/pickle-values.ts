@@ -1,4 +1,4 @@
-import type { StoredDType } from "./dtypes.ts";
+import { dtypes, type StoredDType } from "./dtypes.ts";
 import type { TensorReference } from "./plain-value.ts";
 
 /**
@@ -43,7 +43,16 @@ export class PickleStorage {
     readonly dtype: StoredDType | undefined,
     /** Elements, or bytes where untyped. */
     readonly count: number,
+    /** Where it starts in the storage that is in the file: files of the first versions have views of storages. */
+    readonly start = 0,
+    /** Elements of the storage that is in the file. */
+    readonly total = count,
   ) {}
+
+  /** Bytes of the storage that is in the file. */
+  get byteLength(): number {
+    return this.total * (this.dtype === undefined ? 1 : dtypes[this.dtype].bytes);
+  }
 }
 
 /** A strided look into a storage. @internal */

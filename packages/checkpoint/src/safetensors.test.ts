@@ -196,7 +196,12 @@ describe("decodeSafetensors", () => {
         '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}',
         [0, 0],
       ),
-      /^file .*hole/,
+      /^file .*the key "a" twice/,
+    ],
+    [
+      "a dtype nested deep",
+      file(`{"a":{"dtype":${"[".repeat(1e5)}${"]".repeat(1e5)}}}`),
+      /^file .*more than 64 deep/,
     ],
     [
       "metadata that are no strings",

@@ -11,12 +11,14 @@ import {
 const usualKeys = ["model", "state_dict", "model_state_dict"];
 /** How `@dmae/train` names what a training state holds. */
 const trainingName = /^(params|optimizer|gradients|ema)\./;
-const maxNames = 1_000_000;
+/** Most tensors with a name, and most characters of all names together. */
+const maxNames = 200_000;
+const maxCharacters = 1 << 23;
 
 /**
  * The tensors of the model by name. `select` is the key (or keys, from the outside in) under which
- * they lie; by default a bare state dict, the first of "model", "state_dict", "model_state_dict", or the
- * `params.` of our training states; null for everything.
+ * they lie; by default the first record of "model", "state_dict", "model_state_dict", else a bare state dict,
+ * or the `params.` of our training states; null for everything.
  *
  * @internal
  */
@@ -35,9 +37,7 @@ export function stateDict(
         `${caller}: the file has nothing at ${path.join(" > ")}; ${describe(contents)}`,
       );
   }
-  const found = new Map<string, TensorReference>();
-  collect(caller, value, "", found, { visits: 0 });
-  return found;
+  return nameTensors(caller, value);
 }
 
 /** The value under `key`; in a flat record, the entries whose names begin with `key` and a dot. */
@@ -53,8 +53,9 @@ function usualPath(caller: string, contents: PlainRecord): readonly string[] {
   const names = Object.keys(contents);
   const isTraining = names.length > 0 && names.every((name) => trainingName.test(name));
   if (isTraining && names.some((name) => name.startsWith("params."))) return ["params"];
-  if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
   const key = usualKeys.find((name) => Object.hasOwn(contents, name));
+  if (key !== undefined && isPlainRecord(contents[key])) return [key]; // beside it a tensor, e.g. best_acc
+  if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
   if (key !== undefined) return [key];
   throw new DmaeError(
     "checkpoint",
@@ -66,22 +67,48 @@ function describe(contents: PlainRecord): string {
   return `its keys are ${Object.keys(contents).slice(0, 50).join(", ")}`;
 }
 
-/** Nested tensors get dotted names; lists count from 0. Values that are no tensors have no name. */
-function collect(
-  caller: string,
-  value: PlainValue,
-  name: string,
-  found: Map<string, TensorReference>,
-  budget: { visits: number },
-): void {
-  if (++budget.visits > maxNames || name.length > 10_000)
-    throw new DmaeError("file", `${caller}: the file names more than ${maxNames} values`);
-  if (isTensorReference(value)) {
+/**
+ * Nested tensors get dotted names; lists count from 0. Values without tensors have no name, and are looked at
+ * once, however often they are shared: a pickle of a kilobyte can hold a million paths to one list.
+ */
+function nameTensors(caller: string, root: PlainValue): Map<string, TensorReference> {
+  const found = new Map<string, TensorReference>();
+  const tensors = tensorHolders(root);
+  let characters = 0;
+  const add = (name: string, reference: TensorReference) => {
+    characters += name.length;
+    if (found.size >= maxNames || characters > maxCharacters)
+      throw new DmaeError(
+        "file",
+        `${caller}: the file gives its tensors more than ${maxNames} names, or names of ${maxCharacters} characters`,
+      );
     if (found.has(name) || name === "__proto__")
       throw new DmaeError("checkpoint", `${caller}: the file has two tensors named "${name}"`);
-    found.set(name, value);
-  } else if (Array.isArray(value) || isPlainRecord(value)) {
-    for (const [key, item] of Object.entries(value as PlainRecord))
-      collect(caller, item, name === "" ? key : `${name}.${key}`, found, budget);
-  }
+    found.set(name, reference);
+  };
+  const visit = (value: PlainValue, name: string): void => {
+    if (isTensorReference(value)) add(name, value);
+    else
+      for (const [key, item] of Object.entries(value as PlainRecord))
+        if (tensors.has(item as object)) visit(item, name === "" ? key : `${name}.${key}`);
+  };
+  if (tensors.has(root as object)) visit(root, "");
+  return found;
+}
+
+/** The tensors below `root`, and the lists and records that hold some. */
+function tensorHolders(root: PlainValue): ReadonlySet<object> {
+  const holders = new Set<object>();
+  const seen = new Set<object>();
+  const visit = (value: PlainValue): boolean => {
+    if (typeof value !== "object" || value === null) return false;
+    if (seen.has(value)) return holders.has(value);
+    seen.add(value);
+    const inside = Array.isArray(value) ? value : isPlainRecord(value) ? Object.values(value) : [];
+    const holds = inside.map(visit).includes(true) || isTensorReference(value);
+    if (holds) holders.add(value);
+    return holds;
+  };
+  visit(root);
+  return holders;
 }

@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors, parseStrictJson } from "@dmae/core";
 import type { Checkpoint } from "./checkpoint.ts";
 import { isTensorReference, type PlainValue } from "./plain-value.ts";
 
@@ -47,7 +47,7 @@ export async function trainingState(checkpoint: Checkpoint): Promise<TrainingSta
   };
   const step = metadata.step ?? "";
   const names = Object.keys(contents);
-  const isOurs = names.some((name) => name.startsWith("params.")) && /^\d+$/.test(step);
+  const isOurs = names.some((name) => name.startsWith("params.")) && /^\d{1,15}$/.test(step);
   if (!isOurs)
     throw new DmaeError(
       "checkpoint",
@@ -66,7 +66,7 @@ export async function trainingState(checkpoint: Checkpoint): Promise<TrainingSta
 function parseRun(text: string | undefined): PlainValue {
   if (text === undefined) return null;
   try {
-    return JSON.parse(text) as PlainValue;
+    return parseStrictJson(text) as PlainValue;
   } catch (cause) {
     throw new DmaeError(
       "checkpoint",

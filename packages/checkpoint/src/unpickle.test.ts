@@ -184,7 +184,7 @@ describe("tensors are checked against their storage before anything is read", ()
     [
       "a terabyte out of four numbers",
       { count: 4, shape: [2 ** 20, 2 ** 20], strides: [0, 0] },
-      /repeats a storage/,
+      /at most 4 times its \d+ bytes, got 4398046511104 bytes/,
     ],
     [
       "a product that overflows",
@@ -210,12 +210,49 @@ describe("bombs", () => {
     const steps = Array.from({ length: 30 }, (_, i) =>
       bytes("h", i, "h", i, 0x86, "q", i + 1, "0"),
     );
-    const { contents } = await load(bytes("]q\x00", "0", ...steps, "h\x1e"), {
-      select: ["0"],
-    }).catch((error) => ({ contents: error }));
-    expect(DmaeError.isInstance(contents, "checkpoint")).toBe(true);
-    const everything = load(bytes("]q\x00", "0", ...steps, "h\x1e"));
-    expect(await refused(everything)).toMatch(/^file.*more than 1000000 values/);
+    const leaf = tensor({ count: 4, shape: [1], strides: [1] });
+    const named = load(bytes(leaf, "q\x00", "0", ...steps, "h\x1e"));
+    expect(await refused(named)).toMatch(/^file.*more than 200000 names/);
+    const plain = await load(bytes("]q\x00", "0", ...steps, "h\x1e"));
+    expect(plain.names).toEqual([]);
+  });
+
+  test("long names inside each other, ten thousand characters each", async () => {
+    // memo i = { long key: memo i-1, other long key: memo i-1 }
+    const steps = Array.from({ length: 16 }, (_, i) =>
+      bytes(
+        "}(",
+        text("a".repeat(600)),
+        "h",
+        i,
+        text("b".repeat(600)),
+        "h",
+        i,
+        "u",
+        "q",
+        i + 1,
+        "0",
+      ),
+    );
+    const leaf = tensor({ count: 4, shape: [1], strides: [1] });
+    const file = load(bytes(leaf, "q\x00", "0", ...steps, "h\x10"));
+    expect(await refused(file)).toMatch(/^file.*names of 8388608 characters/);
+  });
+
+  test("tensors that repeat a storage are capped in total, and so are the names of one tensor", async () => {
+    const tensors = (count: number, size: number) =>
+      Array.from({ length: count }, (_, i): [Uint8Array, Uint8Array] => [
+        text(`t${i}`),
+        tensor({ count: 4, shape: [size], strides: [0] }),
+      ]);
+    expect((await load(dict(...tensors(16, 1 << 20)))).names).toHaveLength(16); // 64 MiB
+    expect(await refused(load(dict(...tensors(20, 1 << 20))))).toMatch(/at most 4 times its/);
+    const first = bytes(tensor({ count: 4, shape: [1 << 20], strides: [0] }), "q\x00", "0");
+    const names = Array.from({ length: 20 }, (_, i): [Uint8Array, Uint8Array] => [
+      text(`t${i}`),
+      bytes("h\x00"),
+    ]);
+    expect(await refused(load(bytes(first, dict(...names))))).toMatch(/at most 4 times its/);
   });
 
   test("a value that contains itself, and one nested very deep", async () => {

@@ -8,7 +8,12 @@ import {
   type Spend,
   storageOf,
 } from "./pickle-globals.ts";
-import { PickleGlobal, PickleInstance, type PickleValue } from "./pickle-values.ts";
+import {
+  PickleGlobal,
+  PickleInstance,
+  type PickleStorage,
+  type PickleValue,
+} from "./pickle-values.ts";
 
 /** Caps for {@link unpickle}. @internal */
 export interface PickleLimits {
@@ -18,19 +23,34 @@ export interface PickleLimits {
   readonly allowGlobals: readonly string[];
 }
 
+/** What a pickle holds. @internal */
+export interface Unpickled {
+  readonly value: PickleValue;
+  /** The storages that its tensors look into, by key. */
+  readonly storages: ReadonlyMap<string, PickleStorage>;
+  /** One past its last byte. */
+  readonly end: number;
+}
+
 /**
- * Reads a pickle as data. It knows the opcodes of protocols 2 to 5 that data need; a class or a
+ * Reads the pickle at `start` as data. It knows the opcodes of protocols 2 to 5 that data need; a class or a
  * function is only ever a name. Calls of the few that make tensors are worked out here, calls of any
  * other are noted, and unless they are allowed the pickle is refused with all their names.
  *
- * @throws DmaeError "unsupported" for globals that tensors do not need; "file" for a damaged pickle
+ * @throws DmaeError "unsupported" for globals that tensors do not need; "file" for a damaged pickle, with
+ *   `isCut` in its details where the bytes end before it
  * @internal
  */
-export function unpickle(caller: string, bytes: Uint8Array, limits: PickleLimits): PickleValue {
+export function unpickle(
+  caller: string,
+  bytes: Uint8Array,
+  limits: PickleLimits,
+  start = 0,
+): Unpickled {
   const unknown = new Set<string>();
-  const fail: Fail = (reason) => {
-    if (unknown.size > 0) throw refusal(caller, unknown);
-    throw new DmaeError("file", `${caller}: the pickle is damaged or of another kind: ${reason}`);
+  const fail: Fail = (reason, details = {}) => {
+    if (unknown.size > 0 && !details.isCut) throw refusal(caller, unknown);
+    throw damagedPickle(caller, reason, details);
   };
   const notice = (global: string) => {
     if (!isKnownGlobal(global) && !limits.allowGlobals.includes(global)) unknown.add(global);
@@ -41,13 +61,24 @@ export function unpickle(caller: string, bytes: Uint8Array, limits: PickleLimits
     steps += count;
     if (steps > limits.maxSteps) fail(`it takes more than ${limits.maxSteps} steps`);
   };
-  const machine = new Machine(new PickleCursor(bytes, fail), { fail, spend }, notice);
+  const storages = new Map<string, PickleStorage>();
+  const cursor = new PickleCursor(bytes, fail, start);
+  const machine = new Machine(cursor, { fail, spend, storages }, notice);
   while (machine.result === undefined) {
     spend(1);
     machine.step();
   }
   if (unknown.size > 0) throw refusal(caller, unknown);
-  return machine.result;
+  return { value: machine.result, storages, end: cursor.position };
+}
+
+/** @internal */
+export function damagedPickle(caller: string, reason: string, details = {}): DmaeError {
+  return new DmaeError(
+    "file",
+    `${caller}: the pickle is damaged or of another kind: ${reason}`,
+    details,
+  );
 }
 
 function refusal(caller: string, unknown: ReadonlySet<string>): DmaeError {
@@ -253,4 +284,4 @@ on(0x93, (m) => {
 on("R", (m) => m.call());
 on(0x81, (m) => m.call()); // NEWOBJ: cls.__new__(cls, *args)
 on("b", (m) => m.build());
-on("Q", (m) => m.push(storageOf(m.pop(), m.fail)));
+on("Q", (m) => m.push(storageOf(m.pop(), m.context)));
