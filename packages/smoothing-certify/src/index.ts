@@ -13,14 +13,10 @@ export {
   ensemble,
   fromCompiled,
 } from "./classifier/combine.ts";
-export {
-  fromOnnx,
-  type Layout,
-  type OnnxClassifier,
-  type OnnxOptions,
-} from "./classifier/from-onnx.ts";
+export { fromOnnx, type OnnxClassifier, type OnnxOptions } from "./classifier/from-onnx.ts";
 export type { ImageInput } from "./classifier/image.ts";
 export { fromModelJson, type LoadedTensorFlowModel } from "./classifier/model-json.ts";
+export type { Layout, Normalize } from "./classifier/onnx-input.ts";
 export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runtime.ts";
 export type { TensorLike } from "./classifier/tensors.ts";
 export { readLog, writeLog } from "./log/log-file.ts";

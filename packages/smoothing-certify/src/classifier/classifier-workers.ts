@@ -20,15 +20,25 @@ const loaded = import(workerData.url).then((module) => {
   return fn;
 });
 loaded.catch(() => {});
-parentPort.on("message", async ({ batch, shape }) => {
-  try {
-    const fn = await loaded;
-    parentPort.postMessage({ answer: await fn(batch, shape) });
-  } catch (error) {
-    parentPort.postMessage({ error: String(error?.message ?? error) });
-  }
+let last = Promise.resolve();
+parentPort.on("message", ({ id, batch, shape }) => {
+  last = last.then(async () => {
+    try {
+      const fn = await loaded;
+      parentPort.postMessage({ id, answer: await fn(batch, shape) });
+    } catch (error) {
+      parentPort.postMessage({ id, error: String(error?.message ?? error) });
+    }
+  });
 });
 `;
+
+/** What a thread sends back. */
+interface Reply {
+  readonly id: number;
+  readonly answer?: unknown;
+  readonly error?: string;
+}
 
 interface Thread {
   run(batch: Float32Array, shape: number[]): Promise<unknown>;
@@ -75,29 +85,46 @@ async function startThread(url: string, name: string): Promise<Thread> {
   const { Worker } = await import("node:worker_threads");
   const worker = new Worker(program, { eval: true, workerData: { url, name } });
   worker.unref();
-  let failed: Error | undefined;
-  worker.on("error", (error) => {
-    failed = error;
-  });
+  const waiting = new Map<number, (reply: Reply | Error) => void>();
+  let ended: Error | undefined;
+  let next = 0;
+  const settle = (id: number, reply: Reply | Error) => {
+    waiting.get(id)?.(reply);
+    waiting.delete(id);
+    if (waiting.size === 0) worker.unref(); // an idle thread does not keep the process alive
+  };
+  const end = (error: Error) => {
+    ended ??= error;
+    for (const id of [...waiting.keys()]) settle(id, ended);
+  };
+  worker.on("message", (reply: Reply) => settle(reply.id, reply));
+  worker.on("messageerror", end);
+  worker.on("error", (cause) => end(failed(`a thread failed: ${cause?.message ?? cause}`, cause)));
+  worker.on("exit", (code) => end(failed(`a thread exited with code ${code}`)));
   return {
     run(batch, shape) {
+      if (ended) return Promise.reject(ended);
+      const id = next++;
       const copy = batch.slice();
-      worker.ref();
       return new Promise((resolve, reject) => {
-        if (failed) return reject(failed);
-        const settle = ({ answer, error }: { answer?: unknown; error?: string }) => {
-          worker.off("error", reject);
-          worker.unref();
-          if (error === undefined) resolve(answer);
-          else reject(new Error(error));
-        };
-        worker.once("message", settle);
-        worker.once("error", reject);
-        worker.postMessage({ batch: copy, shape }, [copy.buffer as ArrayBuffer]);
+        waiting.set(id, (reply) => {
+          if (reply instanceof Error) reject(reply);
+          else if (reply.error !== undefined) reject(new Error(reply.error));
+          else resolve(reply.answer);
+        });
+        worker.ref();
+        worker.postMessage({ id, batch: copy, shape }, [copy.buffer as ArrayBuffer]);
       });
     },
-    end: () => worker.terminate(),
+    end() {
+      end(failed("it was disposed of"));
+      return worker.terminate();
+    },
   };
+}
+
+function failed(what: string, cause?: unknown): DmaeError {
+  return new DmaeError("classifier", `inWorkers: ${what}; make the classifier anew`, {}, { cause });
 }
 
 /** Gives every thread its share of the rows and puts their answers together. */

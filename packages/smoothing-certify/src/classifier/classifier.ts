@@ -3,11 +3,13 @@ import { show } from "../checks.ts";
 import type { OnnxSession } from "./onnx-runtime.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
+import { inTurn } from "./turns.ts";
 
 /**
  * A classifier as a function. It gets a batch the way the input came: a TensorFlow.js tensor
  * `[n, …shape]` for tensors, else a `Float32Array` and its shape `[n, …shape]`; valid until the
- * function's result is there. It returns logits `[n, classes]` or class ids `[n]`.
+ * function's result is there. It returns logits `[n, classes]` or class ids `[n]`. Runs that share a
+ * classifier call it one after the other, and read each answer before the next call.
  */
 export type ClassifierFunction = (
   // biome-ignore lint/suspicious/noExplicitAny: a tensor or a Float32Array, as the caller's input is
@@ -109,10 +111,12 @@ export async function prepareClassifier(
   return {
     traits,
     async classify(batch, shape) {
-      const returned = tf
-        ? await callWithTensor(tf, fn, batch, [...shape])
-        : await guarded(() => fn(batch, [...shape]));
-      const outputs = await readOutputs(returned, shape[0]!, declared);
+      const outputs = await inTurn(classifier, async () => {
+        const returned = tf
+          ? await callWithTensor(tf, fn, batch, [...shape])
+          : await guarded(() => fn(batch, [...shape]));
+        return readOutputs(returned, shape[0]!, declared);
+      });
       if (outputs.numClasses > 0 || part) return outputs;
       throw new DmaeError(
         "argument",

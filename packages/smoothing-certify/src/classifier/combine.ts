@@ -10,6 +10,7 @@ import {
 import { checkFinite } from "./finite.ts";
 import { readNumbers } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorLike, tidied } from "./tensors.ts";
+import { inTurn } from "./turns.ts";
 
 /** A classifier made of others; it takes arrays. */
 export type CombinedClassifier = ClassifierTraits & { predict: ClassifierFunction };
@@ -38,9 +39,9 @@ export function denoised(
     input,
     async predict(batch: Float32Array | TensorLike, shape: number[]) {
       const tf = isTensor(batch) ? await loadTensorFlow() : undefined;
-      const clean = await readDenoised(
-        await (tf ? tidied(tf, () => denoiser(batch, shape)) : denoiser(batch, shape)),
-        shape,
+      const denoise = () => denoiser(batch, shape);
+      const clean = await inTurn(denoiser, async () =>
+        readDenoised(await (tf ? tidied(tf, denoise) : denoise()), shape),
       );
       const { classes, logits } = await (await prepared).classify(clean, shape);
       return logits ?? classes;
@@ -56,7 +57,7 @@ async function readDenoised(returned: unknown, shape: readonly number[]): Promis
       "classifier",
       `denoised: the denoiser must return a batch of its input's size, ${size} numbers, got ${values.length}`,
     );
-  const clean = values instanceof Float32Array ? values : Float32Array.from(values);
+  const clean = new Float32Array(values); // a copy: the denoiser may use its memory again
   checkFinite("the denoiser", clean, size / shape[0]!);
   return clean;
 }
@@ -84,7 +85,7 @@ export function ensemble(
   );
   prepared.catch(() => {}); // shown by the first call
   return {
-    ...pickTraits(members.filter((member) => typeof member !== "function")),
+    ...pickTraits(members.map(traitsOf)),
     input: "array",
     ...(numClasses && { numClasses }),
     async predict(batch: Float32Array, shape: number[]) {

@@ -1,7 +1,9 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "../checks.ts";
+import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier.ts";
 import { findSuspects, readOnnxGraph, type Suspects } from "./onnx-graph.ts";
+import { type Layout, type Normalize, onnxInput } from "./onnx-input.ts";
 import {
   type LoadedRuntime,
   loadRuntime,
@@ -10,9 +12,7 @@ import {
   type OnnxValue,
   readModel,
 } from "./onnx-runtime.ts";
-
-/** Order of the axes that a model wants: channels first or last, or whatever the input has. */
-export type Layout = "NCHW" | "NHWC" | "as-is";
+import { inTurn } from "./turns.ts";
 
 /** Options of {@link fromOnnx}. */
 export interface OnnxOptions {
@@ -22,9 +22,7 @@ export interface OnnxOptions {
    */
   readonly layout?: Layout | undefined;
   /** Channel means and deviations that the model wants taken out, after the noise. */
-  readonly normalize?:
-    | { readonly mean: readonly number[]; readonly std: readonly number[] }
-    | undefined;
+  readonly normalize?: Normalize | undefined;
   /** Name of the input; default the first. */
   readonly input?: string | undefined;
   /** Name of the output with the logits; default the first. */
@@ -37,7 +35,7 @@ export interface OnnxOptions {
 
 /** An ONNX model as a classifier. */
 export interface OnnxClassifier extends ClassifierTraits {
-  /** Logits or class ids of a batch `[n, H, W, C]`. */
+  /** Logits or class ids of a batch `[n, H, W, C]`, which is copied; calls may overlap. */
   predict(batch: Float32Array, shape: number[]): Promise<unknown>;
   /** Frees the session, if it was created here. */
   dispose(): Promise<void>;
@@ -60,6 +58,7 @@ export async function fromOnnx(
   options: OnnxOptions = {},
 ): Promise<OnnxClassifier> {
   const runtime = await loadRuntime(options.onnxruntime);
+  const isNative = inNode && options.onnxruntime === undefined;
   const owned = !isSession(model);
   const { session, suspects } = owned
     ? await open(runtime, model, options)
@@ -69,7 +68,8 @@ export async function fromOnnx(
   const expected = session.inputMetadata?.[session.inputNames.indexOf(input)];
   const given = session.outputMetadata?.[session.outputNames.indexOf(output)]?.shape;
   checkType(expected);
-  const arrange = arrangement(expected?.shape, options);
+  const write = onnxInput(expected?.shape, options);
+  const memory = new SpareMemory();
   const fixed = expected?.shape?.[0];
   const classes = given && given.length === 2 ? given[1] : undefined;
   return {
@@ -79,14 +79,43 @@ export async function fromOnnx(
     ...suspects,
     ...(typeof model === "string" && { name: model.replace(/^.*[\\/]/, "") }),
     async predict(batch, shape) {
-      const { data, dims } = arrange(batch, shape);
-      const feeds = { [input]: new runtime.Tensor("float32", data, dims) } as never;
-      const results = (await session.run(feeds, [output])) as Record<string, unknown>;
-      return results[output];
+      const data = memory.take(batch.length);
+      try {
+        const dims = write(batch, shape, data);
+        const feeds = { [input]: new runtime.Tensor("float32", data, dims) } as never;
+        const run = () => session.run(feeds, [output]) as Promise<Record<string, unknown>>;
+        const results = await (isNative ? run() : inTurn(webRuntime, run));
+        return results[output];
+      } finally {
+        memory.give(data);
+      }
     },
     dispose: async () => (owned ? session.release?.() : undefined),
   };
 }
+
+/**
+ * Memory for the batches of calls that are under way: ONNX Runtime reads its input after `run` has
+ * returned, so no two of them may share it. The memory of a call that ended serves the next one.
+ */
+class SpareMemory {
+  private spare = new Float32Array(0);
+
+  take(length: number): Float32Array {
+    const { spare } = this;
+    if (spare.length < length) return new Float32Array(length);
+    this.spare = new Float32Array(0);
+    return spare.subarray(0, length);
+  }
+
+  give(data: Float32Array): void {
+    if (data.buffer.byteLength >= this.spare.buffer.byteLength)
+      this.spare = new Float32Array(data.buffer as ArrayBuffer);
+  }
+}
+
+/** onnxruntime-web runs one session at a time, whichever it is. */
+const webRuntime = {};
 
 function isSession(model: unknown): model is OnnxSession {
   const session = model as OnnxSession | undefined;
@@ -135,104 +164,4 @@ function checkType(expected: OnnxValue | undefined): void {
     "unsupported",
     `fromOnnx: the model's input ${expected.name} must be float32, got ${expected.type}`,
   );
-}
-
-type Arrange = (
-  batch: Float32Array,
-  shape: readonly number[],
-) => { data: Float32Array; dims: readonly number[] };
-
-/** Brings batches of `[H, W, C]` images into the model's order of axes, normalized. */
-function arrangement(
-  expected: readonly (number | string)[] | undefined,
-  { layout, normalize }: OnnxOptions,
-): Arrange {
-  const { mean, std } = checkNormalize(normalize);
-  let out = new Float32Array(0);
-  return (batch, shape) => {
-    const order = layout ?? guessLayout(expected, shape);
-    if (shape.length !== 4 && !(order === "as-is"))
-      throw new DmaeError(
-        "shape",
-        `fromOnnx: layout ${order} needs images of shape [H, W, C], got [${shape.slice(1)}]`,
-      );
-    const channels = order === "as-is" ? shape[1]! : shape.at(-1)!;
-    if (mean.length > 1 && mean.length !== channels)
-      throw new DmaeError(
-        "shape",
-        `fromOnnx: normalize has ${mean.length} channels, the images have ${channels}`,
-      );
-    const [n = 1, height = 1, width = 1, depth = 1] = shape;
-    const dims = order === "NCHW" ? [n, depth, height, width] : shape;
-    // one channel is in both orders: nothing to move, so nothing is copied
-    if (mean.length === 0 && (order !== "NCHW" || depth === 1)) return { data: batch, dims };
-    if (out.length < batch.length) out = new Float32Array(batch.length);
-    const data = out.subarray(0, batch.length);
-    if (order === "NCHW") toChannelsFirst(batch, shape, data, mean, std);
-    else {
-      const inner = order === "as-is" ? batch.length / shape[0]! / channels : 1;
-      scale(batch, data, channels, inner, mean, std);
-    }
-    return { data, dims };
-  };
-}
-
-function checkNormalize(normalize: OnnxOptions["normalize"]): {
-  mean: readonly number[];
-  std: readonly number[];
-} {
-  const { mean = [], std = [] } = normalize ?? {};
-  const finite = [...mean, ...std].every(Number.isFinite) && std.every((value) => value > 0);
-  if (finite && mean.length === std.length) return { mean, std };
-  throw new DmaeError(
-    "argument",
-    "fromOnnx: normalize must have a mean and a std above 0 for each channel",
-  );
-}
-
-/** Where the model says how many channels come when; else PyTorch's order for images. */
-function guessLayout(
-  expected: readonly (number | string)[] | undefined,
-  shape: readonly number[],
-): Layout {
-  if (shape.length !== 4) return "as-is";
-  if (expected?.length !== 4) return "NCHW";
-  const fits = (dims: readonly (number | undefined)[]) =>
-    expected.every((d, i) => i === 0 || typeof d !== "number" || d < 1 || d === dims[i]);
-  const [n, height, width, depth] = shape;
-  return fits([n, height, width, depth]) && !fits([n, depth, height, width]) ? "NHWC" : "NCHW";
-}
-
-function toChannelsFirst(
-  batch: Float32Array,
-  [n = 0, height = 0, width = 0, depth = 0]: readonly number[],
-  out: Float32Array,
-  mean: readonly number[],
-  std: readonly number[],
-): void {
-  const area = height * width;
-  for (let image = 0; image < n; image++)
-    for (let c = 0; c < depth; c++) {
-      const from = image * area * depth + c;
-      const to = (image * depth + c) * area;
-      const shift = mean[c] ?? mean[0] ?? 0;
-      const divisor = std[c] ?? std[0] ?? 1;
-      for (let i = 0; i < area; i++) out[to + i] = (batch[from + i * depth]! - shift) / divisor;
-    }
-}
-
-function scale(
-  batch: Float32Array,
-  out: Float32Array,
-  channels: number,
-  inner: number,
-  mean: readonly number[],
-  std: readonly number[],
-): void {
-  for (let i = 0; i < batch.length; )
-    for (let c = 0; c < channels; c++) {
-      const shift = mean[c] ?? mean[0] ?? 0;
-      const divisor = std[c] ?? std[0] ?? 1;
-      for (const end = i + inner; i < end; i++) out[i] = (batch[i]! - shift) / divisor;
-    }
 }

@@ -6,7 +6,7 @@ import { hasNumbers, isDisposed, isTensor, type TensorLike } from "./tensors.ts"
 export interface Outputs {
   /** Class of each row: the first of the largest logits, or the id that the classifier gave. */
   readonly classes: Int32Array;
-  /** Logits `[rows, numClasses]`, where the classifier gives logits. */
+  /** Logits `[rows, numClasses]`, where the classifier gives logits; a copy, as it may use its memory again. */
   readonly logits?: ArrayLike<number>;
   /** Number of classes; 0 where ids came and no number was declared. */
   readonly numClasses: number;
@@ -200,5 +200,5 @@ function fromLogits(logits: ArrayLike<number>, rows: number, numClasses: number)
     }
     classes[row] = best - start;
   }
-  return { classes, logits, numClasses };
+  return { classes, logits: new Float64Array(logits), numClasses };
 }

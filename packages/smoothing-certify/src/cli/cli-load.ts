@@ -4,8 +4,9 @@ import { pathToFileURL } from "node:url";
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { Classifier } from "../classifier/classifier.ts";
 import { inWorkers } from "../classifier/classifier-workers.ts";
-import { fromOnnx, type Layout } from "../classifier/from-onnx.ts";
+import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
+import type { Layout } from "../classifier/onnx-input.ts";
 import type { Arguments } from "./cli-arguments.ts";
 
 /** A classifier, its name for the log and how to end it. */

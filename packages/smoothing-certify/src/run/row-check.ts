@@ -67,9 +67,7 @@ export class RowCheck {
     if (this.settings.randomized) return;
     const enough = answers && rows >= Math.min(ROWS + 1, this.company);
     const first = enough ? { batch, answers } : await this.ownBatch(image, index);
-    const { logits } = first.answers; // copied: a classifier may answer in the same memory each time
-    const kept = logits ? { ...first.answers, logits: Float64Array.from(logits) } : first.answers;
-    this.first = { image: image.slice(), batch: first.batch, answers: kept };
+    this.first = { image: image.slice(), ...first };
     await this.compareInOtherCompany("");
   }
 

@@ -159,7 +159,8 @@ async function* readTasks<R>(
         `${caller}: label of image ${index} must be an integer in [0, ${numClasses}), got ${show(label)}`,
       );
     labels.set(index, label);
-    yield { index, image, procedure: procedure(label) };
+    // copied: a data set may hand out the same memory each time, and several images are under way
+    yield { index, image: image.slice(), procedure: procedure(label) };
   }
 }
 
