@@ -1,6 +1,6 @@
-import { appendFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError, type Key } from "@dmae/core";
+import { DmaeError, fileError, type Key, writeAtomically } from "@dmae/core";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
 import type { Options } from "./options.ts";
@@ -37,13 +37,8 @@ export interface Run {
  * @throws DmaeError "resume" naming the fields that differ
  */
 export async function claimFolder(folder: string, recipe: Recipe, seed: number): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((cause: Error) => {
-    throw new DmaeError(
-      "file",
-      `run folder: cannot make ${folder}: ${cause.message}`,
-      { file: folder },
-      { cause },
-    );
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw fileError("run folder", "make", folder, cause);
   });
   const file = join(folder, "recipe.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
@@ -76,10 +71,8 @@ export async function logLine(
 }
 
 /** Writes a file in one step that cannot be seen half done. */
-export async function writeWhole(file: string, content: string): Promise<void> {
-  const part = `${file}.${process.pid}.part`;
-  await writeFile(part, content);
-  await rename(part, file);
+export function writeWhole(file: string, content: string): Promise<void> {
+  return writeAtomically("run folder", file, content);
 }
 
 /** A system error as one sentence; other errors as they are. */

@@ -1,4 +1,3 @@
-import { DmaeError } from "@dmae/core";
 import { type Fetch, isDowngraded } from "./http-source.ts";
 import type { FileFacts } from "./verify-file.ts";
 
@@ -165,13 +164,8 @@ function whenAborted(signal: AbortSignal | undefined): Promise<undefined> {
 
 async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
   for (let written = 0; written < chunk.length; )
-    written += (
-      await file
-        .write(chunk, written, chunk.length - written, position + written)
-        .catch((cause) => {
-          throw new DmaeError("file", `download: cannot write: ${cause.message}`, {}, { cause });
-        })
-    ).bytesWritten;
+    written += (await file.write(chunk, written, chunk.length - written, position + written))
+      .bytesWritten;
 }
 
 /**

@@ -55,6 +55,7 @@ export async function download(url: string | URL, options: DownloadOptions = {})
   if (await isThere()) return to;
   const { signal, size: total, onProgress = () => {} } = options;
   await makeParent(to);
+  await refuseFolder(to);
   const part = `${to}.part`;
   const onWait = async () => onProgress({ received: await sizeOf(part), total });
   const wait = { caller, guarded: to, wait: true, signal, onWait };
@@ -75,6 +76,9 @@ export async function download(url: string | URL, options: DownloadOptions = {})
     await lock.check();
     await accept(transfer, to);
     return to;
+  } catch (cause) {
+    const isOfSystem = typeof (cause as NodeJS.ErrnoException)?.syscall === "string";
+    throw isOfSystem ? fileError(caller, "write", to, cause) : cause;
   } finally {
     await lock.release();
   }
@@ -132,6 +136,16 @@ async function makeParent(to: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((cause) => {
     throw fileError("download", "make the folder", folder, cause);
   });
+}
+
+/** Only known once everything has arrived, otherwise. */
+async function refuseFolder(to: string): Promise<void> {
+  const { stat } = await import("node:fs/promises");
+  const found = await stat(to).catch(() => undefined);
+  if (found?.isDirectory())
+    throw new DmaeError("file", `download: ${to} must be a file, got a folder; name a file in it`, {
+      file: to,
+    });
 }
 
 async function discard(part: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { writeWhole } from "./write-files.ts";
 
 /** A cached index: small facts as JSON, and one block of bytes. */
 export interface CachedIndex {
@@ -40,14 +41,9 @@ export async function readIndex(file: string): Promise<CachedIndex | undefined> 
 /** Writes an index: all of it or nothing. A folder that cannot be written to only costs the next start time. */
 export async function writeIndex(file: string, { facts, block }: CachedIndex): Promise<void> {
   const body = Buffer.concat([Buffer.from(`${JSON.stringify(facts)}\n`), block]);
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(temporary, Buffer.concat([Buffer.from(`${magic}${digest(body)}\n`), body]));
-    await rename(temporary, file);
-  } catch {
-    await rm(temporary, { force: true }).catch(() => {});
-  }
+  await writeWhole("writeIndex", file, [Buffer.from(`${magic}${digest(body)}\n`), body]).catch(
+    () => {},
+  );
 }
 
 const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");

@@ -25,11 +25,17 @@ export async function writeCifar10(folder: string, { train, test }: Splits): Pro
   for (let part = 0; part < 5; part++) {
     const first = Math.floor((part * train.length) / 5);
     const end = Math.floor(((part + 1) * train.length) / 5);
-    await writeWhole(join(folder, `data_batch_${part + 1}.bin`), records(train, first, end));
+    await writeWhole(
+      "writeCifar10",
+      join(folder, `data_batch_${part + 1}.bin`),
+      records(train, first, end),
+    );
   }
-  await writeWhole(join(folder, "test_batch.bin"), records(test, 0, test.length));
+  await writeWhole("writeCifar10", join(folder, "test_batch.bin"), records(test, 0, test.length));
   const names = train.classNames ?? Array.from({ length: 10 }, (_, label) => String(label));
-  await writeWhole(join(folder, "batches.meta.txt"), [Buffer.from(`${names.join("\n")}\n`)]);
+  await writeWhole("writeCifar10", join(folder, "batches.meta.txt"), [
+    Buffer.from(`${names.join("\n")}\n`),
+  ]);
 }
 
 function check(dataset: PixelDataset, least: number): void {

@@ -42,12 +42,18 @@ export async function writeTarShards(
   const files: string[] = [];
   for (let first = 0; first < dataset.length; first += shardSize) {
     const file = join(folder, `${prefix}-${String(files.length).padStart(6, "0")}.tar`);
-    await writeWhole(file, shard(dataset, first, Math.min(first + shardSize, dataset.length)));
+    await writeWhole(
+      "writeTarShards",
+      file,
+      shard(dataset, first, Math.min(first + shardSize, dataset.length)),
+    );
     files.push(file);
   }
   const names =
     dataset.classNames ?? Array.from({ length: dataset.numClasses }, (_, i) => String(i));
-  await writeWhole(join(folder, "classes.txt"), [Buffer.from(`${names.join("\n")}\n`)]);
+  await writeWhole("writeTarShards", join(folder, "classes.txt"), [
+    Buffer.from(`${names.join("\n")}\n`),
+  ]);
   return files;
 }
 

@@ -59,7 +59,8 @@ export async function main(
     if (
       !(
         error instanceof TfjsNativeError ||
-        (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS")
+        (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS") ||
+        typeof (error as NodeJS.ErrnoException).syscall === "string" // e.g. a full disk
       )
     ) {
       throw error;

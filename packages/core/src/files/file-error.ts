@@ -4,6 +4,7 @@ import { DmaeError } from "../errors.ts";
 const fixes: Readonly<Record<string, string>> = {
   EACCES: "check its permissions, or choose another place",
   EDQUOT: "make room and run it again",
+  EEXIST: "a file is in the way; choose another place",
   EISDIR: "it is a folder; name a file",
   ENOSPC: "the disk is full; make room and run it again",
   ENOTDIR: "a part of the path is a file; name a folder",

@@ -4,8 +4,8 @@ import { removeLeftovers, temporaryName } from "./temporary-files.ts";
 
 /**
  * Writes a file in one step that cannot be seen half done: into a temporary file of the same folder,
- * flushed to the disk, then renamed over `path`. Temporary files that killed processes left of the same
- * `path` are removed then. Node only.
+ * flushed to the disk, then renamed over `path` (over the file that a link leads to). Temporary files that
+ * killed processes left of the same file are removed then. A device or a pipe is written to directly. Node only.
  *
  * @param caller function that the user called, for the error
  * @param path file to create or replace; its folder must exist
@@ -20,9 +20,11 @@ export async function writeAtomically(
   content: string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   replace = true,
 ): Promise<void> {
-  const { open, rename, rm } = await import("node:fs/promises");
-  const temporary = await temporaryName(path);
   const parts = typeof content === "string" ? [new TextEncoder().encode(content)] : content;
+  const target = await targetOf(caller, path, replace);
+  if (target === undefined) return writeThrough(caller, path, parts);
+  const { open, rename, rm } = await import("node:fs/promises");
+  const temporary = await temporaryName(target);
   try {
     const file = await open(temporary, "wx");
     try {
@@ -31,14 +33,64 @@ export async function writeAtomically(
     } finally {
       await file.close();
     }
-    await (replace ? rename(temporary, path) : giveName(caller, temporary, path));
+    await (replace ? rename(temporary, target) : giveName(caller, temporary, target));
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to report
-    throw fileError(caller, "write", path, cause);
+    throw isOfSystem(cause) ? fileError(caller, "write", path, cause) : cause;
   }
-  await syncFolder(path);
-  await removeLeftovers(path).catch(() => {}); // the file is written; the next save tries again
+  await syncFolder(target);
+  await removeLeftovers(target).catch(() => {}); // the file is written; the next save tries again
 }
+
+/** The file to replace, behind links; undefined for a device or a pipe, which a rename would remove. */
+async function targetOf(
+  caller: string,
+  path: string,
+  replace: boolean,
+): Promise<string | undefined> {
+  const { realpath, stat } = await import("node:fs/promises");
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return path;
+  if (found.isDirectory())
+    throw new DmaeError(
+      "file",
+      `${caller}: ${path} must be a file, got a folder; name a file in it`,
+      {
+        file: path,
+      },
+    );
+  if (!replace) throw taken(caller, path);
+  return found.isFile() ? realpath(path) : undefined;
+}
+
+async function writeThrough(
+  caller: string,
+  path: string,
+  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const { open } = await import("node:fs/promises");
+  try {
+    const file = await open(path, "w");
+    try {
+      for await (const part of parts) await writeAll(file, part);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw isOfSystem(cause) ? fileError(caller, "write", path, cause) : cause;
+  }
+}
+
+/** Whether an error is of the file system, not of what makes the content. */
+const isOfSystem = (error: unknown) =>
+  typeof (error as NodeJS.ErrnoException)?.syscall === "string";
+
+const taken = (caller: string, path: string) =>
+  new DmaeError(
+    "file",
+    `${caller}: ${path} exists already and is never overwritten; choose another name`,
+    { file: path },
+  );
 
 /** Names a file unless the name is taken. */
 async function giveName(caller: string, temporary: string, path: string): Promise<void> {
@@ -46,18 +98,12 @@ async function giveName(caller: string, temporary: string, path: string): Promis
   try {
     await link(temporary, path);
     await rm(temporary);
-  } catch (cause) {
+  } catch {
     const isTaken = await lstat(path).then(
       () => true,
       () => false,
     );
-    if (isTaken)
-      throw new DmaeError(
-        "file",
-        `${caller}: ${path} exists already and is never overwritten; choose another name`,
-        { file: path },
-        { cause },
-      );
+    if (isTaken) throw taken(caller, path);
     await rename(temporary, path); // a file system without links, or an error that rename reports
   }
 }

@@ -1,6 +1,5 @@
-import { writeFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, writeAtomically } from "@dmae/core";
 import { readLog, writeLog } from "../log/log-file.ts";
 import { formatHeader, formatRow } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";
@@ -30,7 +29,7 @@ export async function runLogs(command: string, args: Arguments, io: Streams): Pr
     io.error(`${rows.length} rows written to ${out}\n`);
   } else {
     const extended = rows.some((row) => row.settings);
-    io.out(formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join(""));
+    await io.out(formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join(""));
   }
 }
 
@@ -66,12 +65,12 @@ async function analyze(args: Arguments, io: Streams): Promise<void> {
   const shared = sequential ? undefined : longest(logs.map(({ rows }) => usualRadii(rows)));
   const radii = args.numbers("radii") ?? shared;
   const summaries = logs.map((log) => summarizeLog(log, radii));
-  io.out(formatSummaries(summaries, format));
+  await io.out(formatSummaries(summaries, format));
   const picture = () => certifiedAccuracySvg(logs, { title: args.text("title") ?? "" });
   const svg = args.text("svg");
   const png = args.text("png");
-  if (svg !== undefined) await writeFile(svg, picture());
-  if (png !== undefined) await writeFile(png, await svgToPng(picture()));
+  if (svg !== undefined) await writeAtomically("--svg", svg, picture());
+  if (png !== undefined) await writeAtomically("--png", png, [await svgToPng(picture())]);
 }
 
 function longest(lists: readonly number[][]): number[] {

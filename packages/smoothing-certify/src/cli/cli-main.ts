@@ -13,7 +13,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
   const [command, ...rest] = argv;
   try {
     if (command === undefined || command === "--help" || command === "help") {
-      io.out(help());
+      await io.out(help());
       return 0;
     }
     if (!Object.hasOwn(commands, command))
@@ -22,7 +22,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
         `the command must be one of ${Object.keys(commands).join(", ")}, got ${command}`,
       );
     const args = parseArguments(command, rest);
-    if (args.on("help")) io.out(help(command));
+    if (args.on("help")) await io.out(help(command));
     else if (["recertify", "merge", "analyze"].includes(command)) await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;

@@ -1,5 +1,6 @@
 import type { ImageDataset } from "@dmae/core";
 import { DmaeError } from "@dmae/core";
+import { tryLog } from "../log/log-file.ts";
 import { formatHeader, formatRow } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { parseShard, type Shard, shardFromEnvironment } from "../log/shard.ts";
@@ -19,8 +20,8 @@ import { type LoadedModel, loadData, loadModel } from "./cli-load.ts";
 
 /** Where a command writes, and how it is stopped. */
 export interface Streams {
-  /** Results. */
-  out(text: string): void;
+  /** Results; rejects where they cannot be written. */
+  out(text: string): void | Promise<void>;
   /** Progress and warnings. */
   error(text: string): void;
   /** Aborted by Ctrl-C. */
@@ -33,6 +34,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
   const dataset = await loadData(args);
   const model = await loadModel(args);
   const options = runOptions(args, model, io);
+  await tryOutput(command, args, io);
   const noise = await threads(args, options);
   try {
     const run = { ...options, ...(noise && { noise }) };
@@ -44,6 +46,15 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
     await model.dispose();
   }
 }
+
+/** What cannot be written is said before anything is computed. */
+async function tryOutput(command: string, args: Arguments, io: Streams): Promise<void> {
+  const log = args.text("log");
+  if (log !== undefined) await tryLog(log);
+  else await io.out(command === "predict" ? predictionHeader : formatHeader(true));
+}
+
+const predictionHeader = "idx\tlabel\tpredict\tpValue\tcorrect\n";
 
 /** Options that only one of certify and certify --adaptive has: none may be passed over in silence. */
 function checkAdaptive(args: Arguments): void {
@@ -144,11 +155,10 @@ async function certifyAll(
   const options = { ...shared, ...(log && { log }), ...(onProgress && { onProgress }) };
   const maxSamples = args.number("max-samples");
   const rows: LogRow[] = [];
-  if (!log) io.out(formatHeader(true));
   try {
     for await (const row of start()) {
       rows.push(row);
-      if (!log) io.out(formatRow(row, true));
+      if (!log) await io.out(formatRow(row, true));
     }
   } finally {
     if (!quiet) io.error(rows.length > 0 ? `\n${summary(rows, log)}` : "\n");
@@ -209,11 +219,12 @@ async function predictAll(
 ): Promise<void> {
   const indices = selectIndices("predict", dataset, options);
   const { numClasses, imageShape: shape } = dataset;
-  io.out("idx\tlabel\tpredict\tpValue\tcorrect\n");
   for (const index of indices) {
     const { image, label } = await dataset.get(index);
     const single = { ...options, numClasses, shape, index };
     const { prediction, pValue } = await predict(classifier, image, single);
-    io.out(`${[index, label, prediction, pValue, prediction === label ? 1 : 0].join("\t")}\n`);
+    await io.out(
+      `${[index, label, prediction, pValue, prediction === label ? 1 : 0].join("\t")}\n`,
+    );
   }
 }

@@ -104,6 +104,23 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
 
 const CALLER = "certifyDataset";
 
+/** Checks that a log could be opened, and leaves nothing behind. */
+export async function tryLog(path: string): Promise<void> {
+  const { access, constants, mkdir } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  await checkRegular(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const lock = await lockFile(`${path}.lock`, { caller: CALLER, guarded: path });
+    await lock.release();
+    await access(path, constants.W_OK).catch((cause) => {
+      if (cause.code !== "ENOENT") throw cause;
+    });
+  } catch (cause) {
+    throw fileError(CALLER, "write", path, cause);
+  }
+}
+
 /** A device or a pipe cannot be read back, a folder not written: neither is locked nor touched. */
 async function checkRegular(file: string): Promise<void> {
   const { stat } = await import("node:fs/promises");
