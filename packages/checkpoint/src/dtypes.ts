@@ -1,4 +1,5 @@
 import { DmaeError, type HostTensor, type TypedArray } from "@dmae/core";
+import { widenHalf } from "./half.ts";
 
 /** Element types that checkpoint files hold; the names PyTorch uses. */
 export type StoredDType =
@@ -118,16 +119,4 @@ function toFloat32(dtype: "float16" | "bfloat16" | "float64", data: TypedArray):
   if (dtype === "bfloat16") for (let i = 0; i < bits.length; i++) bits[i] = half[i]! << 16;
   else for (let i = 0; i < bits.length; i++) bits[i] = widenHalf(half[i]!);
   return new Float32Array(bits.buffer);
-}
-
-/** The float32 bits of float16 bits; a NaN keeps its payload. */
-function widenHalf(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  if (exponent === 31) return sign | 0x7f800000 | (fraction << 13);
-  if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  const shift = Math.clz32(fraction) - 21; // a subnormal half is a normal float32
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 1023) << 13);
 }
