@@ -3,6 +3,7 @@ import { checkInteger } from "../checks.ts";
 import { requireNode } from "../in-node.ts";
 import type { CombinedClassifier } from "./combine.ts";
 import { readNumbers } from "./outputs.ts";
+import { sha256 } from "./sha256.ts";
 
 /** A classifier that runs in worker threads. */
 export interface WorkerClassifier extends CombinedClassifier {
@@ -73,12 +74,20 @@ export async function inWorkers(
   );
   return {
     input: "array",
+    fingerprint: JSON.stringify(["workers", await hashOf(url), name]),
     name: `${url.pathname.replace(/^.*\//, "")}#${name}`,
     predict: (batch: Float32Array, shape: number[]) => share(threads, batch, shape),
     async dispose() {
       await Promise.all(threads.map((thread) => thread.end()));
     },
   };
+}
+
+/** Hash of a module's file; of its address where it is not in a file. What it imports is left out. */
+async function hashOf(url: URL): Promise<string> {
+  const { readFile } = await import("node:fs/promises");
+  const bytes = url.protocol === "file:" ? await readFile(url).catch(() => url.href) : url.href;
+  return sha256(bytes);
 }
 
 async function startThread(url: string, name: string): Promise<Thread> {

@@ -31,6 +31,11 @@ export interface ClassifierTraits {
   readonly randomParts?: readonly string[];
   /** Name for logs. */
   readonly name?: string;
+  /**
+   * What tells it from others of its name, e.g. a hash of its weights; part of the fingerprint in logs, which are
+   * only continued and merged with the same one. The wrappers of this package set it.
+   */
+  readonly fingerprint?: string;
 }
 
 /**
@@ -126,14 +131,23 @@ export async function prepareClassifier(
   };
 }
 
+/** What a classifier says of itself: its fingerprint, else its name. */
+export const identityOf = ({ fingerprint, name }: ClassifierTraits): string =>
+  fingerprint ?? name ?? "";
+
 /** A TensorFlow.js model has fields of these names (`input`, `name`) that mean something else. */
 export function traitsOf(classifier: Classifier): ClassifierTraits {
   if (isTfModel(classifier)) {
-    const { name, inputs } = classifier as { name?: unknown; inputs?: TensorInfo[] };
+    const { name, inputs, fingerprint } = classifier as {
+      name?: unknown;
+      inputs?: TensorInfo[];
+      fingerprint?: unknown;
+    };
     const rows = inputs?.[0]?.shape?.[0];
     return {
       input: "tensor",
       ...(typeof name === "string" && { name }),
+      ...(typeof fingerprint === "string" && { fingerprint }),
       ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
     };
   }
@@ -142,7 +156,8 @@ export function traitsOf(classifier: Classifier): ClassifierTraits {
 }
 
 function functionTraits(fn: ClassifierFunction): ClassifierTraits {
-  const { input, fixedBatchSize, numClasses, rowMixers, randomParts } = fn as ClassifierTraits;
+  const { input, fixedBatchSize, numClasses, rowMixers, randomParts, fingerprint } =
+    fn as ClassifierTraits;
   return {
     ...(input && { input }),
     ...(fixedBatchSize && { fixedBatchSize }),
@@ -150,6 +165,7 @@ function functionTraits(fn: ClassifierFunction): ClassifierTraits {
     ...(rowMixers && { rowMixers }),
     ...(randomParts && { randomParts }),
     ...(fn.name && { name: fn.name }),
+    ...(fingerprint && { fingerprint }),
   };
 }
 

@@ -4,6 +4,7 @@ import {
   type Classifier,
   type ClassifierFunction,
   type ClassifierTraits,
+  identityOf,
   prepareClassifier,
   traitsOf,
 } from "./classifier.ts";
@@ -35,6 +36,7 @@ export function denoised(
   const traits = traitsOf(classifier);
   return {
     ...pickTraits([traits]),
+    fingerprint: JSON.stringify(["denoised", identityOf(traitsOf(denoiser)), identityOf(traits)]),
     ...(traits.numClasses && { numClasses: traits.numClasses }),
     input,
     async predict(batch: Float32Array | TensorLike, shape: number[]) {
@@ -86,6 +88,7 @@ export function ensemble(
   prepared.catch(() => {}); // shown by the first call
   return {
     ...pickTraits(members.map(traitsOf)),
+    fingerprint: JSON.stringify(["ensemble", how, ...members.map(traitsOf).map(identityOf)]),
     input: "array",
     ...(numClasses && { numClasses }),
     async predict(batch: Float32Array, shape: number[]) {
@@ -138,7 +141,8 @@ export interface CompiledLike {
  *
  * @param compiled takes one tensor `[batchSize, …]` and gives logits, as its only output or in a record
  * @param batchSize the batch that it was compiled for
- * @param names of its input (default `x`) and of the output with the logits (default the only one)
+ * @param options `input`, default `x`, and `output`, default the only one: names of the input and of the logits;
+ *   `fingerprint`: what tells it from others in logs, e.g. a hash of its parameters and the precision
  * @example
  * const compiled = await compile(({ x }) => vit.logits(params, x), { x: { shape: [32, 28, 28, 1] } });
  * const { radius } = await certify(fromCompiled(compiled, 32), image, { sigma: 0.25, shape: [28, 28, 1] });
@@ -146,12 +150,17 @@ export interface CompiledLike {
 export function fromCompiled(
   compiled: CompiledLike,
   batchSize: number,
-  { input = "x", output }: { input?: string; output?: string } = {},
+  {
+    input = "x",
+    output,
+    fingerprint,
+  }: { input?: string; output?: string; fingerprint?: string } = {},
 ): CombinedClassifier {
   checkInteger("fromCompiled", "batchSize", batchSize);
   return {
     input: "array",
     fixedBatchSize: batchSize,
+    fingerprint: JSON.stringify(["compiled", fingerprint, input, output]),
     async predict(batch: Float32Array, shape: number[]) {
       const inputs = { [input]: { dtype: "float32", shape, data: batch } };
       const result = (await compiled.call(inputs as never)) as Record<string, unknown>;

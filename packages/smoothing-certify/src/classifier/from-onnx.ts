@@ -12,6 +12,7 @@ import {
   type OnnxValue,
   readModel,
 } from "./onnx-runtime.ts";
+import { sha256 } from "./sha256.ts";
 import { inTurn } from "./turns.ts";
 
 /** Options of {@link fromOnnx}. */
@@ -60,9 +61,9 @@ export async function fromOnnx(
   const runtime = await loadRuntime(options.onnxruntime);
   const isNative = inNode && options.onnxruntime === undefined;
   const owned = !isSession(model);
-  const { session, suspects } = owned
+  const { session, suspects, hash } = owned
     ? await open(runtime, model, options)
-    : { session: model, suspects: undefined };
+    : { session: model, suspects: undefined, hash: "a session" };
   const input = nameOf("input", session.inputNames, options.input);
   const output = nameOf("output", session.outputNames, options.output);
   const expected = session.inputMetadata?.[session.inputNames.indexOf(input)];
@@ -77,6 +78,7 @@ export async function fromOnnx(
     ...(typeof fixed === "number" && fixed > 0 && { fixedBatchSize: fixed }),
     ...(typeof classes === "number" && classes > 1 && { numClasses: classes }),
     ...suspects,
+    fingerprint: JSON.stringify(["onnx", hash, input, output, options.layout, options.normalize]),
     ...(typeof model === "string" && { name: model.replace(/^.*[\\/]/, "") }),
     async predict(batch, shape) {
       const data = memory.take(batch.length);
@@ -126,12 +128,14 @@ async function open(
   runtime: LoadedRuntime,
   model: string | URL | Blob | Uint8Array,
   options: OnnxOptions,
-): Promise<{ session: OnnxSession; suspects: Suspects }> {
+): Promise<{ session: OnnxSession; suspects: Suspects; hash: string }> {
   const name = labelOf(model);
   try {
     const { bytes, source } = await readModel(model);
-    const suspects = findSuspects(readOnnxGraph(bytes));
-    return { session: await runtime.InferenceSession.create(source, options.session), suspects };
+    const graph = readOnnxGraph(bytes);
+    const session = await runtime.InferenceSession.create(source, options.session);
+    const hash = await sha256(bytes);
+    return { session, suspects: findSuspects(graph), hash };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DmaeError(

@@ -1,9 +1,12 @@
 import { DmaeError } from "@dmae/core";
 import { requireNode } from "../in-node.ts";
 import type { TensorFlowModel } from "./classifier.ts";
+import { sha256 } from "./sha256.ts";
 
 /** A TensorFlow.js model that was read from files. */
 export interface LoadedTensorFlowModel extends TensorFlowModel {
+  /** SHA-256 of its files. */
+  readonly fingerprint: string;
   /** Frees its weights. */
   dispose(): void;
 }
@@ -19,7 +22,9 @@ interface ModelJson {
 }
 
 /** What the loaders of TensorFlow.js ask for. */
-type Loader = (source: { load(): Promise<object> }) => Promise<LoadedTensorFlowModel>;
+type Loader = (source: {
+  load(): Promise<object>;
+}) => Promise<Omit<LoadedTensorFlowModel, "fingerprint">>;
 
 /**
  * Makes a classifier of a TensorFlow.js model: a `model.json` with its weight files beside it, as
@@ -48,8 +53,10 @@ export async function fromModelJson(path: string | URL): Promise<LoadedTensorFlo
   };
   await needBackend();
   const load = isGraph ? await graphLoader() : await layersLoader();
+  const { weightData, ...described } = artifacts;
+  const fingerprint = await sha256(JSON.stringify(described), new Uint8Array(weightData));
   try {
-    return await load({ load: async () => artifacts });
+    return Object.assign(await load({ load: async () => artifacts }), { fingerprint });
   } catch (cause) {
     throw unreadable(file, cause);
   }

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DmaeError, type ImageDataset } from "@dmae/core";
@@ -7,12 +7,15 @@ import { inWorkers } from "../classifier/classifier-workers.ts";
 import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
 import type { Layout } from "../classifier/onnx-input.ts";
+import { sha256 } from "../classifier/sha256.ts";
 import type { Arguments } from "./cli-arguments.ts";
 
 /** A classifier, its name for the log and how to end it. */
 export interface LoadedModel {
   readonly classifier: Classifier;
   readonly name: string;
+  /** Hash of the file, where no wrapper knows it. */
+  readonly fingerprint?: string;
   dispose(): Promise<void>;
 }
 
@@ -47,6 +50,7 @@ export async function loadModel(args: Arguments): Promise<LoadedModel> {
   return {
     classifier: member(module, exported, file) as Classifier,
     name,
+    fingerprint: await sha256(readFileSync(file)),
     dispose: async () => {},
   };
 }

@@ -82,6 +82,7 @@ function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
     sigma,
     seed: seedOf(args.text("seed") ?? "0"),
     model: model.name,
+    fingerprint: model.fingerprint,
     n: args.number("n"),
     n0: args.number("n0"),
     alpha: args.number("alpha"),

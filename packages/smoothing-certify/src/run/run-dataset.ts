@@ -9,6 +9,7 @@ import { checkPixels } from "../classifier/image.ts";
 import { type LogWriter, openLog } from "../log/log-file.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { nameOf, readItem, type SelectionOptions, selectIndices } from "./dataset-selection.ts";
+import { classifierFingerprint, dataFingerprint } from "./fingerprint.ts";
 import {
   batchSizerOf,
   checkSampling,
@@ -25,8 +26,13 @@ import { checkRowsOf, type RunSettings, runTasks, type Task } from "./run-tasks.
 export interface DatasetOptions extends SamplingOptions, SelectionOptions {
   /** Log to append to; an interrupted run goes on where it was. Without it rows are only yielded. */
   readonly log?: string | URL | undefined;
-  /** Name of the model in the log; a log is only continued with the same one. */
+  /** Name of the model in the log. */
   readonly model?: string | undefined;
+  /**
+   * What tells the classifier from others of its name, e.g. a hash of its weights. Part of its fingerprint in the
+   * log, beside what the wrappers of this package know and its classes on 64 fixed images. Default none.
+   */
+  readonly fingerprint?: string | undefined;
   /** Called after every batch. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -55,7 +61,7 @@ export async function* runDataset<R>(
   const indices = selectIndices(caller, dataset, options);
   const numClasses = options.numClasses ?? dataset.numClasses;
   const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
-  const settings = logSettings(dataset, prepared, options, plan);
+  const settings = await logSettings(dataset, prepared, options, plan);
   const log = options.log === undefined ? undefined : await openLog(options.log, settings);
   try {
     const wanted = new Set(indices);
@@ -164,18 +170,20 @@ async function* readTasks<R>(
   }
 }
 
-function logSettings<R>(
+async function logSettings<R>(
   dataset: ImageDataset,
-  { traits }: PreparedClassifier,
+  prepared: PreparedClassifier,
   options: DatasetOptions,
   plan: DatasetPlan<R>,
-): LogSettings {
+): Promise<LogSettings> {
   const { sigma, model, shard } = options;
   const seed = seedOf(options);
   const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined });
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const totalVariation = totalVariationOf(options, size);
-  const { distribution = "gaussian" } = options;
+  const { distribution = "gaussian", range = [0, 1], randomized = false } = options;
+  const { imageShape } = dataset;
+  const fingerprinted = { imageShape, range, given: options.fingerprint, randomized };
   return {
     ...plan.settings,
     ...(distribution !== "gaussian" && { distribution }),
@@ -185,7 +193,9 @@ function logSettings<R>(
     seed: typeof seed === "string" ? JSON.stringify(seed) : String(seed),
     generator: noiseOf(options).generator,
     dataset: dataset.name ?? "",
-    model: model ?? traits.name ?? "",
+    data: await dataFingerprint(dataset),
+    model: model ?? prepared.traits.name ?? "",
+    classifier: await classifierFingerprint(prepared, fingerprinted),
     ...(shard && { shard: `${shard.index}/${shard.count} of ${all.length}` }),
     ...(shard && options.indices && { indices: nameOf(all) }),
   };
