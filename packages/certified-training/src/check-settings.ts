@@ -1,0 +1,39 @@
+import { DmaeError } from "@dmae/core";
+
+type Rule = readonly [test: (value: number) => boolean, text: string];
+
+/** 1, 2, 3 … */
+export const positiveInteger: Rule = [(v) => Number.isInteger(v) && v >= 1, "a positive integer"];
+/** 0, 1, 2 … */
+export const wholeNumber: Rule = [(v) => Number.isInteger(v) && v >= 0, "an integer, 0 or more"];
+/** Finite, above 0. */
+export const positive: Rule = [(v) => v > 0 && Number.isFinite(v), "positive and finite"];
+/** Finite, 0 or more. */
+export const nonNegative: Rule = [(v) => v >= 0 && Number.isFinite(v), "0 or more and finite"];
+
+/** Throws for the first setting that breaks its rule, and for names that the method does not know. */
+export function checkSettings(
+  method: string,
+  settings: object,
+  rules: Readonly<Record<string, Rule | null>>,
+): void {
+  const values = settings as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(values))
+    if (!Object.hasOwn(rules, name))
+      throw new DmaeError(
+        "argument",
+        `${method}: unknown setting ${name}; known are ${Object.keys(rules).join(", ")}`,
+      );
+  for (const [name, rule] of Object.entries(rules)) {
+    if (rule === null) continue;
+    const value = values[name];
+    if (typeof value !== "number" || !rule[0](value))
+      throw new DmaeError("argument", `${method}: ${name} must be ${rule[1]}, got ${value}`, {
+        value,
+      });
+  }
+}
+
+/** Linear growth from epoch 0 to its full value in epoch `warmupEpochs - 1`: `min(1, (epoch + 1) / warmupEpochs)`. */
+export const warmup = (epoch: number, warmupEpochs: number): number =>
+  Math.min(1, (epoch + 1) / warmupEpochs);

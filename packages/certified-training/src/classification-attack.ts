@@ -1,0 +1,76 @@
+import { type ApplyFunction, type Params, softmaxCrossEntropy } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { gradientOf, l2Norms } from "./ball.ts";
+import { atLabel, meanSoftmax, noisyCopies, splitCopies } from "./copies.ts";
+
+/** What an attack on the smoothed classifier works on. */
+export interface AttackProblem {
+  readonly apply: ApplyFunction;
+  /** Frozen. */
+  readonly params: Params;
+  /** `[B, H, W, C]` in [0, 1]. */
+  readonly images: tf.Tensor;
+  /** `[B, K]`. */
+  readonly targets: tf.Tensor;
+  /** `[m * B, H, W, C]`, scaled by sigma; the same in every step. */
+  readonly noise: tf.Tensor;
+  /** m. */
+  readonly copies: number;
+  /** See `ObjectiveDraws.directions`. */
+  readonly directions: tf.Tensor | undefined;
+}
+
+/** Scores of all copies of `images + delta`, the model in evaluation mode, `[m * B, K]`. */
+export function attackedLogits(problem: AttackProblem, delta: tf.Tensor): tf.Tensor {
+  const { apply, params, images, noise, copies } = problem;
+  return apply(params, noisyCopies(tf.add(images, delta), noise, copies)).logits;
+}
+
+/**
+ * What the attacker raises: the sum of the cross entropies for one copy; else the mean over the images of
+ * `-log max(mean_j p_j(y), 1e-20)`.
+ */
+export function attackLoss(problem: AttackProblem, logits: tf.Tensor): tf.Tensor {
+  const { targets, copies } = problem;
+  if (copies === 1) return tf.sum(softmaxCrossEntropy(logits, targets));
+  return tf.mean(negativeLog(atLabel(meanSoftmax(logits, copies), targets)));
+}
+
+/** `-log max(p, 1e-20)`. */
+export function negativeLog(p: tf.Tensor): tf.Tensor {
+  return tf.neg(tf.log(tf.maximum(p, 1e-20)));
+}
+
+/** Gradient of {@link attackLoss} by delta. */
+export function attackGradient(problem: AttackProblem, delta: tf.Tensor): tf.Tensor {
+  return gradientOf((d) => attackLoss(problem, attackedLogits(problem, d)), delta);
+}
+
+/**
+ * An estimate of the ascent direction without gradients, `mean_j -p_y(x + delta + n_j) n_j`: the derivative of the
+ * smoothed probability by Stein's lemma, to a factor.
+ */
+export function gradientFreeDirection(problem: AttackProblem, delta: tf.Tensor): tf.Tensor {
+  const { noise, copies, targets } = problem;
+  const p = splitCopies(tf.softmax(attackedLogits(problem, delta)), copies);
+  const weights = tf.neg(atLabel(p, tf.expandDims(targets, 0))); // [m, B]
+  const shape = [...weights.shape, ...noise.shape.slice(1).map(() => 1)];
+  return tf.mean(tf.mul(splitCopies(noise, copies), tf.reshape(weights, shape)), 0);
+}
+
+/** Each row of `gradient` at length 1; a row that is exactly 0 becomes the row of `fallback`, as it is. */
+export function unitDirection(gradient: tf.Tensor, fallback: tf.Tensor): tf.Tensor {
+  const norms = l2Norms(gradient);
+  const isZero = tf.equal(norms, 0);
+  const unit = tf.div(gradient, tf.where(isZero, tf.onesLike(norms), norms));
+  return tf.where(isZero, fallback, unit);
+}
+
+/** The normals that replace a zero gradient in step `step`, `[B, H, W, C]`. */
+export function fallbackDirection(problem: AttackProblem, step: number): tf.Tensor {
+  const { directions, noise, copies, images } = problem;
+  const from = directions ?? splitCopies(noise, copies);
+  const index = directions ? step : step % copies;
+  const size = [1, ...images.shape];
+  return tf.reshape(tf.slice(from, [index, 0, 0, 0, 0], size), images.shape);
+}

@@ -1,0 +1,236 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { key, uniform } from "@dmae/core";
+import { type ApplyFunction, linear, valueAndGradients } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
+import { expectNoLeak } from "../../../testing/tensors.ts";
+import { binomial } from "./binomial.ts";
+import {
+  catRs,
+  consistency,
+  gaussian,
+  macer,
+  type Objective,
+  smoothAdv,
+  smoothMix,
+  stability,
+} from "./index.ts";
+import { inverseNormal } from "./inverse-normal.ts";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+/** A linear classifier of 2 x 2 images, 3 classes. */
+const apply: ApplyFunction = ({ weight }, images) => ({
+  logits: linear(tf.reshape(images, [-1, 4]), weight!),
+});
+const numbers = (seed: number, size: number, low = 0, high = 1) =>
+  uniform(key(seed), size, { low, high });
+const weight = () => tf.tensor2d(numbers(1, 12, -2, 2), [3, 4]);
+const images = () => tf.tensor4d(numbers(2, 8), [2, 2, 2, 1]);
+const targets = () => tf.tensor2d([0, 1, 0, 0, 0, 1], [2, 3]);
+const noise = (copies: number) => tf.tensor4d(numbers(3, 8 * copies, -2, 2), [2 * copies, 2, 2, 1]);
+
+function lossOf(objective: Objective, sigma: number | tf.Tensor = 0.25) {
+  return tf.tidy(() => {
+    const draws = { noise: noise(objective.copies), sigma, uniform: tf.tensor1d([0.2, 0.9]) };
+    const softLabels = tf.tensor2d([0.2, 0.7, 0.1, 0, 0.5, 0.5], [2, 3]);
+    const batch = { images: images(), targets: targets(), softLabels };
+    return objective.loss(apply, { weight: weight() }, batch, draws).loss.dataSync()[0]!;
+  });
+}
+
+const settings = { copies: 2, steps: 2, epsilon: 0.5, warmupEpochs: 4, lambda: 2 };
+const { copies, steps, epsilon, warmupEpochs, lambda } = settings;
+const mix = { copies, steps, warmupEpochs, alpha: 0.5, mixStep: 1, eta: 3 };
+const all: Record<string, Objective> = {
+  gaussian: gaussian({ copies }),
+  stability: stability({ lambda }),
+  smoothAdv: smoothAdv({ copies, steps, epsilon, warmupEpochs }),
+  "smoothAdv, DDN": smoothAdv({ copies, steps, epsilon, warmupEpochs, attack: "ddn" }),
+  macer: macer({ copies, lambda, beta: 4, margin: 8, deferredUntilEpoch: 30 }),
+  consistency: consistency({ copies, lambda }),
+  smoothMix: smoothMix(mix),
+  catRs: catRs({ copies, steps, epsilon, lambda, doubleRadiusFromEpoch: 50 }),
+};
+
+describe.each(Object.entries(all))("%s", (_, objective) => {
+  it("keeps and disposes of nothing, with and without a gradient", async () => {
+    const given = { weight: weight(), images: images(), targets: targets() };
+    const more = { noise: noise(objective.copies), uniform: tf.tensor1d([0.2, 0.9]) };
+    const softLabels = tf.tensor2d([0.2, 0.7, 0.1, 0, 0.5, 0.5], [2, 3]);
+    const run = (params: { weight: tf.Tensor }) =>
+      objective.loss(apply, params, { ...given, softLabels }, { ...more, sigma: 0.25 });
+    await expectNoLeak(() => tf.dispose(run(given)));
+    await expectNoLeak(() => {
+      const params = { weight: given.weight };
+      tf.dispose(valueAndGradients(({ weight }) => run({ weight: weight! }), params));
+    });
+    expect(given.weight.isDisposed).toBe(false);
+    tf.dispose([given, more, softLabels]);
+  });
+
+  it("takes a sigma for each image", () => {
+    const each = tf.tensor1d([0.25, 0.25]);
+    expectClose([lossOf(objective, each)], [lossOf(objective)], { relative: 1e-6 });
+    each.dispose();
+  });
+
+  it("has settings that are plain JSON and name the method", () => {
+    expect(JSON.parse(JSON.stringify(objective.settings))).toEqual(objective.settings);
+    expect(objective.settings.method).toMatch(/^[a-zA-Z]+$/);
+  });
+
+  it("refuses noise of another shape", () => {
+    tf.tidy(() => {
+      const batch = { images: images(), targets: targets(), softLabels: targets() };
+      const draws = { noise: noise(5), sigma: 1, uniform: tf.tensor1d([0, 0]) };
+      expect(() => objective.loss(apply, { weight: weight() }, batch, draws)).toThrow(
+        /objective: noise must be \[\d,2,2,1\].*got \[10,2,2,1\]/,
+      );
+    });
+  });
+});
+
+it("without a radius SmoothAdv, and without weights consistency and stability, are Gaussian augmentation", () => {
+  const expected = [lossOf(gaussian({ copies: 2 }))];
+  const none = { ...settings, epsilon: 0 };
+  const { lambda: _, ...attack } = none;
+  expectClose([lossOf(smoothAdv(attack))], expected, { relative: 1e-6 });
+  expectClose([lossOf(consistency({ copies: 2, lambda: 0, mu: 0 }))], expected, { relative: 1e-6 });
+  expectClose([lossOf(smoothMix({ ...mix, mixStep: 0, eta: 0 }))], expected, { relative: 1e-6 });
+});
+
+it("schedules follow the official epochs", () => {
+  const at = (name: string, epoch: number) => all[name]!.schedule(epoch);
+  expect([0, 2, 3, 9].map((e) => at("smoothAdv", e).radius)).toEqual([0.125, 0.375, 0.5, 0.5]);
+  expect([0, 30, 31].map((e) => at("macer", e).lambda)).toEqual([0, 0, 2]);
+  expect([0, 49, 50].map((e) => at("catRs", e).radius)).toEqual([0.5, 0.5, 1]);
+  expect([0, 7].map((e) => at("smoothMix", e))).toEqual([
+    { cleanNorm: 0.125, mixWeight: 0.75 },
+    { cleanNorm: 0.5, mixWeight: 3 },
+  ]);
+});
+
+describe("binomial", () => {
+  it("counts the values of the distribution function that the draw reaches: Binomial(3, 1/2)", () => {
+    const draws = [0, 0.124, 0.126, 0.499, 0.501, 0.874, 0.876, 0.999];
+    const expected = [0, 0, 1, 1, 2, 2, 3, 3];
+    tf.tidy(() => {
+      const result = binomial(tf.tensor1d(draws), 3, tf.fill([draws.length], 0.5));
+      expectClose(result.dataSync(), expected);
+    });
+  });
+
+  it("is exact at 0 and 1", () => {
+    tf.tidy(() => {
+      const uniform = tf.tensor1d([0, 0.9999999, 0, 0.9999999]);
+      expectClose(binomial(uniform, 4, tf.tensor1d([0, 0, 1, 1])).dataSync(), [0, 0, 4, 4]);
+    });
+  });
+
+  it("has the right mean: 4 x 0.3", () => {
+    tf.tidy(() => {
+      const draws = tf.tensor1d(uniform(key(9), 20_000));
+      const mean = tf.mean(binomial(draws, 4, tf.fill([20_000], 0.3))).dataSync();
+      expectClose(mean, [1.2], { absolute: 0.03 }); // 4.6 standard errors
+    });
+  });
+});
+
+describe("inverseNormal", () => {
+  // scipy 1.17.1: scipy.stats.norm.ppf
+  const known: [number, number][] = [
+    [1e-6, -4.753424308822899],
+    [0.001, -3.090232306167813],
+    [0.25, -0.6744897501960817],
+    [0.5, 0],
+    [0.9, 1.2815515655446004],
+    [0.999, 3.090232306167813],
+  ];
+
+  it("agrees with scipy; the slope is 1 / density", () => {
+    tf.tidy(() => {
+      const p = tf.tensor1d(known.map(([x]) => x));
+      const { value, finite } = inverseNormal(p);
+      expectClose(finite.dataSync(), [1, 1, 1, 1, 1, 1]);
+      const expected = known.map(([, y]) => y);
+      expectClose(value.dataSync().subarray(1), expected.slice(1), {
+        absolute: 1e-6,
+        relative: 2e-5,
+      });
+      expectClose(value.dataSync().subarray(0, 1), expected.slice(0, 1), { relative: 5e-3 }); // 2p - 1 has 5 digits
+      const slope = tf
+        .grad((x: tf.Tensor) => tf.sum(inverseNormal(x).value))(p)
+        .dataSync();
+      const density = expected.map((y) => Math.exp((y * y) / 2) * Math.sqrt(2 * Math.PI));
+      expectClose(slope.subarray(1), density.slice(1), { relative: 1e-4 });
+    });
+  });
+
+  it("says where there is no finite value, and has a finite slope there", () => {
+    tf.tidy(() => {
+      const p = tf.tensor1d([0, 1, 1e-9, 0.3]);
+      const { value, finite } = inverseNormal(p);
+      expectClose(finite.dataSync(), [0, 0, 0, 1]);
+      expectClose(value.dataSync().subarray(0, 3), [0, 0, 0]);
+      const slope = tf
+        .grad((x: tf.Tensor) => tf.sum(inverseNormal(x).value))(p)
+        .dataSync();
+      expect([...slope].every(Number.isFinite)).toBe(true);
+    });
+  });
+});
+
+it.each([
+  [() => gaussian({ copies: 0 }), /gaussian: copies must be a positive integer, got 0/],
+  [() => stability({ lambda: -1 }), /stability: lambda must be 0 or more and finite, got -1/],
+  [
+    () => smoothAdv({ copies, steps, epsilon, warmupEpochs: 0 }),
+    /smoothAdv: warmupEpochs must be positive and finite, got 0/,
+  ],
+  [
+    () => smoothAdv({ copies, steps, epsilon, warmupEpochs, attack: "fgsm" as "pgd" }),
+    /attack must be one of pgd, ddn, gradient-free, got "fgsm"/,
+  ],
+  [
+    () => smoothAdv({ copies: 1, steps, epsilon, warmupEpochs, attack: "gradient-free" }),
+    /"gradient-free" needs 2 copies or more, got 1/,
+  ],
+  [
+    () => smoothAdv({ copies, steps, epsilon, warmupEpochs, stepz: 3 } as never),
+    /smoothAdv: unknown setting stepz; known are copies, epsilon, steps/,
+  ],
+  [
+    () => macer({ copies, lambda, beta: Number.NaN, margin: 8 }),
+    /macer: beta must be positive and finite, got NaN/,
+  ],
+  [() => consistency({ copies: 1, lambda }), /copies must be an integer, 2 or more, got 1/],
+  [
+    () => consistency({ copies, lambda, attack: { epsilon, steps: 0.5, warmupEpochs } }),
+    /consistency: attack: steps must be a positive integer, got 0.5/,
+  ],
+  [() => smoothMix({ ...mix, maxNorm: -1 }), /maxNorm must be 0 or more and finite, got -1/],
+  [
+    () => catRs({ copies, steps, epsilon, lambda, confidence: "pb" as "votes" }),
+    /confidence must be "votes" or "soft labels", got "pb"/,
+  ],
+])("%#: a bad setting is named", (make, message) => {
+  expect(make).toThrow(message);
+});
+
+it("CAT-RS and SmoothMix ask for what they need", () => {
+  tf.tidy(() => {
+    const batch = { images: images(), targets: targets() };
+    const draws = { noise: noise(2), sigma: 0.25 };
+    const params = { weight: weight() };
+    expect(() => all.catRs!.loss(apply, params, batch, draws)).toThrow(
+      /catRs: batch.softLabels must be \[2,3\], one row for each image, got none/,
+    );
+    expect(() => all.smoothMix!.loss(apply, params, batch, draws)).toThrow(
+      /smoothMix: draws.uniform must be \[B\] in \[0, 1\), got none/,
+    );
+  });
+});

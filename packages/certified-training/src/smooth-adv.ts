@@ -1,0 +1,101 @@
+import { DmaeError } from "@dmae/core";
+import { softmaxCrossEntropy, withoutGradient } from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";
+import type { AttackProblem } from "./classification-attack.ts";
+import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
+import { ddn } from "./ddn.ts";
+import { defineObjective, type Objective, scheduled } from "./objective.ts";
+import { pgd } from "./pgd.ts";
+
+/** Settings of {@link smoothAdv}. */
+export interface SmoothAdvSettings {
+  /** Noisy copies of each image, m, `--num-noise-vec`. */
+  readonly copies: number;
+  /** l2 radius of the attack; the official `--epsilon` is this times 256. */
+  readonly epsilon: number;
+  /** Steps of the attack. */
+  readonly steps: number;
+  /** Epochs in which the radius grows linearly to `epsilon`; 1 for none. */
+  readonly warmupEpochs: number;
+  /** `"pgd"` by default; `"ddn"`; `"gradient-free"` is `--no-grad-attack`, for two copies or more. */
+  readonly attack?: "pgd" | "ddn" | "gradient-free";
+  /** DDN only: change of the norm from step to step; default 0.05. */
+  readonly gamma?: number;
+}
+
+const attacks = ["pgd", "ddn", "gradient-free"];
+
+/**
+ * SmoothAdv: adversarial training of the smoothed classifier,
+ *
+ *   `mean_{i,j} CE(f(x'_i + n_ij), y_i)`,  `x' = argmax_{|x' - x| <= epsilon} -log mean_j softmax(f(x' + n_j))_y`
+ *
+ * (Salman et al. 2019, arXiv:1906.04584, Eq. S; `train_salman.py`). The attack shares the noise with the training pass
+ * and runs the model in evaluation mode. The radius in epoch e is `epsilon min(1, (e + 1) / warmupEpochs)`.
+ *
+ * @returns an objective; its log has this loss and the accuracy on the adversarial noisy copies
+ * @throws DmaeError "argument" for a setting outside its range
+ * @example
+ * ```ts
+ * const objective = smoothAdv({ copies: 4, epsilon: 255 / 256, steps: 10, warmupEpochs: 10 });
+ * ```
+ */
+export function smoothAdv(settings: SmoothAdvSettings): Objective {
+  const { copies, epsilon, steps, warmupEpochs, attack = "pgd", gamma = 0.05 } = settings;
+  const whole = { copies, epsilon, steps, warmupEpochs, attack, gamma };
+  check({ ...settings, ...whole });
+  return defineObjective({
+    settings: { method: "smoothAdv", ...whole },
+    copies,
+    schedule: (epoch) => ({ radius: epsilon * warmup(epoch, warmupEpochs) }),
+    loss(apply, params, batch, draws) {
+      const { images, targets } = batch;
+      const noise = scaledNoise(images, draws, copies);
+      const radius = scheduled(batch, "radius", epsilon);
+      const adversarial = withoutGradient(() => {
+        const { directions } = draws;
+        const problem: AttackProblem = {
+          apply,
+          params,
+          images,
+          targets,
+          noise,
+          copies,
+          directions,
+        };
+        if (attack === "ddn") return ddn(problem, { radius, steps, gamma });
+        return pgd(problem, { radius, steps, gradientFree: attack === "gradient-free" });
+      });
+      const inputs = noisyCopies(adversarial, noise, copies);
+      const { logits, updates = {} } = apply(params, inputs, { training: true });
+      const labels = repeatRows(targets, logits.shape[0]!);
+      const loss = tf.mean(softmaxCrossEntropy(logits, labels));
+      return { loss, metrics: { trainLoss: loss, accuracy: accuracy(logits, labels) }, updates };
+    },
+  });
+}
+
+function check(settings: Required<SmoothAdvSettings>): void {
+  checkSettings("smoothAdv", settings, {
+    copies: positiveInteger,
+    epsilon: nonNegative,
+    steps: positiveInteger,
+    warmupEpochs: positive,
+    attack: null,
+    gamma: nonNegative,
+  });
+  const { attack, copies, gamma } = settings;
+  if (!attacks.includes(attack))
+    throw new DmaeError(
+      "argument",
+      `smoothAdv: attack must be one of ${attacks.join(", ")}, got "${attack}"`,
+    );
+  if (attack === "gradient-free" && copies < 2)
+    throw new DmaeError(
+      "argument",
+      `smoothAdv: "gradient-free" needs 2 copies or more, got ${copies}`,
+    );
+  if (!(gamma < 1))
+    throw new DmaeError("argument", `smoothAdv: gamma must be below 1, got ${gamma}`);
+}
