@@ -13,14 +13,14 @@ import {
   scaledNoise,
   splitCopies,
 } from "./copies.ts";
-import { noiseAttack } from "./noise-attack.ts";
 import {
-  defineObjective,
-  type Objective,
-  type ObjectiveBatch,
-  type ObjectiveDraws,
+  defineMethod,
+  type MethodBatch,
+  type MethodDraws,
   scheduled,
-} from "./objective.ts";
+  type TrainingMethod,
+} from "./method.ts";
+import { noiseAttack } from "./noise-attack.ts";
 
 /** Settings of {@link catRs}. */
 export interface CatRsSettings {
@@ -44,25 +44,25 @@ export interface CatRsSettings {
  *   `mean_i [1/m sum_{j <= K_i} CE_(j) + lambda 1[K_i = m] max_j KL(pb_i || softmax f(x_i + n'_ij))]`
  *
  * with CE_(1) <= CE_(2) <= … the cross entropies of the copies, `K_i ~ max(1, Binomial(m, w_i))`, w_i the share of copies
- * that vote for the label, pb fixed soft labels and n' adversarial noise (Jeong, Kim & Shin 2023, arXiv:2212.09000, Eq. 9 to
- * 12; `train_catrs.py`). The sum is divided by m, not by K. Both passes train; the attack between them is in evaluation mode.
+ * that vote for the label, pb fixed soft labels and n' adversarial noise (Jeong, Kim & Shin 2023, arXiv:2212.09000;
+ * `train_catrs.py`). The sum is divided by m, not by K. Both passes train; the attack between them is in evaluation mode.
  *
- * @returns an objective that needs soft labels and a uniform draw; its log has the first term, and the accuracy on the
+ * @returns a method that needs soft labels and a uniform draw; its log has the first term, and the accuracy on the
  *   adversarial copies
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
- * const objective = catRs({ copies: 4, epsilon: 1, steps: 4, lambda: 1 });
+ * const method = catRs({ copies: 4, epsilon: 1, steps: 4, lambda: 1 });
  * ```
  */
-export function catRs(settings: CatRsSettings): Objective {
+export function catRs(settings: CatRsSettings): TrainingMethod {
   const { copies, epsilon, steps, lambda } = settings;
   const { confidence = "votes", doubleRadiusFromEpoch = null } = settings;
   check({ ...settings, confidence, doubleRadiusFromEpoch });
   const doubled = (epoch: number) =>
     doubleRadiusFromEpoch !== null && epoch >= doubleRadiusFromEpoch;
-  return defineObjective({
-    settings: { method: "catRs", ...settings, confidence, doubleRadiusFromEpoch },
+  return defineMethod({
+    settings: { name: "catRs", ...settings, confidence, doubleRadiusFromEpoch },
     copies,
     passes: 2,
     draws: ["uniform"],
@@ -122,8 +122,8 @@ function adversarialPass(
 function countedCopies(
   logits: tf.Tensor,
   confidences: tf.Tensor | null,
-  { targets }: ObjectiveBatch,
-  { counts, uniform }: ObjectiveDraws,
+  { targets }: MethodBatch,
+  { counts, uniform }: MethodDraws,
 ): tf.Tensor {
   const copies = logits.shape[0]! / targets.shape[0]!;
   if (counts) return tf.maximum(counts, 1);
@@ -164,7 +164,7 @@ function ranks(values: tf.Tensor): tf.Tensor {
   return copies === 1 ? tf.zerosLike(values) : tf.stack(below);
 }
 
-function requireSoftLabels({ softLabels, targets }: ObjectiveBatch): tf.Tensor {
+function requireSoftLabels({ softLabels, targets }: MethodBatch): tf.Tensor {
   if (`${softLabels?.shape}` === `${targets.shape}`) return softLabels!;
   throw new DmaeError(
     "shape",

@@ -16,7 +16,7 @@ export interface AttackProblem {
   readonly noise: tf.Tensor;
   /** m. */
   readonly copies: number;
-  /** See `ObjectiveDraws.directions`. */
+  /** See `MethodDraws.directions`. */
   readonly directions: tf.Tensor | undefined;
 }
 

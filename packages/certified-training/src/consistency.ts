@@ -13,10 +13,10 @@ import {
   scaledNoise,
   splitCopies,
 } from "./copies.ts";
-import { defineObjective, type Objective, scheduled } from "./objective.ts";
+import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link consistency}. */
-export interface ConsistencySettings {
+export interface ConsistencyTrainingSettings {
   /** Noisy copies of each image, m, 2 or more. */
   readonly copies: number;
   /** Weight of the divergence, `--lbd`. */
@@ -47,18 +47,18 @@ export interface ConsistencyAttack {
  * (Jeong & Shin 2020, arXiv:2006.04062, Eq. 6; `train_consistency.py`). The regulariser is `consistencyLoss` of
  * `@dmae/consistency-loss`. With `attack`, x is first moved to raise `-log mean_j p_ij(y)`.
  *
- * @returns an objective; its log has the cross entropy alone, and the accuracy on the copies
+ * @returns a method; its log has the cross entropy alone, and the accuracy on the copies
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
- * const objective = consistency({ copies: 2, lambda: 10, mu: 0.5 });
+ * const method = consistency({ copies: 2, lambda: 10, mu: 0.5 });
  * ```
  */
-export function consistency(settings: ConsistencySettings): Objective {
+export function consistency(settings: ConsistencyTrainingSettings): TrainingMethod {
   const { copies, lambda, mu = 0.5, mode = "default", attack = null } = settings;
   check(settings);
-  return defineObjective({
-    settings: { method: "consistency", copies, lambda, mu, mode, attack },
+  return defineMethod({
+    settings: { name: "consistency", copies, lambda, mu, mode, attack },
     copies,
     mixable: attack === null,
     schedule: (epoch): Record<string, number> =>
@@ -108,7 +108,7 @@ function attacked(problem: AttackProblem, radius: tf.Tensor | number, steps: num
   return adversarial;
 }
 
-function check(settings: ConsistencySettings): void {
+function check(settings: ConsistencyTrainingSettings): void {
   const { attack = null, mu = 0.5 } = settings;
   checkSettings(
     "consistency",

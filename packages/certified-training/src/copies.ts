@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { withoutGradient } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import type { ObjectiveDraws } from "./objective.ts";
+import type { MethodDraws } from "./method.ts";
 
 /**
  * `sigma * noise` for the copies of a batch.
@@ -10,14 +10,14 @@ import type { ObjectiveDraws } from "./objective.ts";
  */
 export function scaledNoise(
   images: tf.Tensor,
-  { noise, sigma }: ObjectiveDraws,
+  { noise, sigma }: MethodDraws,
   copies: number,
 ): tf.Tensor {
   const [rows, ...image] = images.shape as [number, ...number[]];
   if (`${noise.shape}` !== `${[copies * rows, ...image]}`)
     throw new DmaeError(
       "shape",
-      `objective: noise must be [${[copies * rows, ...image]}] (${copies} copies of the images), got [${noise.shape}]`,
+      `noise must be [${[copies * rows, ...image]}] (${copies} copies of the images), got [${noise.shape}]`,
     );
   if (typeof sigma === "number") return tf.mul(noise, sigma);
   const scale = tf.reshape(sigma, [1, rows, ...image.map(() => 1)]);

@@ -2,7 +2,7 @@ import { softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkSettings, positiveInteger } from "./check-settings.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
-import { defineObjective, type Objective } from "./objective.ts";
+import { defineMethod, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link gaussian}. */
 export interface GaussianSettings {
@@ -17,18 +17,18 @@ export interface GaussianSettings {
  *
  * (Cohen, Rosenfeld & Kolter 2019, arXiv:1902.02918, section 3.3; `train_cohen.py`).
  *
- * @returns an objective; its log has this loss and the accuracy on the noisy copies
+ * @returns a method; its log has this loss and the accuracy on the noisy copies
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
  * const { loss } = gaussian().loss(model.apply, params, { images, targets }, { noise, sigma: 0.25 });
  * ```
  */
-export function gaussian({ copies = 1, ...rest }: GaussianSettings = {}): Objective {
+export function gaussian({ copies = 1, ...rest }: GaussianSettings = {}): TrainingMethod {
   const settings = { copies, ...rest };
   checkSettings("gaussian", settings, { copies: positiveInteger });
-  return defineObjective({
-    settings: { method: "gaussian", ...settings },
+  return defineMethod({
+    settings: { name: "gaussian", ...settings },
     copies,
     mixable: true,
     loss(apply, params, { images, targets }, draws) {

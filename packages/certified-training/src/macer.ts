@@ -9,7 +9,7 @@ import {
 } from "./check-settings.ts";
 import { atLabel, isCorrect, meanSoftmax, noisyCopies, scaledNoise } from "./copies.ts";
 import { inverseNormal } from "./inverse-normal.ts";
-import { defineObjective, type Objective, type ObjectiveDraws, scheduled } from "./objective.ts";
+import { defineMethod, type MethodDraws, scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link macer}. */
 export interface MacerSettings {
@@ -32,17 +32,17 @@ export interface MacerSettings {
  *   `max-margin_i = margin - (icdf(q_1) - icdf(q_2))`,  `q = mean_j softmax(beta z_ij)`,
  *
  * the second term for images whose largest q is that of the label and whose gap is finite and at most `margin` (Zhai et al.
- * 2020, arXiv:2001.02378, Eq. 8; `third_party/macer.py`). Where no image qualifies it is 0.
+ * 2020, arXiv:2001.02378; `third_party/macer.py`). Where no image qualifies it is 0.
  *
- * @returns an objective; its log has the classification term per image, and the accuracy of the mean prediction (the
+ * @returns a method; its log has the classification term per image, and the accuracy of the mean prediction (the
  *   official column is a constant 0)
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
- * const objective = macer({ copies: 16, lambda: 16, beta: 16, margin: 8, deferredUntilEpoch: 30 });
+ * const method = macer({ copies: 16, lambda: 16, beta: 16, margin: 8, deferredUntilEpoch: 30 });
  * ```
  */
-export function macer(settings: MacerSettings): Objective {
+export function macer(settings: MacerSettings): TrainingMethod {
   const { copies, lambda, beta, margin, deferredUntilEpoch = null } = settings;
   checkSettings("macer", settings, {
     copies: positiveInteger,
@@ -51,8 +51,8 @@ export function macer(settings: MacerSettings): Objective {
     margin: positive,
     deferredUntilEpoch: deferredUntilEpoch === null ? null : wholeNumber,
   });
-  return defineObjective({
-    settings: { method: "macer", ...settings, deferredUntilEpoch },
+  return defineMethod({
+    settings: { name: "macer", ...settings, deferredUntilEpoch },
     copies,
     schedule: (epoch) => ({
       lambda: deferredUntilEpoch !== null && epoch <= deferredUntilEpoch ? 0 : lambda,
@@ -75,7 +75,7 @@ export function macer(settings: MacerSettings): Objective {
   });
 }
 
-const halfSigma = ({ sigma }: ObjectiveDraws) =>
+const halfSigma = ({ sigma }: MethodDraws) =>
   typeof sigma === "number" ? sigma / 2 : tf.div(sigma, 2);
 
 /** `icdf(q_2) - icdf(q_1) + margin` for the images that qualify, 0 for the others: `[B]`. */

@@ -20,7 +20,7 @@ export interface NoiseProblem {
  * Moves the noise of every copy to raise `sum_i mean_j KL(pb_i || softmax f(x_i + n_ij))`: steps of length
  * `2 radius / steps`, each followed by the l2 ball around the original noise and then by the original's mean and root mean
  * square. That last correction comes after the projection, so the distance may end a little above `radius`. Images under
- * noise are not clamped. (arXiv:2212.09000, Eq. 11; `KL_PGD` in `train_catrs.py`.)
+ * noise are not clamped. (arXiv:2212.09000; `KL_PGD` in `train_catrs.py`.)
  *
  * @returns adversarial noise `[m * B, H, W, C]`
  */

@@ -5,7 +5,7 @@ import { checkSettings, nonNegative, positive, positiveInteger, warmup } from ".
 import type { AttackProblem } from "./classification-attack.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
 import { ddn } from "./ddn.ts";
-import { defineObjective, type Objective, scheduled } from "./objective.ts";
+import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
 import { pgd } from "./pgd.ts";
 
 /** Settings of {@link smoothAdv}. */
@@ -34,19 +34,19 @@ const attacks = ["pgd", "ddn", "gradient-free"];
  * (Salman et al. 2019, arXiv:1906.04584, Eq. S; `train_salman.py`). The attack shares the noise with the training pass
  * and runs the model in evaluation mode. The radius in epoch e is `epsilon min(1, (e + 1) / warmupEpochs)`.
  *
- * @returns an objective; its log has this loss and the accuracy on the adversarial noisy copies
+ * @returns a method; its log has this loss and the accuracy on the adversarial noisy copies
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
- * const objective = smoothAdv({ copies: 4, epsilon: 255 / 256, steps: 10, warmupEpochs: 10 });
+ * const method = smoothAdv({ copies: 4, epsilon: 255 / 256, steps: 10, warmupEpochs: 10 });
  * ```
  */
-export function smoothAdv(settings: SmoothAdvSettings): Objective {
+export function smoothAdv(settings: SmoothAdvSettings): TrainingMethod {
   const { copies, epsilon, steps, warmupEpochs, attack = "pgd", gamma = 0.05 } = settings;
   const whole = { copies, epsilon, steps, warmupEpochs, attack, gamma };
   check({ ...settings, ...whole });
-  return defineObjective({
-    settings: { method: "smoothAdv", ...whole },
+  return defineMethod({
+    settings: { name: "smoothAdv", ...whole },
     copies,
     schedule: (epoch) => ({ radius: epsilon * warmup(epoch, warmupEpochs) }),
     loss(apply, params, batch, draws) {

@@ -13,7 +13,7 @@ import {
 } from "./check-settings.ts";
 import { type AttackProblem, attackedLogits, negativeLog } from "./classification-attack.ts";
 import { atLabel, isCorrect, meanSoftmax, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
-import { defineObjective, type Objective, scheduled } from "./objective.ts";
+import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link smoothMix}. */
 export interface SmoothMixSettings {
@@ -42,24 +42,24 @@ export interface SmoothMixSettings {
  *   `mean_{i,j} CE(f(c_i + n_ij), y_i) + eta mean_{i,j} 1[argmax p_i = y_i] KL(t_i || softmax f(x_i^mix + n_ij))`,
  *   `x^mix = (1 - l) c + l x^T`,  `t = (1 - l) p + l / K`,  `l ~ U[0, 1/2)`,  `p = mean_j softmax f(c + n_j)`,
  *
- * c being the image after `mixStep` steps of the attack and x^T after all (Jeong et al. 2021, arXiv:2111.09277, Eq. 10 and
- * 11; `train_smoothmix.py`). The gradient flows through p. Note that the first term is taken at c, which is adversarial
+ * c being the image after `mixStep` steps of the attack and x^T after all (Jeong et al. 2021, arXiv:2111.09277;
+ * `train_smoothmix.py`). The gradient flows through p. Note that the first term is taken at c, which is adversarial
  * itself unless `mixStep` is 0.
  *
- * @returns an objective that needs a uniform draw; its log has the whole loss, and the accuracy of the mean prediction at
+ * @returns a method that needs a uniform draw; its log has the whole loss, and the accuracy of the mean prediction at
  *   c (the official column is a constant 0)
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
- * const objective = smoothMix({ copies: 4, steps: 2, alpha: 1, mixStep: 0, eta: 5, warmupEpochs: 10 });
+ * const method = smoothMix({ copies: 4, steps: 2, alpha: 1, mixStep: 0, eta: 5, warmupEpochs: 10 });
  * ```
  */
-export function smoothMix(settings: SmoothMixSettings): Objective {
+export function smoothMix(settings: SmoothMixSettings): TrainingMethod {
   const { copies, eta, alpha, mixStep, warmupEpochs, maxNorm = null } = settings;
   const cleanNorm = settings.cleanNorm ?? alpha * mixStep;
   check({ ...settings, maxNorm, cleanNorm });
-  return defineObjective({
-    settings: { method: "smoothMix", ...settings, maxNorm, cleanNorm },
+  return defineMethod({
+    settings: { name: "smoothMix", ...settings, maxNorm, cleanNorm },
     copies,
     passes: 2,
     draws: ["uniform"],

@@ -2,7 +2,7 @@ import { softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkSettings, nonNegative } from "./check-settings.ts";
 import { accuracy, scaledNoise } from "./copies.ts";
-import { defineObjective, type Objective } from "./objective.ts";
+import { defineMethod, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link stability}. */
 export interface StabilitySettings {
@@ -19,18 +19,18 @@ export interface StabilitySettings {
  * (Li et al. 2019, arXiv:1809.03113; `train_stab.py`). As in that code the gradient flows into both terms of the sum,
  * and the model is run twice, first on the clean images.
  *
- * @returns an objective; its log has the first term, and the accuracy on the noisy images
+ * @returns a method; its log has the first term, and the accuracy on the noisy images
  * @throws DmaeError "argument" for a setting outside its range
  * @example
  * ```ts
- * const objective = stability({ lambda: 2 });
+ * const method = stability({ lambda: 2 });
  * ```
  */
-export function stability(settings: StabilitySettings): Objective {
+export function stability(settings: StabilitySettings): TrainingMethod {
   checkSettings("stability", settings, { lambda: nonNegative });
   const { lambda } = settings;
-  return defineObjective({
-    settings: { method: "stability", lambda },
+  return defineMethod({
+    settings: { name: "stability", lambda },
     passes: 2,
     loss(apply, params, { images, targets }, draws) {
       const clean = apply(params, images, { training: true });

@@ -1,4 +1,4 @@
-// Runs an objective on the recorded batches and draws of the official code, step by step with its SGD.
+// Runs a method on the recorded batches and draws of the official code, step by step with its SGD.
 import type { HostTensor, HostTensors } from "@dmae/core";
 import {
   type ApplyFunction,
@@ -17,7 +17,7 @@ import {
   consistency,
   gaussian,
   macer,
-  type Objective,
+  type TrainingMethod,
   smoothAdv,
   smoothMix,
   stability,
@@ -46,8 +46,8 @@ export interface RecordedTensors {
   get(name: string): FixtureTensor;
 }
 
-/** The objective that the recorded arguments describe. */
-export function recordedObjective({ method, args: a }: RecordedCase): Objective {
+/** The method that the recorded arguments describe. */
+export function recordedObjective({ method, args: a }: RecordedCase): TrainingMethod {
   const common = { copies: a.num_noise_vec!, steps: a.num_steps!, warmupEpochs: a.warmup! };
   switch (method) {
     case "gaussian":
@@ -141,10 +141,10 @@ function concatenated(parts: readonly HostTensor[]): HostTensor {
 export function recordedInputs(
   run: RecordedCase,
   tensors: RecordedTensors,
-  objective: Objective,
+  method: TrainingMethod,
 ): HostTensors[] {
   const chunked = ["smoothadv", "consistency", "smoothmix", "catrs"].includes(run.method);
-  const { copies } = objective;
+  const { copies } = method;
   const pieces = chunked ? copies : 1;
   const steps: HostTensors[] = [];
   for (let batch = 0; tensors.names.includes(`batch${batch}.x`); batch++) {
@@ -157,7 +157,7 @@ export function recordedInputs(
         targets: oneHot(tensors.get(`batch${batch}.y`).data.subarray(from, to), run.nclasses),
         ...(run.method === "catrs" ? { softLabels: rows(tensors.get(`batch${batch}.pb`), from, to) } : {}),
         ...drawsOf(run, tensors, steps.length, copies, chunked),
-        ...schedule(objective, run.epoch),
+        ...schedule(method, run.epoch),
       });
     }
   }
@@ -206,9 +206,9 @@ function oneHot(labels: ArrayLike<number>, classes: number): HostTensor {
   return float32([labels.length, classes], data);
 }
 
-const schedule = (objective: Objective, epoch: number): HostTensors =>
+const schedule = (method: TrainingMethod, epoch: number): HostTensors =>
   Object.fromEntries(
-    Object.entries(objective.schedule(epoch)).map(([name, value]) => [
+    Object.entries(method.schedule(epoch)).map(([name, value]) => [
       `schedule.${name}`,
       float32([], Float32Array.of(value)),
     ]),
@@ -227,7 +227,7 @@ export async function runRecorded(
   tensors: RecordedTensors,
   initial: RecordedTensors,
 ): Promise<StepResult[]> {
-  const objective = recordedObjective(run);
+  const method = recordedObjective(run);
   let state = initialState(initial);
   const results: StepResult[] = [];
   const programs = new Map<string, PreparedFunction>(); // by the shapes of the batch
@@ -236,11 +236,11 @@ export async function runRecorded(
     const shapes = JSON.stringify(specs);
     const program =
       programs.get(shapes) ??
-      (await executor.prepareFunction(stepOf(run, objective), { constants: {}, inputs: specs }));
+      (await executor.prepareFunction(stepOf(run, method), { constants: {}, inputs: specs }));
     programs.set(shapes, program);
     return program;
   };
-  for (const inputs of recordedInputs(run, tensors, objective)) {
+  for (const inputs of recordedInputs(run, tensors, method)) {
     const result = await (await prepare({ ...state, ...inputs })).run({ ...state, ...inputs });
     const images = float32([], Float32Array.of(inputs.images!.shape[0]!));
     results.push({ ...result, images });
@@ -276,7 +276,7 @@ const specsOf = (values: HostTensors): TensorSpecs =>
   Object.fromEntries(Object.entries(values).map(([name, { shape, dtype }]) => [name, { shape, dtype }]));
 
 /** One step of the official loop as a function of everything it reads. */
-function stepOf(run: RecordedCase, objective: Objective): (inputs: Tensors) => Tensors {
+function stepOf(run: RecordedCase, method: TrainingMethod): (inputs: Tensors) => Tensors {
   const { momentum, weight_decay: weightDecay } = run.args as Record<string, number>;
   const optimizer = sgd({ momentum: momentum!, weightDecay: weightDecay! });
   const scalars = optimizer.scalars(0, learningRate(run));
@@ -305,7 +305,7 @@ function stepOf(run: RecordedCase, objective: Objective): (inputs: Tensors) => T
     };
     const { loss, aux, gradients } = valueAndGradients((p) => {
       const all = { ...buffers, ...p };
-      const result = objective.loss(recording(apply), all, batch, draws);
+      const result = method.loss(recording(apply), all, batch, draws);
       return { loss: result.loss, aux: { ...named("metric.", result.metrics), ...result.updates } };
     }, params);
     const slotState = named("momentum_buffer.", slots);

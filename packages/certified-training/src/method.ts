@@ -2,24 +2,24 @@ import type { ApplyFunction, Params, Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** A batch of images, and what the host knows about this step. */
-export interface ObjectiveBatch {
+export interface MethodBatch {
   /** `[B, H, W, C]` float32 in [0, 1], clean. */
   readonly images: tf.Tensor;
   /** `[B, K]` float32, one-hot or soft labels; `gaussian` and `consistency` take `[m * B, K]` as well. */
   readonly targets: tf.Tensor;
   /** `[B, K]` float32: fixed predictions of another model, for `catRs`; zeros are allowed. */
   readonly softLabels?: tf.Tensor;
-  /** The values of {@link Objective.schedule} in this epoch; what is missing has its final value. */
+  /** The values of {@link TrainingMethod.schedule} in this epoch; what is missing has its final value. */
   readonly schedule?: Readonly<Record<string, tf.Tensor>>;
 }
 
-/** Every random number that an objective uses. */
-export interface ObjectiveDraws {
-  /** Standard normals `[m * B, H, W, C]`, the whole batch copy after copy; the objective multiplies them by `sigma`. */
+/** Every random number that a method uses. */
+export interface MethodDraws {
+  /** Standard normals `[m * B, H, W, C]`, the whole batch copy after copy; the method multiplies them by `sigma`. */
   readonly noise: tf.Tensor;
   /** Standard deviation of the noise: a number, or `[B]` float32. */
   readonly sigma: number | tf.Tensor;
-  /** Uniform in [0, 1), `[B]`, for objectives that list `"uniform"` in `draws`. */
+  /** Uniform in [0, 1), `[B]`, for methods that list `"uniform"` in `draws`. */
   readonly uniform?: tf.Tensor;
   /** `catRs`: the number of copies that count, `[B]` float32, instead of a binomial drawn with `uniform`. */
   readonly counts?: tf.Tensor;
@@ -30,8 +30,8 @@ export interface ObjectiveDraws {
   readonly directions?: tf.Tensor;
 }
 
-/** What {@link Objective.loss} returns; the caller disposes of it. */
-export type ObjectiveResult = {
+/** What {@link TrainingMethod.loss} returns; the caller disposes of it. */
+export type MethodResult = {
   /** The scalar to minimise. */
   loss: tf.Tensor;
   /** Scalars to log: `trainLoss` as the official log has it, `accuracy` on the copies trained on, and parts of the loss. */
@@ -40,10 +40,10 @@ export type ObjectiveResult = {
   updates: Tensors;
 };
 
-/** A training objective: the loss of one batch as a pure function, and what it has to be given. */
-export interface Objective {
-  /** The settings as plain JSON, `method` among them. */
-  readonly settings: { readonly method: string; readonly [name: string]: unknown };
+/** A method of robust training: the loss of one batch as a pure function, and what it has to be given. */
+export interface TrainingMethod {
+  /** The settings as plain JSON, among them the `name` of the method. */
+  readonly settings: { readonly name: string; readonly [name: string]: unknown };
   /** Noisy copies of each image, m. */
   readonly copies: number;
   /** Training passes through the model in one step, each over m * B rows. */
@@ -61,19 +61,14 @@ export interface Objective {
    */
   schedule(epoch: number): Readonly<Record<string, number>>;
   /** The loss, metrics to log and new running statistics. */
-  loss(
-    apply: ApplyFunction,
-    params: Params,
-    batch: ObjectiveBatch,
-    draws: ObjectiveDraws,
-  ): ObjectiveResult;
+  loss(apply: ApplyFunction, params: Params, batch: MethodBatch, draws: MethodDraws): MethodResult;
 }
 
-/** Fills in what most objectives share, and frees what `loss` leaves behind. */
-export function defineObjective(
-  objective: Pick<Objective, "settings" | "loss"> & Partial<Objective>,
-): Objective {
-  const { loss, settings, ...rest } = objective;
+/** Fills in what most methods share, and frees what `loss` leaves behind. */
+export function defineMethod(
+  method: Pick<TrainingMethod, "settings" | "loss"> & Partial<TrainingMethod>,
+): TrainingMethod {
+  const { loss, settings, ...rest } = method;
   return {
     copies: 1,
     passes: 1,
@@ -89,7 +84,7 @@ export function defineObjective(
 
 /** A value of the schedule as a scalar, or its final value where the batch has none. */
 export function scheduled(
-  { schedule }: ObjectiveBatch,
+  { schedule }: MethodBatch,
   name: string,
   fallback: number,
 ): tf.Tensor | number {

@@ -9,12 +9,13 @@ import { binomial } from "./binomial.ts";
 import {
   catRs,
   consistency,
+  createMethod,
   gaussian,
   macer,
-  type Objective,
   smoothAdv,
   smoothMix,
   stability,
+  type TrainingMethod,
 } from "./index.ts";
 import { inverseNormal } from "./inverse-normal.ts";
 
@@ -33,19 +34,19 @@ const images = () => tf.tensor4d(numbers(2, 8), [2, 2, 2, 1]);
 const targets = () => tf.tensor2d([0, 1, 0, 0, 0, 1], [2, 3]);
 const noise = (copies: number) => tf.tensor4d(numbers(3, 8 * copies, -2, 2), [2 * copies, 2, 2, 1]);
 
-function lossOf(objective: Objective, sigma: number | tf.Tensor = 0.25) {
+function lossOf(method: TrainingMethod, sigma: number | tf.Tensor = 0.25) {
   return tf.tidy(() => {
-    const draws = { noise: noise(objective.copies), sigma, uniform: tf.tensor1d([0.2, 0.9]) };
+    const draws = { noise: noise(method.copies), sigma, uniform: tf.tensor1d([0.2, 0.9]) };
     const softLabels = tf.tensor2d([0.2, 0.7, 0.1, 0, 0.5, 0.5], [2, 3]);
     const batch = { images: images(), targets: targets(), softLabels };
-    return objective.loss(apply, { weight: weight() }, batch, draws).loss.dataSync()[0]!;
+    return method.loss(apply, { weight: weight() }, batch, draws).loss.dataSync()[0]!;
   });
 }
 
 const settings = { copies: 2, steps: 2, epsilon: 0.5, warmupEpochs: 4, lambda: 2 };
 const { copies, steps, epsilon, warmupEpochs, lambda } = settings;
 const mix = { copies, steps, warmupEpochs, alpha: 0.5, mixStep: 1, eta: 3 };
-const all: Record<string, Objective> = {
+const all: Record<string, TrainingMethod> = {
   gaussian: gaussian({ copies }),
   stability: stability({ lambda }),
   smoothAdv: smoothAdv({ copies, steps, epsilon, warmupEpochs }),
@@ -56,13 +57,13 @@ const all: Record<string, Objective> = {
   catRs: catRs({ copies, steps, epsilon, lambda, doubleRadiusFromEpoch: 50 }),
 };
 
-describe.each(Object.entries(all))("%s", (_, objective) => {
+describe.each(Object.entries(all))("%s", (_, method) => {
   it("keeps and disposes of nothing, with and without a gradient", async () => {
     const given = { weight: weight(), images: images(), targets: targets() };
-    const more = { noise: noise(objective.copies), uniform: tf.tensor1d([0.2, 0.9]) };
+    const more = { noise: noise(method.copies), uniform: tf.tensor1d([0.2, 0.9]) };
     const softLabels = tf.tensor2d([0.2, 0.7, 0.1, 0, 0.5, 0.5], [2, 3]);
     const run = (params: { weight: tf.Tensor }) =>
-      objective.loss(apply, params, { ...given, softLabels }, { ...more, sigma: 0.25 });
+      method.loss(apply, params, { ...given, softLabels }, { ...more, sigma: 0.25 });
     await expectNoLeak(() => tf.dispose(run(given)));
     await expectNoLeak(() => {
       const params = { weight: given.weight };
@@ -74,21 +75,21 @@ describe.each(Object.entries(all))("%s", (_, objective) => {
 
   it("takes a sigma for each image", () => {
     const each = tf.tensor1d([0.25, 0.25]);
-    expectClose([lossOf(objective, each)], [lossOf(objective)], { relative: 1e-6 });
+    expectClose([lossOf(method, each)], [lossOf(method)], { relative: 1e-6 });
     each.dispose();
   });
 
   it("has settings that are plain JSON and name the method", () => {
-    expect(JSON.parse(JSON.stringify(objective.settings))).toEqual(objective.settings);
-    expect(objective.settings.method).toMatch(/^[a-zA-Z]+$/);
+    expect(JSON.parse(JSON.stringify(method.settings))).toEqual(method.settings);
+    expect(method.settings.name).toMatch(/^[a-zA-Z]+$/);
   });
 
   it("refuses noise of another shape", () => {
     tf.tidy(() => {
       const batch = { images: images(), targets: targets(), softLabels: targets() };
       const draws = { noise: noise(5), sigma: 1, uniform: tf.tensor1d([0, 0]) };
-      expect(() => objective.loss(apply, { weight: weight() }, batch, draws)).toThrow(
-        /objective: noise must be \[\d,2,2,1\].*got \[10,2,2,1\]/,
+      expect(() => method.loss(apply, { weight: weight() }, batch, draws)).toThrow(
+        /noise must be \[\d,2,2,1\].*got \[10,2,2,1\]/,
       );
     });
   });
@@ -101,6 +102,17 @@ it("without a radius SmoothAdv, and without weights consistency and stability, a
   expectClose([lossOf(smoothAdv(attack))], expected, { relative: 1e-6 });
   expectClose([lossOf(consistency({ copies: 2, lambda: 0, mu: 0 }))], expected, { relative: 1e-6 });
   expectClose([lossOf(smoothMix({ ...mix, mixStep: 0, eta: 0 }))], expected, { relative: 1e-6 });
+});
+
+it("createMethod makes a method from its settings, so a recipe can be JSON", () => {
+  for (const method of Object.values(all)) {
+    const again = createMethod(JSON.parse(JSON.stringify(method.settings)));
+    expect(again.settings).toEqual(method.settings);
+    expectClose([lossOf(again)], [lossOf(method)]);
+  }
+  expect(() => createMethod({ name: "trades" } as never)).toThrow(
+    /createMethod: name must be one of gaussian, stability, smoothAdv.*got "trades"/,
+  );
 });
 
 it("schedules follow the official epochs", () => {
