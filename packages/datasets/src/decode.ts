@@ -1,18 +1,23 @@
 import { DmaeError } from "@dmae/core";
 import type { DecodeLimits, ImageLocation } from "./dataset.ts";
-import { readSlice, readWhole, reason } from "./files.ts";
+import { readSlice, readWhole, reason, refuseStandIn } from "./files.ts";
+import { imageFormat } from "./image-format.ts";
 import { loadSharp } from "./load-sharp.ts";
 import type { LabeledPixels, PixelImage } from "./pixels.ts";
 import { formatAdvice } from "./undecoded-formats.ts";
+
+/** Seconds that one image may take; a photograph takes some thousandths. */
+const maxSeconds = 60;
 
 /** The limits that hold unless others are given. */
 export const defaultLimits: DecodeLimits = { maxBytes: 2 ** 26, maxPixels: 2 ** 26 };
 
 /**
- * Decodes an image file (JPEG, PNG, WebP, …) to red, green and blue bytes, as Pillow's `convert("RGB")` does:
+ * Decodes an image file (JPEG, PNG, WebP, TIFF or GIF, told apart by its bytes) to red, green and blue bytes, as Pillow's `convert("RGB")` does:
  * grey is repeated, transparency and colour profiles are ignored, EXIF orientation too. Of 16-bit values the
- * upper byte is taken (`value >> 8`), in grey images too, where Pillow cuts what is above 255 to white. BMP, PPM
- * and PGM files, which Pillow reads, are errors: the prebuilt `sharp` does not decode them.
+ * upper byte is taken (`value >> 8`), in grey images too, where Pillow cuts what is above 255 to white. Anything
+ * else is an error: BMP, PPM and PGM, which the prebuilt `sharp` lacks, and SVG and PDF, which are programs that can
+ * compute for hours.
  *
  * @param name for messages
  * @throws DmaeError "file" for damaged or truncated images, "unsupported" without sharp
@@ -22,6 +27,13 @@ export async function decodeImage(
   name: string,
   { maxPixels }: Pick<DecodeLimits, "maxPixels"> = defaultLimits,
 ): Promise<PixelImage> {
+  refuseStandIn("decodeImage", name, bytes);
+  if (!imageFormat(bytes))
+    throw new DmaeError(
+      "file",
+      `decodeImage: ${name} is not a readable image: it must be a JPEG, PNG, WebP, TIFF or GIF file${formatAdvice(bytes)}`,
+      { file: name, received: `${bytes.length} bytes` },
+    );
   const sharp = await loadSharp("decodeImage");
   try {
     const { data, info } = await sharp(bytes, {
@@ -31,6 +43,7 @@ export async function decodeImage(
     })
       .toColourspace("srgb")
       .removeAlpha()
+      .timeout({ seconds: maxSeconds })
       .raw()
       .toBuffer({ resolveWithObject: true });
     const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
@@ -54,6 +67,6 @@ export async function decodeAt(
   const bytes =
     length < 0
       ? await readWhole("decodeImage", file, limits.maxBytes)
-      : await readSlice("decodeImage", file, offset, length);
+      : await readSlice("decodeImage", file, offset, length, limits.maxBytes);
   return { ...(await decodeImage(bytes, name, limits)), label };
 }

@@ -29,6 +29,8 @@ export interface FolderIndex {
 }
 
 const imageFile = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;
+/** How often links may lead to one folder: links between twenty folders can make a million paths. */
+const maxVisits = 64;
 const atOnce = 16;
 
 /**
@@ -41,11 +43,13 @@ export async function buildFolderIndex(caller: string, root: string): Promise<Fo
   const classNames = top.folders;
   const perClass: ListedFolder[][] = new Array(classNames.length);
   let next = 0;
+  const visits = new Map<string, number>();
+  const above = [await realpath(root)];
   const lane = async () => {
     while (next < classNames.length) {
       const label = next++;
-      perClass[label] = await listTree(caller, root, classNames[label]!, [await realpath(root)]);
-      await checkClass(caller, join(root, classNames[label]!), perClass[label]!);
+      perClass[label] = await listTree(caller, root, classNames[label]!, above, visits);
+      checkClass(caller, join(root, classNames[label]!), perClass[label]!);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
@@ -57,6 +61,28 @@ export async function buildFolderIndex(caller: string, root: string): Promise<Fo
       names.push(files);
     }
   return { root, classNames, folders, names: NameList.from(names) };
+}
+
+/** True for an index of `root` as {@link buildFolderIndex} makes them: a cached one may be forged, to name files elsewhere. */
+export function isSound(
+  { root, classNames, folders, names }: FolderIndex,
+  wanted: string,
+): boolean {
+  const isInside = (path: unknown) =>
+    typeof path === "string" && !/(^|\/)\.\.?(\/|$)|^\/|[\0\\]/.test(path);
+  if (root !== wanted || !Array.isArray(classNames) || !Array.isArray(folders)) return false;
+  const isFolder = ({ path, changed, label, count }: IndexedFolder) =>
+    isInside(path) &&
+    Number.isFinite(changed) &&
+    Number.isSafeInteger(label) &&
+    Number.isSafeInteger(count) &&
+    count >= 0 &&
+    (label >= 0 ? label < classNames.length : label === -1 && count === 0);
+  if (!classNames.every(isInside) || !folders.every((each) => each && isFolder(each))) return false;
+  if (folders.reduce((sum, { count }) => sum + count, 0) !== names.length) return false;
+  for (let i = 0; i < names.length; i++)
+    if (names.at(i).includes("/") || !imageFile.test(names.at(i))) return false;
+  return true;
 }
 
 /** True while no folder of the index has changed. */
@@ -86,16 +112,23 @@ async function listTree(
   root: string,
   path: string,
   above: readonly string[],
+  visits: Map<string, number>,
 ): Promise<ListedFolder[]> {
-  const real = await realpath(join(root, path));
+  const real = await realpath(join(root, path)).catch((cause: unknown) => {
+    throw unreadable(caller, join(root, path), cause);
+  });
   if (above.includes(real))
     throw fileError(caller, join(root, path), 0, "a folder tree", "a link to a folder above it");
+  const visit = (visits.get(real) ?? 0) + 1;
+  visits.set(real, visit);
+  if (visit > maxVisits)
+    throw fileError(caller, real, 0, `at most ${maxVisits} links to one folder`, "more");
   const { changed, files, folders } = await listFolder(caller, root, path);
   const listed: ListedFolder[] = [
     { path, changed, files: files.filter((name) => imageFile.test(name)) },
   ];
   for (const name of folders)
-    listed.push(...(await listTree(caller, root, `${path}/${name}`, [...above, real])));
+    listed.push(...(await listTree(caller, root, `${path}/${name}`, [...above, real], visits)));
   return listed.sort((a, b) => compareCodePoints(a.path, b.path));
 }
 
@@ -118,27 +151,31 @@ async function listFolder(caller: string, root: string, path: string) {
     }
     return { changed: mtimeMs, files: sortByCodePoints(files), folders: sortByCodePoints(folders) };
   } catch (cause) {
-    throw new DmaeError(
-      "file",
-      `${caller}: cannot read the folder ${folder}: ${reason(cause)}`,
-      { file: folder },
-      { cause },
-    );
+    throw unreadable(caller, folder, cause);
   }
+}
+
+function unreadable(caller: string, folder: string, cause: unknown): DmaeError {
+  return new DmaeError(
+    "file",
+    `${caller}: cannot read the folder ${folder}: ${reason(cause)}`,
+    { file: folder },
+    { cause },
+  );
 }
 
 const follow = (link: string) => stat(link).catch(() => undefined);
 
 /** A class must have an image, and one that can be decoded. */
-async function checkClass(caller: string, folder: string, listed: readonly ListedFolder[]) {
+function checkClass(caller: string, folder: string, listed: readonly ListedFolder[]) {
   const files = listed.flatMap((inside) => inside.files);
   if (files.length === 0) throw emptyClass(caller, folder);
-  const ending = await undecodedEnding(files);
+  const ending = undecodedEnding(files);
   if (ending !== undefined)
     throw new DmaeError(
       "file",
-      `${caller}: the class folder ${folder} holds only files such as ${files[0]}, and sharp does not decode ${ending}; convert them to .png, which loses nothing`,
-      { file: folder, expected: "images that sharp decodes", received: ending },
+      `${caller}: the class folder ${folder} holds only files such as ${files[0]}, and ${ending} is not decoded; convert them to .png, which loses nothing`,
+      { file: folder, expected: "JPEG, PNG, WebP, TIFF or GIF", received: ending },
     );
 }
 

@@ -9,6 +9,7 @@ import {
   type FolderIndex,
   type IndexedFolder,
   isCurrent,
+  isSound,
 } from "./folder-index.ts";
 import { defaultIndexFile, readIndex, writeIndex } from "./index-cache.ts";
 import { NameList } from "./name-list.ts";
@@ -100,11 +101,10 @@ async function newIndex(root: string, file: string | undefined): Promise<FolderI
 
 async function cachedIndex(root: string, file: string): Promise<FolderIndex | undefined> {
   const cached = await readIndex(file);
-  const facts = cached?.facts as Partial<Omit<FolderIndex, "names">> | undefined;
   const names = cached && NameList.decode(cached.block);
-  if (!names || facts?.root !== root || !facts.classNames || !facts.folders) return undefined;
-  const index = { root, classNames: facts.classNames, folders: facts.folders, names };
-  return (await isCurrent(index)) ? index : undefined;
+  if (!names) return undefined;
+  const index = { ...(cached.facts as Omit<FolderIndex, "names">), names };
+  return isSound(index, root) && (await isCurrent(index)) ? index : undefined;
 }
 
 function locator({ root, folders, names }: FolderIndex): (index: number) => ImageLocation {

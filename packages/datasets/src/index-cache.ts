@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { parseStrictJson } from "@dmae/core";
+import { defaultMaxBytes, readWhole } from "./files.ts";
 import { writeWhole } from "./write-files.ts";
 
 /** A cached index: small facts as JSON, and one block of bytes. */
@@ -30,12 +31,19 @@ function cacheFolder(): string {
 
 /** Reads a cached index; undefined if there is none or it is damaged: then it is built again. */
 export async function readIndex(file: string): Promise<CachedIndex | undefined> {
-  const bytes = await readFile(file).catch(() => undefined);
+  const bytes = await readWhole("readIndex", file, defaultMaxBytes).catch(() => undefined);
   if (!bytes?.subarray(0, magic.length).equals(Buffer.from(magic))) return undefined;
   const body = bytes.subarray(magic.length + 65);
   if (bytes.toString("latin1", magic.length, magic.length + 64) !== digest(body)) return undefined;
   const end = body.indexOf(10);
-  return { facts: JSON.parse(body.toString("utf8", 0, end)), block: body.subarray(end + 1) };
+  try {
+    const facts = parseStrictJson(body.toString("utf8", 0, end));
+    return typeof facts === "object" && facts
+      ? { facts, block: body.subarray(end + 1) }
+      : undefined;
+  } catch {
+    return undefined; // a digest can be forged with the rest
+  }
 }
 
 /** Writes an index: all of it or nothing. A folder that cannot be written to only costs the next start time. */

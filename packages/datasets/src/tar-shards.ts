@@ -68,7 +68,10 @@ interface ShardIndex {
   readonly names: NameList;
 }
 
-const imageEntry = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp)$/i;
+const imageEntry = /\.(jpe?g|png|ppm|bmp|pgm|tiff?|webp|gif)$/i;
+/** Labels, and the bytes of an image, stay below these: a forged number must not take more memory than its file. */
+const maxClasses = 2 ** 20;
+const maxImageBytes = 2 ** 32 - 1;
 
 function locate(
   { files, shards, offsets, lengths, labels, names }: ShardIndex,
@@ -176,13 +179,19 @@ async function readSamples(file: string): Promise<Required<Sample>[]> {
       finish();
       current = { key };
     }
-    if (imageEntry.test(entry.name)) current.image = entry;
+    if (imageEntry.test(entry.name)) current.image = checkLength(file, entry);
     else if (entry.name.endsWith(".cls")) current.label = await readLabel(file, entry);
   }
   finish();
   if (samples.length === 0)
     throw fileError("loadTarShards", file, 0, "at least one sample", "none");
   return samples;
+}
+
+function checkLength(file: string, entry: TarEntry): TarEntry {
+  if (entry.size <= maxImageBytes) return entry;
+  const expected = `an image of at most ${maxImageBytes} bytes`;
+  throw fileError("loadTarShards", file, entry.offset, expected, `${entry.size} (${entry.name})`);
 }
 
 /** The path up to the first point of the file name. */
@@ -195,8 +204,10 @@ function sampleKey(name: string): string {
 async function readLabel(file: string, { name, offset, size }: TarEntry): Promise<number> {
   const text =
     size <= 16
-      ? (await readSlice("loadTarShards", file, offset, size)).toString("latin1").trim()
+      ? (await readSlice("loadTarShards", file, offset, size, 16)).toString("latin1").trim()
       : "";
+  if (/^\d{1,9}$/.test(text) && Number(text) >= maxClasses)
+    throw fileError("loadTarShards", file, offset, `a class below ${maxClasses} (${name})`, text);
   if (!/^\d{1,9}$/.test(text))
     throw fileError(
       "loadTarShards",
@@ -251,19 +262,26 @@ async function cachedIndex(
   cacheFile: string,
 ): Promise<ShardIndex | undefined> {
   const cached = await readIndex(cacheFile);
-  const facts = cached?.facts as { files?: unknown; stamps?: unknown; count?: number } | undefined;
+  const facts = cached?.facts as { files?: unknown; stamps?: unknown; count?: unknown } | undefined;
   const same = JSON.stringify([facts?.files, facts?.stamps]) === JSON.stringify([files, stamps]);
-  if (!cached || !same || !facts?.count) return undefined;
-  const { count } = facts;
-  const names = NameList.decode(cached.block.subarray(20 * count));
+  const count = facts?.count;
+  if (!cached || !same || !Number.isSafeInteger(count)) return undefined;
+  return decode(files, cached.block, count as number);
+}
+
+/** The index in `block`; undefined where it is none of `count` samples in these files. */
+function decode(files: readonly string[], block: Buffer, count: number): ShardIndex | undefined {
+  if (count < 1 || block.length < 20 * count) return undefined;
+  const names = NameList.decode(block.subarray(20 * count));
   if (names?.length !== count) return undefined;
-  const bytes = new Uint8Array(cached.block).buffer; // aligned
-  return {
-    files,
-    offsets: new Float64Array(bytes, 0, count),
-    shards: new Uint32Array(bytes, 8 * count, count),
-    lengths: new Uint32Array(bytes, 12 * count, count),
-    labels: new Uint32Array(bytes, 16 * count, count),
-    names,
-  };
+  const bytes = new Uint8Array(block).buffer; // aligned
+  const offsets = new Float64Array(bytes, 0, count);
+  const shards = new Uint32Array(bytes, 8 * count, count);
+  const lengths = new Uint32Array(bytes, 12 * count, count);
+  const labels = new Uint32Array(bytes, 16 * count, count);
+  const isSound =
+    shards.every((shard) => shard < files.length) &&
+    labels.every((label) => label < maxClasses) &&
+    offsets.every((offset) => Number.isSafeInteger(offset) && offset >= 0);
+  return isSound ? { files, offsets, shards, lengths, labels, names } : undefined;
 }

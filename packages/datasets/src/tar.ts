@@ -1,6 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { DmaeError } from "@dmae/core";
-import { fileError, reason } from "./files.ts";
+import { fileError, fileSize } from "./files.ts";
 
 /** A file inside a tar file. */
 export interface TarEntry {
@@ -23,14 +22,8 @@ const maxHeader = 65536;
  * @throws DmaeError "file" with the offset of a damaged header or of contents that are cut off
  */
 export async function* tarEntries(caller: string, file: string): AsyncGenerator<TarEntry> {
-  const handle = await open(file, "r").catch((cause: unknown) => {
-    throw new DmaeError(
-      "file",
-      `${caller}: cannot read ${file}: ${reason(cause)}`,
-      { file },
-      { cause },
-    );
-  });
+  await fileSize(caller, file); // an error for what is no regular file, before it is opened for long
+  const handle = await open(file, "r");
   try {
     yield* readEntries(caller, file, handle);
   } finally {
@@ -157,6 +150,8 @@ function parsePax(caller: string, file: string, contents: Buffer, offset: number
         `${record.length} bytes`,
       );
     const [, key, value] = /^\d+ ([^=]*)=(.*)\n$/s.exec(record.toString("utf8")) ?? [];
+    if (key === "path" && value?.includes("\0"))
+      throw fileError(caller, file, offset + start, "a path without zero bytes", "one with them");
     if (key === "path" && value) found.path = value;
     if (key === "size" && value && /^\d{1,15}$/.test(value)) found.size = Number(value);
     start += length;

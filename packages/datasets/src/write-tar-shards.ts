@@ -76,7 +76,7 @@ async function encoded(dataset: PixelDataset, index: number) {
     const bytes =
       length < 0
         ? await readWhole("writeTarShards", file, 2 ** 30)
-        : await readSlice("writeTarShards", file, offset, length);
+        : await readSlice("writeTarShards", file, offset, length, 2 ** 30);
     return { bytes, extension, label };
   }
   const sharp = await loadSharp("writeTarShards");
