@@ -1,6 +1,8 @@
 export { attention } from "./attention.ts";
+export { type BatchNormResult, batchNorm } from "./batch-norm.ts";
 export { checkInputNames } from "./check-input-names.ts";
 export { checkStepResult } from "./check-step-result.ts";
+export { type Conv2dOptions, conv2d } from "./conv2d.ts";
 export { dropPath } from "./drop-path.ts";
 export { eagerExecutor } from "./eager-executor.ts";
 export type {
@@ -13,12 +15,27 @@ export type {
   TensorSpecs,
 } from "./executor.ts";
 export { gelu } from "./gelu.ts";
-export { normalInit, ones, truncatedNormal, xavierUniform, zeros } from "./init.ts";
+export {
+  normalInit,
+  ones,
+  orthogonal,
+  truncatedNormal,
+  uniformInit,
+  xavierUniform,
+  zeros,
+} from "./init.ts";
 export { KERNELS } from "./kernels.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { linear } from "./linear.ts";
 export type { ApplyFunction, ApplyOptions, Model, ModelOutput } from "./model.ts";
 export { normalize } from "./normalize.ts";
+export {
+  checkParameters,
+  constantSpec,
+  initializeParameters,
+  type ParameterSpec,
+  type ParameterSpecs,
+} from "./parameter-specs.ts";
 export type { Params, Tensors } from "./params.ts";
 export { disposeTensors, toHost, toHostSync, toTensors } from "./params.ts";
 export { bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";

@@ -34,6 +34,16 @@ import type { Tensors } from "./params.ts";
  *     h = (x - mean) inverseStd, g = dy gain,
  *     dx = inverseStd (g - rowMean(g) - h rowMean(g h)), dgain = sum(dy h), dbias = sum(dy).
  *
+ * DmaeBatchNorm         {x [..., C], gain [C], bias [C]} {epsilon}
+ *                                                -> [y [..., C], mean [C], variance [C]]
+ *     mean and biased variance over all axes but the last,
+ *     y = (x - mean) / sqrt(variance + epsilon) gain + bias. The last two outputs are constants to the
+ *     gradient.
+ * DmaeBatchNormGrad     {x, gain, mean, variance, dy [..., C]} {epsilon}
+ *                                                -> [dx [..., C], dgain [C], dbias [C]]
+ *     h = (x - mean) / sqrt(variance + epsilon), dgain = sum(dy h), dbias = sum(dy), M values a channel,
+ *     dx = gain / sqrt(variance + epsilon) (dy - dbias / M - h dgain / M).
+ *
  * DmaeGelu              {x}                                                       -> y
  *     y = x Phi(x) = x/2 (1 + erf(x / sqrt 2)).
  * DmaeGeluGrad          {x, dy}                                                   -> dx
@@ -53,6 +63,8 @@ export const KERNELS = {
   linear: "DmaeLinear",
   layerNorm: "DmaeLayerNorm",
   layerNormGrad: "DmaeLayerNormGrad",
+  batchNorm: "DmaeBatchNorm",
+  batchNormGrad: "DmaeBatchNormGrad",
   gelu: "DmaeGelu",
   geluGrad: "DmaeGeluGrad",
   attention: "DmaeAttention",

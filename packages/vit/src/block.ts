@@ -1,7 +1,16 @@
 import type { HostTensor, Key } from "@dmae/core";
-import { attention, dropPath, gelu, layerNorm, linear, type Params } from "@dmae/nn";
+import {
+  attention,
+  dropPath,
+  gelu,
+  initializeParameters,
+  layerNorm,
+  linear,
+  type ParameterSpecs,
+  type Params,
+} from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { initialize, linearParameters, normParameters, type ParameterSpecs } from "./parameters.ts";
+import { linearParameters, normParameters } from "./parameters.ts";
 import { everyToken, type Readout } from "./readout.ts";
 
 /** What a block needs beside its parameters. */
@@ -86,5 +95,5 @@ export function initBlock(
   prefix: string,
   shape: { readonly width: number; readonly mlpRatio: number },
 ): Record<string, HostTensor> {
-  return initialize(key, blockParameters(prefix, shape));
+  return initializeParameters(key, blockParameters(prefix, shape));
 }

@@ -1,7 +1,12 @@
 import { DmaeError, type HostTensor, type Key, uniform } from "@dmae/core";
-import { linear, type Params, xavierUniform } from "@dmae/nn";
+import {
+  initializeParameters,
+  linear,
+  type ParameterSpecs,
+  type Params,
+  xavierUniform,
+} from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { initialize, type ParameterSpecs } from "./parameters.ts";
 
 /**
  * Cuts images into patches, row by row.
@@ -110,5 +115,5 @@ export function patchEmbedParameters(shape: PatchEmbedShape): ParameterSpecs {
  * @param shape width D, patch side and channels of the images
  */
 export function initPatchEmbed(key: Key, shape: PatchEmbedShape): Record<string, HostTensor> {
-  return initialize(key, patchEmbedParameters(shape));
+  return initializeParameters(key, patchEmbedParameters(shape));
 }

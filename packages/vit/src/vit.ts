@@ -1,11 +1,15 @@
 import { DmaeError, type HostTensor, type Key } from "@dmae/core";
 import {
   type ApplyOptions,
+  checkParameters,
+  constantSpec,
+  initializeParameters,
   layerNorm,
   linear,
   type Model,
   normalInit,
   normalize,
+  type ParameterSpecs,
   type Params,
   resizeBicubic,
   toTensors,
@@ -15,13 +19,7 @@ import {
 import * as tf from "@tensorflow/tfjs-core";
 import { block, blockParameters, readBlock } from "./block.ts";
 import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "./config.ts";
-import {
-  checkParameters,
-  constant,
-  initialize,
-  normParameters,
-  type ParameterSpecs,
-} from "./parameters.ts";
+import { normParameters } from "./parameters.ts";
 import { patchEmbed, patchEmbedParameters } from "./patches.ts";
 import { sincosPositions2d } from "./positions.ts";
 import { classToken, meanOfPatches } from "./readout.ts";
@@ -72,7 +70,7 @@ export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTCon
     Object.entries(specs).filter(([name]) => !name.startsWith("head.")),
   );
   const { inputSize, channels, numClasses } = config;
-  const initHost = (key: Key) => initialize(key, specs);
+  const initHost = (key: Key) => initializeParameters(key, specs);
   const vit: ViT = {
     config,
     imageShape: [inputSize, inputSize, channels],
@@ -163,7 +161,7 @@ function vitParameters(config: ViTConfig): ParameterSpecs {
       shape: [numClasses, width],
       initialize: (key, shape) => truncatedNormal(key, shape, 2e-5),
     },
-    "head.bias": constant([numClasses], zeros),
+    "head.bias": constantSpec([numClasses], zeros),
   };
   return Object.assign(
     {
@@ -171,7 +169,7 @@ function vitParameters(config: ViTConfig): ParameterSpecs {
         shape: [1, 1, width],
         initialize: (key: Key, shape: readonly number[]) => normalInit(key, shape, 0.02),
       },
-      pos_embed: constant([1, 1 + grid * grid, width], () => positionTensor(width, grid)),
+      pos_embed: constantSpec([1, 1 + grid * grid, width], () => positionTensor(width, grid)),
     },
     patchEmbedParameters(config),
     ...blocks,
