@@ -36,7 +36,24 @@ CASES = {
         dict(logits=(4, 7), targets=(4, 7)),
         lambda t: -(t["targets"] * F.log_softmax(t["logits"], 1)).sum(1),
     ),
+    # Appended, so that the draws of the others stay.
+    "batchNorm": (
+        dict(x=(3, 2, 4, 5), gain=(5,), bias=(5,)),
+        lambda t: F.batch_norm(t["x"].permute(0, 3, 1, 2), None, None, t["gain"], t["bias"], True, 0, 1e-5).permute(0, 2, 3, 1),
+    ),
+    "conv2d": (dict(x=(2, 6, 5, 3), weight=(4, 3, 3, 2), bias=(4,)), lambda t: conv2d(t)),
+    "conv2dPadded": (dict(x=(2, 5, 6, 2), weight=(3, 2, 3, 3)), lambda t: conv2d(t, 1, 1)),
+    "conv2dStrided": (dict(x=(2, 7, 8, 2), weight=(3, 2, 3, 3)), lambda t: conv2d(t, 2, 1)),
+    "conv2dLeftOver": (dict(x=(2, 8, 6, 2), weight=(3, 2, 3, 3)), lambda t: conv2d(t, 3, 0)),
+    "conv2dSkipping": (dict(x=(2, 5, 6, 3), weight=(4, 3, 1, 1)), lambda t: conv2d(t, 2, 0)),
+    "conv2dWide": (dict(x=(1, 9, 9, 1), weight=(2, 1, 7, 7)), lambda t: conv2d(t, 2, 3)),
 }
+
+
+def conv2d(t, stride=1, padding=0):
+    y = F.conv2d(t["x"].permute(0, 3, 1, 2), t["weight"], t.get("bias"), stride, padding)
+    return y.permute(0, 2, 3, 1)
+
 
 
 def main():
@@ -52,7 +69,7 @@ def main():
     for name, (shapes, fn) in CASES.items():
         scale = 3.0 if name == "gelu" else 1.0
         inputs = {k: draw(s, scale if k == "x" else 1.0) for k, s in shapes.items()}
-        if name == "layerNorm":
+        if name in ("layerNorm", "batchNorm"):
             inputs["x"] = inputs["x"] * 2 + 5  # a mean that does not vanish
         if name == "softmaxCrossEntropy":
             inputs["targets"] = torch.softmax(inputs["targets"], 1).float().double()

@@ -70,7 +70,10 @@ export function batchNorm(
   const channels = x.shape[x.rank - 1];
   for (const [name, tensor] of Object.entries({ gain, bias }))
     if (tensor.rank !== 1 || tensor.shape[0] !== channels)
-      throw new DmaeError("shape", `batchNorm: ${name} must be [${channels}], got [${tensor.shape}]`);
+      throw new DmaeError(
+        "shape",
+        `batchNorm: ${name} must be [${channels}], got [${tensor.shape}]`,
+      );
   if (x.size <= channels!)
     throw new DmaeError(
       "shape",

@@ -1,7 +1,7 @@
 import "#gradients";
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { ensureFilterGradient } from "./filter-gradient.ts";
+import { completeGradientKernels } from "./gradient-kernels.ts";
 
 /** Options of {@link conv2d}. */
 export interface Conv2dOptions {
@@ -33,10 +33,11 @@ export function conv2d(
   { bias, stride = 1, padding = 0 }: Conv2dOptions = {},
 ): tf.Tensor {
   check(x, weight, bias, stride, padding);
-  ensureFilterGradient();
+  completeGradientKernels();
   return tf.tidy(() => {
     const filter = tf.transpose(weight as tf.Tensor4D, [2, 3, 1, 0]);
-    const y = tf.conv2d(x as tf.Tensor4D, filter, stride, padding);
+    const sides: [number, number] = [padding, padding]; // a number would take a window for square
+    const y = tf.conv2d(x as tf.Tensor4D, filter, stride, [[0, 0], sides, sides, [0, 0]]);
     return bias ? tf.add(y, bias) : y;
   });
 }
@@ -59,7 +60,10 @@ function check(
   if (!Number.isInteger(stride) || stride < 1)
     throw new DmaeError("argument", `conv2d: stride must be a positive integer, got ${stride}`);
   if (!Number.isInteger(padding) || padding < 0)
-    throw new DmaeError("argument", `conv2d: padding must be an integer, 0 or more, got ${padding}`);
+    throw new DmaeError(
+      "argument",
+      `conv2d: padding must be an integer, 0 or more, got ${padding}`,
+    );
   if (x.shape[1]! + 2 * padding < height || x.shape[2]! + 2 * padding < width)
     throw new DmaeError(
       "shape",

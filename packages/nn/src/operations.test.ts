@@ -7,6 +7,8 @@ import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import {
   attention,
+  batchNorm,
+  conv2d,
   disposeTensors,
   dropPath,
   gelu,
@@ -29,6 +31,13 @@ const operations: Record<string, (t: Tensors) => tf.Tensor> = {
   attention: ({ qkv }) => attention(qkv!, 2),
   dropPath: ({ x, scale }) => dropPath(x!, scale!),
   softmaxCrossEntropy: ({ logits, targets }) => softmaxCrossEntropy(logits!, targets!),
+  batchNorm: ({ x, gain, bias }) => tf.tidy(() => batchNorm(x!, gain!, bias!, 1e-5).y),
+  conv2d: ({ x, weight, bias }) => conv2d(x!, weight!, { bias }),
+  conv2dPadded: ({ x, weight }) => conv2d(x!, weight!, { padding: 1 }),
+  conv2dStrided: ({ x, weight }) => conv2d(x!, weight!, { stride: 2, padding: 1 }),
+  conv2dLeftOver: ({ x, weight }) => conv2d(x!, weight!, { stride: 3 }),
+  conv2dSkipping: ({ x, weight }) => conv2d(x!, weight!, { stride: 2 }),
+  conv2dWide: ({ x, weight }) => conv2d(x!, weight!, { stride: 2, padding: 3 }),
 };
 
 const tensorOf = (name: string) => {

@@ -2,6 +2,7 @@ import "#gradients";
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { backpropagate, record, release } from "./backpropagate.ts";
+import { completeGradientKernels } from "./gradient-kernels.ts";
 import type { Params, Tensors } from "./params.ts";
 
 /** What the function given to {@link valueAndGradients} returns. */
@@ -42,6 +43,7 @@ export function valueAndGradients(
   params: Params,
 ): ValueAndGradients {
   const names = Object.keys(params);
+  completeGradientKernels();
   return tf.tidy(() => {
     const { value, tape } = record(() => tf.tidy(() => evaluate(fn, params)));
     try {
