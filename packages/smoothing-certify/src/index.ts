@@ -25,6 +25,7 @@ export { type MergeOptions, mergeLogs } from "./log/merge.ts";
 export { type RecertifyOptions, recertify } from "./log/recertify.ts";
 export { parseShard, type Shard, shardFromEnvironment } from "./log/shard.ts";
 export type { AddressedNoise, NoiseAddress, NoiseLaw } from "./noise/addressed-noise.ts";
+export { freshSeed, type Seed } from "./noise/fresh-seed.ts";
 export {
   type NoiseDistribution,
   type NoiseOptions,
@@ -83,7 +84,7 @@ export {
   roundingDoubts,
 } from "./report/summary.ts";
 export type { SelectionOptions } from "./run/dataset-selection.ts";
-export type { SamplingOptions } from "./run/options.ts";
+export type { SamplingOptions, Seeded } from "./run/options.ts";
 export type { Progress } from "./run/progress.ts";
 export type { DatasetOptions } from "./run/run-dataset.ts";
 export type { SingleOptions } from "./run/run-one.ts";

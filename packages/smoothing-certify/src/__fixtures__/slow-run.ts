@@ -7,5 +7,5 @@ const slowly = async (batch: Float32Array, shape: number[]) => {
   return halves(batch, shape);
 };
 const classifier = Object.assign(slowly, { fingerprint: "halves" });
-const options = { sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves", log: process.argv[2]! };
+const options = { seed: 0, sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves", log: process.argv[2]! };
 for await (const row of certifyDataset(classifier, steps(40), options)) console.log(row.idx);

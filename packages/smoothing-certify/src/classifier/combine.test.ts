@@ -5,7 +5,7 @@ import { expectNoLeak } from "../../../../testing/tensors.ts";
 import { certify } from "../procedures/certify.ts";
 import { denoised, ensemble, fromCompiled } from "./combine.ts";
 
-const options = { sigma: 0.5, n0: 10, n: 300, numClasses: 2 };
+const options = { seed: 0, sigma: 0.5, n0: 10, n: 300, numClasses: 2 };
 const logits =
   (offset: number) =>
   (batch: Float32Array, [n = 0]: number[]) =>

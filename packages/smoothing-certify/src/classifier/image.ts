@@ -1,10 +1,11 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type FloatArray } from "@dmae/core";
 import { show } from "../checks.ts";
 import { hasNumbers, isDisposed, isTensor, type TensorLike } from "./tensors.ts";
 
 /**
  * One input: a TensorFlow.js tensor without batch dimension, numbers in row-major order, or numbers
- * with their shape. Noise is added to these numbers as they are, so sigma is in their units.
+ * with their shape. Noise is added to these numbers as they are, so sigma is in their units: in float64,
+ * and only the noisy copies are rounded to float32.
  */
 export type ImageInput =
   | TensorLike
@@ -17,7 +18,7 @@ export type ImageInput =
 
 /** An input in ordinary memory. */
 export interface Image {
-  readonly data: Float32Array;
+  readonly data: FloatArray;
   readonly shape: readonly number[];
   /** Whether it came as a tensor, so that its classifier gets tensors. */
   readonly tensor: boolean;
@@ -44,7 +45,7 @@ async function fromTensor(caller: string, x: TensorLike): Promise<Image> {
     );
   if (x.shape.some((length) => length === 0))
     throw new DmaeError("shape", `${caller}: x must have elements, got a tensor [${x.shape}]`);
-  return { data: Float32Array.from(await x.data()), shape: x.shape, tensor: true };
+  return { data: toFloats(await x.data()), shape: x.shape, tensor: true };
 }
 
 function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Image {
@@ -69,7 +70,15 @@ function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Ima
       "shape",
       `${caller}: shape [${dimensions}] holds ${size} numbers, but x has ${values.length}`,
     );
-  return { data: Float32Array.from(values), shape: dimensions, tensor: false };
+  return { data: toFloats(values), shape: dimensions, tensor: false };
+}
+
+/** The numbers as float32 where that holds them exactly, else as float64: rounding would change the input. */
+export function toFloats(values: ArrayLike<number>): FloatArray {
+  if (values instanceof Float32Array) return values.slice();
+  const rounded = Float32Array.from(values);
+  const isExact = rounded.every((value, i) => value === values[i]);
+  return isExact ? rounded : Float64Array.from(values);
 }
 
 function checkShape(caller: string, shape: unknown): asserts shape is readonly number[] {
@@ -86,7 +95,8 @@ function checkShape(caller: string, shape: unknown): asserts shape is readonly n
     );
 }
 
-function isNumbers(value: unknown): value is ArrayLike<number> {
+/** Whether a value is an array of numbers, plain or typed. */
+export function isNumbers(value: unknown): value is ArrayLike<number> {
   if (value instanceof BigInt64Array || value instanceof BigUint64Array) return false;
   return (
     (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
@@ -94,13 +104,16 @@ function isNumbers(value: unknown): value is ArrayLike<number> {
   );
 }
 
+/** The largest finite float32, (2 - 2^-23) 2^127: noisy copies are float32. */
+const MAX_FLOAT32 = 3.4028234663852886e38;
+
 /** Throws where a pixel is no finite number, or outside the declared range. */
 export function checkPixels(
   caller: string,
-  data: Float32Array,
+  data: FloatArray,
   range?: readonly [number, number],
 ): void {
-  const [low, high] = range ?? [-Number.MAX_VALUE, Number.MAX_VALUE];
+  const [low, high] = range ?? [-MAX_FLOAT32, MAX_FLOAT32];
   for (let i = 0; i < data.length; i++) {
     const value = data[i]!;
     if (value >= low && value <= high) continue;

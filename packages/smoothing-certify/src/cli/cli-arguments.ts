@@ -22,7 +22,7 @@ export const options = {
   n: ["number", "estimation samples (default: 10000; predict: 1000)"],
   n0: ["number", "selection samples (default: 100)"],
   alpha: ["number", "allowed probability of a wrong certificate (default: 0.001)"],
-  seed: ["text", "seed of the noise (default: 0)"],
+  seed: ["text", "seed of the noise (default: that of the log, or a fresh one)"],
   radius: ["number", "at-radius: the l2 radius to certify"],
   "max-samples": ["number", "at-radius, adaptive: most samples (default: 100000)"],
   patience: [

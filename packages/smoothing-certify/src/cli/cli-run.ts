@@ -3,7 +3,9 @@ import { DmaeError } from "@dmae/core";
 import { tryLog } from "../log/log-file.ts";
 import { formatHeader, formatRow } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { seedOfLog } from "../log/seed-of-log.ts";
 import { parseShard, type Shard, shardFromEnvironment } from "../log/shard.ts";
+import { formatSeed, freshSeed, parseSeed, type Seed } from "../noise/fresh-seed.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { noiseInWorkers, type WorkerNoise } from "../noise/noise-workers.ts";
 import { certifyDatasetAdaptive } from "../procedures/certify-adaptive.ts";
@@ -33,7 +35,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
   if (command === "certify") checkAdaptive(args);
   const dataset = await loadData(args);
   const model = await loadModel(args);
-  const options = runOptions(args, model, io);
+  const options = { ...runOptions(args, model, io), seed: await seedOf(args) };
   await tryOutput(command, args, io);
   const noise = await threads(args, options);
   try {
@@ -54,7 +56,7 @@ async function tryOutput(command: string, args: Arguments, io: Streams): Promise
   else await io.out(command === "predict" ? predictionHeader : formatHeader(true));
 }
 
-const predictionHeader = "idx\tlabel\tpredict\tpValue\tcorrect\n";
+const predictionHeader = "idx\tlabel\tpredict\tpValue\tcorrect\tseed\n";
 
 /** Options that only one of certify and certify --adaptive has: none may be passed over in silence. */
 function checkAdaptive(args: Arguments): void {
@@ -72,7 +74,7 @@ function checkAdaptive(args: Arguments): void {
       );
 }
 
-type RunOptions = ReturnType<typeof runOptions>;
+type RunOptions = ReturnType<typeof runOptions> & { readonly seed: Seed };
 
 function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
   const sigma = args.number("sigma");
@@ -80,7 +82,6 @@ function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
   const limit = args.number("memory-limit");
   return {
     sigma,
-    seed: seedOf(args.text("seed") ?? "0"),
     model: model.name,
     fingerprint: model.fingerprint,
     n: args.number("n"),
@@ -101,9 +102,12 @@ function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
   };
 }
 
-/** Digits are a number, anything else is a text. */
-function seedOf(text: string): number | string {
-  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+/** The seed that was given (digits are a number, anything else a text), that of the log, or a fresh one. */
+async function seedOf(args: Arguments): Promise<Seed> {
+  const text = args.text("seed");
+  if (text !== undefined) return parseSeed(text) ?? text;
+  const log = args.text("log");
+  return (log === undefined ? undefined : await seedOfLog(log)) ?? freshSeed();
 }
 
 function shardOf(text: string | undefined): Shard | undefined {
@@ -224,8 +228,8 @@ async function predictAll(
     const { image, label } = await dataset.get(index);
     const single = { ...options, numClasses, shape, index };
     const { prediction, pValue } = await predict(classifier, image, single);
-    await io.out(
-      `${[index, label, prediction, pValue, prediction === label ? 1 : 0].join("\t")}\n`,
-    );
+    const correct = prediction === label ? 1 : 0;
+    const row = [index, label, prediction, pValue, correct, formatSeed(options.seed)];
+    await io.out(`${row.join("\t")}\n`);
   }
 }

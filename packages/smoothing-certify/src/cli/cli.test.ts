@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { readLog } from "../log/log-file.ts";
 import { parseLog } from "../log/log-format.ts";
+import type { LogRow } from "../log/log-row.ts";
 import { main } from "./cli-main.ts";
 
 const fixture = (name: string) =>
@@ -55,7 +56,13 @@ describe("smoothing-certify", () => {
     ]);
     const refused = await run("certify", ...small, "--log", log, "--seed", "cat");
     expect(refused.status).toBe(1);
-    expect(refused.error).toContain('seed 0 there, "cat" now');
+    expect(refused.error).toMatch(/seed \d+ there, "cat" now/);
+    const { seed } = (await readLog(log))[0]!.settings!;
+    const again = await run("certify", ...small, "--quiet", "--seed", seed, "--max", "5");
+    const votes = (rows: readonly LogRow[]) => rows.slice(0, 5).map((row) => row.counts);
+    expect(votes(parseLog(again.out))).toEqual(votes(await readLog(log)));
+    const other = await run("certify", ...small, "--quiet", "--max", "5");
+    expect(votes(parseLog(other.out))).not.toEqual(votes(await readLog(log)));
   });
 
   it("other bounds, noises, samplers and exports are options", async () => {
@@ -134,7 +141,8 @@ describe("smoothing-certify", () => {
       .trim()
       .split("\n")
       .map((line) => line.split("\t"));
-    expect(lines[0]).toEqual(["idx", "label", "predict", "pValue", "correct"]);
+    expect(lines[0]).toEqual(["idx", "label", "predict", "pValue", "correct", "seed"]);
+    expect(new Set(lines.slice(1).map((line) => line[5])).size).toBe(1);
     expect(lines.length).toBe(5);
     for (const [, label, predicted, p, correct] of lines.slice(1)) {
       expect(Number(p) > 0.001).toBe(predicted === "-1");

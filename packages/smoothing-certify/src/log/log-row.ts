@@ -35,7 +35,7 @@ export interface LogSettings {
   readonly alpha: number;
   readonly n: number;
   readonly n0: number;
-  /** Seed of the noise, as text. */
+  /** Seed of the noise, as text: digits, or a string in quotes. Empty where the noise does not say it. */
   readonly seed: string;
   /** Law and generator of the noise. */
   readonly generator: string;

@@ -8,7 +8,7 @@ import { mergeLogs } from "./merge.ts";
 import type { Shard } from "./shard.ts";
 
 const folder = temporaryFolders("smoothing-merge");
-const base = { sigma: 0.5, n0: 10, n: 20, batchSize: 50, model: "halves" };
+const base = { seed: 0, sigma: 0.5, n0: 10, n: 20, batchSize: 50, model: "halves" };
 
 /** Certifies one shard of eight images to a log of its own. */
 async function shardLog(index: number, count: number, more: Partial<CertifyDatasetOptions> = {}) {

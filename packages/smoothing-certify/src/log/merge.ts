@@ -13,7 +13,7 @@ export interface MergeOptions {
 
 /**
  * Puts the logs of shards together, in the order of the images, after checking that they belong
- * together: the same settings, no image twice, no shard missing or unfinished.
+ * together: the same settings (each may have its own seed), no image twice, no shard missing or unfinished.
  *
  * @param paths logs of all shards
  * @returns rows without the name of their shard; write them with {@link writeLog}
@@ -37,7 +37,8 @@ export async function mergeLogs(
     if (read.length === 0) empty.push(String(path));
     for (const row of read) {
       const { shard, ...settings } = row.settings ?? ({} as LogSettings);
-      common = checkCommon(String(path), common, settings);
+      const { seed: _seed, ...shared } = settings; // each shard may have drawn its own
+      common = checkCommon(String(path), common, shared);
       const before = owner.get(row.idx);
       if (before !== undefined) throw misfit(`image ${row.idx} is in ${before} and in ${path}`);
       owner.set(row.idx, String(path));

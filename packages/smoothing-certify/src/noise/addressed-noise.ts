@@ -1,3 +1,5 @@
+import type { FloatArray } from "@dmae/core";
+import type { Seed } from "./fresh-seed.ts";
 import {
   type NoiseDistribution,
   type NoiseOptions,
@@ -25,8 +27,11 @@ export interface NoiseAddress {
 export interface AddressedNoise {
   /** Name of law and generator, kept in logs: a log is only continued with the same one. */
   readonly generator: string;
-  /** Writes `address.count` noisy copies of `image`, one after the other, to the start of `out`. */
-  fill(out: Float32Array, image: Float32Array, address: NoiseAddress): void | Promise<void>;
+  /**
+   * Writes `address.count` noisy copies of `image`, one after the other, to the start of `out`. `image` is
+   * float64 where float32 cannot hold its numbers; add the noise before you round.
+   */
+  fill(out: Float32Array, image: FloatArray, address: NoiseAddress): void | Promise<void>;
   /**
    * Where the law of the copies is only close to the one that the guarantee is about: a bound on the total
    * variation distance for an image of `dimension` numbers, to be taken off every lower bound on a
@@ -40,7 +45,7 @@ export interface AddressedNoise {
 /** What determines noise, its address aside. */
 export interface NoiseLaw {
   readonly sigma: number;
-  readonly seed: number | bigint | string;
+  readonly seed: Seed;
   readonly distribution: NoiseDistribution;
 }
 

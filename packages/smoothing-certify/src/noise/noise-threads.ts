@@ -1,4 +1,5 @@
 import type { Worker } from "node:worker_threads";
+import type { FloatArray } from "@dmae/core";
 import { inNode } from "../in-node.ts";
 import type { NoiseAddress } from "./addressed-noise.ts";
 import type { NoiseSettings } from "./noise-settings.ts";
@@ -9,7 +10,7 @@ export interface NoiseThreads {
   /** Number of threads; 0 once they cannot be used. */
   readonly count: number;
   /** Noisy copies of `image`, or nothing where the threads failed. */
-  draw(image: Float32Array, address: NoiseAddress): Promise<Float32Array | undefined>;
+  draw(image: FloatArray, address: NoiseAddress): Promise<Float32Array | undefined>;
   /** Takes back memory of copies that are no longer needed. */
   recycle(copies: Float32Array): void;
   /** Keeps the process alive until as many calls of `unhold` have followed. */

@@ -1,11 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads";
+import type { FloatArray } from "@dmae/core";
 import type { NoiseAddress } from "./addressed-noise.ts";
 import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
 
 /** What a thread is asked for: noisy copies, and the memory to put them into. */
 export interface NoiseRequest {
   readonly id: number;
-  readonly image: Float32Array;
+  readonly image: FloatArray;
   readonly address: NoiseAddress;
   readonly memory: ArrayBuffer;
 }

@@ -1,3 +1,4 @@
+import type { FloatArray } from "@dmae/core";
 import { checkInteger } from "../checks.ts";
 import { inNode } from "../in-node.ts";
 import type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
@@ -71,7 +72,7 @@ interface Piece {
 /** Shares fills among threads and reads ahead. */
 export class AheadReader {
   /** The image whose samples are asked for in order, and where the last fill ended. */
-  #image = new Float32Array(0);
+  #image: FloatArray = new Float32Array(0);
   #last: NoiseAddress = { image: -1, stage: "selection", first: 0, count: 0 };
   /** Pieces drawn ahead, in order, without gaps. */
   #pieces: Piece[] = [];
@@ -83,7 +84,7 @@ export class AheadReader {
     private readonly threads: NoiseThreads,
   ) {}
 
-  async fill(out: Float32Array, image: Float32Array, address: NoiseAddress): Promise<void> {
+  async fill(out: Float32Array, image: FloatArray, address: NoiseAddress): Promise<void> {
     const { first, count } = address;
     checkFill("noiseInWorkers.fill", out, image, first, count);
     const continues = this.#continues(image, address);
@@ -105,7 +106,7 @@ export class AheadReader {
     }
   }
 
-  #continues(image: Float32Array, { image: index, stage, first }: NoiseAddress): boolean {
+  #continues(image: FloatArray, { image: index, stage, first }: NoiseAddress): boolean {
     const last = this.#last;
     const isNext =
       last.image === index && last.stage === stage && last.first + last.count === first;
@@ -114,7 +115,7 @@ export class AheadReader {
     );
   }
 
-  #start(image: Float32Array, address: NoiseAddress): void {
+  #start(image: FloatArray, address: NoiseAddress): void {
     for (const { copies } of this.#pieces)
       void copies.then((drawn) => drawn && this.threads.recycle(drawn));
     this.#pieces = [];
@@ -138,7 +139,7 @@ export class AheadReader {
   async #copy(
     piece: Piece,
     out: Float32Array,
-    image: Float32Array,
+    image: FloatArray,
     address: NoiseAddress,
   ): Promise<void> {
     const d = image.length;

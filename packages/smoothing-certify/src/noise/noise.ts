@@ -1,5 +1,15 @@
-import { DmaeError, foldIn, type Key, key, laplace, normal, uniform } from "@dmae/core";
+import {
+  DmaeError,
+  type FloatArray,
+  foldIn,
+  type Key,
+  key,
+  laplace,
+  normal,
+  uniform,
+} from "@dmae/core";
 import { checkInteger, checkPositive, show } from "../checks.ts";
+import type { Seed } from "./fresh-seed.ts";
 
 /** Laws of the noise added to a pixel; `sigma` is the standard deviation of each. */
 export type NoiseDistribution = "gaussian" | "uniform" | "laplace";
@@ -10,7 +20,7 @@ export type NoiseStage = "selection" | "estimation";
 /** The address of the noise of one image at one stage. */
 export interface NoiseOptions {
   /** Seed of the run: an integer `>= 0`, a bigint or a string; 0 is a seed like any other. */
-  readonly seed: number | bigint | string;
+  readonly seed: Seed;
   /** Standard deviation of the noise in pixel units, finite and `> 0`. */
   readonly sigma: number;
   /** Law of the noise; default `"gaussian"`. */
@@ -28,10 +38,10 @@ export interface NoiseSource {
    * to the start of `out`. Sample `i` is the same whatever the batch it is part of.
    *
    * @param out at least `count * x.length` elements
-   * @param x the clean image, `[d]`
+   * @param x the clean image, `[d]`; a `Float64Array` where float32 cannot hold its numbers
    * @throws {DmaeError} "shape" if `out` is too short, "argument" for a bad sample number
    */
-  fill(out: Float32Array, x: Float32Array, firstSample: number, count: number): void;
+  fill(out: Float32Array, x: FloatArray, firstSample: number, count: number): void;
 }
 
 /**
@@ -73,7 +83,7 @@ export function noiseSource(options: NoiseOptions): NoiseSource {
   };
 }
 
-type Add = (row: Float32Array, x: Float32Array, stream: Key, index: number, sigma: number) => void;
+type Add = (row: Float32Array, x: FloatArray, stream: Key, index: number, sigma: number) => void;
 
 const adders: Readonly<Record<NoiseDistribution, Add>> = {
   gaussian: (row, x, stream, index, sigma) =>
@@ -86,7 +96,7 @@ const adders: Readonly<Record<NoiseDistribution, Add>> = {
     addTo(row, x, laplace(stream, scratch(x.length), { index, scale: Math.SQRT1_2 * sigma })),
 };
 
-function addTo(row: Float32Array, x: Float32Array, noise: Float64Array): void {
+function addTo(row: Float32Array, x: FloatArray, noise: Float64Array): void {
   for (let i = 0; i < x.length; i++) row[i] = (x[i] as number) + (noise[i] as number);
 }
 
@@ -117,14 +127,18 @@ export function noiseKey(
 export function checkFill(
   where: string,
   out: Float32Array,
-  x: Float32Array,
+  x: FloatArray,
   firstSample: number,
   count: number,
 ): void {
   checkInteger(where, "firstSample", firstSample, 0);
   checkInteger(where, "count", count, 0);
-  if (!(out instanceof Float32Array) || !(x instanceof Float32Array))
-    throw new DmaeError("shape", `${where}: out and x must be Float32Arrays`);
+  const isFloat = x instanceof Float32Array || x instanceof Float64Array;
+  if (!(out instanceof Float32Array) || !isFloat)
+    throw new DmaeError(
+      "shape",
+      `${where}: out must be a Float32Array and x a Float32Array or Float64Array, got ${show(out)} and ${show(x)}`,
+    );
   if (out.length < count * x.length)
     throw new DmaeError(
       "shape",

@@ -1,4 +1,4 @@
-import { DmaeError, type Key, uniform } from "@dmae/core";
+import { DmaeError, type FloatArray, type Key, uniform } from "@dmae/core";
 import { checkInteger, checkPositive } from "../checks.ts";
 import { type AddressedNoise, lastUsed } from "./addressed-noise.ts";
 import { type GridTable, gridStep, gridTable, LEVELS } from "./grid-table.ts";
@@ -109,7 +109,7 @@ function addGridNoise(
 }
 
 /** The k of pixels k / 255. */
-function toLevels(x: Float32Array): Uint8Array {
+function toLevels(x: FloatArray): Uint8Array {
   const levels = new Uint8Array(x.length);
   for (let i = 0; i < x.length; i++) {
     const level = Math.round((x[i] as number) * LEVELS);

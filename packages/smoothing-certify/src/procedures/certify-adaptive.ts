@@ -3,7 +3,7 @@ import { checkAlpha, checkInteger, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
-import type { SamplingOptions } from "../run/options.ts";
+import type { SamplingOptions, Seeded } from "../run/options.ts";
 import { type DatasetOptions, runDataset } from "../run/run-dataset.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
@@ -45,7 +45,7 @@ export async function certifyAdaptive(
   classifier: Classifier,
   x: ImageInput,
   options: AdaptiveOptions,
-): Promise<CertifyResult> {
+): Promise<Seeded<CertifyResult>> {
   const settings = prepare("certifyAdaptive", options);
   return runOne("certifyAdaptive", classifier, x, options, (dimension) =>
     adaptiveProcedure({ ...settings, ...inDimension(options, dimension) }),

@@ -3,7 +3,7 @@ import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
-import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
+import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
 import { type DatasetOptions, runDataset } from "../run/run-dataset.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { normalCdf } from "../statistics/normal.ts";
@@ -71,7 +71,7 @@ export async function certifyAtRadius(
   classifier: Classifier,
   x: ImageInput,
   options: AtRadiusOptions,
-): Promise<AtRadiusResult> {
+): Promise<Seeded<AtRadiusResult>> {
   const { label, batchSize, numClasses } = options;
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
   if (label !== undefined && numClasses !== undefined) checkLabel(label, numClasses);

@@ -1,7 +1,7 @@
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
+import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { type BoundKind, certificate } from "../statistics/certificate.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
@@ -35,7 +35,8 @@ export interface CertifyOptions extends SingleOptions {
  *
  * @param classifier function or model; see {@link Classifier}
  * @param x one input without batch dimension; noise is added to its numbers as they are
- * @returns prediction and radius, and all votes, from which other bounds can be computed later
+ * @returns prediction and radius, all votes, from which other bounds can be computed later, and the seed
+ *   of the noise, which gives the same votes again
  * @throws {DmaeError} "argument" for values out of range, "classifier" for an answer that is none
  * @example
  * const { prediction, radius } = await certify(classify, image, { sigma: 0.25, n: 10_000 });
@@ -44,7 +45,7 @@ export async function certify(
   classifier: Classifier,
   x: ImageInput,
   options: CertifyOptions,
-): Promise<CertifyResult> {
+): Promise<Seeded<CertifyResult>> {
   const settings = certifySettings("certify", options);
   return runOne("certify", classifier, x, options, (dimension) =>
     certifyProcedure({ ...settings, ...inDimension(options, dimension) }),

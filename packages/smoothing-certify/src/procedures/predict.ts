@@ -1,7 +1,7 @@
 import { checkAlpha, checkInteger } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { totalVariationOf } from "../run/options.ts";
+import { type Seeded, totalVariationOf } from "../run/options.ts";
 import { type Procedure, VoteCounts } from "../run/procedure.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { binomialPValue } from "../statistics/binomial.ts";
@@ -46,7 +46,7 @@ export async function predict(
   classifier: Classifier,
   x: ImageInput,
   options: PredictOptions,
-): Promise<PredictResult> {
+): Promise<Seeded<PredictResult>> {
   const settings = predictSettings(options);
   return runOne("predict", classifier, x, options, (dimension) => {
     const totalVariation = totalVariationOf(options, dimension);

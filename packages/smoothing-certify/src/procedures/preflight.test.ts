@@ -10,7 +10,7 @@ import { certify } from "./certify.ts";
 import { preflight } from "./preflight.ts";
 
 describe("preflight", () => {
-  const options = { sigma: 0.25, n: 1000 };
+  const options = { seed: 0, sigma: 0.25, n: 1000 };
 
   it("finds nothing to warn of where nothing is wrong", async () => {
     const report = await preflight(halves, steps(100), { ...options, radius: 0.5 });
@@ -43,11 +43,13 @@ describe("preflight", () => {
     expect(warnings).toEqual([
       "n = 1000 samples reach at most radius 0.6158 at sigma = 0.25 and alpha = 0.001, so radius 0.7 cannot be certified.",
     ]);
-    const few = await preflight(halves, steps(100), { sigma: 0.25, n: 9 });
+    const few = await preflight(halves, steps(100), { seed: 0, sigma: 0.25, n: 9 });
     expect(few.warnings[0]).toBe(
       "n = 9 samples can never certify anything at alpha = 0.001, even if all agree: it takes 10.",
     );
-    expect((await preflight(halves, steps(100), { sigma: 0.25, n: 10 })).warnings).toEqual([]);
+    expect((await preflight(halves, steps(100), { seed: 0, sigma: 0.25, n: 10 })).warnings).toEqual(
+      [],
+    );
   });
 
   it("notices classes in another order, one class only, foreign units and collapse under noise", async () => {
@@ -81,7 +83,7 @@ describe("inWorkers", () => {
   const module = new URL("../__fixtures__/halves.mjs", import.meta.url);
 
   it("counts the votes of the classifier in this thread", async () => {
-    const options = { sigma: 0.5, n: 500, numClasses: 2, batchSize: 33 };
+    const options = { seed: 0, sigma: 0.5, n: 500, numClasses: 2, batchSize: 33 };
     const want = await certify(halves, [0.2], options);
     for (const [workers, name] of [
       [1, "default"],
@@ -98,7 +100,7 @@ describe("inWorkers", () => {
   });
 
   it("passes errors on", async () => {
-    const options = { sigma: 0.5, n: 20, numClasses: 2 };
+    const options = { seed: 0, sigma: 0.5, n: 20, numClasses: 2 };
     for (const [name, message] of [
       ["broken", "the classifier threw: no such weights"],
       ["foo", "no classifier is exported as foo"],

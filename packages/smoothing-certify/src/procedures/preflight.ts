@@ -1,7 +1,7 @@
 import type { ImageDataset } from "@dmae/core";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
-import { type SelectionOptions, selectIndices } from "../run/dataset-selection.ts";
-import { batchSizerOf, noiseOf } from "../run/options.ts";
+import { readItem, type SelectionOptions, selectIndices } from "../run/dataset-selection.ts";
+import { batchSizerOf, noiseOf, withSeed } from "../run/options.ts";
 import { certificate } from "../statistics/certificate.ts";
 import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 
@@ -80,7 +80,7 @@ async function look(
   );
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const rows = batchSizerOf(options, prepared, size).size;
-  const noise = noiseOf(options);
+  const noise = noiseOf(withSeed(options));
   const seen = {
     clean: 0,
     noisy: 0,
@@ -95,7 +95,7 @@ async function look(
     const noisy = new Float32Array(sent * size);
     const labels: number[] = [];
     for (const [row, index] of part.entries()) {
-      const { image, label } = await dataset.get(index);
+      const { image, label } = await readItem("preflight", dataset, index);
       labels.push(label);
       clean.set(image, row * size);
       for (const pixel of image) {

@@ -145,7 +145,7 @@ describe("certifyAtRadius", () => {
   const sigma = 0.5;
   const half = (batch: Float32Array, [n = 0]: number[]) =>
     Int32Array.from({ length: n }, (_, i) => (batch[i]! > 0 ? 1 : 0));
-  const options = { sigma, radius: 0.5, numClasses: 2, maxSamples: 5000 };
+  const options = { seed: 0, sigma, radius: 0.5, numClasses: 2, maxSamples: 5000 };
 
   it("certifies below the exact radius and gives up above it", async () => {
     const near = await certifyAtRadius(half, [0.6], options);

@@ -3,7 +3,7 @@ import { checkAlpha, checkInteger, checkPositive, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { Outputs } from "../classifier/outputs.ts";
-import { totalVariationOf } from "../run/options.ts";
+import { type Seeded, totalVariationOf } from "../run/options.ts";
 import type { Collector, Procedure } from "../run/procedure.ts";
 import { runOne, type SingleOptions } from "../run/run-one.ts";
 import { argMax } from "../statistics/arg-max.ts";
@@ -95,7 +95,7 @@ export async function certifySoft(
   classifier: Classifier,
   x: ImageInput,
   options: SoftOptions,
-): Promise<SoftResult> {
+): Promise<Seeded<SoftResult>> {
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound = "bernstein", beta = 1 } = options;
   const { norm = "l2" } = options;
   checkInteger("certifySoft", "n0", n0);

@@ -41,6 +41,7 @@ it("auto keeps within the memory limit", async () => {
   };
   const x = new Float32Array(1000);
   await certify(spy, x, {
+    seed: 0,
     sigma: 1,
     n: 3000,
     numClasses: 2,

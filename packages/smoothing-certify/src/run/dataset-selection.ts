@@ -1,5 +1,6 @@
-import { DmaeError, type ImageDataset, key } from "@dmae/core";
+import { DmaeError, type FloatArray, type ImageDataset, key } from "@dmae/core";
 import { checkInteger, show } from "../checks.ts";
+import { isNumbers, toFloats } from "../classifier/image.ts";
 import type { Shard } from "../log/shard.ts";
 
 /** Which images of a data set are certified. */
@@ -44,10 +45,18 @@ export function nameOf(indices: readonly number[]): string {
   return [high, low].map((word) => word.toString(16).padStart(8, "0")).join("");
 }
 
-/** One image of a data set with its label. */
-export async function readItem(caller: string, dataset: ImageDataset, index: number) {
+/** One image of a data set with its label, its numbers exactly as the data set has them. */
+export async function readItem(
+  caller: string,
+  dataset: ImageDataset,
+  index: number,
+): Promise<{ image: FloatArray; label: number }> {
   const item: Awaited<ReturnType<ImageDataset["get"]>> | undefined = await dataset.get(index);
-  if (typeof item === "object" && item !== null) return item;
+  if (typeof item === "object" && item !== null) {
+    const { image, label } = item;
+    const isOther = !(image instanceof Float32Array) && isNumbers(image);
+    return { image: isOther ? toFloats(image) : image, label };
+  }
   throw new DmaeError(
     "argument",
     `${caller}: get(${index}) of the data set must give { image, label }, got ${show(item)}`,

@@ -2,6 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import type { ClassifierOptions, PreparedClassifier } from "../classifier/classifier.ts";
 import { type AddressedNoise, addressedNoise, type NoiseLaw } from "../noise/addressed-noise.ts";
+import { freshSeed, type Seed } from "../noise/fresh-seed.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { soundNoise } from "../noise/sound-noise.ts";
 import { BatchSizer } from "./batch-sizer.ts";
@@ -10,8 +11,11 @@ import { BatchSizer } from "./batch-sizer.ts";
 export interface SamplingOptions extends ClassifierOptions {
   /** Standard deviation of the Gaussian noise, in the units of the input. */
   readonly sigma: number;
-  /** Seed of the noise; default 0. The same seed gives the same votes. */
-  readonly seed?: number | bigint | string | undefined;
+  /**
+   * Seed of the noise; default a fresh one, which the result states. The same seed gives the same votes.
+   * Where a seed is known beforehand, nothing is promised for inputs that were chosen after it.
+   */
+  readonly seed?: Seed | undefined;
   /** Noisy copies per call of the classifier; `"auto"` (default): the size that turns out to be fastest. */
   readonly batchSize?: number | "auto" | undefined;
   /** Bytes that the batches of this package may take; default 128 MiB. Ignored where `batchSize` is a number. */
@@ -41,9 +45,18 @@ export interface SamplingOptions extends ClassifierOptions {
   readonly noise?: AddressedNoise | undefined;
 }
 
+/** Options whose seed is settled; undefined only where `noise` does not say its own. */
+export type Seeded<Options> = Options & { readonly seed: Seed | undefined };
+
+/** The options with the seed of the run: the caller's, that of the noise, or a fresh one. */
+export function withSeed<Options extends SamplingOptions>(options: Options): Seeded<Options> {
+  const { noise, seed = noise ? noise.drawnWith?.seed : freshSeed() } = options;
+  return { ...options, seed };
+}
+
 /** The noise of a run. */
-export function noiseOf(options: SamplingOptions): AddressedNoise {
-  const { noise, sigma, seed = 0, distribution, sound } = options;
+export function noiseOf(options: Seeded<SamplingOptions>): AddressedNoise {
+  const { noise, sigma, seed, distribution, sound } = options;
   if (noise) {
     if (sound && !noise.totalVariation)
       throw new DmaeError(
@@ -52,21 +65,18 @@ export function noiseOf(options: SamplingOptions): AddressedNoise {
       );
     return noise;
   }
+  if (seed === undefined) throw new DmaeError("argument", "certify: the noise needs a seed");
   if (!sound) return addressedNoise({ sigma, seed, ...(distribution && { distribution }) });
   if (distribution && distribution !== "gaussian")
     throw new DmaeError("unsupported", `certify: sound noise is Gaussian, got ${distribution}`);
   return soundNoise({ sigma, seed });
 }
 
-/** The seed of a run: the caller's, else that of the noise. */
-export const seedOf = ({ seed, noise }: SamplingOptions): number | bigint | string =>
-  seed ?? noise?.drawnWith?.seed ?? 0;
-
 /** Refuses noise that was not drawn as the options say: the radius would be that of other noise. */
 function checkNoise(caller: string, options: SamplingOptions): void {
   const { noise, sigma, distribution = "gaussian" } = options;
   if (!noise?.drawnWith) return;
-  const wanted = { sigma, seed: seedOf(options), distribution };
+  const wanted = { sigma, seed: options.seed ?? noise.drawnWith.seed, distribution };
   for (const [name, value] of Object.entries(wanted)) {
     const drawn = noise.drawnWith[name as keyof NoiseLaw];
     if (drawn !== value)
@@ -80,7 +90,8 @@ function checkNoise(caller: string, options: SamplingOptions): void {
 
 /** What the noise's law is away from that of the guarantee, for inputs of `dimension` numbers. */
 export function totalVariationOf(options: SamplingOptions, dimension: number): number {
-  const distance = noiseOf(options).totalVariation?.(dimension) ?? 0;
+  const { seed = 0 } = options; // the law is that of every seed
+  const distance = noiseOf({ ...options, seed }).totalVariation?.(dimension) ?? 0;
   checkProbability("certify", "the noise's totalVariation", distance);
   return distance;
 }

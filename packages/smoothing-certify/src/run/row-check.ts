@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
@@ -28,7 +28,7 @@ export interface RowCheckSettings {
 
 /** The first batch of a run: its first rows are noisy copies of one image. */
 export interface FirstBatch {
-  readonly image: Float32Array;
+  readonly image: FloatArray;
   /** Index of the image. */
   readonly index: number;
   /** What was sent, padding included: a copy made before, as a classifier may write to its input. */
@@ -52,7 +52,7 @@ export class RowCheck {
   /** Most rows that the first batch of the run should have: all of it is kept. */
   readonly company: number;
   private readonly size: number;
-  private first: { image: Float32Array; batch: Float32Array; answers: Outputs } | undefined;
+  private first: { image: FloatArray; batch: Float32Array; answers: Outputs } | undefined;
 
   /** @throws {DmaeError} "classifier" for a model that says of itself that it mixes rows or is random */
   constructor(private readonly settings: RowCheckSettings) {
@@ -77,7 +77,7 @@ export class RowCheck {
   }
 
   /** A batch drawn for the check, where the first one of the run has too few rows. */
-  private async ownBatch(image: Float32Array, index: number) {
+  private async ownBatch(image: FloatArray, index: number) {
     const batch = new Float32Array(this.company * this.size);
     const address = { image: index, stage: "selection", first: 0, count: this.company } as const;
     await this.settings.noise.fill(batch, image, address);

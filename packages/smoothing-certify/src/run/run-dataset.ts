@@ -8,6 +8,8 @@ import {
 import { checkPixels } from "../classifier/image.ts";
 import { type LogWriter, openLog } from "../log/log-file.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { seedOfLog } from "../log/seed-of-log.ts";
+import { formatSeed } from "../noise/fresh-seed.ts";
 import { nameOf, readItem, type SelectionOptions, selectIndices } from "./dataset-selection.ts";
 import { classifierFingerprint, dataFingerprint } from "./fingerprint.ts";
 import {
@@ -15,8 +17,9 @@ import {
   checkSampling,
   noiseOf,
   type SamplingOptions,
-  seedOf,
+  type Seeded,
   totalVariationOf,
+  withSeed,
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { type Progress, ProgressMeter } from "./progress.ts";
@@ -24,7 +27,10 @@ import { checkRowsOf, type RunSettings, runTasks, type Task } from "./run-tasks.
 
 /** Options of the functions that go through a data set. */
 export interface DatasetOptions extends SamplingOptions, SelectionOptions {
-  /** Log to append to; an interrupted run goes on where it was. Without it rows are only yielded. */
+  /**
+   * Log to append to; an interrupted run goes on where it was, with the log's seed unless one is given.
+   * Without it rows are only yielded.
+   */
   readonly log?: string | URL | undefined;
   /** Name of the model in the log. */
   readonly model?: string | undefined;
@@ -53,11 +59,12 @@ export interface DatasetPlan<R> {
 export async function* runDataset<R>(
   classifier: Classifier,
   dataset: ImageDataset,
-  options: DatasetOptions,
+  given: DatasetOptions,
   plan: DatasetPlan<R>,
 ): AsyncGenerator<LogRow, void, void> {
   const { caller } = plan;
-  checkSampling(caller, options);
+  checkSampling(caller, given);
+  const options = await withSeedOfLog(given);
   const indices = selectIndices(caller, dataset, options);
   const numClasses = options.numClasses ?? dataset.numClasses;
   const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
@@ -97,6 +104,13 @@ export async function* runDataset<R>(
   }
 }
 
+/** The options with the seed of the run: the caller's, else that of the log, else a fresh one. */
+async function withSeedOfLog(options: DatasetOptions): Promise<Seeded<DatasetOptions>> {
+  const { log, seed, noise } = options;
+  const isKnown = seed !== undefined || noise !== undefined || log === undefined;
+  return withSeed(isKnown ? options : { ...options, seed: await seedOfLog(log) });
+}
+
 /** Marks a log whose run found out at its end that its rows are no certificates. */
 async function takeBack(log: LogWriter | undefined, error: DmaeError): Promise<void> {
   await log?.invalidate(error.message.replace(/^certify: /, "")).catch(() => {}); // the first error matters more
@@ -107,7 +121,7 @@ async function checkAgain(
   classifier: PreparedClassifier,
   dataset: ImageDataset,
   index: number,
-  options: DatasetOptions,
+  options: Seeded<DatasetOptions>,
 ): Promise<void> {
   if (options.checkRows === false) return;
   const { image } = await readItem("certifyDataset", dataset, index);
@@ -117,7 +131,7 @@ async function checkAgain(
 function runSettings(
   classifier: PreparedClassifier,
   dataset: ImageDataset,
-  options: DatasetOptions,
+  options: Seeded<DatasetOptions>,
 ): RunSettings {
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   return {
@@ -173,11 +187,10 @@ async function* readTasks<R>(
 async function logSettings<R>(
   dataset: ImageDataset,
   prepared: PreparedClassifier,
-  options: DatasetOptions,
+  options: Seeded<DatasetOptions>,
   plan: DatasetPlan<R>,
 ): Promise<LogSettings> {
-  const { sigma, model, shard } = options;
-  const seed = seedOf(options);
+  const { sigma, model, shard, seed } = options;
   const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined });
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const totalVariation = totalVariationOf(options, size);
@@ -190,7 +203,7 @@ async function logSettings<R>(
     ...(totalVariation > 0 && { totalVariation }),
     sigma,
     dimension: size,
-    seed: typeof seed === "string" ? JSON.stringify(seed) : String(seed),
+    seed: seed === undefined ? "" : formatSeed(seed),
     generator: noiseOf(options).generator,
     dataset: dataset.name ?? "",
     data: await dataFingerprint(dataset),

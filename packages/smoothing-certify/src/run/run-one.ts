@@ -1,6 +1,13 @@
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
-import { batchSizerOf, checkSampling, noiseOf, type SamplingOptions } from "./options.ts";
+import {
+  batchSizerOf,
+  checkSampling,
+  noiseOf,
+  type SamplingOptions,
+  type Seeded,
+  withSeed,
+} from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { runTasks } from "./run-tasks.ts";
 
@@ -8,25 +15,29 @@ import { runTasks } from "./run-tasks.ts";
 export interface SingleOptions extends SamplingOptions {
   /** Shape of the input where it is a bare array; default `[length]`. */
   readonly shape?: readonly number[] | undefined;
-  /** Index of the input, part of the address of its noise; default 0. */
+  /**
+   * Index of the input, part of the address of its noise; default 0. Give each input of a loop its own
+   * where you give a `seed` or `noise`: inputs of the same seed and index share their noise.
+   */
   readonly index?: number | undefined;
 }
 
-/** Runs one procedure, started with the number of pixels, on one input. */
+/** Runs one procedure, started with the number of pixels, on one input; states the seed. */
 export async function runOne<R>(
   caller: string,
   classifier: Classifier,
   x: ImageInput,
   options: SingleOptions,
   start: (dimension: number) => Procedure<R>,
-): Promise<R> {
+): Promise<Seeded<R>> {
   checkSampling(caller, options);
+  const seeded = withSeed(options);
   const { shape, range, index = 0, signal } = options;
   const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
   const prepared = await prepareClassifier(caller, classifier, options, image.tensor);
   const settings = {
     classifier: prepared,
-    noise: noiseOf(options),
+    noise: noiseOf(seeded),
     batches: batchSizerOf(options, prepared, image.data.length),
     imageShape: image.shape,
     signal,
@@ -36,5 +47,5 @@ export async function runOne<R>(
   const tasks = [{ index, image: image.data, procedure: start(image.data.length) }].values();
   let found: { result: R } | undefined;
   for await (found of runTasks(tasks, settings)); // to the end, where the rows are checked again
-  return found!.result;
+  return { ...found!.result, seed: seeded.seed };
 }

@@ -1,3 +1,4 @@
+import type { FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
@@ -10,7 +11,7 @@ import { type FirstBatch, RowCheck } from "./row-check.ts";
 export interface Task<R> {
   /** Index of the image: part of the address of its noise. */
   readonly index: number;
-  readonly image: Float32Array;
+  readonly image: FloatArray;
   readonly procedure: Procedure<R>;
 }
 
@@ -102,7 +103,7 @@ export async function checkRowsOf(
   settings: RunSettings,
 ): Promise<void> {
   const check = new RowCheck({ ...settings, batchSize: settings.batches.largest });
-  await check.begin({ index, image, batch: image, rows: 0 });
+  await check.begin({ index, image, batch: new Float32Array(0), rows: 0 });
 }
 
 const sizeOf = ({ imageShape }: RunSettings) =>

@@ -12,7 +12,7 @@ import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "./normal.ts";
 import { topKRadius } from "./top-k.ts";
 
-const base = { sigma: 1, alpha: 0.001 };
+const base = { seed: 0, sigma: 1, alpha: 0.001 };
 const votes = (...counts: number[]) => [[1], counts] as const;
 
 describe("certificate", () => {
@@ -98,7 +98,7 @@ describe("certificate", () => {
   it("reaches certify with its options", async () => {
     const three = (b: Float32Array, [n = 0]: number[]) =>
       Int32Array.from({ length: n }, (_, i) => (b[i]! > 0 ? 2 : b[i]! < -0.6 ? 0 : 1));
-    const options = { sigma: 0.5, n: 2000, numClasses: 3 };
+    const options = { seed: 0, sigma: 0.5, n: 2000, numClasses: 3 };
     const one = await certify(three, [0.02], options);
     const two = await certify(three, [0.02], { ...options, bound: "two-class" });
     expect(one.abstained).toBe(true);
@@ -189,7 +189,7 @@ describe("soft votes", () => {
     // sigmoid(4 v) against sigmoid(-4 v): the mean vote at v = 0.8 is about that of a probit
     const logits = (b: Float32Array, [n = 0]: number[]) =>
       Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? 4 * b[i >> 1]! : 0));
-    const options = { sigma: 0.25, n: 4000, n0: 10 };
+    const options = { seed: 0, sigma: 0.25, n: 4000, n0: 10 };
     const bernstein = await certifySoft(logits, [0.5], options);
     const hoeffding = await certifySoft(logits, [0.5], { ...options, bound: "hoeffding" });
     expect(bernstein.prediction).toBe(1);
@@ -251,7 +251,7 @@ describe("soft votes", () => {
 });
 
 describe("recertify", () => {
-  const options = { sigma: 0.5, n0: 10, n: 200, model: "halves" };
+  const options = { seed: 0, sigma: 0.5, n0: 10, n: 200, model: "halves" };
   const collect = async (more: object = {}) => {
     const rows: LogRow[] = [];
     for await (const row of certifyDataset(halves, steps(10), { ...options, ...more }))
@@ -326,7 +326,7 @@ describe("recertify", () => {
     const { counts: _, ...bare } = row!;
     expect(() => recertify([bare], {})).toThrow("recertify: image 0 has no votes");
     const sequential: LogRow[] = [];
-    const run = { sigma: 0.5, radius: 0.2, maxSamples: 500, max: 2 };
+    const run = { seed: 0, sigma: 0.5, radius: 0.2, maxSamples: 500, max: 2 };
     for await (const r of certifyDatasetAtRadius(halves, steps(5), run)) sequential.push(r);
     expect(() => recertify(sequential, {})).toThrow(
       "recertify: a sequential test stopped by its own",
