@@ -1,6 +1,6 @@
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError, fileError, type Key, writeAtomically } from "@dmae/core";
+import { DmaeError, type Key, makeFolder, writeAtomically } from "@dmae/core";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
 import type { Options } from "./options.ts";
@@ -37,9 +37,7 @@ export interface Run {
  * @throws DmaeError "resume" naming the fields that differ
  */
 export async function claimFolder(folder: string, recipe: Recipe, seed: number): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((cause) => {
-    throw fileError("run folder", "make", folder, cause);
-  });
+  await makeFolder("run folder", folder);
   const file = join(folder, "recipe.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
   if (text !== undefined) {

@@ -1,4 +1,4 @@
-import { DmaeError, lockFile } from "@dmae/core";
+import { DmaeError, lockFile, makeFolder } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
 import { type DownloadOptions, download } from "./download.ts";
 import type { FileFacts } from "./verify-file.ts";
@@ -36,14 +36,14 @@ export async function downloadArchive(
   { to, url = facts.url, ...options }: ArchiveOptions,
 ): Promise<string> {
   const { join } = await import("node:path");
-  const { mkdir, rename, rm } = await import("node:fs/promises");
+  const { rename, rm } = await import("node:fs/promises");
   const parent = to ?? (await cacheFolder());
   const folder = join(parent, facts.folder);
   const isThere = async () => (await missingFiles(folder, facts)).length === 0;
   if (await isThere()) return folder;
   const { md5, size } = facts;
   const archive = await download(url, { ...options, md5, size, to: `${folder}.tar.gz` });
-  await mkdir(parent, { recursive: true });
+  await makeFolder(caller, parent);
   const wait = { caller, guarded: folder, wait: true, signal: options.signal };
   const lock = await lockFile(`${folder}.lock`, wait);
   try {

@@ -1,4 +1,4 @@
-import { DmaeError, fileError, lockFile, standIn } from "@dmae/core";
+import { DmaeError, fileError, lockFile, makeFolder, standIn } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
 import {
   type Attempt,
@@ -54,7 +54,8 @@ export async function download(url: string | URL, options: DownloadOptions = {})
   const isThere = async () => (await isFile(to)) && !(await findFault(to, options));
   if (await isThere()) return to;
   const { signal, size: total, onProgress = () => {} } = options;
-  await makeParent(to);
+  const { dirname } = await import("node:path");
+  await makeFolder(caller, dirname(to));
   await refuseFolder(to);
   const part = `${to}.part`;
   const onWait = async () => onProgress({ received: await sizeOf(part), total });
@@ -127,15 +128,6 @@ async function defaultPath(caller: string, { pathname, href }: URL): Promise<str
       `${caller}: ${href} does not end in a file name; give one in to`,
     );
   return join(await cacheFolder(), name);
-}
-
-async function makeParent(to: string): Promise<void> {
-  const { mkdir } = await import("node:fs/promises");
-  const { dirname } = await import("node:path");
-  const folder = dirname(to);
-  await mkdir(folder, { recursive: true }).catch((cause) => {
-    throw fileError("download", "make the folder", folder, cause);
-  });
 }
 
 /** Only known once everything has arrived, otherwise. */

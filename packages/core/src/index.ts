@@ -3,6 +3,7 @@ export type { Drawn, DrawOptions, FloatArray } from "./draw.ts";
 export { DmaeError, type ErrorCode } from "./errors.ts";
 export { fileError } from "./files/file-error.ts";
 export { type FileLock, type LockOptions, lockFile } from "./files/lock-file.ts";
+export { makeFolder } from "./files/make-folder.ts";
 export { writeAtomically } from "./files/write-atomically.ts";
 export { generator, permutation } from "./generator.ts";
 export { foldIn, type Key, key, split } from "./key.ts";

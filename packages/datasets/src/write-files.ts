@@ -1,6 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { fileError, writeAtomically } from "@dmae/core";
+import { makeFolder, writeAtomically } from "@dmae/core";
 
 /** Writes a file whole or not at all, in a folder that is made if it is not there. */
 export async function writeWhole(
@@ -8,8 +7,6 @@ export async function writeWhole(
   file: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  await mkdir(dirname(file), { recursive: true }).catch((cause) => {
-    throw fileError(caller, "make the folder", dirname(file), cause);
-  });
+  await makeFolder(caller, dirname(file));
   await writeAtomically(caller, file, chunks);
 }

@@ -1,5 +1,12 @@
 import { decodeSafetensors, saveSafetensors } from "@dmae/checkpoint";
-import { DmaeError, fileError, type HostTensor, lockFile, writeAtomically } from "@dmae/core";
+import {
+  DmaeError,
+  fileError,
+  type HostTensor,
+  lockFile,
+  makeFolder,
+  writeAtomically,
+} from "@dmae/core";
 
 /** A line of the log. */
 export type LogLine = Readonly<Record<string, number | string | boolean>>;
@@ -54,11 +61,8 @@ export interface RunFolder {
  *   for a `run.json` that is not JSON, or where the folder cannot be written to
  */
 export async function openRunFolder(folder: string, recipe: unknown): Promise<RunFolder> {
-  const { mkdir } = await import("node:fs/promises");
   const { join } = await import("node:path");
-  await mkdir(folder, { recursive: true }).catch((cause) => {
-    throw fileError("fit", "make the folder", folder, cause);
-  });
+  await makeFolder("fit", folder);
   const lock = await lockFile(join(folder, "run.lock"), { caller: "fit", guarded: folder });
   try {
     await claim(folder, recipe);

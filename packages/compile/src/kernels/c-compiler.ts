@@ -1,5 +1,8 @@
 import { DmaeError } from "@dmae/core";
 import { builtin, nodeProcess } from "../runtime/node.ts";
+import { keepLibrary } from "./library-cache.ts";
+import { reportOnce } from "./report-once.ts";
+import { runProgram, words } from "./run-program.ts";
 
 const node = {
   crypto: () => builtin<typeof import("node:crypto")>("node:crypto")!,
@@ -20,6 +23,10 @@ const FLAGS = [
   "-w",
 ];
 
+/** Milliseconds that a compiler may take to say its version, and to compile. */
+const ANSWERING = 10_000;
+const COMPILING = 120_000;
+
 /** A C compiler of this machine. */
 export interface CCompiler {
   /** Compiles `source` unless that was done before; returns the path of the library. */
@@ -30,38 +37,32 @@ let found: Promise<CCompiler | null> | undefined;
 
 /** The C compiler that `CC` names, else `cc`; null where there is none (or no Linux). Looked for once. */
 export function findCCompiler(): Promise<CCompiler | null> {
-  found ??= cCompiler(nodeProcess?.env?.CC || "cc");
+  const named = nodeProcess?.env?.CC;
+  found ??= cCompiler(named || "cc", named ? reportOnce : () => {});
   return found;
 }
 
-/** The compiler that a command starts; null where it does not. */
-export async function cCompiler(command: string): Promise<CCompiler | null> {
+/**
+ * The compiler that a command starts; null where it does not.
+ *
+ * @param command a program, or words as in a shell: `ccache gcc`, `"/opt/my tools/gcc" -m64`
+ * @param report told why there is none
+ * @param patience milliseconds to wait for an answer
+ */
+export async function cCompiler(
+  command: string,
+  report: (line: string) => void = () => {},
+  patience = ANSWERING,
+): Promise<CCompiler | null> {
   if (nodeProcess?.platform !== "linux" || !nodeProcess.getBuiltinModule) return null;
   try {
-    const version = await execute(command, ["--version"]);
+    const version = await runProgram(words(command), ["--version"], patience);
     return { build: (name, source) => build(command, version, name, source) };
-  } catch {
+  } catch (error) {
+    const reason = (error as Error).message.split("\n", 1)[0];
+    report(`kernels: the compiler ${command} does not answer (${reason}); working without it`);
     return null;
   }
-}
-
-function execute(command: string, args: readonly string[]): Promise<string> {
-  const { execFile } = builtin<typeof import("node:child_process")>("node:child_process")!;
-  const [program, ...first] = command.split(" ");
-  return new Promise((resolve, reject) => {
-    execFile(program!, [...first, ...args], { timeout: 120_000 }, (error, stdout, stderr) => {
-      if (error) reject(new Error(stderr || error.message, { cause: error }));
-      else resolve(stdout);
-    });
-  });
-}
-
-/** Where compiled libraries are kept: `DMAE_CACHE`, else `dmae` in the user's cache folder. */
-function cacheFolder(): string {
-  const { join } = node.path();
-  const { homedir } = builtin<typeof import("node:os")>("node:os")!;
-  const { DMAE_CACHE, XDG_CACHE_HOME } = nodeProcess?.env ?? {};
-  return DMAE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "dmae");
 }
 
 /** The folder of session.c and kernels.h: beside `src` and beside `dist`. */
@@ -94,12 +95,13 @@ async function build(
     arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];
   const identity = [command, version, await processor(), ...machine, ...FLAGS, ...texts, source];
   const hash = createHash("sha256").update(identity.join("\n")).digest("hex").slice(0, 24);
-  const library = join(cacheFolder(), `${name}-${hash}.node`);
-  const known = libraries.get(library);
+  const file = `${name}-${hash}.node`;
+  const known = libraries.get(file);
   if (known) return known;
-  const made = compileTo(library, command, [...FLAGS, ...machine, `-I${native}`], source);
-  libraries.set(library, made);
-  return made.finally(() => libraries.delete(library));
+  const args = [...FLAGS, ...machine, `-I${native}`];
+  const made = keepLibrary(file, () => compileSource(command, args, source));
+  libraries.set(file, made);
+  return made.finally(() => libraries.delete(file));
 }
 
 /** What this processor can do: code for one is wrong for another, also under the same name. */
@@ -109,63 +111,31 @@ async function processor(): Promise<string> {
   return text.split("\n\n")[0]!.replace(/^(cpu MHz|bogomips|BogoMIPS).*$/gm, "");
 }
 
-async function compileTo(
-  library: string,
+/** The bytes of the library that `source` compiles to. */
+async function compileSource(
   command: string,
   args: readonly string[],
   source: string,
-): Promise<string> {
+): Promise<Uint8Array> {
   const fs = node.fs().promises;
-  const { dirname } = node.path();
-  const { randomUUID } = node.crypto();
-  const isThere = await fs.access(library).then(
-    () => true,
-    () => false,
-  );
-  if (isThere) {
-    const now = new Date();
-    await fs.utimes(library, now, now).catch(() => {}); // another user's folder
-    return library;
-  }
-  await fs.mkdir(dirname(library), { recursive: true, mode: 0o700 });
-  // Written under another name first: two processes may build the same library at once.
-  const own = `${library}-${randomUUID()}`;
+  const { join } = node.path();
+  const { tmpdir } = builtin<typeof import("node:os")>("node:os")!;
+  const folder = await fs.mkdtemp(join(tmpdir(), "dmae-kernels-"));
+  const [input, output] = [join(folder, "kernels.c"), join(folder, "kernels.node")];
   try {
-    await fs.writeFile(`${own}.c`, source);
-    await execute(command, [...args, "-o", own, `${own}.c`, "-lm", "-ldl"]);
-    await fs.rename(own, library);
-    await forgetOld(dirname(library));
-    return library;
+    await fs.writeFile(input, source);
+    await runProgram(words(command), [...args, "-o", output, input, "-lm", "-ldl"], COMPILING);
+    return await fs.readFile(output);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new DmaeError(
       "unsupported",
       `kernels: ${command} could not compile them: ${reason}; pass kernels: "standard" to do without`,
-      { command, source: `${own}.c` },
+      { command },
       { cause: error },
     );
   } finally {
-    await fs.rm(own, { force: true });
-    await fs.rm(`${own}.c`, { force: true });
-  }
-}
-
-/** Removes libraries that nobody has used for so long, and what a compiler that was killed left behind. */
-const FORGET_AFTER = 60 * 24 * 3600 * 1000;
-
-async function forgetOld(folder: string): Promise<void> {
-  const fs = node.fs().promises;
-  const { join } = node.path();
-  const ours = (await fs.readdir(folder)).filter((file) =>
-    /^(kernels|session)-.*\.node/.test(file),
-  );
-  for (const file of ours) {
-    const path = join(folder, file);
-    const modified = await fs.stat(path).then(
-      ({ mtimeMs }) => mtimeMs,
-      () => Number.POSITIVE_INFINITY, // removed meanwhile
-    );
-    if (Date.now() - modified > FORGET_AFTER) await fs.rm(path, { force: true }).catch(() => {});
+    await fs.rm(folder, { recursive: true, force: true });
   }
 }
 

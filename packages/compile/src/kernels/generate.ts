@@ -5,6 +5,7 @@ import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runti
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
+import { reportOnce } from "./report-once.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
 const WORTH = 1 << 20;
@@ -49,6 +50,8 @@ export async function generateKernels(
     return await generate(caller, program(), options, compiler, demanded);
   } catch (error) {
     if (demanded) throw error;
+    const reason = (error as Error).message.split("\n", 1)[0];
+    reportOnce(`${caller}: working without generated kernels: ${reason}`);
     return null;
   }
 }

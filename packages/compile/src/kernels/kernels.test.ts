@@ -1,6 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -358,7 +358,8 @@ describe.skipIf(!compiler)("generated kernels", () => {
   });
 
   it("forgets libraries that nobody has used for long", async () => {
-    const file = (name: string) => join(cache, name);
+    const file = (name: string) => join(cache, "kernels", name);
+    mkdirSync(join(cache, "kernels"), { recursive: true, mode: 0o700 });
     const past = new Date(Date.now() - 61 * 24 * 3600 * 1000);
     for (const name of ["kernels-old.node", "kernels-new.node", "others-old.node"]) {
       writeFileSync(file(name), "");

@@ -10,7 +10,7 @@ import { removeLeftovers, temporaryName } from "./temporary-files.ts";
  * @param caller function that the user called, for the error
  * @param path file to create or replace; its folder must exist
  * @param content the text (UTF-8), or the file's bytes in pieces
- * @param replace false refuses a `path` that exists
+ * @param options `replace: false` refuses a `path` that exists; `mode` is the new file's
  * @throws {DmaeError} "file" where the file cannot be written; `path` is then as it was before
  * @internal
  */
@@ -18,7 +18,7 @@ export async function writeAtomically(
   caller: string,
   path: string,
   content: string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  replace = true,
+  { replace = true, mode = 0o666 }: { replace?: boolean; mode?: number } = {},
 ): Promise<void> {
   const parts = typeof content === "string" ? [new TextEncoder().encode(content)] : content;
   const target = await targetOf(caller, path, replace);
@@ -26,7 +26,7 @@ export async function writeAtomically(
   const { open, rename, rm } = await import("node:fs/promises");
   const temporary = await temporaryName(target);
   try {
-    const file = await open(temporary, "wx");
+    const file = await open(temporary, "wx", mode);
     try {
       for await (const part of parts) await writeAll(file, part);
       await file.sync();

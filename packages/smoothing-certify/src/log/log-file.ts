@@ -1,5 +1,12 @@
 import type { FileHandle } from "node:fs/promises";
-import { DmaeError, type FileLock, fileError, lockFile, writeAtomically } from "@dmae/core";
+import {
+  DmaeError,
+  type FileLock,
+  fileError,
+  lockFile,
+  makeFolder,
+  writeAtomically,
+} from "@dmae/core";
 import { requireNode } from "../in-node.ts";
 import { formatHeader, formatInvalid, formatRow, parseLog, splitTorn } from "./log-format.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
@@ -30,7 +37,7 @@ export async function writeLog(path: string | URL, rows: readonly LogRow[]): Pro
   const extended = rows.some((row) => row.settings !== undefined);
   const text = formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join("");
   const content = isCompressed(path) ? [gzipSync(text)] : text;
-  await writeAtomically("writeLog", await pathOf(path), content, false);
+  await writeAtomically("writeLog", await pathOf(path), content, { replace: false });
 }
 
 async function pathOf(path: string | URL): Promise<string> {
@@ -79,13 +86,11 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
       `certifyDataset: a log is written line by line, not compressed; leave .gz out of ${path}`,
       { file: String(path) },
     );
-  const { mkdir, open } = await import("node:fs/promises");
+  const { open } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
   const file = await pathOf(path);
   await checkRegular(file);
-  await mkdir(dirname(file), { recursive: true }).catch((cause) => {
-    throw fileError(CALLER, "make the folder", dirname(file), cause);
-  });
+  await makeFolder(CALLER, dirname(file));
   const lock = await lockFile(`${file}.lock`, { caller: CALLER, guarded: file });
   let handle: FileHandle | undefined;
   const close = async () => {
@@ -106,11 +111,11 @@ const CALLER = "certifyDataset";
 
 /** Checks that a log could be opened, and leaves nothing behind. */
 export async function tryLog(path: string): Promise<void> {
-  const { access, constants, mkdir } = await import("node:fs/promises");
+  const { access, constants } = await import("node:fs/promises");
   const { dirname } = await import("node:path");
   await checkRegular(path);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(CALLER, dirname(path));
     const lock = await lockFile(`${path}.lock`, { caller: CALLER, guarded: path });
     await lock.release();
     await access(path, constants.W_OK).catch((cause) => {
