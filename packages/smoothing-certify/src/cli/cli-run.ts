@@ -13,6 +13,7 @@ import { certifyDatasetAtRadius } from "../procedures/certify-at-radius.ts";
 import { certifyDataset } from "../procedures/certify-dataset.ts";
 import { predict } from "../procedures/predict.ts";
 import { preflight } from "../procedures/preflight.ts";
+import { percentText } from "../report/percent.ts";
 import { averageCertifiedRadius, certifiedAccuracy } from "../report/summary.ts";
 import { selectIndices } from "../run/dataset-selection.ts";
 import type { Progress } from "../run/progress.ts";
@@ -140,9 +141,8 @@ async function warnBefore(
   const report = await preflight(classifier, dataset, { ...options, n, radius });
   for (const warning of report.warnings) io.error(`warning: ${warning}\n`);
   if (args.on("quiet")) return;
-  const percent = (share: number) => `${Math.round(100 * share)} %`;
   io.error(
-    `${dataset.name}: accuracy ${percent(report.cleanAccuracy)} clean, ${percent(report.noisyAccuracy)} under noise on ${report.images} images; largest radius that can be certified ${report.largestRadius.toPrecision(4)}\n`,
+    `${dataset.name}: accuracy ${percentText(report.cleanAccuracy)} % clean, ${percentText(report.noisyAccuracy)} % under noise on ${report.images} images; largest radius that can be certified ${report.largestRadius.toPrecision(4)}\n`,
   );
 }
 
@@ -208,9 +208,7 @@ function duration(seconds: number): string {
 function summary(rows: readonly LogRow[], log: string | undefined): string {
   const target = rows[0]!.settings?.target;
   const radii = typeof target === "number" ? [target] : [0, 0.25, 0.5, 0.75, 1];
-  const list = certifiedAccuracy(rows, radii).map(
-    (a, i) => `r=${radii[i]}: ${(100 * a).toFixed(1)} %`,
-  );
+  const list = certifiedAccuracy(rows, radii).map((a, i) => `r=${radii[i]}: ${percentText(a)} %`);
   const acr = typeof target === "number" ? "" : `, ACR ${averageCertifiedRadius(rows).toFixed(4)}`;
   const samples = rows.reduce((sum, row) => sum + (row.samples ?? 0), 0) / rows.length;
   return `${rows.length} images, certified accuracy ${list.join(", ")}${acr}; ${Math.round(samples)} samples an image${log ? `; ${log}` : ""}\n`;

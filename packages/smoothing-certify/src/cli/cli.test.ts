@@ -40,7 +40,7 @@ describe("smoothing-certify", () => {
       n: 200,
     });
     expect(error).toMatch(
-      /steps\/test: accuracy \d+ % clean, \d+ % under noise on 16 images; largest radius that can be certified 0.9/,
+      /steps\/test: accuracy [\d.]+ % clean, [\d.]+ % under noise on 16 images; largest radius that can be certified 0.9/,
     );
     expect(error).toMatch(/20 images, certified accuracy r=0: \d+.\d %/);
   });

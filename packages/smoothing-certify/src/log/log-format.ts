@@ -140,7 +140,7 @@ function parseLine(
       `correct is 1, but the prediction is ${row.predict} and the label ${row.label}`,
     );
   if (!header.includes("settings")) return row;
-  return {
+  const voted = {
     ...row,
     pLower: numeric("pLower", (v) => v >= 0 && v <= 1, "a number in [0, 1]"),
     samples: numeric("samples", count, "an integer >= 0"),
@@ -148,6 +148,28 @@ function parseLine(
     counts: parseCounts(cell("counts"), name, number),
     settings: parseSettings(settingColumns.map(cell), name, number, known),
   };
+  const problem = contradiction(voted);
+  if (problem) throw bad(name, number, problem);
+  return voted;
+}
+
+/** What is wrong with the votes of a row, if anything: they add up to what was drawn. */
+function contradiction({
+  samples,
+  counts0,
+  counts,
+  settings,
+}: Pick<Required<LogRow>, "samples" | "counts0" | "counts" | "settings">): string | undefined {
+  const { procedure, n, n0 } = settings;
+  const selected = counts0.reduce((sum, votes) => sum + votes, 0);
+  const votes = counts.reduce((sum, votes) => sum + votes, 0);
+  const fixed = procedure === "certify";
+  if (fixed && selected !== n0) return `counts0 must sum to n0 = ${n0}, got ${selected}`;
+  if (fixed && counts.length > 0 && votes !== n) return `counts must sum to n = ${n}, got ${votes}`;
+  if (votes > n) return `counts must sum to at most n = ${n}, got ${votes}`;
+  if (selected + votes !== samples)
+    return `samples must be the ${selected + votes} votes of counts0 and counts, got ${samples}`;
+  return undefined;
 }
 
 function parseCorrect(text: string, name: string, line: number): 0 | 1 {
@@ -182,8 +204,8 @@ function formatCounts(counts: readonly number[] = []): string {
 function parseCounts(text: string, name: string, line: number): number[] {
   const wrong = () =>
     bad(name, line, `votes must read like 10;3:997,5:3, got ${JSON.stringify(text)}`);
-  // Five digits: a forged number of classes must not take more memory than the file is worth.
-  const match = /^(\d{1,5});((?:\d+:\d+)(?:,\d+:\d+)*)?$/.exec(text);
+  // Seven digits: a forged number of classes must not take all memory.
+  const match = /^(\d{1,7});((?:\d+:\d+)(?:,\d+:\d+)*)?$/.exec(text);
   if (!match) throw wrong();
   const counts: number[] = new Array(Number(match[1])).fill(0);
   for (const pair of match[2]?.split(",") ?? []) {

@@ -46,14 +46,18 @@ const anyRow = fc
     correct: fc.constantFrom(0 as const, 1 as const),
     time: fc.integer({ min: 0, max: 1e9 }).map((micros) => micros / 1e6),
     pLower: fc.double({ min: 0, max: 1, noNaN: true }),
-    samples: fc.nat(),
     counts0: fc.array(fc.nat(), { maxLength: 20 }),
     counts: fc.array(fc.nat(), { maxLength: 20 }),
     settings: fc
       .record({ model: fc.string(), dataset: fc.string(), sigma: fc.double({ min: 1e-3, max: 9 }) })
       .map((some) => ({ ...settings, ...some })),
   })
-  .map((r): LogRow => (r.correct ? { ...r, predict: r.label } : r));
+  .map((r): LogRow => {
+    const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
+    const [n0, n] = [total(r.counts0), total(r.counts)];
+    const settings = { ...r.settings, n0, n };
+    return { ...r, samples: n0 + n, settings, ...(r.correct && { predict: r.label }) };
+  });
 const rows = fc.uniqueArray(anyRow, { selector: (r) => r.idx, maxLength: 6 });
 const print = (list: readonly LogRow[]) =>
   formatHeader(true) + list.map((r) => formatRow(r, true)).join("");
@@ -79,6 +83,33 @@ describe("the log format", () => {
       }),
       { seed: 4 },
     );
+  });
+
+  it("refuses votes that do not add up to what was drawn", () => {
+    const refused = (more: Partial<LogRow>) => () => parseLog(print([row(0, more)]));
+    expect(refused({ counts: [0, 5, 0, 994], samples: 1099 })).toThrow(
+      "line 2: counts must sum to n = 1000, got 999",
+    );
+    expect(refused({ counts0: [0, 0, 0, 99], samples: 1099 })).toThrow(
+      "must sum to n0 = 100, got 99",
+    );
+    expect(refused({ samples: 1101 })).toThrow(
+      "samples must be the 1100 votes of counts0 and counts",
+    );
+    const adaptive = { ...settings, procedure: "adaptive" };
+    expect(refused({ settings: adaptive, counts: [0, 0, 0, 1001], samples: 1101 })).toThrow(
+      "counts must sum to at most n = 1000, got 1001",
+    );
+    const skipped = row(0, { counts: [], samples: 100 });
+    expect(parseLog(print([skipped]))).toEqual([skipped]);
+  });
+
+  it("reads back votes for 100,000 classes and more", () => {
+    const counts = new Array<number>(1_000_000).fill(0);
+    counts[999_999] = 1000;
+    const [read] = parseLog(print([row(0, { counts })]));
+    expect(read!.counts!.length).toBe(1_000_000);
+    expect(read!.counts![999_999]).toBe(1000);
   });
 
   it("throws a typed error for any other text", () => {

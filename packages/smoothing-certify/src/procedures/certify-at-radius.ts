@@ -157,6 +157,6 @@ function prepare(
 
 /** Unanimous votes that bring the Clopper-Pearson bound to a threshold. */
 function fewest(threshold: number, alpha: number): string {
-  const n = Math.ceil(Math.log(alpha) / Math.log(threshold));
-  return Number.isSafeInteger(n) ? String(n) : "more than can be drawn";
+  const n = threshold < 1 ? Math.ceil(Math.log(alpha) / Math.log(threshold)) : Infinity;
+  return n <= 1e12 ? String(n) : "more than can be drawn";
 }

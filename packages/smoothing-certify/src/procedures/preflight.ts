@@ -133,7 +133,7 @@ function warn(
   const percent = (share: number) => `${Math.round(100 * share)} %`;
   if (largestRadius === 0)
     warnings.push(
-      `n = ${n} samples can never certify anything at alpha = ${alpha}, even if all agree: it takes ${Math.floor(Math.log2(1 / alpha)) + 1}.`,
+      `n = ${n} samples can never certify anything at alpha = ${alpha}, even if all agree: it takes ${Math.floor(-Math.log2(alpha)) + 1}.`,
     );
   if (radius !== undefined && radius > largestRadius)
     warnings.push(

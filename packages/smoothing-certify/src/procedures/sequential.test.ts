@@ -2,6 +2,7 @@ import { generator, key } from "@dmae/core";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { atMost, simulate } from "../__fixtures__/simulate.ts";
+import { halves } from "../__fixtures__/steps.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { logBeta, logBetaCdf, logBetaSurvival } from "../statistics/beta.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
@@ -89,6 +90,13 @@ describe("SequentialTest", () => {
       if (down >= 0) expect(test.verdict(down, n)).toBe("futile");
       expect(test.verdict(down + 1, n)).not.toBe("futile");
     }
+  });
+
+  it("never says how many votes it takes where no number does", async () => {
+    for (const radius of [3, 2, 2.2])
+      await expect(
+        certifyAtRadius(halves, [0.5], { sigma: 0.25, radius, numClasses: 2 }),
+      ).rejects.toThrow("even if all agree; it takes more than can be drawn");
   });
 
   it("finds the votes needed of billions", () => {

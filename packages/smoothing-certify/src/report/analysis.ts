@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { LogRow } from "../log/log-row.ts";
+import { percentText } from "./percent.ts";
 import {
   type AccuracyInterval,
   averageCertifiedRadius,
@@ -91,15 +92,14 @@ export function formatSummaries(
 }
 
 function cells(summary: LogSummary, format: TableFormat): string[] {
-  const percent = (share: number) => (100 * share).toFixed(1);
   const interval = ({ accuracy, low, high }: AccuracyInterval) =>
     format === "latex"
-      ? `$${percent(accuracy)}_{${percent(low)}}^{${percent(high)}}$`
-      : `${percent(accuracy)} [${percent(low)}, ${percent(high)}]`;
+      ? `$${percentText(accuracy)}_{${percentText(low)}}^{${percentText(high)}}$`
+      : `${percentText(accuracy)} [${percentText(low)}, ${percentText(high)}]`;
   return [
     summary.name,
     String(summary.images),
-    percent(summary.abstained),
+    percentText(summary.abstained),
     ...summary.accuracy.map(interval),
     summary.averageRadius?.toFixed(4) ?? "-",
     summary.meanSamples === undefined ? "-" : String(Math.round(summary.meanSamples)),

@@ -98,6 +98,6 @@ export function binomialPValue(count1: number, count2: number): number {
   if (count1 === count2) return 1;
   const n = count1 + count2;
   const tail = logBinomialTail(Math.max(count1, count2), n, 0.5, 0.5);
-  const raised = Math.exp(tail + 1e-13 - 1e-15 * tail);
+  const raised = Math.exp(tail + 1e-13 + 1e-15 * (Math.sqrt(n) - tail));
   return Math.min(1, Math.max(Number.MIN_VALUE, 2 * raised));
 }

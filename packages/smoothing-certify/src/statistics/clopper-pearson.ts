@@ -3,6 +3,9 @@ import jStat from "jstat";
 import { checkAlpha } from "../checks.ts";
 import { logBinomialMass, tailOverMass } from "./binomial.ts";
 
+/** Beyond, sums over a tail take minutes. */
+const MOST_VOTES = 2 ** 42;
+
 /**
  * The one-sided Clopper-Pearson lower bound: the p at which `P(Binomial(n, p) >= k) = alpha`, that is
  * `Beta^-1(alpha; k, n - k + 1)`. Whatever the true probability of a vote, it lies below the bound in
@@ -41,36 +44,61 @@ export function clopperPearsonUpper(k: number, n: number, alpha: number): number
 
 /**
  * Newton's method for `ln P(X >= k) = ln alpha`. The left side is concave in p, so every step ends
- * on the side of the root where the bound is too low.
+ * on the side of the root where the bound is too low. For alpha above 1/2 the complements are solved for.
  */
 function solve(k: number, n: number, alpha: number): number {
   const start = jStat.beta.inv(alpha, k, n - k + 1);
-  let p = start > 0 && start < 1 ? start : k / (n + 1);
-  const target = Math.log(alpha);
+  // where jStat has none: below the root, as P(X >= k) <= (n p)^k
+  let p = start > 0 && start < 1 ? start : alpha ** (1 / k) / n;
   for (let step = 0; step < 60; step++) {
-    const ratio = tailOverMass(k, n, p, 1 - p);
-    const excess = logBinomialMass(k, n, p, 1 - p) + Math.log(ratio) - target;
-    const next = p - (excess * p * ratio) / k;
+    const next = alpha <= 0.5 ? p - tailStep(p, k, n, alpha) : p + complementStep(p, k, n, alpha);
     if (Math.abs(next - p) <= 2e-16 * p) return next;
     p = next > 0 ? (next < 1 ? next : (1 + p) / 2) : p / 2;
   }
   return p;
 }
 
+function tailStep(p: number, k: number, n: number, alpha: number): number {
+  const { tail, ratio } = logTail(k, n, p, 1 - p);
+  return ((tail - Math.log(alpha)) * p * ratio) / k;
+}
+
+/** Fewer than k successes are at least `n - k + 1` failures. */
+function complementStep(p: number, k: number, n: number, alpha: number): number {
+  const rest = n - k + 1;
+  const { tail, ratio } = logTail(rest, n, 1 - p, p);
+  return ((tail - Math.log1p(-alpha)) * (1 - p) * ratio) / rest;
+}
+
+function logTail(k: number, n: number, p: number, q: number): { tail: number; ratio: number } {
+  const ratio = tailOverMass(k, n, p, q);
+  return { tail: logBinomialMass(k, n, p, q) + Math.log(ratio), ratio };
+}
+
 /** Lowers `p` until its tail lies under alpha by more than the rounding of the tail itself. */
 function roundDown(p: number, k: number, n: number, alpha: number): number {
-  const limit = Math.log(alpha) - 5e-13 - 4e-16 * Math.sqrt(n);
   let low = p;
   for (let step = 2 ** -53; ; step *= 2) {
-    const tail = logBinomialMass(k, n, low, 1 - low) + Math.log(tailOverMass(k, n, low, 1 - low));
-    if (tail <= limit) return low;
+    if (isSafe(low, k, n, alpha)) return low;
     low = p * (1 - step);
   }
+}
+
+/**
+ * Whether `P(Binomial(n, p) >= k) <= alpha` for certain. Above 1/2 the complement is compared: a
+ * probability next to 1 has lost the digits that tell it from alpha.
+ */
+function isSafe(p: number, k: number, n: number, alpha: number): boolean {
+  const slack = 5e-13 + 4e-15 * Math.sqrt(Math.min(k, n - k) + 1);
+  if (alpha <= 0.5) return logTail(k, n, p, 1 - p).tail <= Math.log(alpha) - slack;
+  return logTail(n - k + 1, n, 1 - p, p).tail >= Math.log1p(-alpha) + slack;
 }
 
 function checkCount(caller: string, k: number, n: number): void {
   if (!Number.isSafeInteger(n) || n < 1)
     throw new DmaeError("argument", `${caller}: n must be a positive integer, got ${n}`);
+  if (n > MOST_VOTES)
+    throw new DmaeError("argument", `${caller}: n must be at most ${MOST_VOTES}, got ${n}`);
   if (!Number.isSafeInteger(k) || k < 0 || k > n)
     throw new DmaeError("argument", `${caller}: k must be an integer in [0, ${n}], got ${k}`);
 }

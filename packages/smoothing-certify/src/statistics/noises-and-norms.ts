@@ -2,7 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { normalQuantile } from "./normal.ts";
-import { roundedDown } from "./radius.ts";
+import { finiteDown, roundedDown } from "./radius.ts";
 
 /** Norms in which a radius is measured. */
 export type Norm = "l1" | "l2" | "linf";
@@ -40,8 +40,8 @@ export interface NormRadius {
 interface Statement {
   readonly exact: boolean;
   readonly source: string;
-  /** The radius for bounds `a` on the class and `b < a` on the others, sigma and dimension. */
-  radius(a: number, b: number, sigma: number, dimension: number): number;
+  /** The radius at sigma = 1 for bounds `a` on the class and `b < a` on the others, and the dimension. */
+  radius(a: number, b: number, dimension: number): number;
 }
 
 const theorem = (source: string, radius: Statement["radius"]): Statement => ({
@@ -50,18 +50,36 @@ const theorem = (source: string, radius: Statement["radius"]): Statement => ({
   radius,
 });
 
-const gaussianL2: Statement["radius"] = (a, b, sigma) =>
-  (sigma / 2) * (normalQuantile(a) - normalQuantile(b));
+/**
+ * A difference of quantiles keeps the rounding of both, which is more than that of the difference where
+ * they are close.
+ */
+const gaussianL2: Statement["radius"] = (a, b) => {
+  const [high, low] = [normalQuantile(a), normalQuantile(b)];
+  if (high === low) return 0;
+  const rounding = 2 ** -48 * (Math.abs(high) + Math.abs(low));
+  return (Number.isFinite(rounding) ? high - low - rounding : high - low) / 2;
+};
 
 /** Half-width of uniform noise is sqrt(3) sigma: a shift r costs each class at most r over the width. */
-const uniformL1: Statement["radius"] = (a, b, sigma) => Math.sqrt(3) * sigma * (a - b);
+const uniformL1: Statement["radius"] = (a, b) => Math.sqrt(3) * (a - b);
 
-const uniformLinf: Statement["radius"] = (a, b, sigma, d) =>
-  2 * Math.sqrt(3) * sigma * -Math.expm1(Math.log1p(-(a - b) / 2) / d);
+const uniformLinf: Statement["radius"] = (a, b, d) =>
+  2 * Math.sqrt(3) * -Math.expm1(Math.log1p(-(a - b) / 2) / d);
+
+/** `ln(a / b)` for `0 <= b < a`; `a - b` is exact where they are close. */
+function logRatio(a: number, b: number): number {
+  if (a < 2 * b) return Math.log1p((a - b) / b);
+  return b === 0 || a / b < Number.POSITIVE_INFINITY ? Math.log(a / b) : Math.log(a) - Math.log(b);
+}
 
 /** Scale of Laplace noise is sigma / sqrt(2): a shift r changes probabilities by e^(r / scale) at most. */
-const laplaceL1: Statement["radius"] = (a, b, sigma) =>
-  Math.SQRT1_2 * sigma * Math.max(Math.log(a / b) / 2, -Math.log(1 - a + b));
+const laplaceL1: Statement["radius"] = (a, b) => {
+  const ratio = logRatio(a, b);
+  // 1 - a is exact where a - b, and so a, is at least 1/2
+  const rest = a - b < 0.5 ? -Math.log1p(b - a) : -Math.log(1 - a + b);
+  return Math.SQRT1_2 * Math.max(ratio / 2, rest);
+};
 
 const yang = "Yang et al. 2020, Randomized Smoothing of All Shapes and Sizes";
 const teng = "Teng et al. 2019, l1 Adversarial Robustness Certificates, theorem 1";
@@ -73,7 +91,7 @@ const statements: Record<NoiseDistribution, Record<Norm, Statement>> = {
     l1: theorem(`${cohen}, and |v|_2 <= |v|_1`, gaussianL2),
     linf: theorem(
       `${cohen}, and |v|_2 <= sqrt(d) |v|_inf`,
-      (a, b, sigma, d) => gaussianL2(a, b, sigma, d) / Math.sqrt(d),
+      (a, b, d) => gaussianL2(a, b, d) / Math.sqrt(d),
     ),
   },
   uniform: {
@@ -81,18 +99,15 @@ const statements: Record<NoiseDistribution, Record<Norm, Statement>> = {
     linf: theorem(yang, uniformLinf),
     l2: theorem(
       `${yang}, and |v|_1 <= sqrt(d) |v|_2`,
-      (a, b, sigma, d) => uniformL1(a, b, sigma, d) / Math.sqrt(d),
+      (a, b, d) => uniformL1(a, b, d) / Math.sqrt(d),
     ),
   },
   laplace: {
     l1: theorem(teng, laplaceL1),
-    linf: theorem(
-      `${teng}, and |v|_1 <= d |v|_inf`,
-      (a, b, sigma, d) => laplaceL1(a, b, sigma, d) / d,
-    ),
+    linf: theorem(`${teng}, and |v|_1 <= d |v|_inf`, (a, b, d) => laplaceL1(a, b, d) / d),
     l2: theorem(
       `${teng}, and |v|_1 <= sqrt(d) |v|_2`,
-      (a, b, sigma, d) => laplaceL1(a, b, sigma, d) / Math.sqrt(d),
+      (a, b, d) => laplaceL1(a, b, d) / Math.sqrt(d),
     ),
   },
 };
@@ -101,7 +116,7 @@ const statements: Record<NoiseDistribution, Record<Norm, Statement>> = {
 const laplaceLinfApproximation: Statement = {
   exact: false,
   source: `${yang}; normal approximation of the likelihood ratio for large d`,
-  radius: (a, b, sigma, d) => (Math.SQRT1_2 * gaussianL2(a, b, sigma, d)) / Math.sqrt(d),
+  radius: (a, b, d) => (Math.SQRT1_2 * gaussianL2(a, b, d)) / Math.sqrt(d),
 };
 
 /**
@@ -139,9 +154,10 @@ export function radiusInNorm(options: NormRadiusOptions): NormRadius {
       : choose("norm", choose("distribution", statements, distribution), norm);
   const dimension = dimensionOf(options, distribution, norm);
   const rival = Math.min(pUpper, 1 - pLower);
-  const radius =
-    pLower <= rival ? 0 : roundedDown(statement.radius(pLower, rival, sigma, dimension));
-  return { radius: Math.max(0, radius), norm, exact: statement.exact, source: statement.source };
+  const exact = pLower <= rival ? 0 : sigma * statement.radius(pLower, rival, dimension);
+  // without a rival, nothing but uniform noise ever reaches the class
+  const radius = rival === 0 && distribution !== "uniform" ? roundedDown(exact) : finiteDown(exact);
+  return { radius, norm, exact: statement.exact, source: statement.source };
 }
 
 function choose<T>(name: string, table: Record<string, T>, value: string): T {

@@ -5,9 +5,17 @@ import { normalQuantile } from "./normal.ts";
 /** The prediction of a smoothed classifier that cannot tell at the asked confidence. */
 export const ABSTAIN = -1;
 
-/** Lowers a positive number by a little more than the rounding of a quantile and a product. */
+/**
+ * Lowers a number by a little more than the rounding of a few products: by 2^-49 of it, and by four units
+ * of the smallest number, below which float64 has no relative precision.
+ */
 export function roundedDown(value: number): number {
-  return value * (1 - 2 ** -49);
+  return Math.max(0, value * (1 - 2 ** -49) - 4 * Number.MIN_VALUE);
+}
+
+/** The same for a finite number: a value too large for float64 becomes its largest number. */
+export function finiteDown(value: number): number {
+  return roundedDown(Math.min(value, Number.MAX_VALUE));
 }
 
 /**
@@ -24,5 +32,6 @@ export function certifiedRadius(pLower: number, sigma: number): number {
   checkPositive("certifiedRadius", "sigma", sigma);
   if (!(pLower >= 0 && pLower <= 1))
     throw new DmaeError("argument", `certifiedRadius: pLower must lie in [0, 1], got ${pLower}`);
-  return pLower <= 0.5 ? 0 : roundedDown(sigma * normalQuantile(pLower));
+  if (pLower === 1) return Number.POSITIVE_INFINITY;
+  return pLower <= 0.5 ? 0 : finiteDown(sigma * normalQuantile(pLower));
 }

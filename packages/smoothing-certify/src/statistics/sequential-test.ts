@@ -4,8 +4,8 @@ import { clopperPearsonLower } from "./clopper-pearson.ts";
 /** Jeffreys' prior, as in the Krichevsky-Trofimov estimator. */
 const PRIOR = 0.5;
 
-/** Logarithm by which a threshold must be passed, beyond the rounding of the mixture itself. */
-const SLACK = 1e-9;
+/** Logarithm by which a threshold must be passed, beyond the rounding of the mixture of n votes itself. */
+const slack = (n: number) => 1e-9 + 2e-15 * n;
 
 /**
  * The mixture likelihood ratio against `p = t` after `successes` in `n`, in logarithms: the prior
@@ -95,13 +95,15 @@ export class SequentialTest {
   /** Both thresholds move by at most one success with each vote. */
   private extend(to: number): void {
     const { threshold: t, alpha, beta } = this.settings;
-    const certifyAt = Math.log(2 / alpha) + SLACK;
-    const giveUpAt = Math.log(1 / beta) + SLACK;
+    const certifyAt = Math.log(2 / alpha);
+    const giveUpAt = Math.log(1 / beta);
     for (let n = this.upper.length; n <= to; n++) {
       const u = this.upper[n - 1]!;
-      this.upper.push(logMixture("above", u, n, t) >= certifyAt ? u : u + 1);
+      this.upper.push(logMixture("above", u, n, t) >= certifyAt + slack(n) ? u : u + 1);
       const d = this.lower[n - 1]! + 1;
-      this.lower.push(logMixture("below", d, n, this.worthwhile) >= giveUpAt ? d : d - 1);
+      this.lower.push(
+        logMixture("below", d, n, this.worthwhile) >= giveUpAt + slack(n) ? d : d - 1,
+      );
     }
   }
 }

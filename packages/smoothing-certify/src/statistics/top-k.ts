@@ -2,7 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { checkAlpha, checkCounts, checkInteger, checkPositive } from "../checks.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "./normal.ts";
-import { roundedDown } from "./radius.ts";
+import { finiteDown } from "./radius.ts";
 
 /** What a top-k radius is computed from. */
 export interface TopKOptions {
@@ -56,7 +56,7 @@ export function topKRadius(
       rivals.slice(0, t + 1).reduce((sum, upper) => sum + upper, 0),
     ),
   );
-  return roundedDown(sigma * largestShift(lower, sums));
+  return finiteDown(sigma * largestShift(lower, sums));
 }
 
 /** The largest shift z (to 2^-40) at which the class stays, found by bisection from below. */
