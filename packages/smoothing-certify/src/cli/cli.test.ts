@@ -49,7 +49,20 @@ describe("smoothing-certify", () => {
     const log = join(folder(), "run.tsv");
     expect((await run("certify", ...small, "--log", log, "--max", "5")).status).toBe(0);
     expect(
-      (await run("certify", ...small, "--log", log, "--quiet", "--skip", "2", "--max", "9")).error,
+      (
+        await run(
+          "certify",
+          ...small,
+          "--log",
+          log,
+          "--quiet",
+          "--no-preflight",
+          "--skip",
+          "2",
+          "--max",
+          "9",
+        )
+      ).error,
     ).toBe("");
     expect((await readLog(log)).map((row) => row.idx)).toEqual([
       0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16,
