@@ -24,7 +24,7 @@ const names: Readonly<Record<string, string>> = {
 };
 
 /** Where the published rows come from, for the table's footnote. */
-export const publishedNote = `Published rows: ${published.settings}; recomputed from the logs of ${published.source} (${published.license}).`;
+export const publishedNote = `Published rows: ${published.settings}; recomputed from the logs of ${published.source} (${published.license}). Other images and another n: compare no ACR with this run's.`;
 
 /** The published methods at this sigma, by average certified radius; empty where there are none. */
 export function publishedRows(sigma: number, radii: readonly number[]): TableRow[] {
