@@ -6,10 +6,13 @@ import type { Reporter, TestModule } from "vitest/node";
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Tests run on the sources: `@dmae/x` is `packages/x/src/index.ts`. */
-export const alias = readdirSync(here("packages")).map((name) => ({
-  find: new RegExp(`^@dmae/${name}$`),
-  replacement: here(`packages/${name}/src/index.ts`),
-}));
+export const alias = [
+  { find: /^@dmae\/nn\/executors$/, replacement: here("packages/nn/src/executors.ts") },
+  ...readdirSync(here("packages")).map((name) => ({
+    find: new RegExp(`^@dmae/${name}$`),
+    replacement: here(`packages/${name}/src/index.ts`),
+  })),
+];
 
 /** Prints the closing line that CI reads. */
 export const plainSummary: Reporter = {

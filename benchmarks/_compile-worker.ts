@@ -101,12 +101,15 @@ async function inference(
   const calibration = [1, 2].map((i) => ({ x: floats(i, shape) }));
   const extra =
     dtype === "int8"
-      ? { precision: "int8", quantization: await quantize(fn, inputs, { constants, calibration }) }
+      ? {
+          precision: "int8",
+          quantization: await quantize({ fn, specs: inputs, constants }, { calibration }),
+        }
       : {};
-  const program = await executor(extra).prepareFunction(fn, { constants, inputs });
+  const program = await executor(extra).prepareFunction({ fn, specs: inputs, constants });
   if (task === "forward") {
     const x = floats(3, shape);
-    return { images: batch, run: () => program.run({ x }) };
+    return { images: batch, run: () => program({ x }) };
   }
   const image = floats(4, shape.slice(1)).data as Float32Array;
   const n = 32 * batch;
@@ -117,7 +120,7 @@ async function inference(
     numClasses: model.classes,
     async predict(data: Float32Array) {
       begun.push(performance.now());
-      return (await program.run({ x: { dtype: "float32", shape, data } })).logits;
+      return (await program({ x: { dtype: "float32", shape, data } })).logits;
     },
   };
   let seed = 0;
@@ -134,7 +137,7 @@ async function training({ model, batch }: Request, executor: Executor): Promise<
   const specs = specsOf({ ...images, ...train.inputs(0) });
   const prepared = await executor.prepareStep(train.step, { state, batch: specs });
   let step = 0;
-  return { images: batch, run: () => prepared.run({ ...images, ...train.inputs(step++) }) };
+  return { images: batch, run: () => prepared({ ...images, ...train.inputs(step++) }) };
 }
 
 async function pretraining({ model, batch }: Request, executor: Executor): Promise<Prepared> {
@@ -180,7 +183,7 @@ async function pretraining({ model, batch }: Request, executor: Executor): Promi
   const state = train.initState(params);
   const prepared = await executor.prepareStep(train.step, { state, batch: specsOf(inputs(0)) });
   let step = 0;
-  return { images: batch, run: () => prepared.run(inputs(step++)) };
+  return { images: batch, run: () => prepared(inputs(step++)) };
 }
 
 const kept = new Map<string, Prepared>();

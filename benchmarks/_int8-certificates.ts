@@ -8,7 +8,6 @@ import process from "node:process";
 import type { Quantization } from "@dmae/compile";
 import type { HostTensors } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
-import type { PreparedFunction } from "@dmae/nn";
 import {
   averageCertifiedRadius,
   certifiedAccuracy,
@@ -16,7 +15,14 @@ import {
   type LogRow,
   readLog,
 } from "@dmae/smoothing-certify";
-import { classifierOf, prepare, quantization, quickstart, sigma } from "./_int8-model.ts";
+import {
+  type Classify,
+  classifierOf,
+  prepare,
+  quantization,
+  quickstart,
+  sigma,
+} from "./_int8-model.ts";
 
 const radii = [0, 0.25, 0.5, 0.75];
 /** Images that one precision certifies before it is the other's turn: both see the same machine. */
@@ -34,7 +40,7 @@ export interface CertificateRun {
 
 interface Contestant {
   name: string;
-  program: PreparedFunction;
+  program: Classify;
   log: string;
   /** Says in the log which model and scales made the row. */
   model: string;

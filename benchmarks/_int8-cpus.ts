@@ -44,12 +44,12 @@ export async function compareCpus(constants: HostTensors): Promise<void> {
 async function writeModels(folder: string, constants: HostTensors): Promise<string[]> {
   const specs = { x: { shape: [rows, 28, 28, 1] } };
   const files: [string, Uint8Array][] = [
-    ["float32", exportOnnx(logitsOf(quickstart), specs, { constants })],
+    ["float32", exportOnnx({ fn: logitsOf(quickstart), specs, constants })],
   ];
   for (const weightBits of [7, 8] as const) {
     const scales = await quantization(quickstart, constants, { weightBits });
     const options = { constants, precision: "int8" as const, quantization: scales };
-    const bytes = exportOnnx(logitsOf(quickstart), specs, options);
+    const bytes = exportOnnx({ fn: logitsOf(quickstart), specs }, options);
     files.push([`int8, ${weightBits}-bit weights`, bytes]);
   }
   for (const [name, bytes] of files) writeFileSync(join(folder, `${name}.onnx`), bytes);

@@ -1,10 +1,11 @@
 // What the parts of the int8 benchmark share: the quickstart's model, noisy batches, programs of either precision.
 import { loadCheckpoint } from "@dmae/checkpoint";
-import { compiledExecutor, type Quantization, quantize } from "@dmae/compile";
+import { compiledExecutor, type Quantization, type QuantizeOptions, quantize } from "@dmae/compile";
 import { foldIn, type HostTensor, type HostTensors, key, normal } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
-import type { PreparedFunction, Tensors } from "@dmae/nn";
+import type { PreparedFunction, TensorSpec, Tensors } from "@dmae/nn";
 import { createViT, type ViT } from "@dmae/vit";
+import type { Tensor } from "@tensorflow/tfjs-core";
 
 /** Noise of the benchmark; images are in [0, 1]. */
 export const sigma = 0.25;
@@ -78,27 +79,29 @@ export async function noisyBatches(
 export async function quantization(
   vit: ViT,
   constants: HostTensors,
-  options: Partial<Omit<Parameters<typeof quantize>[2], "constants">> = {},
+  options: Partial<QuantizeOptions<{ x: { shape: number[] } }>> = {},
 ): Promise<Quantization> {
   const calibration = options.calibration ?? (await noisyBatches(8, "calibration"));
-  return quantize(logitsOf(vit), specs, { ...options, constants, calibration } as never);
+  return quantize({ fn: logitsOf(vit), specs, constants }, { ...options, calibration });
 }
+
+/** Logits of a batch. */
+export type Classify = PreparedFunction<{ x: TensorSpec }, { logits: Tensor }>;
 
 /** The classifier as one graph; int8 with `scales`. */
 export function prepare(
   vit: ViT,
   constants: HostTensors,
   scales?: Quantization,
-): Promise<PreparedFunction> {
+): Promise<Classify> {
   const options = scales ? { precision: "int8" as const, quantization: scales } : {};
-  return compiledExecutor(options).prepareFunction(logitsOf(vit), { constants, inputs: specs });
+  return compiledExecutor(options).prepareFunction({ fn: logitsOf(vit), specs, constants });
 }
 
 /** A program as the classifier that `certify` takes. */
-export const classifierOf = (program: PreparedFunction) => ({
+export const classifierOf = (program: Classify) => ({
   input: "array" as const,
   fixedBatchSize: batch,
   numClasses: 10,
-  predict: async (data: Float32Array) =>
-    (await program.run({ x: { dtype: "float32", shape, data } })).logits,
+  predict: async (data: Float32Array) => (await program({ x: data })).logits,
 });

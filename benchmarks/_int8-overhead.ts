@@ -42,7 +42,7 @@ async function overhead(name: string, vit: ViT, precision: "int8" | "float32"): 
   const program = await prepare(vit, constants, scales);
   const inputs = await noisyBatches(8, "fresh");
   const alone = async (calls: number) => {
-    for (let i = 0; i < calls; i++) await program.run(inputs[i % 8]!);
+    for (let i = 0; i < calls; i++) await program(inputs[i % 8]!);
   };
   const trial = await measured(20 * batch, () => alone(20));
   // A turn takes about a second and a half of the program.

@@ -13,7 +13,7 @@ export async function compareRules(constants: HostTensors): Promise<void> {
   const calibration = await noisyBatches(8, "calibration");
   const fresh = await noisyBatches(32, "fresh");
   const float = await prepare(quickstart, constants);
-  const expected = await Promise.all(fresh.map(async (b) => (await float.run(b)).logits!));
+  const expected = await Promise.all(fresh.map(async (b) => (await float(b)).logits!));
   float.dispose();
   console.log(
     `Classes kept of ${fresh.length * batch} noisy test images, and root mean square error of the logits relative to their size:\n`,
@@ -28,7 +28,7 @@ export async function compareRules(constants: HostTensors): Promise<void> {
       let error = 0;
       let size = 0;
       for (const [i, b] of fresh.entries()) {
-        const logits = (await program.run(b)).logits!;
+        const logits = (await program(b)).logits!;
         const wanted = classes(expected[i]!);
         same += classes(logits).filter((c, j) => c === wanted[j]).length;
         logits.data.forEach((v, j) => {

@@ -54,9 +54,9 @@ export async function measureTrainingStep(
     batch: specsOf(ready),
   });
   try {
-    await prepared.run(ready);
+    await prepared(ready);
     const alone = await seconds(async () => {
-      for (let step = 0; step < steps; step++) await prepared.run(ready);
+      for (let step = 0; step < steps; step++) await prepared(ready);
     });
     let waiting = 0;
     const fed = await seconds(async () => {
@@ -65,7 +65,7 @@ export async function measureTrainingStep(
         waiting += await seconds(async () => {
           inputs = await inputsAt(step % stepsIn(loader));
         });
-        await prepared.run(inputs!);
+        await prepared(inputs!);
       }
     });
     const images = steps * batchSize;

@@ -43,11 +43,12 @@ type Task = (contender: Contender) => Promise<Runner>;
 const classify: Task = async ({ executor, batchSize }) => {
   const constants = vit.initHost(key(0));
   const images = floats(1, [batchSize, 32, 32, 3]);
-  const program = await executor.prepareFunction(
-    ({ x, ...rest }) => ({ logits: vit.logits(rest, x!) }),
-    { constants, inputs: { x: { shape: images.shape } } },
-  );
-  return { run: () => program.run({ x: images }), dispose: () => program.dispose() };
+  const program = await executor.prepareFunction({
+    fn: ({ x, ...rest }) => ({ logits: vit.logits(rest, x!) }),
+    specs: { x: { shape: images.shape } },
+    constants,
+  });
+  return { run: () => program({ x: images }), dispose: () => program.dispose() };
 };
 
 const train: Task = async ({ executor, batchSize }) => {
@@ -58,7 +59,7 @@ const train: Task = async ({ executor, batchSize }) => {
   const prepared = await executor.prepareStep(train.step, { state, batch: specs });
   let i = 0;
   return {
-    run: () => prepared.run({ ...batch, ...train.inputs(i++) }),
+    run: () => prepared({ ...batch, ...train.inputs(i++) }),
     dispose: () => prepared.dispose(),
   };
 };

@@ -91,7 +91,7 @@ function exportTiny(): Uint8Array {
     logits: vit.logits(params, image as tf.Tensor4D),
   });
   const specs = { image: { shape: [1, 28, 28, 1] } };
-  return exportOnnx(logits as never, specs, { constants, dynamicBatch: true });
+  return exportOnnx({ fn: logits as never, specs, constants }, { dynamicBatch: true });
 }
 
 type Model = Awaited<ReturnType<typeof fromOnnx>>;

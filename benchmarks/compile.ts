@@ -159,16 +159,18 @@ async function matrixProducts(): Promise<() => Promise<number>> {
   const b = new Float32Array(size * size).fill(0.5);
   b[0] = 0.25;
   const host = { dtype: "float32" as const, shape: [size, size], data: b };
-  const program = await compile(
-    ({ a, b }) => ({ y: tf.sum(tf.matMul(tf.matMul(tf.matMul(tf.matMul(a, b!), b!), b!), b!)) }),
-    { a: { shape: [size, size] } },
-    { constants: { b: host } },
-  );
+  const program = await compile({
+    fn: ({ a, b }) => ({
+      y: tf.sum(tf.matMul(tf.matMul(tf.matMul(tf.matMul(a, b!), b!), b!), b!)),
+    }),
+    specs: { a: { shape: [size, size] } },
+    constants: { b: host },
+  });
   return async () => {
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 10; i++) {
       const started = performance.now();
-      await program.call({ a: host });
+      await program({ a: host });
       least = Math.min(least, performance.now() - started);
     }
     return (4 * 2 * size ** 3) / least / 1e6;

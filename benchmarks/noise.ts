@@ -170,7 +170,7 @@ async function forwardPass(noisePerImage: number): Promise<void> {
   });
   const data = normal(key(1), batch * 3072);
   const x: HostTensor = { dtype: "float32", shape: [batch, 32, 32, 3], data };
-  const seconds = (await fastest(() => logits.call({ x }))) / batch;
+  const seconds = (await fastest(() => logits({ x }))) / batch;
   logits.dispose();
   tf.dispose(params);
   const share = (100 * noisePerImage) / (noisePerImage + seconds);

@@ -90,11 +90,12 @@ export async function logits(where: Where): Promise<number[]> {
   constants["head.weight"]!.data.forEach((value, i, data) => {
     data[i] = 1e4 * value;
   });
-  const program = await executor.prepareFunction(classify, {
+  const program = await executor.prepareFunction({
+    fn: classify,
+    specs: { x: { shape: x.shape } },
     constants,
-    inputs: { x: { shape: x.shape } },
   });
-  const result = await program.run({ x });
+  const result = await program({ x });
   program.dispose();
   return [...result.logits!.data];
 }
@@ -105,15 +106,16 @@ export async function speed(where: Where): Promise<number> {
   const larger = createViT({ width: 192, depth: 6, heads: 3, imageSize: 32, patchSize: 4 });
   const shape = [batchSize, 32, 32, 3];
   const x = { dtype: "float32", shape, data: uniform(key(3), batchSize * 3072) } as const;
-  const program = await executor.prepareFunction(
-    ({ x, ...params }) => ({ tokens: larger.features(params as Params, x!) }),
-    { constants: larger.initHost(key(0)), inputs: { x: { shape } } },
-  );
-  await program.run({ x });
+  const program = await executor.prepareFunction({
+    fn: ({ x, ...params }) => ({ tokens: larger.features(params as Params, x!) }),
+    specs: { x: { shape } },
+    constants: larger.initHost(key(0)),
+  });
+  await program({ x });
   const started = performance.now();
   let runs = 0;
   while (performance.now() - started < 1000) {
-    await program.run({ x });
+    await program({ x });
     runs++;
   }
   const rate = (1000 * runs * batchSize) / (performance.now() - started);
@@ -138,7 +140,7 @@ export async function train(where: Where, steps: number) {
   const step = await executor.prepareStep(training.step, { state, batch: specs });
   const losses: number[] = [];
   for (let i = 0; i < steps; i++) {
-    const { loss } = await step.run({ ...pictures(i), ...training.inputs(i) });
+    const { loss } = await step({ ...pictures(i), ...training.inputs(i) });
     losses.push(loss!);
   }
   const end = await step.state();
@@ -161,7 +163,7 @@ export function onnxFile(params: Record<string, { shape: number[]; data: number[
     ]),
   );
   const specs = { x: { shape: [1, size, size, 1] } };
-  return exportOnnx(classify, specs, { constants, dynamicBatch: true });
+  return exportOnnx({ fn: classify, specs, constants }, { dynamicBatch: true });
 }
 
 /** Certifies the first pictures, one of each class. */

@@ -91,7 +91,7 @@ test("1,000 training steps leave memory where it was: TensorFlow's handles count
   const resident: number[] = [];
   let loss = Number.NaN;
   for (let i = 0; i < 1000; i++) {
-    loss = (await prepared.run({ ...batch, ...inputs(i) })).loss!;
+    loss = (await prepared({ ...batch, ...inputs(i) })).loss!;
     if ((i + 1) % 100 === 0) {
       counts.push(binding().getNumOfTensors());
       collectGarbage();

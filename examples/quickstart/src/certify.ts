@@ -29,17 +29,17 @@ export async function vitClassifier(vit: ViT, params: HostTensors, settings: Cla
   let { executor } = settings;
   if (settings.precision === "int8") {
     const calibration = noisyBatches(shape, settings.calibration);
-    const quantization = await quantize(logits, specs, { constants: params, calibration });
+    const quantization = await quantize({ fn: logits, specs, constants: params }, { calibration });
     executor = compiledExecutor({ precision: "int8", quantization });
   }
-  const prepared = await executor.prepareFunction(logits, { constants: params, inputs: specs });
+  const prepared = await executor.prepareFunction({ fn: logits, specs, constants: params });
   const classifier: Classifier = {
     name: `quickstart ${settings.precision}`,
     input: "array",
     fixedBatchSize: batchSize,
     numClasses,
     predict: async (batch: Float32Array) =>
-      (await prepared.run({ images: { dtype: "float32", shape, data: batch } })).logits,
+      (await prepared({ images: { dtype: "float32", shape, data: batch } })).logits,
   };
   return { classifier, dispose: () => prepared.dispose() };
 }

@@ -23,8 +23,8 @@ export async function reconstructions(
   };
   const { length } = dmae;
   const inputs = pretrainInputs(batch, { key, epoch: 0, length, maskRatio: 0.75 });
-  const prepared = await executor.prepareFunction(
-    ({ images: clean, noise, idsKeep, idsRestore, mask, ...weights }) => ({
+  const prepared = await executor.prepareFunction({
+    fn: ({ images: clean, noise, idsKeep, idsRestore, mask, ...weights }) => ({
       pixels: unpatchify(
         dmae.apply(
           weights as Params,
@@ -33,14 +33,12 @@ export async function reconstructions(
         patchSize,
       ),
     }),
-    {
-      constants: params,
-      inputs: Object.fromEntries(
-        Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
-      ),
-    },
-  );
-  const { pixels } = await prepared.run(inputs);
+    specs: Object.fromEntries(
+      Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
+    ),
+    constants: params,
+  });
+  const { pixels } = await prepared(inputs);
   prepared.dispose();
 
   const size = side * side;

@@ -48,17 +48,18 @@ export async function classifierOf(
 ) {
   const { inputSize, channels, numClasses } = vit.config;
   const shape = [batchSize, inputSize, inputSize, channels];
-  const prepared = await run.executor.prepareFunction(
-    ({ images, ...weights }) => ({ logits: vit.logits(weights as Params, images!) }),
-    { constants: params, inputs: { images: { shape } } },
-  );
+  const prepared = await run.executor.prepareFunction({
+    fn: ({ images, ...weights }) => ({ logits: vit.logits(weights as Params, images!) }),
+    specs: { images: { shape } },
+    constants: params,
+  });
   const classifier: Classifier = {
     name: id,
     input: "array",
     fixedBatchSize: batchSize,
     numClasses,
     predict: async (batch: Float32Array) => {
-      const { logits } = await prepared.run({ images: { dtype: "float32", shape, data: batch } });
+      const { logits } = await prepared({ images: { dtype: "float32", shape, data: batch } });
       return logits;
     },
   };

@@ -115,7 +115,7 @@ async function measured(
       const count = Math.min(partSize, dataset.length - from);
       const indices = Array.from({ length: count }, (_, i) => from + i);
       const evaluation = await classifier.get();
-      const result = await evaluation.run(ahead(subset(dataset, indices), run), {
+      const result = await evaluation(ahead(subset(dataset, indices), run), {
         sigma,
         seed: foldIn(stageKey, from),
         samples,

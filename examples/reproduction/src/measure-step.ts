@@ -60,14 +60,15 @@ async function timeFeatures({ training }: ProbingRecipe, batchSize: number, exec
   const vit = createViT(training.model, training.config);
   const { images, imageShape } = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
   const shape = [batchSize, ...imageShape];
-  const prepared = await executor.prepareFunction(
-    ({ images: input, ...weights }) => ({ features: vit.features(weights as Params, input!) }),
-    { constants: vit.initHost(key(0)), inputs: { images: { shape } } },
-  );
+  const prepared = await executor.prepareFunction({
+    fn: ({ images: input, ...weights }) => ({ features: vit.features(weights as Params, input!) }),
+    specs: { images: { shape } },
+    constants: vit.initHost(key(0)),
+  });
   const inputs = { images: { dtype: "float32", shape, data: images } } as const;
-  await prepared.run(inputs);
+  await prepared(inputs);
   const began = performance.now();
-  await prepared.run(inputs);
+  await prepared(inputs);
   const seconds = (performance.now() - began) / 1000;
   prepared.dispose();
   return seconds;
@@ -84,9 +85,9 @@ async function timeStep(
     state: train.initState(params),
     batch: specsOf(inputs),
   });
-  await prepared.run(inputs);
+  await prepared(inputs);
   const began = performance.now();
-  await prepared.run(inputs);
+  await prepared(inputs);
   const seconds = (performance.now() - began) / 1000;
   prepared.dispose();
   return seconds;

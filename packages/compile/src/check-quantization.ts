@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
+import { describeValue, isRecord } from "@dmae/nn/executors";
 import type { Quantization } from "./graph/quantize-graph.ts";
-import { describeValue, isRecord } from "./specs/describe-value.ts";
 
 /** Checks scales, which may come from a file. */
 export function checkQuantization(caller: string, quantization: Quantization): void {

@@ -1,5 +1,5 @@
-import type { StepFunction } from "@dmae/nn";
-import { type CompiledStep, prepareStep, type StepInit } from "./prepared-step.ts";
+import type { StepFunction, StepInit } from "@dmae/nn";
+import { type CompiledStep, prepareStep } from "./prepared-step.ts";
 import type { RuntimeOptions } from "./runtime/runtime.ts";
 
 /**
@@ -9,17 +9,17 @@ import type { RuntimeOptions } from "./runtime/runtime.ts";
  * @param init the initial state, and the specs of every batch
  * @example
  * ```ts
- * const compiled = await compileStep(
+ * const step = await compileStep(
  *   ({ w }, { x }) => ({ state: { w: tf.add(w, x) }, metrics: { sum: tf.sum(x) } }),
- *   { state: { w }, batch: { x: { shape: [2] } } },
+ *   { state: { w }, batch: { x: [2] } },
  * );
- * const { sum } = await compiled.run({ x });
+ * const { sum } = await step({ x: [1, 2] });
  * ```
  */
-export function compileStep(
-  step: StepFunction,
-  init: StepInit,
+export function compileStep<State extends string, Batch extends string, Metric extends string>(
+  step: StepFunction<State, Batch, Metric>,
+  init: StepInit<State, Batch>,
   options: RuntimeOptions = {},
-): Promise<CompiledStep> {
+): Promise<CompiledStep<State, Batch, Metric>> {
   return prepareStep("compileStep", step, init, options);
 }

@@ -24,16 +24,57 @@ describe("compile", () => {
       { x: { shape: [2] }, model: { w: { shape: [2] }, b: { shape: [] } } },
     );
     const b: HostTensor = { dtype: "float32", shape: [], data: Float32Array.of(1) };
-    const result = await program.call({ x: vector(2, 3), model: { w: vector(4, 5), b } });
+    const result = await program({ x: vector(2, 3), model: { w: vector(4, 5), b } });
     expect(Array.from(result.out.y.data)).toEqual([9, 16]);
     expect(Array.from(result.w.data)).toEqual([4, 5]);
     expect(program.statistics.nodes).toBe(2);
     program.dispose();
   });
 
+  it("runs program 5 of the README: specs are shapes, inputs plain arrays", async () => {
+    const square = await compile(({ x }) => tf.square(x), { x: [2] });
+    const y = await square({ x: [2, 3] });
+    expect(y).toEqual(vector(4, 9));
+    square.dispose();
+  });
+
+  it("takes a whole program, with constants, and numbers of other dtypes, nested or typed", async () => {
+    const program = await compile({
+      fn: ({ i, b, m, w }) => ({
+        y: tf.add(tf.where(b, m, tf.mul(m, 10)), w!),
+        i: tf.add(i, tf.scalar(1, "int32")),
+      }),
+      specs: { i: { shape: [], dtype: "int32" }, b: { shape: [2], dtype: "bool" }, m: [2, 2] },
+      constants: { w: vector(100, 200) },
+    });
+    const m = [
+      [1, 2],
+      [3, 4],
+    ];
+    const { y, i } = await program({ i: 7, b: [true, false] as never, m });
+    expect(Array.from(y.data)).toEqual([101, 220, 103, 240]);
+    expect(i).toEqual({ dtype: "int32", shape: [], data: Int32Array.of(8) });
+    const flat = await program({ i: 7, b: [1, 0], m: Float64Array.of(1, 2, 3, 4) });
+    expect(flat.y).toEqual(y);
+    const wrong: [object, string][] = [
+      [{ i: 1.5, b: [1, 0], m }, "call: i must hold 32-bit integers, got 1.5 at element 0"],
+      [{ i: 1, b: [2, 0], m }, "call: b must hold 0, 1, true or false, got 2 at element 0"],
+      [{ i: 1, b: [1, 0], m: [1, 2, 3] }, "call: m must be float32 [2,2], 4 values, got 3"],
+      [
+        { i: 1, b: [1, 0], m: [[1], [2]] },
+        "call: m must be nested as its shape [2,2], got 1 values",
+      ],
+      [{ i: 1, b: [1, 0], m: [1, 2, 3, "4"] }, 'call: m must hold numbers, got "4" at element 3'],
+      [{ i: 1, b: [1, 0], m: [1, 2, 3, Number.NaN] }, "call: m holds NaN at element 3"],
+    ];
+    for (const [inputs, message] of wrong)
+      await expect(program(inputs as never)).rejects.toThrow(message);
+    program.dispose();
+  });
+
   it("returns one tensor where the function does", async () => {
     const program = await compile(({ x }) => tf.square(x), { x: { shape: [2] } });
-    expect(Array.from((await program.call({ x: vector(2, 3) })).data)).toEqual([4, 9]);
+    expect(Array.from((await program({ x: vector(2, 3) })).data)).toEqual([4, 9]);
     program.dispose();
   });
 
@@ -42,7 +83,7 @@ describe("compile", () => {
       ({ w }) => valueAndGradients(({ w }) => ({ loss: tf.sum(tf.square(w!)) }), { w }).gradients,
       { w: { shape: [3] } },
     );
-    const { w } = await program.call({ w: vector(1, -2, 3) });
+    const { w } = await program({ w: vector(1, -2, 3) });
     expect(Array.from(w!.data)).toEqual([2, -4, 6]);
     program.dispose();
   });
@@ -50,7 +91,7 @@ describe("compile", () => {
   it("takes closed-over tensors as constants and hands them back untouched", async () => {
     const factor = tf.tensor1d([10, 20]);
     const program = await compile(({ x }) => ({ y: tf.mul(x, factor) }), { x: { shape: [2] } });
-    const { y } = await program.call({ x: vector(1, 2) });
+    const { y } = await program({ x: vector(1, 2) });
     expect(Array.from(y.data)).toEqual([10, 40]);
     expect(tf.getBackend()).toBe("cpu");
     expect(Array.from(tf.add(factor, 1).dataSync())).toEqual([11, 21]);
@@ -65,7 +106,7 @@ describe("compile", () => {
       },
       { x: { shape: [1] } },
     );
-    const result = await program.call({ x: vector(0) });
+    const result = await program({ x: vector(0) });
     expect(Array.from(result.x.data)).toEqual([0]);
     expect(Array.from(result.y.data)).toEqual([1]);
     expect(Array.from(result.again.data)).toEqual([1]);
@@ -87,7 +128,7 @@ describe("compile", () => {
     );
     expect(program.statistics.nodes).toBe(3); // Exp, Add, Mul
     const x = vector(0, 0, 0, 0, 0, 0);
-    const { y } = await program.call({ x: { ...x, shape: [2, 3] } });
+    const { y } = await program({ x: { ...x, shape: [2, 3] } });
     expect(Array.from(y.data)).toEqual([8, 8, 8, 8, 8, 8]);
     program.dispose();
   });
@@ -100,7 +141,7 @@ describe("compile", () => {
     expect(program.statistics.nodes).toBe(1); // one Gemm
     const a = { ...vector(1, 2, 3, 4, 5, 6), shape: [2, 3] };
     const b = { ...vector(1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1), shape: [4, 3] };
-    const { y } = await program.call({ a, b, c: vector(1, 2, 3, 4) });
+    const { y } = await program({ a, b, c: vector(1, 2, 3, 4) });
     expect(Array.from(y.data)).toEqual([3, 6, 9, 16, 9, 12, 15, 34]);
     program.dispose();
   });
@@ -108,7 +149,7 @@ describe("compile", () => {
   it("leaves no tensors behind, also when tracing fails", async () => {
     await expectNoLeak(async () => {
       const program = await compile(({ x }) => ({ y: tf.exp(x) }), { x: { shape: [2] } });
-      await program.call({ x: vector(1, 2) });
+      await program({ x: vector(1, 2) });
       program.dispose();
       await failure(() =>
         compile(({ x }) => ({ y: tf.scalar(x.dataSync()[0]!) }), { x: { shape: [2] } }),
@@ -189,7 +230,7 @@ describe("errors while running", () => {
 
   it("checks shape, dtype, length, names and NaN, and stays usable", async () => {
     const program = await make();
-    const call = (inputs: object) => failure(() => program.call(inputs as never));
+    const call = (inputs: object) => failure(() => program(inputs as never));
     expect((await call({ x: vector(1, 2, 3) })).message).toBe(
       "call: x must be float32 [2], got float32 [3]",
     );
@@ -201,7 +242,7 @@ describe("errors while running", () => {
     expect((await call({ z: vector(1, 2) })).message).toContain("missing: x, unknown: z");
     const nan = await call({ x: vector(1, Number.NaN) });
     expect([nan.code, nan.message]).toEqual(["numeric", "call: x holds NaN at element 1"]);
-    expect(Array.from((await program.call({ x: vector(0, 0) })).y.data)).toEqual([1, 1]);
+    expect(Array.from((await program({ x: vector(0, 0) })).y.data)).toEqual([1, 1]);
     program.dispose();
     expect((await call({ x: vector(0, 0) })).message).toContain("disposed");
     program.dispose(); // twice is harmless
@@ -224,11 +265,8 @@ describe("compileStep", () => {
       ({ w }, { x }) => ({ state: { w: tf.add(w!, x!) }, metrics: { sum: tf.sum(x!) } }),
       init,
     );
-    expect(await step.run({ x: vector(1, 1) })).toEqual({ sum: 2 });
-    const results = await Promise.all([
-      step.run({ x: vector(2, 0) }),
-      step.run({ x: vector(0, 3) }),
-    ]);
+    expect(await step({ x: vector(1, 1) })).toEqual({ sum: 2 });
+    const results = await Promise.all([step({ x: vector(2, 0) }), step({ x: vector(0, 3) })]);
     expect(results).toEqual([{ sum: 2 }, { sum: 3 }]);
     const state = await step.state();
     expect(Array.from(state.w!.data)).toEqual([4, 6]);
@@ -236,7 +274,7 @@ describe("compileStep", () => {
     expect(Array.from((await step.state()).w!.data)).toEqual([4, 6]);
     expect(Array.from(init.state.w.data)).toEqual([1, 2]); // the caller's is untouched
     step.dispose();
-    expect((await failure(() => step.run({ x: vector(1, 1) }))).message).toContain("disposed");
+    expect((await failure(() => step({ x: vector(1, 1) }))).message).toContain("disposed");
   });
 
   it("passes unchanged state on", async () => {
@@ -244,7 +282,7 @@ describe("compileStep", () => {
       ({ w, fixed }, { x }) => ({ state: { w: tf.add(w!, x!), fixed: fixed! }, metrics: {} }),
       { state: { w: vector(0, 0), fixed: vector(7, 8) }, batch: { x: { shape: [2] } } },
     );
-    for (let i = 0; i < 3; i++) await step.run({ x: vector(1, 2) });
+    for (let i = 0; i < 3; i++) await step({ x: vector(1, 2) });
     const state = await step.state();
     expect([Array.from(state.w!.data), Array.from(state.fixed!.data)]).toEqual([
       [3, 6],

@@ -1,5 +1,6 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
-import type { Executor, PreparedFunction, TensorSpecs } from "@dmae/nn";
+import type { Executor, InputSpecs, PreparedFunction, Program, ResultForm } from "@dmae/nn";
+import { type FlatProgram, flatProgram } from "@dmae/nn/executors";
 import { prepareStep } from "./prepared-step.ts";
 import {
   LoadedProgram,
@@ -8,8 +9,6 @@ import {
   toHostTensor,
 } from "./runtime/program.ts";
 import { checkRuntimeOptions, providerOf, type RuntimeOptions } from "./runtime/runtime.ts";
-import { checkInputs, checkTensors } from "./specs/check-values.ts";
-import { checkSpecs } from "./specs/specs.ts";
 import { trace } from "./tracing/trace.ts";
 
 /** Options of {@link compiledExecutor}. */
@@ -18,14 +17,20 @@ export interface CompiledExecutorOptions extends RuntimeOptions, PrecisionOption
   readonly onCompiled?: (statistics: ProgramStatistics) => void;
 }
 
+/** A program that ONNX Runtime executes as one graph: call it with the inputs. */
+export interface CompiledFunction<Specs, Result> extends PreparedFunction<Specs, Result> {
+  /** Facts about the graph. */
+  readonly statistics: ProgramStatistics;
+}
+
 /**
  * Runs steps and functions as one ONNX graph each: traced once when they are prepared, executed by
  * ONNX Runtime. The state of a step stays in buffers that change places every step.
  *
  * @example
  * ```ts
- * const prepared = await compiledExecutor().prepareStep(step, { state, batch: { x: { shape: [8, 2] } } });
- * const { loss } = await prepared.run({ x });
+ * const step = await compiledExecutor().prepareStep(fn, { state, batch: { x: [8, 2] } });
+ * const { loss } = await step({ x });
  * ```
  */
 export function compiledExecutor(options: CompiledExecutorOptions = {}): Executor {
@@ -37,28 +42,47 @@ export function compiledExecutor(options: CompiledExecutorOptions = {}): Executo
       options.onCompiled?.(prepared.statistics);
       return prepared;
     },
-    async prepareFunction(fn, { constants, inputs }) {
-      checkSpecs("prepareFunction", "inputs", inputs);
-      checkTensors("prepareFunction", "constants", constants, Object.keys(inputs));
-      const makeTrace = () => trace("prepareFunction", fn, inputs, constants);
-      const program = await LoadedProgram.load("prepareFunction", makeTrace, options);
-      options.onCompiled?.(program.statistics);
-      return preparedFunction(program, inputs);
+    async prepareFunction(program) {
+      const prepared = await loadFunction("prepareFunction", program, options);
+      options.onCompiled?.(prepared.statistics);
+      return prepared;
     },
   };
 }
 
-/** Knows no constants: where the caller has dropped them, the runtime's copies are the only ones. */
-const preparedFunction = (program: LoadedProgram, inputs: TensorSpecs): PreparedFunction => ({
-  async run(values) {
-    checkInputs("run", values, inputs);
-    return runFunction(program, values);
-  },
-  dispose: () => program.dispose(),
-});
+/** Traces and loads a program for `caller`, whose name errors carry. */
+export async function loadFunction<Specs extends InputSpecs, Result extends ResultForm<Result>>(
+  caller: string,
+  program: Program<Specs, Result>,
+  options: RuntimeOptions & PrecisionOptions,
+): Promise<CompiledFunction<Specs, Result>> {
+  checkRuntimeOptions(caller, options);
+  const flat = flatProgram(caller, program);
+  const { inputs, result } = flat;
+  const loaded = await LoadedProgram.load(caller, tracer(caller, flat), options);
+  return compiledFunction(loaded, inputs, result) as CompiledFunction<Specs, Result>;
+}
+
+const tracer =
+  (caller: string, { fn, specs, constants }: FlatProgram) =>
+  () =>
+    trace(caller, fn, specs, constants);
+
+/** Holds no constants: if the caller has dropped them, the runtime's copies are the only ones. */
+function compiledFunction(
+  program: LoadedProgram,
+  inputs: FlatProgram["inputs"],
+  result: FlatProgram["result"],
+) {
+  const call = async (values: unknown) => result(await runFunction(program, inputs(values)));
+  return Object.assign(call, {
+    statistics: program.statistics,
+    dispose: () => program.dispose(),
+  });
+}
 
 /** Runs a program on host values. */
-export async function runFunction(
+async function runFunction(
   program: LoadedProgram,
   values: HostTensors,
 ): Promise<Record<string, HostTensor>> {

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { describeValue } from "./specs/describe-value.ts";
+import { describeValue } from "@dmae/nn/executors";
 
 /** Checks that new names belong to inputs and outputs, which must not share theirs, and are strings. */
 export function checkNames(

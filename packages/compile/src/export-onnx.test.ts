@@ -50,11 +50,10 @@ const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
 describe("exportOnnx", () => {
   it("writes a classifier that runs at any batch size, under the names of its parameters", async () => {
     const specs = { image: { shape: [1, 4, 4, 1] } };
-    const bytes = exportOnnx(classify, specs, {
-      constants: params,
-      dynamicBatch: true,
-      graphName: "tiny",
-    });
+    const bytes = exportOnnx(
+      { fn: classify, specs, constants: params },
+      { dynamicBatch: true, graphName: "tiny" },
+    );
     const session = await ort.InferenceSession.create(bytes);
     expect([...session.inputNames, ...session.outputNames]).toEqual(["image", "logits"]);
     expect(session.inputMetadata[0]).toMatchObject({ type: "float32", shape: ["batch", 4, 4, 1] });
@@ -79,17 +78,21 @@ describe("exportOnnx", () => {
 
   it("renames inputs and outputs", async () => {
     const bytes = exportOnnx(
-      ({ x }) => ({ y: tf.exp(x) }),
-      { x: { shape: [2] } },
+      { fn: ({ x }) => ({ y: tf.exp(x) }), specs: { x: { shape: [2] } } },
       { names: { x: "pixels", y: "growth" } },
     );
     const session = await ort.InferenceSession.create(bytes);
     expect([...session.inputNames, ...session.outputNames]).toEqual(["pixels", "growth"]);
     await session.release();
     const bad = () =>
-      exportOnnx(({ x }) => ({ y: tf.exp(x) }), { x: { shape: [2] } }, { names: { z: "a" } });
+      exportOnnx(
+        { fn: ({ x }) => ({ y: tf.exp(x) }), specs: { x: { shape: [2] } } },
+        { names: { z: "a" } },
+      );
     expect(bad).toThrow("names must rename x, y, got z");
-    expect(() => exportOnnx(({ x }) => ({ x: tf.exp(x) }), { x: { shape: [2] } })).toThrow(
+    expect(() =>
+      exportOnnx({ fn: ({ x }) => ({ x: tf.exp(x) }), specs: { x: { shape: [2] } } }),
+    ).toThrow(
       "an input and an output are both called x; let the function return it under another name",
     );
   });
@@ -97,7 +100,9 @@ describe("exportOnnx", () => {
   it("refuses names that are empty or not different", () => {
     const x = { shape: [2] };
     const named = (names: Record<string, unknown>) => () =>
-      exportOnnx(({ x, y }) => ({ a: tf.exp(x), b: tf.neg(y) }), { x, y: x }, { names } as never);
+      exportOnnx({ fn: ({ x, y }) => ({ a: tf.exp(x), b: tf.neg(y) }), specs: { x, y: x } }, {
+        names,
+      } as never);
     const twice = /every input and output needs a name of its own, but two are called (z|y|b)/;
     expect(named({ a: "z", b: "z" })).toThrow(twice);
     expect(named({ x: "z", y: "z" })).toThrow(twice);
@@ -113,7 +118,7 @@ describe("exportOnnx", () => {
   it("says so when numbers depend on the batch size", () => {
     const average = ({ x }: Record<string, tf.Tensor>) => ({ y: tf.div(x!, x!.shape[0]!) });
     try {
-      exportOnnx(average, { x: { shape: [1, 2] } }, { dynamicBatch: true });
+      exportOnnx({ fn: average, specs: { x: { shape: [1, 2] } } }, { dynamicBatch: true });
       expect.unreachable();
     } catch (error) {
       expect(DmaeError.isInstance(error, "shape")).toBe(true);
@@ -128,7 +133,7 @@ describe("exportOnnx", () => {
       most: tf.topk(x!, 2).values,
       pooled: tf.maxPool(tf.reshape(x!, [1, 2, 4, 1]) as tf.Tensor4D, 2, 2, "valid"),
     });
-    const bytes = exportOnnx(first, { x: { shape: [2, 4] } });
+    const bytes = exportOnnx({ fn: first, specs: { x: { shape: [2, 4] } } });
     const session = await ort.InferenceSession.create(bytes);
     const data = Float32Array.of(1, 4, 2, 3, 5, 8, 7, 6);
     const results = await session.run({ x: new ort.Tensor("float32", data, [2, 4]) });
@@ -157,7 +162,7 @@ describe("exportOnnx", () => {
       ),
       x2: tf.neg(x),
     });
-    const bytes = exportOnnx(fn, { x: { shape: [1, 4] } }, { dynamicBatch: true });
+    const bytes = exportOnnx({ fn, specs: { x: { shape: [1, 4] } } }, { dynamicBatch: true });
     const session = await ort.InferenceSession.create(bytes);
     expect(session.outputMetadata.map((output) => output.isTensor && output.shape)).toEqual([
       ["2*batch", 2],
@@ -185,7 +190,7 @@ describe("exportOnnx", () => {
       ones: tf.ones([x.shape[0]!, 2]),
     });
     const specs = { x: { shape: [2, 4, 3] }, i: { shape: [2, 2] } };
-    const bytes = exportOnnx(fn, specs, { dynamicBatch: true });
+    const bytes = exportOnnx({ fn, specs }, { dynamicBatch: true });
     const session = await ort.InferenceSession.create(bytes);
     expect(session.outputMetadata.map((output) => output.isTensor && output.shape)).toEqual([
       ["batch", 2, 3],
@@ -211,29 +216,29 @@ describe("exportOnnx", () => {
   it("says so where a function runs at some batch sizes only", () => {
     const pairs = ({ x }: { x: tf.Tensor }) => ({ y: tf.reshape(x, [-1, 2, 4]) });
     const specs = { x: { shape: [4, 4] } };
-    expect(exportOnnx(pairs, specs)).toBeInstanceOf(Uint8Array);
-    expect(() => exportOnnx(pairs, specs, { dynamicBatch: true })).toThrow(
+    expect(exportOnnx({ fn: pairs, specs })).toBeInstanceOf(Uint8Array);
+    expect(() => exportOnnx({ fn: pairs, specs }, { dynamicBatch: true })).toThrow(
       /must run at every batch size, but at 97 it fails \(.*388 .*\); keep the batch axis apart/,
     );
     const scalar = { s: { shape: [] } };
-    expect(() => exportOnnx(({ s }) => ({ y: tf.exp(s) }), scalar, { dynamicBatch: true })).toThrow(
-      "every input needs a batch axis, s is a scalar",
-    );
+    expect(() =>
+      exportOnnx({ fn: ({ s }) => ({ y: tf.exp(s) }), specs: scalar }, { dynamicBatch: true }),
+    ).toThrow("every input needs a batch axis, s is a scalar");
     const own = new RangeError("mine");
     const fails = () => {
       throw own;
     };
-    expect(() => exportOnnx(fails, specs, { dynamicBatch: true })).toThrow(own);
+    expect(() => exportOnnx({ fn: fails, specs }, { dynamicBatch: true })).toThrow(own);
   });
 
   it("gives what compile gives", async () => {
     const specs = { image: { shape: [2, 4, 4, 1] } };
     const image = gaussian(77, [2, 4, 4, 1]);
-    const program = await compile(classify, specs, { constants: params });
-    const expected = (await program.call({ image })).logits.data;
+    const program = await compile({ fn: classify, specs, constants: params });
+    const expected = (await program({ image })).logits.data;
     program.dispose();
     const session = await ort.InferenceSession.create(
-      exportOnnx(classify, specs, { constants: params }),
+      exportOnnx({ fn: classify, specs, constants: params }),
     );
     const { logits } = await session.run({
       image: new ort.Tensor("float32", image.data as Float32Array, image.shape),

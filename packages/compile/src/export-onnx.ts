@@ -1,14 +1,10 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { TensorSpec, TensorSpecs } from "@dmae/nn";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { InputSpecs, Program, ResultForm, TensorSpecs } from "@dmae/nn";
+import { flatProgram, isSpec, specOf } from "@dmae/nn/executors";
 import { checkDifferent, checkNames } from "./export-names.ts";
 import { unifyBatch } from "./graph/dynamic-batch.ts";
 import { encodeModel } from "./onnx/onnx-model.ts";
 import { finish, type PrecisionOptions } from "./runtime/program.ts";
-import { checkTensors } from "./specs/check-values.ts";
-import { flatFunction } from "./specs/flat-function.ts";
-import { type InFormOf, isSpec, type NestedSpecs, type ResultForm } from "./specs/nested.ts";
-import { flatSpecs, namesOf } from "./specs/specs.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
 /** Options of {@link exportOnnx}. */
@@ -18,8 +14,6 @@ export interface ExportOptions extends PrecisionOptions {
    * `batch`, and what depends on it `2*batch`, `batch + 1`. Default false.
    */
   readonly dynamicBatch?: boolean;
-  /** Parameters, stored in the file under their names and given to `fn` among its inputs. */
-  readonly constants?: HostTensors;
   /** The name of the graph, which viewers show. Default `function`. */
   readonly graphName?: string;
   /** New names of inputs and outputs by the old ones (nested names are joined with `/`). */
@@ -27,32 +21,30 @@ export interface ExportOptions extends PrecisionOptions {
 }
 
 /**
- * Writes a function as an `.onnx` file (opset 20) that ONNX Runtime runs in any language: attention uses
+ * Writes a program as an `.onnx` file (opset 20) that ONNX Runtime runs in any language: attention uses
  * its `com.microsoft` operators.
  *
- * @param fn as for `compile`; with `constants` they come among its inputs
+ * @param program as for `compile`; its constants are stored in the file under their names
  * @returns the bytes of the file
  * @throws DmaeError as `compile` does; "argument" for names that are not different; "shape" if `dynamicBatch` is asked for and the function's numbers
  * depend on the batch size
  * @example
  * ```ts
- * const bytes = exportOnnx(({ image, ...params }) => ({ logits: vit.logits(params, image) }),
- *   { image: { shape: [1, 28, 28, 1] } }, { constants: params, dynamicBatch: true });
+ * const fn = ({ image, ...params }) => ({ logits: vit.logits(params, image) });
+ * const bytes = exportOnnx({ fn, specs: { image: [1, 28, 28, 1] }, constants: params }, { dynamicBatch: true });
  * await writeFile("classifier.onnx", bytes);
  * ```
  */
-export function exportOnnx<Specs extends NestedSpecs, Result extends ResultForm<Result>>(
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
-  specs: Specs,
+export function exportOnnx<Specs extends InputSpecs, Result extends ResultForm<Result>>(
+  program: Program<Specs, Result>,
   options: ExportOptions = {},
 ): Uint8Array {
-  const { constants = {}, dynamicBatch = false } = options;
-  const flat = flatSpecs("exportOnnx", specs);
-  checkTensors("exportOnnx", "constants", constants, namesOf(specs, flat));
+  const { dynamicBatch = false } = options;
+  const { specs: flat, constants } = flatProgram("exportOnnx", program);
   const traceAt = (batch: number | null): Trace => {
-    const sized = batch === null ? specs : withBatch(specs, batch);
-    const flatFn = flatFunction("exportOnnx", fn, sized, constants);
-    const traced = trace("exportOnnx", flatFn, flatSpecs("exportOnnx", sized), constants);
+    const specs = batch === null ? program.specs : withBatch(program.specs, batch);
+    const sized = flatProgram("exportOnnx", { ...program, specs });
+    const traced = trace("exportOnnx", sized.fn, sized.specs, constants);
     return { ...traced, ...finish("exportOnnx", traced, options, { transposeAll: true }) };
   };
   const [first, second] = SIZES;
@@ -93,12 +85,13 @@ function checkBatchAxes(specs: TensorSpecs): void {
     );
 }
 
-function withBatch<Specs extends NestedSpecs>(specs: Specs, batch: number): Specs {
-  const resize = (record: NestedSpecs): NestedSpecs =>
+function withBatch<Specs extends InputSpecs>(specs: Specs, batch: number): Specs {
+  const resize = (record: InputSpecs): InputSpecs =>
     Object.fromEntries(
       Object.entries(record).map(([name, value]) => {
-        if (!isSpec<TensorSpec>(value)) return [name, resize(value)];
-        return [name, { ...value, shape: [batch, ...value.shape.slice(1)] }];
+        if (!isSpec(value)) return [name, resize(value)];
+        const spec = specOf(value);
+        return [name, { ...spec, shape: [batch, ...spec.shape.slice(1)] }];
       }),
     );
   return resize(specs) as Specs;

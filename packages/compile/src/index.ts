@@ -1,15 +1,14 @@
-export {
-  type CompiledFunction,
-  type CompileOptions,
-  compile,
-  type HostResult,
-} from "./compile.ts";
+export { type CompileOptions, compile } from "./compile.ts";
 export { compileStep } from "./compile-step.ts";
-export { type CompiledExecutorOptions, compiledExecutor } from "./compiled-executor.ts";
+export {
+  type CompiledExecutorOptions,
+  type CompiledFunction,
+  compiledExecutor,
+} from "./compiled-executor.ts";
 export { defaultExecutor } from "./default-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
 export type { ActivationRange, Quantization } from "./graph/quantize-graph.ts";
-export type { CompiledStep, StepInit } from "./prepared-step.ts";
+export type { CompiledStep } from "./prepared-step.ts";
 export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
 export type { PrecisionOptions, ProgramStatistics } from "./runtime/program.ts";
 export {
@@ -18,11 +17,3 @@ export {
   type Runtime,
   type RuntimeOptions,
 } from "./runtime/runtime.ts";
-export type {
-  InFormOf,
-  NestedHostTensors,
-  NestedRecord,
-  NestedSpecs,
-  NestedTensors,
-  ResultForm,
-} from "./specs/nested.ts";

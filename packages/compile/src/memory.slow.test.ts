@@ -35,8 +35,8 @@ it.each(kinds)(
     const x = tensor([256, 256], 0.5); // 256 kB: a leak of one a step would be 250 MB
     const rounds = async (count: number) => {
       for (let i = 0; i < count; i++) {
-        await step.run({ x });
-        await program.call({ x });
+        await step({ x });
+        await program({ x });
       }
     };
     await rounds(300);

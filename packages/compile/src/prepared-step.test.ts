@@ -57,8 +57,8 @@ describe.each(makers)("%s", (caller, make) => {
     );
     expect(await message(step, null)).toContain("state must be a record of host tensors");
     expect(await message("x")).toBe(`${caller}: the step must be a function, got "x"`);
-    expect(await message(step, { ...init, batch: { x: [2] } })).toBe(
-      `${caller}: x of batch must be a spec {shape, dtype}, got an array`,
+    expect(await message(step, { ...init, batch: { x: 2 } })).toBe(
+      `${caller}: x of batch must be a spec {shape, dtype}, got 2`,
     );
   });
 });
@@ -76,6 +76,6 @@ it("metrics may be tensors of shape [1], integers and bools", async () => {
     init,
   );
   const x: HostTensor = { ...w, data: Float32Array.of(4, 5) };
-  expect(await step.run({ x })).toEqual({ last: 5, count: 9, all: 1 });
+  expect(await step({ x })).toEqual({ last: 5, count: 9, all: 1 });
   step.dispose();
 });

@@ -1,23 +1,25 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import { checkStepResult, type StepFunction, type TensorSpecs, type Tensors } from "@dmae/nn";
+import type { PreparedStep, StepFunction, StepInit, TensorSpecs, Tensors } from "@dmae/nn";
+import {
+  checkedSpecs,
+  checkStepResult,
+  checkTensors,
+  describeValue,
+  hostInputs,
+} from "@dmae/nn/executors";
 import { allocate, type OutputSpec, sizeOf } from "./graph/graph.ts";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
 import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime/runtime.ts";
-import { checkInputs, checkTensors } from "./specs/check-values.ts";
-import { describeValue } from "./specs/describe-value.ts";
-import { checkSpecs } from "./specs/specs.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
-/** A step whose state lives in the compiled program. */
-export interface CompiledStep {
-  /** Runs one step and returns its metrics as numbers; calls queue up. */
-  run(batch: HostTensors): Promise<Record<string, number>>;
-  /** A copy of the state. */
-  state(): Promise<Record<string, HostTensor>>;
+/** A step whose state lives in the compiled program: call it with a batch. */
+export interface CompiledStep<
+  State extends string = string,
+  Batch extends string = string,
+  Metric extends string = string,
+> extends PreparedStep<State, Batch, Metric> {
   /** Facts about the graph. */
   readonly statistics: ProgramStatistics;
-  /** Frees state and graph. */
-  dispose(): void;
 }
 
 const STATE = "state:";
@@ -64,19 +66,17 @@ const zerosOf = ({ dtype, shape }: OutputSpec): HostTensor => ({
   data: allocate(dtype, sizeOf(shape)) as HostTensor["data"],
 });
 
-/** What a step starts with: its state, and the specs of every batch. */
-export interface StepInit {
-  readonly state: HostTensors;
-  readonly batch: TensorSpecs;
-}
-
 /** Traces and loads a step for `caller`, whose name errors carry. */
-export async function prepareStep(
+export async function prepareStep<
+  State extends string,
+  Batch extends string,
+  Metric extends string,
+>(
   caller: string,
-  step: StepFunction,
-  init: StepInit,
+  step: StepFunction<State, Batch, Metric>,
+  init: StepInit<State, Batch>,
   options: RuntimeOptions & PrecisionOptions,
-): Promise<CompiledStep> {
+): Promise<CompiledStep<State, Batch, Metric>> {
   checkRuntimeOptions(caller, options);
   if (options.precision === "int8")
     throw new DmaeError(
@@ -88,13 +88,17 @@ export async function prepareStep(
       "argument",
       `${caller}: the step must be a function, got ${describeValue(step)}`,
     );
-  const { state, batch } = (init ?? {}) as StepInit;
+  const { state, batch: specs } = (init ?? {}) as StepInit;
   checkTensors(caller, "state", state);
-  checkSpecs(caller, "batch", batch);
+  const batch = checkedSpecs(caller, "batch", specs);
   const pairs = new Map(Object.keys(state).map((name) => [STATE + name, NEXT + name]));
-  const makeTrace = () => traceStep(caller, step, state, batch);
+  const makeTrace = () => traceStep(caller, step as StepFunction, state, batch);
   const program = await LoadedProgram.load(caller, makeTrace, options, pairs);
-  return preparedStep(program, mapRecord(state, copyOf), batch);
+  return preparedStep(program, mapRecord(state, copyOf), batch) as CompiledStep<
+    State,
+    Batch,
+    Metric
+  >;
 }
 
 /** Owns `initial`, the first state, and does not know the one that the caller gave. */
@@ -123,7 +127,7 @@ function preparedStep(
   let busy: Promise<unknown> = Promise.resolve();
   const alive = () => {
     if (disposed)
-      throw new DmaeError("argument", "run: this program was disposed of; prepare it again");
+      throw new DmaeError("argument", "call: this program was disposed of; prepare it again");
   };
   const runOnce = async (batch: Record<string, RuntimeTensor>) => {
     alive();
@@ -140,20 +144,15 @@ function preparedStep(
       ]),
     );
   };
-  return {
+  const run = async (batch: unknown) => {
+    alive();
+    const lent = program.copies(hostInputs("call", batch, batchSpecs));
+    const result = busy.then(() => runOnce(lent));
+    busy = result.catch(() => {});
+    return result;
+  };
+  return Object.assign(run, {
     statistics: program.statistics,
-    run(batch) {
-      try {
-        alive();
-        checkInputs("run", batch, batchSpecs);
-      } catch (error) {
-        return Promise.reject(error as Error);
-      }
-      const lent = program.copies(batch);
-      const result = busy.then(() => runOnce(lent));
-      busy = result.catch(() => {});
-      return result;
-    },
     async state() {
       await busy;
       alive();
@@ -165,7 +164,7 @@ function preparedStep(
       current = {};
       spare = null;
     },
-  };
+  });
 }
 
 /** Takes over the values of outputs that have buffers of their own. */

@@ -73,8 +73,8 @@ describe("scales", () => {
 
 describe("int8 programs", () => {
   it("stay near float32, and every row is independent of the others", async () => {
-    const float = await compile(mlp, specs, { constants: params });
-    const expected = (await float.call({ x })).y.data as Float32Array;
+    const float = await compile({ fn: mlp, specs, constants: params });
+    const expected = (await float({ x })).y.data as Float32Array;
     float.dispose();
     const size = Math.max(...expected.map(Math.abs));
     for (const rule of ["minmax", "percentile", "mse"] as const)
@@ -82,41 +82,37 @@ describe("int8 programs", () => {
         [7, 0.04],
         [8, 0.02],
       ] as const) {
-        const quantization = await quantize(mlp, specs, {
-          constants: params,
-          calibration,
-          rule,
-          weightBits,
-        });
+        const quantization = await quantize(
+          { fn: mlp, specs, constants: params },
+          { calibration, rule, weightBits },
+        );
         expect(Object.keys(quantization.ranges)).toEqual(["fc1.weight", "fc2.weight"]); // the head is too small
-        const options = { constants: params, precision: "int8" as const, quantization };
-        const program = await compile(mlp, specs, options);
-        const y = (await program.call({ x })).y.data as Float32Array;
+        const options = { precision: "int8" as const, quantization };
+        const program = await compile({ fn: mlp, specs, constants: params }, options);
+        const y = (await program({ x })).y.data as Float32Array;
         expect(largestDifference(y, expected)).toBeLessThan(bound * size);
         expect(largestDifference(y, expected)).toBeGreaterThan(0); // it is quantized
         program.dispose();
-        const alone = await compile(mlp, { x: { shape: [1, 64] } }, options);
+        const alone = await compile({ fn: mlp, specs: { x: [1, 64] }, constants: params }, options);
         const row = { ...x, shape: [1, 64], data: x.data.slice(128, 192) };
-        expect(Array.from((await alone.call({ x: row })).y.data)).toEqual(
-          Array.from(y.slice(10, 15)),
-        );
+        expect(Array.from((await alone({ x: row })).y.data)).toEqual(Array.from(y.slice(10, 15)));
         alone.dispose();
       }
   });
 
   it("run through the executor and as a file at any batch size", async () => {
-    const stored = JSON.stringify(await quantize(mlp, specs, { constants: params, calibration }));
+    const stored = JSON.stringify(
+      await quantize({ fn: mlp, specs, constants: params }, { calibration }),
+    );
     const quantization = JSON.parse(stored);
     const executor = compiledExecutor({ precision: "int8", quantization });
-    const fn = await executor.prepareFunction(mlp, { constants: params, inputs: specs });
-    const y = (await fn.run({ x })).y!.data as Float32Array;
+    const fn = await executor.prepareFunction({ fn: mlp, specs, constants: params });
+    const y = (await fn({ x })).y!.data as Float32Array;
     fn.dispose();
-    const bytes = exportOnnx(mlp, specs, {
-      constants: params,
-      precision: "int8",
-      quantization,
-      dynamicBatch: true,
-    });
+    const bytes = exportOnnx(
+      { fn: mlp, specs, constants: params },
+      { precision: "int8", quantization, dynamicBatch: true },
+    );
     const session = await ort.InferenceSession.create(bytes);
     const result = await session.run({
       x: new ort.Tensor("float32", x.data as Float32Array, [6, 64]),
@@ -131,13 +127,13 @@ describe("int8 programs", () => {
     const specs = { x: { shape: [rows, 64] } };
     const x = gaussian(41, [rows, 64]);
     const calibration = [{ x: gaussian(42, [rows, 64]) }];
-    const quantization = await quantize(mlp, specs, { constants: params, calibration });
+    const quantization = await quantize({ fn: mlp, specs, constants: params }, { calibration });
     for (const precision of ["float32", "int8"] as const) {
       const results: number[][] = [];
       for (const threads of [1, 2, 3]) {
-        const options = { constants: params, precision, quantization, threads };
-        const program = await compile(mlp, specs, options);
-        results.push(Array.from((await program.call({ x })).y.data));
+        const options = { precision, quantization, threads };
+        const program = await compile({ fn: mlp, specs, constants: params }, options);
+        results.push(Array.from((await program({ x })).y.data));
         program.dispose();
       }
       expect(results[1]).toEqual(results[0]);
@@ -147,52 +143,60 @@ describe("int8 programs", () => {
 
   it("quantize only what include names", async () => {
     const include = (name: string) => name === "fc2.weight";
-    const { ranges } = await quantize(mlp, specs, { constants: params, calibration, include });
+    const { ranges } = await quantize(
+      { fn: mlp, specs, constants: params },
+      { calibration, include },
+    );
     expect(Object.keys(ranges)).toEqual(["fc2.weight"]);
   });
 
   it("refuse missing scales, empty calibration, nothing to quantize, training", async () => {
     const missing = await failure(() =>
-      compile(mlp, specs, { constants: params, precision: "int8" }),
+      compile({ fn: mlp, specs, constants: params }, { precision: "int8" }),
     );
     expect(missing.message).toContain("precision int8 needs quantization");
-    const empty = await failure(() => quantize(mlp, specs, { constants: params, calibration: [] }));
+    const empty = await failure(() =>
+      quantize({ fn: mlp, specs, constants: params }, { calibration: [] }),
+    );
     expect(empty.message).toContain("calibration must hold at least one batch");
     const nothing = await failure(() =>
-      quantize(({ x }) => ({ y: tf.exp(x) }), specs, { calibration }),
+      quantize({ fn: ({ x }) => ({ y: tf.exp(x) }), specs }, { calibration }),
     );
     expect(nothing.message).toContain("no matrix product with constant weights");
     const small = await failure(() =>
-      quantize(({ x, w }) => ({ y: tf.matMul(x, w!) }), specs, {
-        calibration,
-        constants: { w: gaussian(1, [64, 8]) },
-      }),
+      quantize(
+        {
+          fn: ({ x, w }) => ({ y: tf.matMul(x, w!) }),
+          specs,
+          constants: { w: gaussian(1, [64, 8]) },
+        },
+        { calibration },
+      ),
     );
     expect(small.message).toContain("worth quantizing: 1 are smaller than 32 x 32");
     const open = await failure(() =>
       quantize(
-        ({ x, w }) => ({ y: tf.matMul(x, w) }),
-        { ...specs, w: { shape: [64, 64] } },
-        {
-          calibration: [],
-        },
+        { fn: ({ x, w }) => ({ y: tf.matMul(x, w) }), specs: { ...specs, w: { shape: [64, 64] } } },
+        { calibration: [] },
       ),
     );
     expect(open.message).toContain(
       "1 have weights that are computed or inputs: pass parameters as constants",
     );
     const none = await failure(() =>
-      quantize(mlp, specs, { constants: params, calibration, include: () => false }),
+      quantize({ fn: mlp, specs, constants: params }, { calibration, include: () => false }),
     );
     expect(none.message).toBe("quantize: include chose none of fc1.weight, fc2.weight");
     const rule = await failure(() =>
-      quantize(mlp, specs, { constants: params, calibration, rule: "max" as never }),
+      quantize({ fn: mlp, specs, constants: params }, { calibration, rule: "max" as never }),
     );
     expect(rule.message).toBe('quantize: rule must be "minmax", "percentile" or "mse", got "max"');
-    const uncalibrated = await failure(() => quantize(mlp, specs, { constants: params } as never));
+    const uncalibrated = await failure(() =>
+      quantize({ fn: mlp, specs, constants: params }, {} as never),
+    );
     expect(uncalibrated.message).toContain("calibration must be an array (or iterable) of inputs");
     const bits = await failure(() =>
-      quantize(mlp, specs, { constants: params, calibration, weightBits: 4 as never }),
+      quantize({ fn: mlp, specs, constants: params }, { calibration, weightBits: 4 as never }),
     );
     expect(bits.message).toContain("weightBits must be 7 or 8, got 4");
     const training = await failure(() =>
@@ -206,9 +210,11 @@ describe("int8 programs", () => {
 
   it("refuse scales of another function, and what are no scales", async () => {
     const refusal = async (quantization: unknown) => {
-      const options = { constants: params, precision: "int8", quantization } as never;
-      const compiled = await failure(() => compile(mlp, specs, options));
-      const exported = await failure(() => exportOnnx(mlp, specs, options));
+      const options = { precision: "int8", quantization } as never;
+      const compiled = await failure(() => compile({ fn: mlp, specs, constants: params }, options));
+      const exported = await failure(() =>
+        exportOnnx({ fn: mlp, specs, constants: params }, options),
+      );
       expect(exported.message.replace("exportOnnx", "compile")).toBe(compiled.message);
       return compiled.message;
     };
@@ -238,7 +244,9 @@ describe("int8 programs", () => {
       return { y: tf.matMul(tf.mean(features, [1, 2]), head!) };
     };
     const images = { x: { shape: [1, 4, 4, 32] } };
-    const error = await failure(() => quantize(cnn, images, { constants, calibration: [] }));
+    const error = await failure(() =>
+      quantize({ fn: cnn, specs: images, constants }, { calibration: [] }),
+    );
     expect(error.message).toMatch(/: 1 are smaller .*; convolutions are not quantized$/);
   });
 });

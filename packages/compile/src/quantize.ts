@@ -1,6 +1,13 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { TensorSpecs } from "@dmae/nn";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import type { InputSpecs, InputValue, ResultForm, Program as TensorProgram } from "@dmae/nn";
+import {
+  describeValue,
+  type FlatProgram,
+  flatProgram,
+  hostInputs,
+  type InFormOf,
+  oneOf,
+} from "@dmae/nn/executors";
 import { checkWeightBits } from "./check-quantization.ts";
 import { optimize, type Program } from "./graph/optimize.ts";
 import {
@@ -18,27 +25,20 @@ import {
   type RuntimeSession,
   type RuntimeTensor,
 } from "./runtime/runtime.ts";
-import { checkTensors } from "./specs/check-values.ts";
-import { describeValue, oneOf } from "./specs/describe-value.ts";
-import { flatFunction } from "./specs/flat-function.ts";
-import type { InFormOf, NestedSpecs, ResultForm } from "./specs/nested.ts";
-import { flatInputs, flatSpecs, namesOf } from "./specs/specs.ts";
 import { trace } from "./tracing/trace.ts";
 
 /** How the range of an activation is chosen from its calibration values. */
 export type RangeRule = "minmax" | "percentile" | "mse";
 
 /** Options of {@link quantize}. */
-export interface QuantizeOptions<Specs extends NestedSpecs> extends RuntimeOptions {
+export interface QuantizeOptions<Specs extends InputSpecs> extends RuntimeOptions {
   /**
    * Inputs such as the program will meet, noise included: a few hundred images, in batches of the
    * specs' shapes.
    */
   readonly calibration:
-    | Iterable<InFormOf<Specs, HostTensor>>
-    | AsyncIterable<InFormOf<Specs, HostTensor>>;
-  /** Parameters, given to `fn` among its inputs. */
-  readonly constants?: HostTensors;
+    | Iterable<InFormOf<Specs, InputValue>>
+    | AsyncIterable<InFormOf<Specs, InputValue>>;
   /**
    * `"mse"` (default): the range with the least squared error; `"percentile"`: without the outer 0.005 % on
    * either side; `"minmax"`: smallest and largest value, half the time.
@@ -51,38 +51,37 @@ export interface QuantizeOptions<Specs extends NestedSpecs> extends RuntimeOptio
 }
 
 /**
- * Finds the fixed scales with which a function runs in int8: weights 7-bit (or 8-bit) integers with one
+ * Finds the fixed scales with which a program runs in int8: weights 7-bit (or 8-bit) integers with one
  * scale per output channel, activations unsigned 8-bit with one scale and zero point for each matrix
  * product, found on calibration inputs. Nothing is scaled by the batch at run time, so a row's result
  * never depends on the rows beside it, which certification needs.
  *
- * @param fn as for `compile`; matrix products with constant weights are quantized
+ * @param program as for `compile`; matrix products with constant weights are quantized
  * @returns plain data: give it to `compile`, `compiledExecutor` or `exportOnnx` with `precision: "int8"`
  * @throws DmaeError "argument" for empty calibration or a function without a product to quantize (convolutions are none)
  * @example
  * ```ts
  * const fn = ({ image, ...params }) => ({ logits: vit.logits(params, image) });
- * const quantization = await quantize(fn, specs, { constants: params, calibration: noisyBatches });
- * const program = await compile(fn, specs, { constants: params, precision: "int8", quantization });
+ * const program = { fn, specs: { image: [64, 28, 28, 1] }, constants: params };
+ * const quantization = await quantize(program, { calibration: noisyBatches });
+ * const classify = await compile(program, { precision: "int8", quantization });
  * ```
  */
-export async function quantize<Specs extends NestedSpecs, Result extends ResultForm<Result>>(
-  fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => Result,
-  specs: Specs,
+export async function quantize<Specs extends InputSpecs, Result extends ResultForm<Result>>(
+  program: TensorProgram<Specs, Result>,
   options: QuantizeOptions<Specs>,
 ): Promise<Quantization> {
-  const { rule = "mse", weightBits = 7, constants = {}, include = () => true } = options;
+  const { rule = "mse", weightBits = 7, include = () => true } = options;
   checkRuntimeOptions("quantize", options);
   checkWeightBits("quantize", weightBits);
   checkRule(rule);
   checkCalibration(options.calibration);
-  const flat = flatSpecs("quantize", specs);
-  checkTensors("quantize", "constants", constants, namesOf(specs, flat));
-  const probe = await Probe.load(fn, specs, flat, constants, include, options);
+  const flat = flatProgram("quantize", program);
+  const probe = await Probe.load(flat, include, options);
   try {
     const batches: HostTensors[] = [];
     for await (const batch of options.calibration)
-      batches.push(flatInputs("quantize", batch, flat));
+      batches.push(hostInputs("quantize", batch, flat.specs));
     if (batches.length === 0)
       throw new DmaeError(
         "argument",
@@ -121,20 +120,12 @@ class Probe {
     private readonly session: RuntimeSession,
   ) {}
 
-  static async load<Specs extends NestedSpecs>(
-    fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => unknown,
-    specs: Specs,
-    flat: TensorSpecs,
-    constants: HostTensors,
+  static async load(
+    { fn, specs, constants }: FlatProgram,
     include: (weight: string) => boolean,
     options: RuntimeOptions,
   ): Promise<Probe> {
-    const traced = trace(
-      "quantize",
-      flatFunction("quantize", fn, specs, constants),
-      flat,
-      constants,
-    );
+    const traced = trace("quantize", fn, specs, constants);
     const program = optimize(traced, { transposeAll: true });
     const found = chosen(program, include);
     const outputs = found.map(({ node }) => node.inputs[0]!);

@@ -1,7 +1,12 @@
 import { compile, compileStep, exportOnnx, quantize } from "@dmae/compile";
-import { foldIn, type HostTensor, key, normal, uniform } from "@dmae/core";
+import { foldIn, key, normal, uniform } from "@dmae/core";
 import { gelu, linear, type Tensors, valueAndGradients, xavierUniform, zeros } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
+
+// Any function: its inputs are plain arrays, the specs know the shapes.
+const square = await compile(({ x }) => tf.square(x), { x: [2] });
+console.log((await square({ x: [2, 3] })).data); // Float32Array [4, 9]
+square.dispose();
 
 // Any pure function of tensors: here a small network, and one step of training it.
 const network = (p: Tensors, x: tf.Tensor) =>
@@ -11,7 +16,7 @@ const shape = [64, 32];
 const step = await compileStep(
   (params, { x, y }) => {
     const { loss, gradients } = valueAndGradients(
-      (p) => ({ loss: tf.mean(tf.squaredDifference(network(p, x!), y!)) }),
+      (p) => ({ loss: tf.mean(tf.squaredDifference(network(p, x), y)) }),
       params,
     );
     const state = Object.fromEntries(
@@ -26,19 +31,14 @@ const step = await compileStep(
       "fc2.weight": xavierUniform(key(2), [32, 128]),
       "fc2.bias": zeros([32]),
     },
-    batch: { x: { shape }, y: { shape } },
+    batch: { x: shape, y: shape },
   },
 );
 
-const draw = (index: number): HostTensor => ({
-  dtype: "float32",
-  shape,
-  data: normal(foldIn(key(3), index), 64 * 32),
-});
+const draw = (index: number) => normal(foldIn(key(3), index), 64 * 32);
 for (let i = 0; i < 100; i++) {
   const x = draw(i);
-  const y = { ...x, data: x.data.map((v) => Math.abs(v)) }; // learn |x|
-  const { loss } = await step.run({ x, y });
+  const { loss } = await step({ x, y: x.map(Math.abs) }); // learn |x|
   if (i % 33 === 0) console.log(i, loss); // falls
 }
 const params = await step.state(); // plain arrays
@@ -46,15 +46,14 @@ step.dispose();
 
 // The trained function: float32, int8 with fixed scales, and as a file for any language.
 const fn = ({ x, ...p }: Tensors) => ({ y: network(p, x!) });
-const specs = { x: { shape } };
+const program = { fn, specs: { x: shape }, constants: params };
 const calibration = [1001, 1002, 1003].map((i) => ({ x: draw(i) }));
-const quantization = await quantize(fn, specs, { constants: params, calibration });
-const input = { ...draw(0), data: uniform(key(4), 64 * 32) };
+const quantization = await quantize(program, { calibration });
+const x = uniform(key(4), 64 * 32);
 for (const precision of ["float32", "int8"] as const) {
-  const program = await compile(fn, specs, { constants: params, precision, quantization });
-  const { y } = await program.call({ x: input });
-  console.log(precision, y.data[0]);
-  program.dispose();
+  const compiled = await compile(program, { precision, quantization });
+  console.log(precision, (await compiled({ x })).y.data[0]);
+  compiled.dispose();
 }
-const file = exportOnnx(fn, specs, { constants: params, dynamicBatch: true });
+const file = exportOnnx(program, { dynamicBatch: true });
 console.log(file.length); // writeFile("network.onnx", file)

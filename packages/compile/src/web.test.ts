@@ -10,7 +10,7 @@ const vector = (...values: number[]) =>
 
 it("onnxruntime-web runs functions", async () => {
   const program = await compile(({ x }) => tf.square(x), { x: { shape: [2] } }, web);
-  expect([...(await program.call({ x: vector(2, 3) })).data]).toEqual([4, 9]);
+  expect([...(await program({ x: vector(2, 3) })).data]).toEqual([4, 9]);
   program.dispose();
 });
 
@@ -23,8 +23,8 @@ it("onnxruntime-web runs steps, and the state goes on, in a buffer of its own or
     { state: { w: vector(1, 2), v: vector(0, 0) }, batch: { x: { shape: [2] } } },
     web,
   );
-  expect(await step.run({ x: vector(10, 20) })).toEqual({ sum: 3 });
-  expect(await step.run({ x: vector(10, 20) })).toEqual({ sum: 33 });
+  expect(await step({ x: vector(10, 20) })).toEqual({ sum: 3 });
+  expect(await step({ x: vector(10, 20) })).toEqual({ sum: 33 });
   const { w, v } = await step.state();
   expect([...w!.data, ...v!.data]).toEqual([21, 42, -12, -24]);
   step.dispose();

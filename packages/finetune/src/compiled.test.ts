@@ -35,7 +35,7 @@ async function follow(
   const inputs = (at: number) => ({ ...batch(at), ...step.inputs(at) });
   const prepared = await executor.prepareStep(step.step, { state, batch: specsOf(inputs(0)) });
   const metrics: Record<string, number>[] = [];
-  for (let at = 0; at < stepsPerEpoch; at++) metrics.push(await prepared.run(inputs(at)));
+  for (let at = 0; at < stepsPerEpoch; at++) metrics.push(await prepared(inputs(at)));
   const result = await prepared.state();
   prepared.dispose();
   return { metrics, state: result };

@@ -1,7 +1,8 @@
 import { DmaeError, foldIn, type HostTensors, type ImageDataset, normal } from "@dmae/core";
-import type { Executor, PreparedFunction } from "@dmae/nn";
+import type { Executor, PreparedFunction, TensorSpec } from "@dmae/nn";
 import { rootKey, type Seed } from "@dmae/train";
 import type { ViT } from "@dmae/vit";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evaluation-checks.ts";
 
 /** What a {@link PreparedEvaluation} can be asked for. */
@@ -32,7 +33,7 @@ export interface EvaluateOptions extends MeasureOptions, PrepareEvaluationOption
 /** A classifier made ready to be measured more than once. */
 export interface PreparedEvaluation {
   /** Measures on a data set, whose images must have the shape that the classifier takes. */
-  run(dataset: ImageDataset, options?: MeasureOptions): Promise<EvaluateResult>;
+  (dataset: ImageDataset, options?: MeasureOptions): Promise<EvaluateResult>;
   /** Frees the program. */
   dispose(): void;
 }
@@ -74,7 +75,7 @@ export async function evaluate(
   });
   const prepared = await prepare(vit, params, dataset.imageShape, { ...options, batchSize });
   try {
-    return await prepared.run(dataset, options);
+    return await prepared(dataset, options);
   } finally {
     prepared.dispose();
   }
@@ -89,7 +90,7 @@ export async function evaluate(
  *
  * @example
  * const evaluation = await prepareEvaluation(vit, params, { executor });
- * for (const sigma of [0.25, 0.5]) console.log(await evaluation.run(test, { sigma, seed: 0 }));
+ * for (const sigma of [0.25, 0.5]) console.log(await evaluation(test, { sigma, seed: 0 }));
  * evaluation.dispose();
  */
 export async function prepareEvaluation(
@@ -108,23 +109,24 @@ async function prepare(
   { executor, batchSize }: Required<PrepareEvaluationOptions>,
 ): Promise<PreparedEvaluation> {
   checkBatchSize("evaluate", batchSize);
-  const classifier = await executor.prepareFunction(
-    ({ images, ...rest }) => ({ logits: vit.logits(rest, images!) }),
-    { constants: params, inputs: { images: { shape: [batchSize, ...imageShape] } } },
-  );
-  return {
-    async run(dataset, options = {}) {
-      checkMeasure("evaluate", options);
-      const { numClasses } = vit.config;
-      checkDataset("evaluate", dataset, { imageShape, numClasses });
-      return measure(classifier, numClasses, dataset, { ...options, batchSize });
-    },
-    dispose: () => classifier.dispose(),
+  const classifier = await executor.prepareFunction({
+    fn: ({ images, ...rest }) => ({ logits: vit.logits(rest, images!) }),
+    specs: { images: { shape: [batchSize, ...imageShape] } },
+    constants: params,
+  });
+  const run = async (dataset: ImageDataset, options: MeasureOptions = {}) => {
+    checkMeasure("evaluate", options);
+    const { numClasses } = vit.config;
+    checkDataset("evaluate", dataset, { imageShape, numClasses });
+    return measure(classifier, numClasses, dataset, { ...options, batchSize });
   };
+  return Object.assign(run, { dispose: () => classifier.dispose() });
 }
 
+type Classify = PreparedFunction<{ images: TensorSpec }, { logits: Tensor }>;
+
 async function measure(
-  classifier: PreparedFunction,
+  classifier: Classify,
   numClasses: number,
   dataset: ImageDataset,
   options: MeasureOptions & { readonly batchSize: number },
@@ -154,11 +156,10 @@ async function measure(
         normal(copyKey, out, { index, mean: out, standardDeviation: sigma });
       }
     }
-    const shape = [batchSize, ...dataset.imageShape];
-    const { logits } = await classifier.run({ images: { dtype: "float32", shape, data: images } });
+    const { logits } = await classifier({ images });
     for (let row = 0; row < here; row++) {
       const index = Math.floor((start + row) / samples);
-      const scores = logits!.data.subarray(row * numClasses, (row + 1) * numClasses);
+      const scores = logits.data.subarray(row * numClasses, (row + 1) * numClasses);
       const { best, crossEntropy } = judge(scores as Float32Array, labels[index]!, index);
       votes[index * numClasses + best]!++;
       loss += crossEntropy;

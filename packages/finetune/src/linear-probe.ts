@@ -1,6 +1,13 @@
 import { defaultExecutor } from "@dmae/compile";
 import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
-import { type Executor, ones, type PreparedFunction, truncatedNormal, zeros } from "@dmae/nn";
+import {
+  type Executor,
+  ones,
+  type PreparedFunction,
+  type TensorSpec,
+  truncatedNormal,
+  zeros,
+} from "@dmae/nn";
 import {
   type BatchSource,
   batchNoise,
@@ -90,37 +97,39 @@ function withHead(encoder: HostTensors, head: HostTensors): Record<string, HostT
   return Object.fromEntries(Object.keys(encoder).map((name) => [name, all[name]!]));
 }
 
+type Features = PreparedFunction<
+  { images: TensorSpec; noise: TensorSpec },
+  { features: tf.Tensor }
+>;
+
 /** `images + sigma noise -> features`, with the encoder kept on the backend. */
 async function featureFunction(
   vit: ViT,
   encoder: HostTensors,
   { sigma, batchSize }: LinearProbeRecipe,
   executor: Executor,
-): Promise<PreparedFunction> {
+): Promise<Features> {
   const constants = Object.fromEntries(
     Object.entries(encoder).filter(([name]) => !name.startsWith("head.")),
   );
   const { inputSize, channels } = vit.config;
   const shape = [batchSize, inputSize, inputSize, channels];
-  return executor.prepareFunction(
-    ({ images, noise, ...params }) => ({
+  return executor.prepareFunction({
+    fn: ({ images, noise, ...params }) => ({
       features: vit.features(params, tf.add(images!, tf.mul(noise!, sigma))),
     }),
-    { constants, inputs: { images: { shape }, noise: { shape } } },
-  );
+    specs: { images: { shape }, noise: { shape } },
+    constants,
+  });
 }
 
 /** Features of the noisy images, and one-hot targets. */
 const probeInputs =
-  (features: PreparedFunction, { config }: ViT): Objective["inputs"] =>
+  (features: Features, { config }: ViT): Objective["inputs"] =>
   async (batch, { key, epoch }) => {
-    const shape = [batch.size, ...batch.imageShape];
-    const made = await features.run({
-      images: { dtype: "float32", shape, data: batch.images },
-      noise: { dtype: "float32", shape, data: batchNoise(batch, noiseKeys(key, 1)(epoch)) },
-    });
+    const noise = batchNoise(batch, noiseKeys(key, 1)(epoch));
     return {
-      features: made.features!,
+      ...(await features({ images: batch.images, noise })),
       targets: softTargets(batch.labels, config.numClasses, 0),
     };
   };

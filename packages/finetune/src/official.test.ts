@@ -236,7 +236,7 @@ async function follow(
   const crossEntropy = fixture.get(`${variant}.losses64`).data;
   const prepared = await prepare(step, state, { ...inputs(0), ...step.inputs(first) });
   for (let index = from; index < micro; index++) {
-    const metrics = await prepared.run({ ...inputs(index), ...step.inputs(first + index) });
+    const metrics = await prepared({ ...inputs(index), ...step.inputs(first + index) });
     const isMixed = variant !== "gp"; // targets of mixed batches are recorded too
     if (isMixed)
       expectClose(
@@ -338,7 +338,7 @@ describe.each(["cpu", "wasm"])("the official linear probe on %s", (backend) => {
     });
     const prepared = await prepare(step, step.initState(head), inputs(0));
     for (let index = 0; index < micro; index++) {
-      const { loss } = await prepared.run(inputs(index));
+      const { loss } = await prepared(inputs(index));
       expectClose([loss!], [probe.get("losses64").data[index]!], { relative: 1e-5 });
       if (index % settings.accum_iter !== settings.accum_iter - 1) continue;
       const state = unprefixed("params.", await prepared.state());

@@ -104,7 +104,7 @@ describe.skipIf(!existsSync(reference))("the recorded fine-tuning of the officia
         batch: specsOf(inputsOf(0)),
       });
       for (let index = 0; index < steps; index++) {
-        const { crossEntropy, consistency } = await prepared.run(inputsOf(index));
+        const { crossEntropy, consistency } = await prepared(inputsOf(index));
         expectClose(
           [crossEntropy!, consistency!],
           [training.loss_nat[index], training.loss_reg[index]],

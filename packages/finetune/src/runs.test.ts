@@ -315,13 +315,9 @@ describe("evaluate", () => {
     await expectNoLeak(async () => {
       const evaluation = await prepareEvaluation(vit, params, { executor, batchSize: 16 });
       for (const options of [{}, { sigma: 0.2, seed: 7, limit: 11 }, { samples: 2 }])
-        expect(await evaluation.run(test, options)).toEqual(
-          await run({ ...options, batchSize: 16 }),
-        );
+        expect(await evaluation(test, options)).toEqual(await run({ ...options, batchSize: 16 }));
       const larger = synthetic({ length: 1, key: key(0), imageShape: [20, 20, 1] });
-      await expect(evaluation.run(larger)).rejects.toThrow(
-        /images must be \[.*\], got \[20,20,1\]/,
-      );
+      await expect(evaluation(larger)).rejects.toThrow(/images must be \[.*\], got \[20,20,1\]/);
       evaluation.dispose();
     });
     expect(compiled).toBe(1);
@@ -358,7 +354,7 @@ describe("evaluate", () => {
       for (const value of [...values, Number.NaN]) {
         const message = new RegExp(`^evaluate: ${name} must be .*, got ${value}$`);
         await expect(run({ [name]: value })).rejects.toThrow(message);
-        await expect(evaluation.run(test, { [name]: value })).rejects.toThrow(message);
+        await expect(evaluation(test, { [name]: value })).rejects.toThrow(message);
       }
     evaluation.dispose();
   });
@@ -389,6 +385,6 @@ describe("evaluate", () => {
     };
     await expect(
       evaluate(vit, { ...params, ...bias }, test, { executor: eagerExecutor() }),
-    ).rejects.toThrow("evaluate: logits must be finite, got NaN for image 0");
+    ).rejects.toThrow("prepareFunction: head.bias holds NaN at element 1");
   });
 });

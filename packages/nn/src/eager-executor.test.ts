@@ -35,9 +35,9 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
     await expectNoLeak(async () => {
       const prepared = await eagerExecutor().prepareStep(step, init);
       const batch = { x: host(2), y: host(4) };
-      expect(await prepared.run(batch)).toEqual({ loss: 16 }); // w: 0 -> 2
+      expect(await prepared(batch)).toEqual({ loss: 16 }); // w: 0 -> 2
       const before = tf.memory().numTensors;
-      expect(await prepared.run(batch)).toEqual({ loss: 0 });
+      expect(await prepared(batch)).toEqual({ loss: 0 });
       expect(tf.memory().numTensors).toBe(before);
       expect(await prepared.state()).toEqual({ w: host(2), frozen: host(5, 6) });
       prepared.dispose();
@@ -54,7 +54,7 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
         }),
         init,
       );
-      const run = (x: number) => prepared.run({ x: host(x), y: host(-x) });
+      const run = (x: number) => prepared({ x: host(x), y: host(-x) });
       expect(await run(1)).toEqual({ before: 0, x: 1, y: -1 });
       expect(await run(2)).toEqual({ before: 1, x: 2, y: -2 });
       prepared.dispose();
@@ -63,12 +63,13 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
 
   test("functions keep their constants; inputs and constants may be passed through", async () => {
     await expectNoLeak(async () => {
-      const prepared = await eagerExecutor().prepareFunction(
-        ({ k, x }) => ({ sum: tf.add(k!, x!), x: x!, k: k! }),
-        { constants: { k: host(1, 2) }, inputs: { x: { shape: [2] } } },
-      );
+      const prepared = await eagerExecutor().prepareFunction({
+        fn: ({ k, x }) => ({ sum: tf.add(k!, x!), x: x!, k: k! }),
+        specs: { x: { shape: [2] } },
+        constants: { k: host(1, 2) },
+      });
       for (let i = 0; i < 2; i++)
-        expect(await prepared.run({ x: host(i, 1) })).toEqual({
+        expect(await prepared({ x: host(i, 1) })).toEqual({
           sum: host(1 + i, 3),
           x: host(i, 1),
           k: host(1, 2),
@@ -81,9 +82,10 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
     const inputs = { x: { shape: [1] }, w: { shape: [1] } };
     const constants = { w: host(1) };
     await expectNoLeak(async () => {
-      const prepare = eagerExecutor().prepareFunction(({ x }) => ({ x: x! }), {
+      const prepare = eagerExecutor().prepareFunction({
+        fn: ({ x }) => ({ x: x! }),
+        specs: inputs,
         constants,
-        inputs,
       });
       await expect(prepare).rejects.toThrow(/w is both an input and one of the constants/);
     });
@@ -91,22 +93,20 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
 
   test("errors name the input, the shape and the way out", async () => {
     const prepared = await eagerExecutor().prepareStep(step, init);
-    await expect(prepared.run({ x: host(1) })).rejects.toThrow(/missing: y, unknown: none/);
-    await expect(prepared.run({ x: host(1), y: host(1), z: host(1) })).rejects.toThrow(
-      /unknown: z/,
-    );
-    await expect(prepared.run({ x: host(1, 2), y: host(1) })).rejects.toThrow(
-      /x must be float32 \[1\] as prepared, got float32 \[2\]/,
+    await expect(prepared({ x: host(1) })).rejects.toThrow(/missing: y, unknown: none/);
+    await expect(prepared({ x: host(1), y: host(1), z: host(1) })).rejects.toThrow(/unknown: z/);
+    await expect(prepared({ x: host(1, 2), y: host(1) })).rejects.toThrow(
+      /x must be float32 \[1\], got float32 \[2\]/,
     );
     prepared.dispose();
-    await expect(prepared.run({ x: host(1), y: host(1) })).rejects.toThrow(/disposed of/);
+    await expect(prepared({ x: host(1), y: host(1) })).rejects.toThrow(/disposed of/);
     const grows: StepFunction = (state) => ({
       state: { ...state, w: tf.concat([state.w!, state.w!]) },
       metrics: {},
     });
     await expectNoLeak(async () => {
       const bad = await eagerExecutor().prepareStep(grows, init);
-      await expect(bad.run({ x: host(1), y: host(1) })).rejects.toThrow(
+      await expect(bad({ x: host(1), y: host(1) })).rejects.toThrow(
         /w was float32 \[1\], became float32 \[2\]/,
       );
       bad.dispose();

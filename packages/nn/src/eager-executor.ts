@@ -1,93 +1,93 @@
-import { DmaeError, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkInputNames } from "./check-input-names.ts";
-import { checkStepResult } from "./check-step-result.ts";
-import type { Executor, PreparedFunction, PreparedStep, TensorSpecs } from "./executor.ts";
+import type { Executor, PreparedFunction, PreparedStep, StepFunction } from "./executor.ts";
 import { disposeTensors, type Tensors, toHost, toTensors } from "./params.ts";
+import { checkStepResult } from "./programs/check-step-result.ts";
+import { hostInputs } from "./programs/host-inputs.ts";
+import type { TensorSpecs } from "./programs/nested.ts";
+import { type FlatProgram, flatProgram } from "./programs/program.ts";
+import { checkedSpecs } from "./programs/specs.ts";
 
 /**
  * Runs steps and functions op by op on the current TensorFlow.js backend ({@link selectBackend}).
  *
  * @example
  * ```ts
- * const prepared = await eagerExecutor().prepareStep(step, { state, batch: { x: { shape: [8, 2] } } });
- * const { loss } = await prepared.run({ x });
+ * const step = await eagerExecutor().prepareStep(fn, { state, batch: { x: [8, 2] } });
+ * const { loss } = await step({ x });
  * ```
  */
 export function eagerExecutor(): Executor {
-  return {
+  const executor = {
     get name() {
       return `eager:${tf.getBackend()}`;
     },
-    async prepareStep(step, { state, batch }) {
-      return eagerStep(step, toTensors(state), batch);
+    async prepareStep(step: StepFunction, init: { state: HostTensors; batch: TensorSpecs }) {
+      const batch = checkedSpecs("prepareStep", "batch", init.batch);
+      return eagerStep(step, toTensors(init.state), batch);
     },
-    async prepareFunction(fn, { constants, inputs }) {
-      const both = Object.keys(inputs).find((name) => Object.hasOwn(constants, name));
-      if (both !== undefined)
-        throw new DmaeError(
-          "argument",
-          `prepareFunction: ${both} is both an input and one of the constants; leave it out of one of the two`,
-          { name: both },
-        );
-      return eagerFunction(fn, toTensors(constants), inputs);
+    async prepareFunction(program: Parameters<typeof flatProgram>[1]) {
+      const flat = flatProgram("prepareFunction", program);
+      return eagerFunction(flat, toTensors(flat.constants));
     },
   };
+  return executor as unknown as Executor;
 }
 
-function eagerStep(
-  step: Parameters<Executor["prepareStep"]>[0],
-  initial: Tensors,
-  specs: TensorSpecs,
-): PreparedStep {
+function eagerStep(step: StepFunction, initial: Tensors, specs: TensorSpecs): PreparedStep {
   let state: Tensors | undefined = initial;
+  let busy: Promise<unknown> = Promise.resolve();
   const current = () => state ?? disposed();
-  return {
-    async run(batch) {
-      const previous = current();
-      const inputs = checkedTensors("run", batch, specs);
-      const result = guarded(inputs, () =>
-        checkStepResult("run", previous, step(previous, inputs)),
-      );
-      state = result.state;
-      const carried = new Set(Object.values(state));
-      const metrics = await toHost(result.metrics); // may show the previous state or the batch
-      disposeExcept(previous, carried);
-      disposeExcept(inputs, carried);
-      disposeExcept(result.metrics, carried);
-      return Object.fromEntries(
-        Object.entries(metrics).map(([name, { data }]) => [name, Number(data[0])]),
-      );
+  const runOnce = async (batch: HostTensors) => {
+    const previous = current();
+    const inputs = toTensors(batch);
+    const result = guarded(inputs, () => checkStepResult("call", previous, step(previous, inputs)));
+    state = result.state;
+    const carried = new Set(Object.values(state));
+    const metrics = await toHost(result.metrics); // may show the previous state or the batch
+    disposeExcept(previous, carried);
+    disposeExcept(inputs, carried);
+    disposeExcept(result.metrics, carried);
+    return Object.fromEntries(
+      Object.entries(metrics).map(([name, { data }]) => [name, Number(data[0])]),
+    );
+  };
+  const run = async (batch: unknown) => {
+    current();
+    const values = hostInputs("call", batch, specs);
+    const result = busy.then(() => runOnce(values));
+    busy = result.catch(() => {});
+    return result;
+  };
+  return Object.assign(run, {
+    state: async () => {
+      await busy;
+      return toHost(current());
     },
-    state: () => toHost(current()),
     dispose() {
       if (state) disposeTensors(state);
       state = undefined;
     },
-  };
+  });
 }
 
-function eagerFunction(
-  fn: Parameters<Executor["prepareFunction"]>[0],
-  initial: Tensors,
-  specs: TensorSpecs,
-): PreparedFunction {
+function eagerFunction(program: FlatProgram, initial: Tensors): PreparedFunction {
   let constants: Tensors | undefined = initial;
-  return {
-    async run(values) {
-      const fixed = constants ?? disposed();
-      const inputs = checkedTensors("run", values, specs);
-      const outputs = guarded(inputs, () => fn({ ...fixed, ...inputs }));
-      const host = await toHost(outputs);
-      disposeTensors(inputs);
-      disposeExcept(outputs, new Set(Object.values(fixed)));
-      return host;
-    },
+  const run = async (values: unknown) => {
+    const fixed = constants ?? disposed();
+    const inputs = toTensors(program.inputs(values));
+    const outputs = guarded(inputs, () => program.fn({ ...fixed, ...inputs }));
+    const host = await toHost(outputs);
+    disposeTensors(inputs);
+    disposeExcept(outputs, new Set([...Object.values(fixed), ...Object.values(inputs)]));
+    return program.result(host) as Record<string, HostTensor>;
+  };
+  return Object.assign(run, {
     dispose() {
       if (constants) disposeTensors(constants);
       constants = undefined;
     },
-  };
+  });
 }
 
 /** Runs `body` in a tidy; if it throws, the inputs are disposed of. */
@@ -106,18 +106,4 @@ function disposeExcept(tensors: Tensors, kept: ReadonlySet<tf.Tensor>): void {
 
 function disposed(): never {
   throw new DmaeError("argument", "eagerExecutor: this program was disposed of; prepare it again");
-}
-
-/** The batch as tensors, after comparing names, shapes and dtypes with the specs given at preparation. */
-function checkedTensors(caller: string, host: HostTensors, specs: TensorSpecs): Tensors {
-  checkInputNames(caller, host, specs);
-  for (const [name, { shape, dtype = "float32" }] of Object.entries(specs)) {
-    const value = host[name]!;
-    if (`${value.shape}` !== `${shape}` || value.dtype !== dtype)
-      throw new DmaeError(
-        "shape",
-        `${caller}: ${name} must be ${dtype} [${shape}] as prepared, got ${value.dtype} [${value.shape}]`,
-      );
-  }
-  return toTensors(host);
 }

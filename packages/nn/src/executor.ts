@@ -1,49 +1,66 @@
-import type { DType, HostTensor, HostTensors } from "@dmae/core";
-import type { Tensors } from "./params.ts";
-
-/** Shape and element type of one input. */
-export interface TensorSpec {
-  /** Dimensions, all known. */
-  readonly shape: readonly number[];
-  /** Element type; float32 where left out. */
-  readonly dtype?: DType;
-}
-
-/** Named input specs. */
-export type TensorSpecs = Readonly<Record<string, TensorSpec>>;
+import type { HostTensor } from "@dmae/core";
+import type * as tf from "@tensorflow/tfjs-core";
+import type {
+  HostResult,
+  InFormOf,
+  InputSpecs,
+  InputValue,
+  ResultForm,
+  SpecOrShape,
+} from "./programs/nested.ts";
+import type { Program } from "./programs/program.ts";
 
 /**
  * One pure training step. It draws nothing and reads no host value: noise, masks, drop-path draws and
  * the learning rate arrive in `batch`. It disposes of nothing; the executor owns every tensor.
  */
-export type StepFunction = (
-  state: Tensors,
-  batch: Tensors,
+export type StepFunction<
+  State extends string = string,
+  Batch extends string = string,
+  Metric extends string = string,
+> = (
+  state: Record<State, tf.Tensor>,
+  batch: Record<Batch, tf.Tensor>,
 ) => {
   /** The next state: the names, shapes and dtypes of `state`. */
-  state: Tensors;
+  state: Record<string, tf.Tensor>;
   /** Scalars to log: tensors of one number each. */
-  metrics: Tensors;
+  metrics: Record<Metric, tf.Tensor>;
 };
 
-/** A pure function of named tensors. */
-export type TensorFunction = (inputs: Tensors) => Tensors;
+/** What a step starts with: its state, and the specs of every batch. */
+export interface StepInit<State extends string = string, Batch extends string = string> {
+  readonly state: Readonly<Record<State, HostTensor>>;
+  readonly batch: Readonly<Record<Batch, SpecOrShape>>;
+}
 
-/** A step made ready, with its state kept inside. */
-export interface PreparedStep {
-  /** Runs one step and returns its metrics as numbers. */
-  run(batch: HostTensors): Promise<Record<string, number>>;
+/** A step made ready, with its state kept inside: call it with a batch. */
+export interface PreparedStep<
+  State extends string = string,
+  Batch extends string = string,
+  Metric extends string = string,
+> {
+  /** Runs one step and returns its metrics as numbers; calls queue up. */
+  (batch: Readonly<Record<Batch, InputValue>>): Promise<Record<Metric, number>>;
   /** A copy of the state. */
-  state(): Promise<Record<string, HostTensor>>;
+  state(): Promise<Record<State, HostTensor>>;
   /** Frees the state and the program. */
   dispose(): void;
 }
 
-/** A function made ready; `constants` stay inside. */
-export interface PreparedFunction {
-  /** Runs the function on `inputs`. */
-  run(inputs: HostTensors): Promise<Record<string, HostTensor>>;
-  /** Frees the constants and the program. */
+/** A program made ready, its constants kept inside: call it with the inputs. */
+export interface PreparedFunction<
+  Specs = Record<string, SpecOrShape>,
+  Result = Record<string, tf.Tensor>,
+> {
+  /**
+   * Runs it on values in host memory: plain arrays, typed arrays or host tensors.
+   *
+   * @throws DmaeError "argument" for unknown or missing inputs and after `dispose`, "shape" for other
+   * shapes, dtypes or lengths than the specs say, "numeric" for NaN
+   */
+  (inputs: InFormOf<Specs, InputValue>): Promise<HostResult<Result>>;
+  /** Frees the program; results that were returned stay. */
   dispose(): void;
 }
 
@@ -55,13 +72,12 @@ export interface Executor {
   /** A name for logs: `eager:cpu`, `compiled:cpu`. */
   readonly name: string;
   /** Makes `step` ready with an initial state; `batch` gives the specs of every later batch. */
-  prepareStep(
-    step: StepFunction,
-    init: { readonly state: HostTensors; readonly batch: TensorSpecs },
-  ): Promise<PreparedStep>;
-  /** Makes `fn` ready: `fn({...constants, ...inputs})`. */
-  prepareFunction(
-    fn: TensorFunction,
-    init: { readonly constants: HostTensors; readonly inputs: TensorSpecs },
-  ): Promise<PreparedFunction>;
+  prepareStep<State extends string, Batch extends string, Metric extends string>(
+    step: StepFunction<State, Batch, Metric>,
+    init: StepInit<State, Batch>,
+  ): Promise<PreparedStep<State, Batch, Metric>>;
+  /** Makes a program ready. */
+  prepareFunction<Specs extends InputSpecs, Result extends ResultForm<Result>>(
+    program: Program<Specs, Result>,
+  ): Promise<PreparedFunction<Specs, Result>>;
 }

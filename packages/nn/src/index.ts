@@ -1,7 +1,5 @@
 export { attention } from "./attention.ts";
 export { type BatchNormResult, batchNorm } from "./batch-norm.ts";
-export { checkInputNames } from "./check-input-names.ts";
-export { checkStepResult } from "./check-step-result.ts";
 export { type Conv2dOptions, conv2d } from "./conv2d.ts";
 export { dropPath } from "./drop-path.ts";
 export { eagerExecutor } from "./eager-executor.ts";
@@ -10,9 +8,7 @@ export type {
   PreparedFunction,
   PreparedStep,
   StepFunction,
-  TensorFunction,
-  TensorSpec,
-  TensorSpecs,
+  StepInit,
 } from "./executor.ts";
 export { gelu } from "./gelu.ts";
 export {
@@ -38,6 +34,15 @@ export {
 } from "./parameter-specs.ts";
 export type { Params, Tensors } from "./params.ts";
 export { disposeTensors, toHost, toHostSync, toTensors } from "./params.ts";
+export type {
+  HostResult,
+  InputSpecs,
+  InputValue,
+  ResultForm,
+  TensorSpec,
+  TensorSpecs,
+} from "./programs/nested.ts";
+export type { Program } from "./programs/program.ts";
 export { bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
 export {
   type BackendName,

@@ -14,11 +14,11 @@ import * as tf from "@tensorflow/tfjs-core";
 await selectBackend("auto"); // the fastest of tensorflow (native), webgpu, wasm and cpu that works here
 
 // A pure step: parameters in, parameters out; rates, noise and masks would be inputs like x and y.
-const prepared = await eagerExecutor().prepareStep(
+const step = await eagerExecutor().prepareStep(
   (params, { x, y }) => {
     const { loss, gradients } = valueAndGradients(
       ({ weight, bias }) => ({
-        loss: tf.mean(softmaxCrossEntropy(gelu(linear(x!, weight!, bias!)), y!)),
+        loss: tf.mean(softmaxCrossEntropy(gelu(linear(x, weight!, bias!)), y)),
       }),
       params,
     );
@@ -29,11 +29,11 @@ const prepared = await eagerExecutor().prepareStep(
   },
   {
     state: { weight: xavierUniform(key(0), [2, 3]), bias: zeros([2]) },
-    batch: { x: { shape: [2, 3] }, y: { shape: [2, 2] } },
+    batch: { x: [2, 3], y: [2, 2] },
   },
 );
 
-const x = { dtype: "float32", shape: [2, 3], data: new Float32Array([1, 0, 2, 0, 3, 1]) } as const;
-const y = { dtype: "float32", shape: [2, 2], data: new Float32Array([1, 0, 0, 1]) } as const;
-for (let i = 0; i < 20; i++) console.log((await prepared.run({ x, y })).loss); // falls
-prepared.dispose();
+const x = [1, 0, 2, 0, 3, 1];
+const y = [1, 0, 0, 1];
+for (let i = 0; i < 20; i++) console.log((await step({ x, y })).loss); // falls
+step.dispose();

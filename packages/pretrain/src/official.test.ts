@@ -180,7 +180,7 @@ describe.each(["cpu", "wasm"])("the official pre-training on %s", (backend) => {
         batch: specsOf({ ...inputsOf(0), ...step.inputs(0) }),
       });
       for (let at = from; at < to; at++) {
-        const { loss } = await prepared.run({ ...inputsOf(at), ...step.inputs(at) });
+        const { loss } = await prepared({ ...inputsOf(at), ...step.inputs(at) });
         expectClose([loss!], [losses[at]!], { relative: 1e-5 });
       }
       const result = await prepared.state();

@@ -124,7 +124,7 @@ describe.skipIf(!existsSync(reference))("the recorded runs of the official code"
     });
     for (let index = 0; index < 3; index++) {
       expectClose([step.learningRate(index)], [run.lr_per_micro_batch[index]], { relative: 1e-15 });
-      const { loss } = await prepared.run(inputsOf(index));
+      const { loss } = await prepared(inputsOf(index));
       expectClose([loss!], [run.norm_pix_true.loss_per_micro_batch[index]], { relative: 1e-5 });
     }
     const state = await prepared.state();

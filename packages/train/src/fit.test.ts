@@ -151,7 +151,7 @@ describe("fit", () => {
     const error = await failure(demoRun({ steps, folder, batch: broken(10) }));
     expect(error.code).toBe("numeric");
     expect(error.message).toBe(
-      `fit: loss must be finite, got NaN in step 10; ${folder}/last.safetensors holds the state after 9 steps`,
+      `fit: y holds NaN at element 0 in step 10; ${folder}/last.safetensors holds the state after 9 steps`,
     );
     expect(error.details).toMatchObject({ step: 10, savedAt: 9 });
     const mended = await demoRun({ steps, folder });
@@ -407,15 +407,13 @@ describe("fit", () => {
       async prepareStep(step, init) {
         const prepared = await eager.prepareStep(step, init);
         let at = 0;
-        return {
-          ...prepared,
-          async run(batch) {
-            events.push(`run ${at}`);
-            await new Promise((resolve) => setTimeout(resolve, 20));
-            events.push(`end ${at++}`);
-            return prepared.run(batch);
-          },
-        };
+        const run: typeof prepared = Object.assign(async (batch: never) => {
+          events.push(`run ${at}`);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          events.push(`end ${at++}`);
+          return prepared(batch);
+        }, prepared);
+        return run;
       },
     };
     const train = demoStep();
@@ -499,13 +497,13 @@ function diesAtState(fatal: number): Executor {
     ...eager,
     async prepareStep(...args) {
       const prepared = await eager.prepareStep(...args);
-      return {
-        ...prepared,
+      const { state } = prepared;
+      return Object.assign(prepared, {
         async state() {
           if (++asked === fatal) throw new Error("killed");
-          return prepared.state();
+          return state();
         },
-      };
+      });
     },
   };
 }

@@ -198,10 +198,10 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
       if (context.savedAt < step) await checkpoint(step);
       throw signal.reason;
     }
-    const running = prepared.run(inputs ?? (await batches.get(step)));
+    const running = prepared(inputs ?? (await batches.get(step)));
     batches.ahead(step); // drawn while the step runs, where the executor does not hold this thread
     inputs = undefined;
-    metrics = await running;
+    metrics = await running.catch((error) => inStep(error, step, options, context));
     const done = step + 1;
     await requireFinite(metrics, step, options, context);
     meter.tick();
@@ -253,6 +253,24 @@ async function evaluated(
   if (best !== undefined && !(mode === "max" ? value > best : value < best)) return;
   running.best = value;
   await run?.save("best", done, state, { [metric]: String(value) });
+}
+
+/** A value that is not finite, found by the executor: names the step and what is kept. */
+async function inStep(
+  error: unknown,
+  step: number,
+  options: FitOptions,
+  { run, savedAt }: Running,
+): Promise<never> {
+  if (!DmaeError.isInstance(error, "numeric")) throw error;
+  await run?.flush();
+  const reason = error.message.replace(/^\w+: /, "");
+  throw new DmaeError(
+    "numeric",
+    `fit: ${reason} in step ${step}${kept(options, savedAt)}`,
+    { step, savedAt },
+    { cause: error },
+  );
 }
 
 async function requireFinite(

@@ -62,7 +62,7 @@ async function train(
   const metrics: Record<string, number>[] = [];
   const states: HostTensors[] = [];
   for (const input of inputs) {
-    metrics.push(await prepared.run(input));
+    metrics.push(await prepared(input));
     states.push(await prepared.state());
   }
   prepared.dispose();

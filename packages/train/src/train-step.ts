@@ -70,7 +70,7 @@ export interface TrainStep {
  * @example
  * const train = createTrainStep({ loss, optimizer: adamw(), schedule, stepsPerEpoch: 100 });
  * const prepared = await executor.prepareStep(train.step, { state: train.initState(params), batch: specs });
- * await prepared.run({ ...batch, ...train.inputs(0) });
+ * await prepared({ ...batch, ...train.inputs(0) });
  */
 export function createTrainStep(options: TrainStepOptions): TrainStep {
   const { optimizer, trainable, schedule, stepsPerEpoch, accumulate = 1, clipNorm } = options;

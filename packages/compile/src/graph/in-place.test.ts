@@ -122,7 +122,7 @@ describe("recurrent states", () => {
     const ends = await Promise.all(
       [compiledExecutor(), eagerExecutor()].map(async (executor) => {
         const prepared = await executor.prepareStep(step, { state, batch: specs });
-        for (let i = 0; i < 3; i++) await prepared.run(batch);
+        for (let i = 0; i < 3; i++) await prepared(batch);
         const { h } = await prepared.state();
         prepared.dispose();
         return h!.data;

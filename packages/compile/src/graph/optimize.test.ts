@@ -23,7 +23,7 @@ it("leaves factors where they keep numbers within the range of float32", async (
     }),
     { x: { shape: [4, 5] }, w: { shape: [5, 6] } },
   );
-  const results = await program.call({ x: filled([4, 5], 1e35), w: filled([5, 6], 1e3) });
+  const results = await program({ x: filled([4, 5], 1e35), w: filled([5, 6], 1e3) });
   program.dispose();
   const largest = (name: keyof typeof results) => Math.max(...(results[name].data as Float32Array));
   expect(largest("sides")).toBeCloseTo(5e-22, 26);
@@ -50,8 +50,8 @@ it("leaves transposing large constants to ONNX Runtime, but not to readers of fi
     liveNodes(graph, outputs).filter((n) => n.op === "Transpose" && n.inputs[0]!.constant).length;
   expect(transposed(optimize(traced))).toBe(1);
   expect(transposed(optimize(traced, { transposeAll: true }))).toBe(0);
-  const program = await compile(fn, specs, { constants: { filters } });
-  const { data } = await program.call({ x });
+  const program = await compile({ fn, specs, constants: { filters } });
+  const { data } = await program({ x });
   program.dispose();
   await tf.setBackend("cpu");
   const eager = tf.tidy(() => {

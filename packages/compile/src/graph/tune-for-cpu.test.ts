@@ -69,7 +69,7 @@ it("changes no result", async () => {
     ]),
   );
   const compiled = await compile(fn, shapes);
-  const { data } = await compiled.call(host as never);
+  const { data } = await compiled(host as never);
   expectClose(data, fn(values).dataSync(), { absolute: 1e-6 });
   compiled.dispose();
   tf.dispose(values);

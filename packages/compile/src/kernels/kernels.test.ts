@@ -178,12 +178,12 @@ describe.skipIf(!compiler)("generated kernels", () => {
     );
     const w = random.floats([101, 130]);
     const x = random.floats([203, 101]);
-    const { y } = await program.call({ x, w });
+    const { y } = await program({ x, w });
     for (const row of [0, 5, 100, 202]) {
       const alone = floats([203, 101], (i) =>
         Math.floor(i / 101) === row ? x.data[i]! : 1000 * random.integer(-3, 3),
       );
-      const again = await program.call({ x: alone, w });
+      const again = await program({ x: alone, w });
       expect(again.y.data.slice(row * 130, row * 130 + 130)).toEqual(
         y.data.slice(row * 130, row * 130 + 130),
       );
@@ -205,7 +205,7 @@ describe.skipIf(!compiler)("generated kernels", () => {
       { x: { shape: [4096] }, one: { shape: [4096] } },
       { kernels: "generated" },
     );
-    const { exp, erf } = await program.call({ x, one });
+    const { exp, erf } = await program({ x, one });
     program.dispose();
     expect(values[2]).toBeNaN();
     values.forEach((value, i) => {
@@ -268,7 +268,7 @@ describe.skipIf(!compiler)("generated kernels", () => {
       executors.map(async (executor) => {
         const prepared = await executor.prepareStep(step, { state, batch: specs });
         const losses: number[] = [];
-        for (let i = 0; i < 30; i++) losses.push((await prepared.run(batch)).loss!);
+        for (let i = 0; i < 30; i++) losses.push((await prepared(batch)).loss!);
         const end = await prepared.state();
         prepared.dispose();
         return { losses, end };
@@ -295,8 +295,7 @@ describe.skipIf(!compiler)("generated kernels", () => {
         { x: { shape: [300, 400] }, w: { shape: [400, 120] } },
         { kernels: "generated", threads },
       );
-      for (let i = 0; i < 3; i++)
-        results.push((await program.call(inputs)).sums.data as Float32Array);
+      for (let i = 0; i < 3; i++) results.push((await program(inputs)).sums.data as Float32Array);
       program.dispose();
     }
     for (const result of results) expect(result).toEqual(results[0]);
@@ -311,7 +310,7 @@ describe.skipIf(!compiler)("generated kernels", () => {
       const x = floats([rows, 3], () => 0.5);
       const program = await compile(fn, { x: { shape: [rows, 3] } }, { kernels: "generated" });
       expect(program.statistics.kernels).toBeGreaterThan(0);
-      const { y, most } = await program.call({ x });
+      const { y, most } = await program({ x });
       program.dispose();
       expect(Array.from(y.data)).toEqual(Array(3 * rows).fill(-0));
       expectClose(most.data as Float32Array, Array(rows).fill(1 / 3), { absolute: 1e-6 });
@@ -346,7 +345,7 @@ describe.skipIf(!compiler)("generated kernels", () => {
       { x: { shape: [...x.shape] } },
       { kernels: "generated" },
     );
-    const { y } = await program.call({ x });
+    const { y } = await program({ x });
     program.dispose();
     expectClose(
       y.data as Float32Array,
@@ -391,14 +390,14 @@ describe.skipIf(!compiler)("generated kernels", () => {
       { kernels: "generated" },
     );
     expect(compiled.statistics.kernels).toBe(1);
-    expect((await failure(() => compiled.run({ x: floats([3], () => 0) }))).code).toBe("shape");
-    const running = compiled.run({ x: floats([4], () => 0) });
+    expect((await failure(() => compiled({ x: floats([3], () => 0) }))).code).toBe("shape");
+    const running = compiled({ x: floats([4], () => 0) });
     expect((await running).sum).toBeCloseTo(4, 6);
-    const last = compiled.run({ x: floats([4], () => 0) });
+    const last = compiled({ x: floats([4], () => 0) });
     await Promise.resolve();
     compiled.dispose();
     await last.catch((error) => expect(String(error)).toMatch(/disposed/));
-    expect((await failure(() => compiled.run({ x: floats([4], () => 0) }))).message).toMatch(
+    expect((await failure(() => compiled({ x: floats([4], () => 0) }))).message).toMatch(
       /disposed/,
     );
   });

@@ -43,13 +43,13 @@ describe.skipIf(!compiler)("large blocks", () => {
     const load = async (size: number) => {
       const w = new Float32Array(size * size);
       for (let i = 0; i < size; i++) w[i * size + ((i + 1) % size)] = 2;
-      const program = await compile(
-        ({ x, w }: Record<string, tf.Tensor>) => tf.matMul(x!, w!),
-        { x: { shape: [1, size] } },
-        { constants: { w: { dtype: "float32", shape: [size, size], data: w } } },
-      );
+      const program = await compile({
+        fn: ({ x, w }: Record<string, tf.Tensor>) => tf.matMul(x!, w!),
+        specs: { x: { shape: [1, size] } },
+        constants: { w: { dtype: "float32", shape: [size, size], data: w } },
+      });
       const data = Float32Array.from({ length: size }, (_, i) => i);
-      const y = await program.call({ x: { dtype: "float32", shape: [1, size], data } });
+      const y = await program({ x: { dtype: "float32", shape: [1, size], data } });
       program.dispose();
       expect(Array.from(y.data.slice(0, 3))).toEqual([2 * (size - 1), 0, 2]);
     };

@@ -133,18 +133,19 @@ describe("a transformer block", () => {
     const inputs = { x: { shape: x.shape } };
     const results: Float32Array[] = [];
     for (const executor of [eagerExecutor(), compiledExecutor()]) {
-      const fn = await executor.prepareFunction((t) => ({ y: classify(t, t.x!) }), {
+      const fn = await executor.prepareFunction({
+        fn: (t) => ({ y: classify(t, t.x!) }),
+        specs: inputs,
         constants: params,
-        inputs,
       });
-      results.push((await fn.run({ x })).y!.data as Float32Array);
+      results.push((await fn({ x })).y!.data as Float32Array);
       fn.dispose();
     }
     const program = await compile((t) => ({ y: classify(t as Tensors, t.x) }), {
       ...inputs,
       ...params,
     });
-    results.push((await program.call({ x, ...params })).y.data as Float32Array);
+    results.push((await program({ x, ...params })).y.data as Float32Array);
     program.dispose();
     expectClose(results[1]!, results[0]!, { absolute: 1e-5, relative: 1e-5 });
     expectClose(results[2]!, results[0]!, { absolute: 1e-5, relative: 1e-5 });
@@ -164,7 +165,7 @@ describe("a transformer block", () => {
       y: { shape: y.shape },
       ...params,
     });
-    const gradients = (await program.call({ x, y, ...params })) as Record<string, HostTensor>;
+    const gradients = (await program({ x, y, ...params })) as Record<string, HostTensor>;
     for (const name of ["qkv.weight", "fc1.bias", "norm2.weight", "proj.weight", "fc2.weight"]) {
       const at = params[name]!;
       const indices = [0, 3, 7];
@@ -175,7 +176,7 @@ describe("a transformer block", () => {
       finiteDifferences((p) => points.push(p.slice()), at.data as Float32Array, 1e-2, indices);
       for (const data of points)
         steps.push(
-          value.call({ x, y, ...params, [name]: { ...at, data } }).then((r) => r.loss.data[0]!),
+          value({ x, y, ...params, [name]: { ...at, data } }).then((r) => r.loss.data[0]!),
         );
       values.push(...(await Promise.all(steps)));
       let next = 0;
@@ -229,7 +230,7 @@ describe("a transformer block", () => {
       for (const [half, name] of order.entries()) {
         const executor = name === "eager" ? eagerExecutor() : compiledExecutor({ threads: 1 });
         const prepared = await executor.prepareStep(momentum, { state, batch: specs });
-        for (let i = 0; i < 100; i++) curve.push((await prepared.run(batch(100 * half + i))).loss!);
+        for (let i = 0; i < 100; i++) curve.push((await prepared(batch(100 * half + i))).loss!);
         state = await prepared.state();
         prepared.dispose();
       }

@@ -46,9 +46,9 @@ describe.each(forms)("%s operators", (kernels) => {
     );
     const inputs = [ones(), ones(), ones()] as const;
     const results = [
-      program.call({ x: inputs[0] }),
-      step.run({ x: inputs[1] }),
-      step.run({ x: inputs[2] }),
+      program({ x: inputs[0] }),
+      step({ x: inputs[1] }),
+      step({ x: inputs[2] }),
     ] as const;
     for (const x of inputs) misuse(x);
     expect((await results[0]).y.data[COLUMNS - 1]).toBeCloseTo(ROWS * Math.exp(2), 3);

@@ -29,8 +29,8 @@ describe("runs that end before onnxruntime-node copies the outputs", () => {
     const plain = await compileStep(count, init, { onnxruntime: ort });
     const marked = await compileStep(count, init);
     for (const step of [plain, marked]) {
-      expect(await step.run({ x: floats(1, 1) })).toEqual({ sum: 2 });
-      expect(await step.run({ x: floats(0.5, -3) })).toEqual({ sum: -2.5 });
+      expect(await step({ x: floats(1, 1) })).toEqual({ sum: 2 });
+      expect(await step({ x: floats(0.5, -3) })).toEqual({ sum: -2.5 });
       expect((await step.state()).w!.data).toEqual(Float32Array.of(2.5, 0));
       step.dispose();
     }

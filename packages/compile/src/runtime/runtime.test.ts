@@ -38,7 +38,7 @@ describe("loadRuntime", () => {
       { onnxruntime: counting, threads: 1 },
     );
     const x = { dtype: "float32", shape: [1], data: Float32Array.of(0) } as const;
-    expect(Array.from((await program.call({ x })).data)).toEqual([1]);
+    expect(Array.from((await program({ x })).data)).toEqual([1]);
     expect(created).toMatchObject([{ executionProviders: ["cpu"], intraOpNumThreads: 1 }]);
     program.dispose();
   });
@@ -61,7 +61,8 @@ describe("options", () => {
     ["compiledExecutor", (options) => compiledExecutor(options)],
     [
       "quantize",
-      (options) => quantize(({ x }) => tf.exp(x), { x }, { calibration: [], ...options }),
+      (options) =>
+        quantize({ fn: ({ x }) => tf.exp(x), specs: { x } }, { calibration: [], ...options }),
     ],
   ];
 

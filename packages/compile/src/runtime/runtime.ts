@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
+import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
-import { describeValue, oneOf } from "../specs/describe-value.ts";
 import { builtin, nodeProcess } from "./node.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */

@@ -15,21 +15,19 @@ describe("specs", () => {
   it("that are none are named for what they are", async () => {
     const message = async (specs: unknown) =>
       (await failure(() => compile(() => tf.scalar(1), specs as never))).message;
-    const expected = "must be a spec {shape, dtype} or a record of specs, got";
+    const expected = "must be a shape, a spec {shape, dtype} or a record of specs, got";
     expect(await message(undefined)).toBe(
       "compile: specs must be a record of specs {shape, dtype}, got undefined",
     );
-    expect(await message({ x: [2, 3] })).toBe(`compile: x ${expected} an array`);
+    expect(await message({ x: 3 })).toBe(`compile: x ${expected} 3`);
     expect(await message({ m: { x: null } })).toBe(`compile: m/x ${expected} null`);
     const flat = await failure(() =>
-      compiledExecutor().prepareFunction(({ x }) => ({ x: x! }), {
-        constants: {},
-        inputs: { x: [2] as never },
+      compiledExecutor().prepareFunction({
+        fn: ({ x }) => ({ x: x! }),
+        specs: { x: "2" as never },
       }),
     );
-    expect(flat.message).toBe(
-      "prepareFunction: x of inputs must be a spec {shape, dtype}, got an array",
-    );
+    expect(flat.message).toBe(`prepareFunction: x ${expected} "2"`);
   });
 
   it("whose joined names are the same are refused", async () => {
@@ -61,7 +59,10 @@ describe("results", () => {
 
   it("whose joined names are the same are refused", async () => {
     const run = () =>
-      exportOnnx(({ x }) => ({ a: { b: tf.exp(x) }, "a/b": tf.neg(x) }), { x: { shape: [2] } });
+      exportOnnx({
+        fn: ({ x }) => ({ a: { b: tf.exp(x) }, "a/b": tf.neg(x) }),
+        specs: { x: { shape: [2] } },
+      });
     expect((await failure(run)).message).toContain("exportOnnx: a/b is the name of two tensors");
   });
 
@@ -92,10 +93,10 @@ describe("results", () => {
     const fn = ({ x }: { x: tf.Tensor }): Out => ({ y: tf.neg(x), inner: { z: tf.square(x) } });
     const program = await compile(fn, { x });
     const input: HostTensor = { dtype: "float32", shape: [2], data: Float32Array.of(2, 3) };
-    const { y, inner } = await program.call({ x: input });
+    const { y, inner } = await program({ x: input });
     expect([...y.data, ...inner.z.data]).toEqual([-2, -3, 4, 9]);
     program.dispose();
-    expect(exportOnnx(fn, { x }).length).toBeGreaterThan(0);
+    expect(exportOnnx({ fn, specs: { x } }).length).toBeGreaterThan(0);
   });
 });
 
@@ -104,7 +105,7 @@ const refusedByTypes = () => [
   // @ts-expect-error a promise
   () => compile(async ({ x }) => tf.exp(x), { x }),
   // @ts-expect-error a promise of a record
-  () => exportOnnx(async ({ x }) => ({ x }), { x }),
+  () => exportOnnx({ fn: async ({ x }) => ({ x }), specs: { x } }),
   // @ts-expect-error a number
   () => compile(() => 3, { x }),
   // @ts-expect-error nothing
@@ -118,6 +119,6 @@ const refusedByTypes = () => [
   // @ts-expect-error an array in a record
   () => compile(({ x }) => ({ y: [x] }), { x }),
   // @ts-expect-error null in a record
-  () => quantize(({ x }) => ({ x, y: null }), { x }, { calibration: [] }),
+  () => quantize({ fn: ({ x }) => ({ x, y: null }), specs: { x } }, { calibration: [] }),
 ];
 void refusedByTypes;

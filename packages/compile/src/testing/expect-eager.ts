@@ -15,10 +15,10 @@ export async function expectEager(
     Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
   );
   const program = await compile(fn, specs, kernels ? { kernels } : {});
-  const compiled = await program.call(inputs);
+  const compiled = await program(inputs);
   program.dispose();
-  const eager = await eagerExecutor().prepareFunction(fn, { constants: {}, inputs: specs });
-  for (const [name, { data, shape }] of Object.entries(await eager.run(inputs))) {
+  const eager = await eagerExecutor().prepareFunction({ fn, specs });
+  for (const [name, { data, shape }] of Object.entries(await eager(inputs))) {
     expect(compiled[name]!.shape, name).toEqual(shape);
     expectClose(compiled[name]!.data, data, { relative: tolerance, absolute: tolerance });
   }

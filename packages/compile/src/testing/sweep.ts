@@ -76,7 +76,7 @@ export async function expectSame({ inputs, fn }: Case, tolerance = 1e-5): Promis
   tf.dispose([tensors, outputs]);
   const program = await compile(record, inputs, { threads: 1 });
   try {
-    const compiled = (await program.call(inputs)) as Record<string, HostTensor>;
+    const compiled = (await program(inputs)) as Record<string, HostTensor>;
     for (const [name, expected] of Object.entries(eager)) {
       const actual = compiled[name]!;
       expect(actual.dtype, "dtype").toBe(expected.dtype);

@@ -64,7 +64,7 @@ describe("trace", () => {
       () => trace("test", fails, inputs),
       () => compile(fails, inputs),
       () => compileStep(fails, start),
-      () => compiledExecutor().prepareFunction(fails, { constants: {}, inputs }),
+      () => compiledExecutor().prepareFunction({ fn: fails, specs: inputs }),
     ])
       expect((await failure(attempt)).message).toMatch(/synchronous/);
     await new Promise((resolve) => setTimeout(resolve, 20));

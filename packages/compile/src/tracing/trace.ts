@@ -1,5 +1,6 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
 import type { TensorSpecs, Tensors } from "@dmae/nn";
+import { ignoreRejection, refusePromise } from "@dmae/nn/executors";
 import * as tf from "@tensorflow/tfjs-core";
 import { Graph, type Value } from "../graph/graph.ts";
 import type { Program } from "../graph/optimize.ts";
@@ -10,8 +11,6 @@ import { elementwise } from "../ops/elementwise.ts";
 import { movement } from "../ops/movement.ts";
 import { registerTranslations } from "../ops/register.ts";
 import { resize } from "../ops/resize.ts";
-import { hush } from "../specs/describe-value.ts";
-import { refusePromise } from "../specs/flat-function.ts";
 import { elementType, TRACE_BACKEND, TraceBackend } from "./trace-backend.ts";
 import { userFrame } from "./user-frame.ts";
 
@@ -51,7 +50,7 @@ export function trace(
       const fixed = constantTensors(backend, constants);
       const result = fn({ ...fixed, ...inputTensors(backend, inputs, caller) });
       if (backend.awaited) {
-        hush(result);
+        ignoreRejection(result);
         throw backend.awaited;
       }
       const outputNames = checkedNames(result, caller);

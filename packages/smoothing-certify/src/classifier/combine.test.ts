@@ -85,11 +85,11 @@ describe("fromCompiled", () => {
       };
     };
     const want = await certify(logits(0), [0.4], options);
-    expect(await certify(fromCompiled({ call }, 16, { output: "logits" }), [0.4], options)).toEqual(
+    expect(await certify(fromCompiled(call, 16, { output: "logits" }), [0.4], options)).toEqual(
       want,
     );
-    await expect(
-      certify(fromCompiled({ call }, 16, { output: "no" }), [0.4], options),
-    ).rejects.toThrow('output must be one of logits, other, got "no"');
+    await expect(certify(fromCompiled(call, 16, { output: "no" }), [0.4], options)).rejects.toThrow(
+      'output must be one of logits, other, got "no"',
+    );
   });
 });

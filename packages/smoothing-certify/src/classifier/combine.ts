@@ -131,10 +131,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
 }
 
 /** What is used of a function compiled by `@dmae/compile`. */
-export interface CompiledLike {
-  /** Runs it on named inputs. */
-  call(inputs: never): Promise<unknown>;
-}
+export type CompiledLike = (inputs: never) => Promise<unknown>;
 
 /**
  * A function compiled by `@dmae/compile` as a classifier.
@@ -163,7 +160,7 @@ export function fromCompiled(
     fingerprint: JSON.stringify(["compiled", fingerprint, input, output]),
     async predict(batch: Float32Array, shape: number[]) {
       const inputs = { [input]: { dtype: "float32", shape, data: batch } };
-      const result = (await compiled.call(inputs as never)) as Record<string, unknown>;
+      const result = (await compiled(inputs as never)) as Record<string, unknown>;
       if (output === undefined || isTensor(result)) return result;
       if (output in result) return result[output];
       throw new DmaeError(

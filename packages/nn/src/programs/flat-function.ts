@@ -1,14 +1,14 @@
 import { DmaeError, type HostTensors } from "@dmae/core";
-import type { Tensors } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import { describeValue, hush, isPromise } from "./describe-value.ts";
+import type { Tensors } from "../params.ts";
+import { describeValue, ignoreRejection, isPromise } from "./describe-value.ts";
 import {
   checkedRecord,
   flatten,
   type InFormOf,
+  type InputSpecs,
   isSpec,
   isTensor,
-  type NestedSpecs,
   type NestedTensors,
   unflatten,
 } from "./nested.ts";
@@ -19,7 +19,7 @@ export const OUTPUT = "output";
 /** Throws for what an async function returns. */
 export function refusePromise(caller: string, result: unknown): void {
   if (!isPromise(result)) return;
-  hush(result);
+  ignoreRejection(result);
   throw new DmaeError("argument", `${caller}: the function must be synchronous, got a promise`);
 }
 
@@ -48,7 +48,7 @@ function checkedAlive(caller: string, tensors: Tensors): Tensors {
 }
 
 /** A nested function with constants as a flat one. */
-export function flatFunction<Specs extends NestedSpecs>(
+export function flatFunction<Specs extends InputSpecs>(
   caller: string,
   fn: (inputs: InFormOf<Specs, Tensor> & Record<string, Tensor>) => unknown,
   specs: Specs,

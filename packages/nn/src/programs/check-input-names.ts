@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import type { TensorSpecs } from "./executor.ts";
+import type { TensorSpecs } from "./nested.ts";
 
 /**
  * Checks that inputs have the names of their specs, for those who write an executor.
@@ -12,7 +12,7 @@ export function checkInputNames(
   inputs: Readonly<Record<string, unknown>>,
   specs: TensorSpecs,
 ): void {
-  const missing = Object.keys(specs).filter((name) => !inputs[name]);
+  const missing = Object.keys(specs).filter((name) => inputs[name] == null);
   const unknown = Object.keys(inputs).filter((name) => !specs[name]);
   if (missing.length > 0 || unknown.length > 0)
     throw new DmaeError(

@@ -17,8 +17,8 @@ export function describeValue(value: unknown): string {
 export const isPromise = (value: unknown): boolean =>
   typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 
-/** Lets a promise fail unheard: a rejection that nobody listens to would end the process. */
-export function hush(value: unknown): void {
+/** Ignores the rejection of a promise: one that nobody handles would end the process. */
+export function ignoreRejection(value: unknown): void {
   if (isPromise(value)) Promise.resolve(value).catch(() => {});
 }
 

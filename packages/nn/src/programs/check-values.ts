@@ -1,10 +1,11 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import { checkInputNames, type TensorSpecs } from "@dmae/nn";
 import { Tensor } from "@tensorflow/tfjs-core";
-import { sizeOf } from "../graph/graph.ts";
+import { checkInputNames } from "./check-input-names.ts";
 import { describeValue, isRecord } from "./describe-value.ts";
+import type { TensorSpecs } from "./nested.ts";
 
-const arrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
+/** The typed array of each dtype. */
+export const dataArrays = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
 /** Compares host values with specs: names, shapes, dtypes, lengths, no NaN. */
 export function checkInputs(caller: string, values: HostTensors, specs: TensorSpecs): void {
@@ -62,18 +63,18 @@ function checkForm(caller: string, name: string, value: HostTensor): void {
   };
   if ((value as unknown) instanceof Tensor) fail("a tf.Tensor; its dataSync() gives the data");
   if (!isRecord(value) || !Array.isArray(value.shape)) fail(describeValue(value));
-  if (!Object.hasOwn(arrays, value.dtype))
+  if (!Object.hasOwn(dataArrays, value.dtype))
     fail(`dtype ${describeValue(value.dtype)}; use "float32", "int32" or "bool"`);
   if (!value.shape.every((d) => Number.isInteger(d) && d >= 0)) fail(`shape [${value.shape}]`);
 }
 
 /** Checks that the data fit the dtype and shape of a host tensor and contain no NaN. */
 function checkData(caller: string, name: string, { dtype, shape, data }: HostTensor): void {
-  const size = sizeOf(shape);
-  if (!(data instanceof arrays[dtype]) || data.length !== size)
+  const size = shape.reduce((product, side) => product * side, 1);
+  if (!(data instanceof dataArrays[dtype]) || data.length !== size)
     throw new DmaeError(
       "shape",
-      `${caller}: ${name} must hold a ${arrays[dtype].name} of ${size} values, got ${describeData(data)}`,
+      `${caller}: ${name} must hold a ${dataArrays[dtype].name} of ${size} values, got ${describeData(data)}`,
       { name },
     );
   // 100 MB in 40 ms

@@ -1,5 +1,4 @@
-import { DmaeError, type HostTensor } from "@dmae/core";
-import type { TensorSpec } from "@dmae/nn";
+import { DmaeError, type DType, type HostTensor } from "@dmae/core";
 import { Tensor } from "@tensorflow/tfjs-core";
 import { describeValue, isRecord } from "./describe-value.ts";
 
@@ -8,11 +7,31 @@ export interface NestedRecord<T> {
   readonly [name: string]: T | NestedRecord<T>;
 }
 
-/** Input specs, nested. */
-export type NestedSpecs = NestedRecord<TensorSpec>;
+/** Shape and element type of one input. */
+export interface TensorSpec {
+  /** Dimensions, all known. */
+  readonly shape: readonly number[];
+  /** Element type; float32 where left out. */
+  readonly dtype?: DType;
+}
 
-/** Host tensors, nested. */
-export type NestedHostTensors = NestedRecord<HostTensor>;
+/** Named input specs. */
+export type TensorSpecs = Readonly<Record<string, TensorSpec>>;
+
+/** A spec, or the shape alone of a float32 tensor. */
+export type SpecOrShape = TensorSpec | readonly number[];
+
+/** Input specs: a record of shapes or specs, nested as the function wants its inputs. */
+export type InputSpecs = NestedRecord<SpecOrShape>;
+
+/**
+ * The value of one input: numbers in row-major order, flat or nested (the spec knows the shape and dtype), or a host
+ * tensor.
+ */
+export type InputValue = HostTensor | number | ArrayLike<number> | NestedNumbers;
+
+/** Arrays of numbers, nested to any depth. */
+export type NestedNumbers = readonly (number | NestedNumbers)[];
 
 /** Tensors, nested. */
 export interface NestedTensors {
@@ -34,7 +53,7 @@ export type ResultForm<Result> =
 
 /** A record of the form of `Specs` with `Leaf` in place of every spec. */
 export type InFormOf<Specs, Leaf> = {
-  [Name in keyof Specs]: Specs[Name] extends TensorSpec ? Leaf : InFormOf<Specs[Name], Leaf>;
+  [Name in keyof Specs]: Specs[Name] extends SpecOrShape ? Leaf : InFormOf<Specs[Name], Leaf>;
 };
 
 /** Parts of a nested name: `model/blocks.0.attn.qkv.weight`. */
@@ -110,9 +129,14 @@ export function unflatten<A, B>(
   );
 }
 
-/** True for a spec or a host tensor. */
-export const isSpec = <T extends TensorSpec>(value: T | NestedRecord<T>): value is T =>
-  Array.isArray((value as TensorSpec | null)?.shape);
+/** The form of a function's result with a {@link HostTensor} in place of every tensor. */
+export type HostResult<Result> = Result extends Tensor
+  ? HostTensor
+  : { [Name in keyof Result]: HostResult<Result[Name]> };
+
+/** True for a shape, a spec or a host tensor. */
+export const isSpec = (value: unknown): value is SpecOrShape =>
+  Array.isArray(value) || Array.isArray((value as TensorSpec | null)?.shape);
 
 /** True for a tensor. */
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;

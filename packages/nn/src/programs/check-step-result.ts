@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { StepFunction } from "./executor.ts";
-import type { Tensors } from "./params.ts";
+import type { StepFunction } from "../executor.ts";
+import type { Tensors } from "../params.ts";
 
 /**
  * Checks what a step returned, for those who write an executor: a state of the names, shapes and dtypes of the one
