@@ -236,12 +236,12 @@ export async function runRecorded(
     const shapes = JSON.stringify(specs);
     const program =
       programs.get(shapes) ??
-      (await executor.prepareFunction(stepOf(run, method), { constants: {}, inputs: specs }));
+      (await executor.prepareFunction({ fn: stepOf(run, method), specs }));
     programs.set(shapes, program);
     return program;
   };
   for (const inputs of recordedInputs(run, tensors, method)) {
-    const result = await (await prepare({ ...state, ...inputs })).run({ ...state, ...inputs });
+    const result = await (await prepare({ ...state, ...inputs }))({ ...state, ...inputs });
     const images = float32([], Float32Array.of(inputs.images!.shape[0]!));
     results.push({ ...result, images });
     state = { ...state, ...renamed(result, "after.", ""), ...renamed(result, "buffer.", "") };

@@ -38,12 +38,10 @@ function denoiser(): (batch: Float32Array) => Promise<Float32Array> {
 }
 
 /** Copies its input, as `compile` of `@dmae/compile` does, and computes later. */
-const compiled = {
-  async call({ x }: { x: { data: Float32Array; shape: number[] } }) {
+const compiled = async ({ x }: { x: { data: Float32Array; shape: number[] } }) => {
     const copy = x.data.slice();
     await pause(copy);
     return { logits: { data: linear(copy, x.shape), shape: [x.shape[0]!, 3] } };
-  },
 };
 
 const tensorWeights = () => Float32Array.from({ length: 144 }, (_, i) => Math.sin(3 * i + 1));
