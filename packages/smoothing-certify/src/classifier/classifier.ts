@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "../checks.ts";
+import type { Normalize } from "./onnx-input.ts";
 import type { OnnxSession } from "./onnx-runtime.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
@@ -29,6 +30,8 @@ export interface ClassifierTraits {
   readonly rowMixers?: readonly string[];
   /** Parts of it that are known to draw random numbers, each as a phrase for people. */
   readonly randomParts?: readonly string[];
+  /** Means and deviations that it takes out of its input; they must suit the declared range of the images. */
+  readonly normalizations?: readonly Normalize[];
   /** Name for logs. */
   readonly name?: string;
   /**

@@ -117,6 +117,7 @@ export function ensemble(
 function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   const rowMixers = parts.flatMap((part) => part.rowMixers ?? []);
   const randomParts = parts.flatMap((part) => part.randomParts ?? []);
+  const normalizations = parts.flatMap((part) => part.normalizations ?? []);
   const sizes = new Set(parts.flatMap((part) => part.fixedBatchSize ?? []));
   if (sizes.size > 1)
     throw new DmaeError(
@@ -126,6 +127,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   return {
     ...(rowMixers.length > 0 && { rowMixers }),
     ...(randomParts.length > 0 && { randomParts }),
+    ...(normalizations.length > 0 && { normalizations }),
     ...(sizes.size === 1 && { fixedBatchSize: [...sizes][0]! }),
   };
 }

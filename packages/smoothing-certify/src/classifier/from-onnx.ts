@@ -78,6 +78,7 @@ export async function fromOnnx(
     ...(typeof fixed === "number" && fixed > 0 && { fixedBatchSize: fixed }),
     ...(typeof classes === "number" && classes > 1 && { numClasses: classes }),
     ...suspects,
+    ...(options.normalize && { normalizations: [options.normalize] }),
     fingerprint: JSON.stringify(["onnx", hash, input, output, options.layout, options.normalize]),
     ...(typeof model === "string" && { name: model.replace(/^.*[\\/]/, "") }),
     async predict(batch, shape) {

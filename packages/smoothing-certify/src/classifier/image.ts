@@ -1,5 +1,6 @@
 import { DmaeError, type FloatArray } from "@dmae/core";
 import { show } from "../checks.ts";
+import { checkPixels, type Range } from "./range.ts";
 import { hasNumbers, isDisposed, isTensor, type TensorLike } from "./tensors.ts";
 
 /**
@@ -28,7 +29,7 @@ export interface Image {
 export async function readImage(
   caller: string,
   x: ImageInput,
-  { shape, range }: { shape?: readonly number[]; range?: readonly [number, number] } = {},
+  { shape, range }: { shape?: readonly number[]; range?: Range } = {},
 ): Promise<Image> {
   const image = isTensor(x) ? await fromTensor(caller, x) : fromNumbers(caller, x, shape);
   checkPixels(caller, image.data, range);
@@ -102,26 +103,4 @@ export function isNumbers(value: unknown): value is ArrayLike<number> {
     (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
     (Array.isArray(value) && typeof value[0] === "number")
   );
-}
-
-/** The largest finite float32, (2 - 2^-23) 2^127: noisy copies are float32. */
-const MAX_FLOAT32 = 3.4028234663852886e38;
-
-/** Throws where a pixel is no finite number, or outside the declared range. */
-export function checkPixels(
-  caller: string,
-  data: FloatArray,
-  range?: readonly [number, number],
-): void {
-  const [low, high] = range ?? [-MAX_FLOAT32, MAX_FLOAT32];
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i]!;
-    if (value >= low && value <= high) continue;
-    if (!Number.isFinite(value))
-      throw new DmaeError("argument", `${caller}: x must be finite, got ${value} at element ${i}`);
-    throw new DmaeError(
-      "argument",
-      `${caller}: x must lie in [${low}, ${high}], got ${value} at element ${i}; sigma is in the same units, so scale the images or declare their range`,
-    );
-  }
 }

@@ -188,8 +188,10 @@ function fromLogits(logits: ArrayLike<number>, rows: number, numClasses: number)
   for (let row = 0; row < rows; row++) {
     const start = row * numClasses;
     let best = start;
+    let finite = false;
     for (let i = start; i < start + numClasses; i++) {
       const value = logits[i]!;
+      finite ||= Number.isFinite(value);
       if (value > logits[best]!) best = i;
       else if (Number.isNaN(value))
         throw new DmaeError(
@@ -198,6 +200,12 @@ function fromLogits(logits: ArrayLike<number>, rows: number, numClasses: number)
           { row, class: i - start },
         );
     }
+    if (!finite)
+      throw new DmaeError(
+        "classifier",
+        `the classifier must return logits of which one is finite, got only infinite ones for row ${row}; it has probably overflowed`,
+        { row },
+      );
     classes[row] = best - start;
   }
   return { classes, logits: new Float64Array(logits), numClasses };

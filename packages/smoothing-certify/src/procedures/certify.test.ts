@@ -8,7 +8,7 @@ import { type CertifyOptions, certify } from "./certify.ts";
 import { predict } from "./predict.ts";
 
 const x = Float32Array.of(0.2, -0.1);
-const base = { seed: 0, sigma: 0.5, n0: 20, n: 400, batchSize: 64 };
+const base = { seed: 0, sigma: 0.5, n0: 20, n: 400, batchSize: 64, range: [-1, 1] as const };
 
 /** Class 1 where the first number is positive. */
 const half = (batch: Float32Array, [n = 0]: number[]) =>

@@ -91,7 +91,15 @@ function dmae(batch: Float32Array, shape: number[]): Float32Array {
   return linear(features, shape);
 }
 
-const options = { seed: 0, sigma: 0.25, n0: 100, n: 1000, alpha: 0.001, checkRows: false };
+const options = {
+  seed: 0,
+  sigma: 0.25,
+  n0: 100,
+  n: 1000,
+  alpha: 0.001,
+  checkRows: false,
+  range: [-9, 9] as const,
+};
 
 describe("CERTIFY against locuslab/smoothing, given its noise", () => {
   it.each([400, 1, 1100, 97])(

@@ -1,5 +1,6 @@
 import type { ImageDataset } from "@dmae/core";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
+import { Breather } from "../run/breather.ts";
 import { readItem, type SelectionOptions, selectIndices } from "../run/dataset-selection.ts";
 import { batchSizerOf, noiseOf, withSeed } from "../run/options.ts";
 import { certificate } from "../statistics/certificate.ts";
@@ -88,7 +89,10 @@ async function look(
     high: Number.NEGATIVE_INFINITY,
   };
   const predicted: number[] = [];
+  const breather = new Breather();
   for (let start = 0; start < indices.length; start += rows) {
+    await breather.pause();
+    options.signal?.throwIfAborted();
     const part = indices.slice(start, start + rows);
     const sent = prepared.traits.fixedBatchSize ?? part.length;
     const clean = new Float32Array(sent * size);

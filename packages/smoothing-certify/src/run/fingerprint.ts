@@ -1,5 +1,6 @@
 import { type ImageDataset, key, uniform } from "@dmae/core";
 import { identityOf, type PreparedClassifier } from "../classifier/classifier.ts";
+import type { Range } from "../classifier/range.ts";
 import { sha256 } from "../classifier/sha256.ts";
 
 /** Probe images on which a classifier's answers are part of its fingerprint, and rows of their batches. */
@@ -12,7 +13,7 @@ const IMAGES = 8;
 /** What the fingerprint of a classifier depends on. */
 export interface FingerprintSettings {
   readonly imageShape: readonly number[];
-  readonly range: readonly [low: number, high: number];
+  readonly range: Range;
   /** Given by the user, on top of what the classifier says of itself. */
   readonly given: string | undefined;
   /** Random classifiers have no fixed answers. */
@@ -36,7 +37,7 @@ export async function classifierFingerprint(
 async function classesOfProbes(
   { traits, classify }: PreparedClassifier,
   imageShape: readonly number[],
-  range: readonly [number, number],
+  range: Range,
 ): Promise<number[]> {
   const size = imageShape.reduce((product, length) => product * length, 1);
   const rows = traits.fixedBatchSize ?? ROWS;
@@ -51,7 +52,7 @@ async function classesOfProbes(
 }
 
 /** Uniform pixels in runs of 1, 2, 4 … 128: models answer plain noise with one class. */
-function drawProbe(out: Float32Array, index: number, [low, high]: readonly [number, number]): void {
+function drawProbe(out: Float32Array, index: number, [low, high]: Range): void {
   const drawn = new Float64Array(out.length);
   uniform(key("smoothing-certify/probes"), drawn, { index, low, high });
   const run = 2 ** (index % 8);

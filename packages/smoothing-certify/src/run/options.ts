@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import type { ClassifierOptions, PreparedClassifier } from "../classifier/classifier.ts";
+import { checkRange, type Range } from "../classifier/range.ts";
 import { type AddressedNoise, addressedNoise, type NoiseLaw } from "../noise/addressed-noise.ts";
 import { freshSeed, type Seed } from "../noise/fresh-seed.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
@@ -22,8 +23,8 @@ export interface SamplingOptions extends ClassifierOptions {
   readonly memoryLimit?: number | undefined;
   /** Stops the run between two batches. */
   readonly signal?: AbortSignal | undefined;
-  /** Interval in which the pixels of the input must lie, e.g. `[0, 1]`. */
-  readonly range?: readonly [low: number, high: number] | undefined;
+  /** Interval in which the pixels of the input lie, and means of `normalize` too; default `[0, 1]`. */
+  readonly range?: Range | undefined;
   /**
    * Whether to check, before the run and at its end, that a row's class does not depend on the rows
    * beside it; default true. Without this property there is no certificate.
@@ -99,6 +100,7 @@ export function totalVariationOf(options: SamplingOptions, dimension: number): n
 /** Checks what all procedures share. */
 export function checkSampling(caller: string, options: SamplingOptions): void {
   checkPositive(caller, "sigma", options.sigma);
+  checkRange(caller, options.range);
   checkNoise(caller, options);
   if (options.numClasses !== undefined) checkInteger(caller, "numClasses", options.numClasses, 2);
   if (options.batchSize !== undefined && options.batchSize !== "auto")

@@ -6,7 +6,15 @@ import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
 import { normalQuantile } from "../statistics/normal.ts";
 
 const x = Float32Array.of(0.3, -0.2, 0.1, 0.4);
-const options = { seed: 0, sigma: 0.25, n0: 10, n: 100, numClasses: 3, batchSize: 32 };
+const options = {
+  seed: 0,
+  sigma: 0.25,
+  n0: 10,
+  n: 100,
+  numClasses: 3,
+  batchSize: 32,
+  range: [-1, 1] as const,
+};
 const weight = [1, -2, 0.5, 1, 0.3, 1, -1, 2, -0.7, 0.2, 1.5, -1];
 
 /** Three logits of a row. */

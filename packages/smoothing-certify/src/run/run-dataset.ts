@@ -5,7 +5,7 @@ import {
   type PreparedClassifier,
   prepareClassifier,
 } from "../classifier/classifier.ts";
-import { checkPixels } from "../classifier/image.ts";
+import { checkNormalizations, checkPixels, UNIT_RANGE } from "../classifier/range.ts";
 import { type LogWriter, openLog } from "../log/log-file.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
@@ -68,6 +68,7 @@ export async function* runDataset<R>(
   const indices = selectIndices(caller, dataset, options);
   const numClasses = options.numClasses ?? dataset.numClasses;
   const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
+  checkNormalizations(caller, prepared.traits.normalizations, options.range);
   const settings = await logSettings(dataset, prepared, options, plan);
   const log = options.log === undefined ? undefined : await openLog(options.log, settings);
   try {
@@ -75,7 +76,7 @@ export async function* runDataset<R>(
     const old = (log?.rows ?? []).filter((row) => wanted.has(row.idx));
     const done = new Set(old.map((row) => row.idx));
     const remaining = indices.filter((index) => !done.has(index));
-    if (remaining.length === 0 && old[0]) await checkAgain(prepared, dataset, old[0].idx, options);
+    if (old[0]) await checkAgain(prepared, dataset, old[0].idx, options);
     yield* old;
     const meter = new ProgressMeter(old.length, indices.length);
     const labels = new Map<number, number>();
@@ -116,7 +117,7 @@ async function takeBack(log: LogWriter | undefined, error: DmaeError): Promise<v
   await log?.invalidate(error.message.replace(/^certify: /, "")).catch(() => {}); // the first error matters more
 }
 
-/** A log that is complete may have been killed before the check at its end, so it is made up for. */
+/** An earlier session may have been killed before the check at its end, so it is made up for. */
 async function checkAgain(
   classifier: PreparedClassifier,
   dataset: ImageDataset,
@@ -172,7 +173,7 @@ async function* readTasks<R>(
         "shape",
         `${caller}: image ${index} must have ${size} numbers for shape [${dataset.imageShape}], got ${show(image?.length)}`,
       );
-    checkPixels(`${caller}: image ${index}`, image, options.range ?? [0, 1]);
+    checkPixels(`${caller}: image ${index}`, image, options.range);
     if (!Number.isInteger(label) || label < 0 || label >= numClasses)
       throw new DmaeError(
         "argument",
@@ -194,7 +195,7 @@ async function logSettings<R>(
   const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined });
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const totalVariation = totalVariationOf(options, size);
-  const { distribution = "gaussian", range = [0, 1], randomized = false } = options;
+  const { distribution = "gaussian", range = UNIT_RANGE, randomized = false } = options;
   const { imageShape } = dataset;
   const fingerprinted = { imageShape, range, given: options.fingerprint, randomized };
   return {

@@ -1,5 +1,6 @@
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
+import { checkNormalizations } from "../classifier/range.ts";
 import {
   batchSizerOf,
   checkSampling,
@@ -35,6 +36,7 @@ export async function runOne<R>(
   const { shape, range, index = 0, signal } = options;
   const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
   const prepared = await prepareClassifier(caller, classifier, options, image.tensor);
+  checkNormalizations(caller, prepared.traits.normalizations, range);
   const settings = {
     classifier: prepared,
     noise: noiseOf(seeded),

@@ -4,6 +4,7 @@ import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
 import type { AddressedNoise } from "../noise/addressed-noise.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
+import { Breather } from "./breather.ts";
 import type { Draw, Procedure } from "./procedure.ts";
 import { type FirstBatch, RowCheck } from "./row-check.ts";
 
@@ -71,14 +72,34 @@ export async function* runTasks<R>(
   tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
   settings: RunSettings,
 ): AsyncGenerator<Finished<R>, void, void> {
+  const { signal } = settings;
+  const check = settings.checkRows
+    ? new RowCheck({ ...settings, batchSize: settings.batches.largest })
+    : undefined;
+  let failed = false;
+  try {
+    yield* runBatches(tasks, settings, check);
+  } catch (error) {
+    failed = true;
+    throw error;
+  } finally {
+    if (!failed) await check?.end(); // also after an abort, or where the caller's loop was left: what was yielded is checked
+  }
+  signal?.throwIfAborted();
+}
+
+async function* runBatches<R>(
+  tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
+  settings: RunSettings,
+  check: RowCheck | undefined,
+): AsyncGenerator<Finished<R>, void, void> {
   const { batches, signal, onBatch } = settings;
   const packer = new Packer(tasks, settings.noise, batches, sizeOf(settings));
-  const check = settings.checkRows
-    ? new RowCheck({ ...settings, batchSize: batches.largest })
-    : undefined;
+  const breather = new Breather();
   let packed = await packer.next(check?.company);
   for (let isFirst = true; packed; isFirst = false) {
-    if (signal?.aborted) break;
+    await breather.pause();
+    if (signal?.aborted) return;
     const { rows, segments } = packed;
     const before = isFirst && check ? sent(packed, settings).slice() : undefined;
     const start = performance.now();
@@ -93,8 +114,6 @@ export async function* runTasks<R>(
     packed = following ?? (await packer.next());
   }
   yield* packer.deliver([]);
-  await check?.end(); // after an abort too: what was yielded is checked
-  signal?.throwIfAborted();
 }
 
 /** The check of rows alone, for a run that has nothing left to do. */
