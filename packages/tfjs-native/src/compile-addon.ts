@@ -63,6 +63,12 @@ export async function compileAddon(
   compiler: Compiler,
   folder: string,
 ): Promise<string> {
+  if (tensorflow.folder.includes(":"))
+    throw new TfjsNativeError(
+      "argument",
+      `link: the folder of TensorFlow must not have a colon in its path, which ends a search path, got ${tensorflow.folder}`,
+      "choose another folder with --cache DIR",
+    );
   const manifestFile = join(folder, "manifest.cc");
   await writeFile(manifestFile, manifestSource(manifest));
   const sources = [
@@ -91,7 +97,7 @@ export async function compileAddon(
   await compile(compiler, [
     ...["-shared", ...objects, `-L${tensorflow.folder}`],
     ...["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"],
-    ...[`-Wl,-rpath,${tensorflow.folder}`, "-o", addon],
+    ...["-Xlinker", "-rpath", "-Xlinker", tensorflow.folder, "-o", addon], // -Wl would cut at commas
   ]);
   return addon;
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -6,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { checkSpace, fetchWheel } from "./fetch-wheel.ts";
+import { findTensorFlowOf } from "./find-python.ts";
 import { pinnedReleases } from "./pinned-wheels.ts";
 
 const root = mkdtempSync(join(tmpdir(), "tfjs-native-fetch-"));
@@ -82,7 +84,8 @@ describe("fetchWheel", () => {
       const bin = join(root, "bin");
       mkdirSync(bin, { recursive: true });
       const script = `#!/bin/sh
-if [ "$3" = "--version" ]; then exit 0; fi
+if [ "$1" != "-I" ]; then exit 9; fi
+if [ "$4" = "--version" ]; then exit 0; fi
 echo "$@" > ${folder}/parameters
 cat ${folder}/${wheel.project}.txt > ${folder}/requirement
 printf '%s' '${content}' > ${folder}/${wheel.file}
@@ -100,6 +103,23 @@ printf '%s' '${content}' > ${folder}/${wheel.file}
       );
     },
   );
+});
+
+describe.skipIf(spawnSync("python3", ["--version"]).status !== 0)("with a real Python", () => {
+  it("runs no pip.py and no importlib of the working directory", async () => {
+    const folder = mkdtempSync(join(root, "planted-"));
+    for (const name of ["pip", "importlib", "site", "tensorflow"])
+      writeFileSync(join(folder, `${name}.py`), `open("owned", "w").close()`);
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      await fetchWheel({ ...wheel, project: "no-such-project-of-ours" }, folder).catch(() => {});
+      await findTensorFlowOf("python3").catch(() => {});
+      expect(existsSync(join(folder, "owned"))).toBe(false);
+    } finally {
+      process.chdir(before);
+    }
+  });
 });
 
 describe("checkSpace", () => {

@@ -68,7 +68,7 @@ async function fetchWithPip(wheel: PinnedWheel, folder: string): Promise<string 
     `${wheel.project}==${wheel.version} --hash=sha256:${wheel.sha256}\n`,
   );
   const { status, stderr } = await runCommand(python, [
-    ..."-m pip download --quiet --no-deps --no-cache-dir --only-binary=:all: --require-hashes".split(
+    ..."-I -m pip download --quiet --no-deps --no-cache-dir --only-binary=:all: --require-hashes".split(
       " ",
     ),
     ...["--python-version", "3.11", "--abi", abi],
@@ -80,9 +80,10 @@ async function fetchWithPip(wheel: PinnedWheel, folder: string): Promise<string 
   return status === 0 ? undefined : `pip says: ${lastLine(stderr)}`;
 }
 
+/** `-I` everywhere: Python would otherwise run a `pip.py` that lies in the working directory. */
 async function findPip(): Promise<string | undefined> {
   for (const python of ["python3", "python"]) {
-    if ((await runCommand(python, ["-m", "pip", "--version"])).status === 0) return python;
+    if ((await runCommand(python, ["-I", "-m", "pip", "--version"])).status === 0) return python;
   }
   return undefined;
 }

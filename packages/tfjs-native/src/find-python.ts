@@ -3,8 +3,14 @@ import { join } from "node:path";
 import { TfjsNativeError } from "./errors.ts";
 import { runCommand } from "./run-command.ts";
 
-const locate =
-  "import importlib.util as u; s = u.find_spec('tensorflow'); print(s.submodule_search_locations[0] if s else '')";
+/** Isolated by `-I` from files of the working directory; only the user's own packages are added again. */
+const locate = `
+import site, sys
+if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE is False: sys.path.append(site.getusersitepackages())
+import importlib.util
+found = importlib.util.find_spec("tensorflow")
+print(found.submodule_search_locations[0] if found and found.submodule_search_locations else "")
+`;
 
 /**
  * The TensorFlow folder of a Python installation, found without importing TensorFlow.
@@ -14,7 +20,7 @@ const locate =
 export async function findTensorFlowOf(python: string): Promise<string> {
   const isFolder = existsSync(python) && statSync(python).isDirectory();
   const interpreter = isFolder ? join(python, "bin", "python") : python;
-  const { status, stdout, stderr } = await runCommand(interpreter, ["-c", locate]);
+  const { status, stdout, stderr } = await runCommand(interpreter, ["-I", "-c", locate]);
   if (status !== 0) {
     throw new TfjsNativeError(
       "argument",

@@ -119,6 +119,11 @@ describe.skipIf(!hasCompiler)("link, doctor, unlink on a mock TensorFlow", () =>
     expect(existsSync(join(site, "tensorflow/include/tensorflow/c/unused.h"))).toBe(false);
     const library = join(site, "tensorflow/libtensorflow_framework.so.2");
     const intact = readFileSync(library);
+    const changed = Buffer.from(intact);
+    changed[changed.length >> 1]! ^= 1; // of the same length
+    writeFileSync(library, changed);
+    await link({ project, wheels: [wheel], cache });
+    expect(readFileSync(library).equals(intact)).toBe(true);
     writeFileSync(library, intact.subarray(0, 100));
     mkdirSync(join(cache, "partial-999999999-left"));
     await link({ project, wheels: [wheel], cache });

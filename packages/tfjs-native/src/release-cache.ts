@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { TfjsNativeError } from "./errors.ts";
@@ -141,22 +141,24 @@ async function unpackOnce(
   return tensorflow;
 }
 
-async function listFiles(site: string): Promise<Record<string, number>> {
+/** SHA-256 of every file, by its path. */
+async function listFiles(site: string): Promise<Record<string, string>> {
   const entries = await readdir(site, { recursive: true, withFileTypes: true });
   const files = entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  const sizes = await Promise.all(
-    files.map(async (file) => [relative(site, file), (await stat(file)).size]),
-  );
-  return Object.fromEntries(sizes.sort());
+  const hashes: [string, string][] = [];
+  for (const file of files.sort()) hashes.push([relative(site, file), await sha256(file)]);
+  return Object.fromEntries(hashes);
 }
 
 async function isComplete(target: string): Promise<boolean> {
-  const recorded = await readFile(join(target, inventoryName), "utf8").catch(() => undefined);
-  if (recorded === undefined) return false;
-  const present = await listFiles(join(target, "site")).catch(() => ({}));
-  return JSON.stringify(JSON.parse(recorded)) === JSON.stringify(present);
+  try {
+    const recorded = JSON.parse(await readFile(join(target, inventoryName), "utf8"));
+    return JSON.stringify(recorded) === JSON.stringify(await listFiles(join(target, "site")));
+  } catch {
+    return false;
+  }
 }
 
 /** Folders of processes that were killed. */

@@ -1,4 +1,5 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, parseStrictJson } from "@dmae/core";
+import { readRegularFile } from "../files.ts";
 import { requireNode } from "../in-node.ts";
 import type { TensorFlowModel } from "./classifier.ts";
 import { sha256 } from "./sha256.ts";
@@ -17,8 +18,15 @@ interface ModelJson {
   readonly modelTopology: { readonly node?: unknown };
   readonly weightsManifest?: readonly {
     readonly paths: readonly string[];
-    readonly weights: readonly object[];
+    readonly weights: readonly WeightSpec[];
   }[];
+}
+
+/** What is used of the description of one weight. */
+interface WeightSpec {
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly quantization?: { readonly dtype: string };
 }
 
 /** What the loaders of TensorFlow.js ask for. */
@@ -67,31 +75,54 @@ async function pathOf(path: string | URL): Promise<string> {
   return path instanceof URL ? fileURLToPath(path) : path;
 }
 
+/** Containers inside each other in a model.json: nested models and their layers take a few dozen. */
+const maxDepth = 128;
+/** Largest model.json: graphs of large models take some megabytes. */
+const maxJson = 2 ** 28;
+
 async function readJson(file: string): Promise<ModelJson> {
-  const { readFile } = await import("node:fs/promises");
   let json: ModelJson | undefined;
   try {
-    json = JSON.parse(await readFile(file, "utf8"));
+    const bytes = await readRegularFile(file, maxJson);
+    json = parseStrictJson(new TextDecoder().decode(bytes), maxDepth) as ModelJson;
   } catch (cause) {
     throw unreadable(file, cause);
   }
-  if (typeof json?.modelTopology === "object" && json.modelTopology !== null) return json;
-  throw unreadable(
-    file,
-    new Error("it has no modelTopology; a model.json of TensorFlow.js is expected"),
-  );
+  if (typeof json?.modelTopology !== "object" || json.modelTopology === null)
+    throw unreadable(
+      file,
+      new Error("it has no modelTopology; a model.json of TensorFlow.js is expected"),
+    );
+  const { weightsManifest = [] } = json;
+  const isGroup = (group: Partial<NonNullable<ModelJson["weightsManifest"]>[number]> | null) =>
+    Array.isArray(group?.paths) && Array.isArray(group.weights) && group.weights.every(isWeight);
+  if (Array.isArray(weightsManifest) && weightsManifest.every(isGroup)) return json;
+  throw unreadable(file, new Error("its weightsManifest must list paths and weights"));
 }
 
-/** The bytes of all weight files, one after the other. */
+function isWeight(spec: Partial<WeightSpec> | null): boolean {
+  const isSize = (size: number) => Number.isSafeInteger(size) && size >= 0;
+  return Array.isArray(spec?.shape) && spec.shape.every(isSize) && typeof spec.dtype === "string";
+}
+
+/** The bytes of all weight files, one after the other; as many as the weights take. */
 async function readWeights(file: string, { weightsManifest = [] }: ModelJson) {
-  const { readFile } = await import("node:fs/promises");
+  const { stat } = await import("node:fs/promises");
   const { dirname, join } = await import("node:path");
   const names = weightsManifest.flatMap(({ paths }) => paths);
   try {
-    const parts = await Promise.all(names.map((name) => readFile(join(dirname(file), name))));
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    checkPaths(names);
+    const paths = names.map((name) => join(dirname(file), name));
+    const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    checkTotal(
+      total,
+      weightsManifest.flatMap(({ weights }) => weights),
+    );
+    const bytes = new Uint8Array(total);
     let at = 0;
-    for (const part of parts) {
+    for (const [i, path] of paths.entries()) {
+      const part = await readRegularFile(path, sizes[i]!);
       bytes.set(part, at);
       at += part.length;
     }
@@ -99,6 +130,43 @@ async function readWeights(file: string, { weightsManifest = [] }: ModelJson) {
   } catch (cause) {
     throw unreadable(file, cause);
   }
+}
+
+/** Weights lie beside model.json or below it, each file once. */
+function checkPaths(names: readonly unknown[]): void {
+  const isInside = (name: unknown) =>
+    typeof name === "string" &&
+    name !== "" &&
+    !/(^|[\\/])\.\.([\\/]|$)|^[\\/]|^[a-z]+:|\0/i.test(name);
+  const outside = names.find((name) => !isInside(name));
+  if (outside !== undefined)
+    throw new Error(
+      `weight files must lie in the folder of model.json, got ${JSON.stringify(outside)}`,
+    );
+  if (new Set(names).size !== names.length) throw new Error("it names a weight file twice");
+}
+
+const bytesOf: Readonly<Record<string, number>> = {
+  float32: 4,
+  int32: 4,
+  bool: 1,
+  complex64: 8,
+  uint8: 1,
+  uint16: 2,
+  float16: 2,
+};
+
+/** Text has no fixed length; all else must fill the files exactly. */
+function checkTotal(total: number, specs: readonly WeightSpec[]): void {
+  const sizes = specs.map(({ shape, dtype, quantization }) =>
+    shape.reduce(
+      (product, size) => product * size,
+      bytesOf[quantization?.dtype ?? dtype] ?? Number.NaN,
+    ),
+  );
+  const expected = sizes.reduce((sum, size) => sum + size, 0);
+  if (Number.isNaN(expected) || expected === total) return;
+  throw new Error(`its weights take ${expected} bytes, but their files have ${total}`);
 }
 
 async function graphLoader(): Promise<Loader> {

@@ -59,11 +59,16 @@ export function findSuspects({ nodes, scalars }: OnnxGraph): Suspects {
   return { rowMixers, randomParts };
 }
 
+/** Most nodes of a graph; the largest models have some ten thousand. */
+const maxNodes = 1_000_000;
+
 function readGraph(bytes: Uint8Array, nodes: OnnxNode[], scalars: Map<string, number>): void {
   for (const [field, value] of fields(bytes)) {
     if (typeof value === "number") continue;
     if (field === 1) readNode(value, nodes, scalars);
     if (field === 5) readScalar(value, scalars);
+    if (field === 15)
+      for (const [, part] of fields(value)) if (typeof part !== "number") checkExternal(part);
   }
 }
 
@@ -81,6 +86,7 @@ function readNode(bytes: Uint8Array, nodes: OnnxNode[], scalars: Map<string, num
     if (field === 4) type = text(value);
     if (field === 5) readAttribute(value, integers, nodes, scalars, outputs[0]);
   }
+  if (nodes.length >= maxNodes) throw new RangeError(`it has more than ${maxNodes} nodes`);
   nodes.push({ type, name, inputs, outputs, integers });
 }
 
@@ -98,6 +104,7 @@ function readAttribute(
       if (field === 3) integers.set(name, value);
     } else if (field === 1) name = text(value);
     else if (field === 5 && output) readScalar(value, scalars, output);
+    else if (field === 5 || field === 10) checkExternal(value);
     else if (field === 6 || field === 11) readGraph(value, nodes, scalars);
   }
 }
@@ -117,7 +124,24 @@ function readScalar(bytes: Uint8Array, scalars: Map<string, number>, as?: string
     if (field === 8 && typeof value !== "number" && as === undefined) name = text(value);
     if (field === 9 && typeof value !== "number") element = value[0] ?? 0;
   }
+  checkExternal(bytes);
   if (type === BOOL && size === 1) scalars.set(name, element);
+}
+
+/** Weights of a tensor that lie in another file must lie in the folder of the model, or below it. */
+function checkExternal(tensor: Uint8Array): void {
+  for (const [field, entry] of fields(tensor)) {
+    if (field !== 13 || typeof entry === "number") continue;
+    const [key, value] = [1, 2].map((wanted) => {
+      const found = [...fields(entry)].find(([part]) => part === wanted)?.[1];
+      return typeof found === "object" ? text(found) : "";
+    });
+    if (key !== "location" || !/(^|[\\/])\.\.([\\/]|$)|^[\\/]|^[a-z]:|\0/i.test(value ?? ""))
+      continue;
+    throw new RangeError(
+      `weights must lie in the folder of the model, got ${JSON.stringify(value)}`,
+    );
+  }
 }
 
 function text(bytes: Uint8Array): string {
@@ -130,6 +154,7 @@ function* fields(bytes: Uint8Array): Generator<[number, number | Uint8Array]> {
   const varint = () => {
     let value = 0;
     for (let scale = 1; at < bytes.length; scale *= 128) {
+      if (scale > 2 ** 63) throw new RangeError("it holds a number of more than ten bytes");
       const byte = bytes[at++]!;
       value += (byte & 127) * scale;
       if (byte < 128) return value;

@@ -1,4 +1,5 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, standIn } from "@dmae/core";
+import { readRegularFile } from "../files.ts";
 import { inNode } from "../in-node.ts";
 
 /** What is used of an ONNX Runtime session. */
@@ -59,22 +60,22 @@ export async function loadRuntime(given: OnnxRuntime | undefined): Promise<Loade
 export async function readModel(
   model: string | URL | Blob | Uint8Array,
 ): Promise<{ bytes: Uint8Array; source: string | Uint8Array }> {
-  if (model instanceof Uint8Array) return { bytes: model, source: model };
-  if (model instanceof Blob) return whole(await model.arrayBuffer());
+  if (model instanceof Uint8Array) return whole(model);
+  if (model instanceof Blob) return whole(new Uint8Array(await model.arrayBuffer()));
   if (!inNode) return download(model);
-  const { readFile } = await import("node:fs/promises");
   const { fileURLToPath } = await import("node:url");
   const path = model instanceof URL ? fileURLToPath(model) : model;
-  return { bytes: await readFile(path), source: path };
+  return { bytes: await readRegularFile(path, 2 ** 31 - 1), source: path };
 }
 
 async function download(address: string | URL) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`HTTP ${response.status} ${response.statusText}`);
-  return whole(await response.arrayBuffer());
+  return whole(new Uint8Array(await response.arrayBuffer()));
 }
 
-function whole(buffer: ArrayBuffer) {
-  const bytes = new Uint8Array(buffer);
+function whole(bytes: Uint8Array) {
+  const other = standIn(bytes);
+  if (other) throw new Error(`it is ${other}`);
   return { bytes, source: bytes };
 }

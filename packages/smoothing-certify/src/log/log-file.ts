@@ -7,6 +7,7 @@ import {
   makeFolder,
   writeAtomically,
 } from "@dmae/core";
+import { readRegularFile } from "../files.ts";
 import { requireNode } from "../in-node.ts";
 import { formatHeader, formatInvalid, formatRow, parseLog, splitTorn } from "./log-format.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
@@ -47,13 +48,17 @@ async function pathOf(path: string | URL): Promise<string> {
 
 const isCompressed = (path: string | URL) => String(path).endsWith(".gz");
 
+/** Longest text that JavaScript holds, and how many times its size a compressed log may unpack to. */
+const maxText = 2 ** 29 - 24;
+const maxRatio = 100;
+
 async function readText(caller: string, path: string | URL): Promise<string> {
   requireNode(caller, "files");
-  const { readFile } = await import("node:fs/promises");
   const { gunzipSync } = await import("node:zlib");
   try {
-    const bytes = await readFile(path);
-    return (isCompressed(path) ? gunzipSync(bytes) : bytes).toString("utf8");
+    const bytes = Buffer.from((await readRegularFile(path, maxText)).buffer);
+    const maxOutputLength = Math.min(maxText, 2 ** 24 + maxRatio * bytes.length);
+    return (isCompressed(path) ? gunzipSync(bytes, { maxOutputLength }) : bytes).toString("utf8");
   } catch (cause) {
     throw fileError(caller, "read", path, cause);
   }

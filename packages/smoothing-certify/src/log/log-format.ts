@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, parseStrictJson } from "@dmae/core";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
 /** The columns of the field's logs, in their order. */
@@ -58,10 +58,14 @@ export function parseLog(text: string, name = "log", partial = false): LogRow[] 
   const seen = new Map<number, number>();
   const settings = new Map<string, LogSettings>();
   const rows: LogRow[] = [];
+  let cells = 0;
   lines.slice(1).forEach((line, i) => {
     if (line.trim() === "") return;
     rows.push(parseLine(line, header, name, i + 2, settings));
-    const { idx } = rows.at(-1)!;
+    const { idx, counts0 = [], counts = [] } = rows.at(-1)!;
+    cells += counts0.length + counts.length;
+    if (cells > Math.min(maxCells, cellsAllowed + cellsPerCharacter * text.length))
+      throw bad(name, i + 2, `votes for ${cells} classes so far, which the log is too short for`);
     if (seen.has(idx))
       throw bad(name, i + 2, `image ${idx} is there already, in line ${seen.get(idx)}`);
     seen.set(idx, i + 2);
@@ -74,6 +78,14 @@ export function parseLog(text: string, name = "log", partial = false): LogRow[] 
     );
   return rows;
 }
+
+/**
+ * Votes are written sparsely and kept densely: a forged number of classes must not take more memory than
+ * the file is worth. Fifty thousand rows of a thousand classes are within.
+ */
+const maxCells = 2 ** 27;
+const cellsAllowed = 2 ** 22;
+const cellsPerCharacter = 64;
 
 function refuseInvalid(text: string, name: string): void {
   const at = text.startsWith(INVALID) ? 0 : text.indexOf(`\n${INVALID}`) + 1;
@@ -204,7 +216,7 @@ function formatCounts(counts: readonly number[] = []): string {
 function parseCounts(text: string, name: string, line: number): number[] {
   const wrong = () =>
     bad(name, line, `votes must read like 10;3:997,5:3, got ${JSON.stringify(text)}`);
-  // Seven digits: a forged number of classes must not take all memory.
+  // Seven digits: a forged number of classes must not take all memory; all rows together have a budget too.
   const match = /^(\d{1,7});((?:\d+:\d+)(?:,\d+:\d+)*)?$/.exec(text);
   if (!match) throw wrong();
   const counts: number[] = new Array(Number(match[1])).fill(0);
@@ -234,9 +246,19 @@ function parseSettings(
   const [sigma, alpha, n0, n, seed = "", generator = "", more = ""] = cells;
   let rest: LogSettings;
   try {
-    rest = JSON.parse(more);
+    rest = parseStrictJson(more, 2) as LogSettings;
+    const isPlain = typeof rest === "object" && rest !== null && !Array.isArray(rest);
+    if (
+      !isPlain ||
+      Object.values(rest).some((value) => typeof value === "object" && value !== null)
+    )
+      throw new Error();
   } catch {
-    throw bad(name, line, `settings must be JSON, got ${JSON.stringify(more.slice(0, 40))}`);
+    throw bad(
+      name,
+      line,
+      `settings must be a JSON object of numbers and text, got ${JSON.stringify(more.slice(0, 40))}`,
+    );
   }
   const number = (text = "") => (text.trim() === "" ? Number.NaN : Number(text));
   const numbers = { sigma: number(sigma), alpha: number(alpha), n0: number(n0), n: number(n) };
