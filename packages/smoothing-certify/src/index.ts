@@ -72,6 +72,12 @@ export {
   type TableFormat,
   usualRadii,
 } from "./report/analysis.ts";
+export {
+  type CompareOptions,
+  type Comparison,
+  compare,
+  type PairedDifference,
+} from "./report/compare.ts";
 export { certifiedAccuracySvg, svgToPng } from "./report/plot.ts";
 export {
   type AccuracyInterval,
@@ -83,6 +89,7 @@ export {
   type RoundingDoubt,
   roundingDoubts,
 } from "./report/summary.ts";
+export type { LogNumbers } from "./report/thinned.ts";
 export type { SelectionOptions } from "./run/dataset-selection.ts";
 export type { SamplingOptions, Seeded } from "./run/options.ts";
 export type { Progress } from "./run/progress.ts";

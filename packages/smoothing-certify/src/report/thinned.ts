@@ -1,0 +1,83 @@
+import { DmaeError } from "@dmae/core";
+import type { LogRow } from "../log/log-row.ts";
+import { stirlingError } from "../statistics/binomial.ts";
+import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
+import { normalCdf } from "../statistics/normal.ts";
+import { certifiedRadius } from "../statistics/radius.ts";
+import { votesNeeded } from "../statistics/sequential-test.ts";
+
+/** Votes for the certified class, and what they were counted with. */
+export interface Votes {
+  readonly k: number;
+  readonly n: number;
+}
+
+/** What a log of another tool does not say. */
+export interface LogNumbers {
+  readonly sigma: number;
+  readonly alpha: number;
+  readonly n: number;
+}
+
+/** The votes of a correct row for its class; undefined where it is wrong or abstained. */
+export function votesOf(row: LogRow, { sigma, alpha, n }: LogNumbers): Votes | undefined {
+  if (!row.correct) return undefined;
+  const total = row.counts?.reduce((sum, count) => sum + count, 0) ?? 0;
+  if (total > 0) return { k: row.counts![row.label]!, n: total };
+  // the fewest votes whose radius is the printed one; all of them where rounding raised it above the most
+  return { k: Math.min(n, votesNeeded(n, normalCdf(row.radius / sigma), alpha)), n };
+}
+
+/**
+ * What a row gives with `n` of its votes, drawn without replacement: the expected radius, and the
+ * probability of at least each of `radii`, exactly (the votes for the class are hypergeometric).
+ */
+export function thinnedRow(
+  votes: Votes | undefined,
+  n: number,
+  radiusOf: (k: number) => number,
+  radii: readonly number[],
+): { radius: number; certified: number[] } {
+  const result = { radius: 0, certified: radii.map(() => 0) };
+  if (!votes) return result;
+  if (votes.n < n)
+    throw new DmaeError(
+      "argument",
+      `compare: n must be at most the ${votes.n} votes of a row, got ${n}`,
+    );
+  for (let k = Math.max(0, n - (votes.n - votes.k)); k <= Math.min(n, votes.k); k++) {
+    const weight = Math.exp(logHypergeometric(k, n, votes.k, votes.n));
+    if (weight < 1e-15) continue;
+    const radius = radiusOf(k);
+    if (radius === 0) continue;
+    result.radius += weight * radius;
+    radii.forEach((r, i) => {
+      if (radius >= r) result.certified[i]! += weight;
+    });
+  }
+  return result;
+}
+
+/** The radii of `k` votes of n, each worked out once. */
+export function radiusTable({ sigma, alpha, n }: LogNumbers): (k: number) => number {
+  const known = new Map<number, number>();
+  return (k) => {
+    const radius = known.get(k) ?? certifiedRadius(clopperPearsonLower(k, n, alpha), sigma);
+    known.set(k, radius);
+    return radius;
+  };
+}
+
+/** `ln (C(K, k) C(N - K, n - k) / C(N, n))`. */
+function logHypergeometric(k: number, n: number, K: number, N: number): number {
+  return logChoose(K, k) + logChoose(N - K, n - k) - logChoose(N, n);
+}
+
+function logChoose(n: number, k: number): number {
+  return logFactorial(n) - logFactorial(k) - logFactorial(n - k);
+}
+
+function logFactorial(n: number): number {
+  const z = n + 1;
+  return (z - 0.5) * Math.log(z) - z + 0.9189385332046728 + stirlingError(z);
+}
