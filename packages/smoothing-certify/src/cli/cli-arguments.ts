@@ -51,6 +51,10 @@ export const options = {
   out: ["text", "recertify, merge: file to write (default: standard output)"],
   "top-k": ["number", "recertify: certify that the label is among the k most probable"],
   dimension: ["number", "recertify: numbers of an image, for linf"],
+  votes: [
+    "number",
+    "compare: samples of each row of a log that does not say (also --sigma, --alpha)",
+  ],
   images: ["number", "merge: rows that there must be"],
   partial: ["switch", "merge: accept missing or unfinished shards; analyze: a cut-off last line"],
   radii: ["text", "analyze: radii, e.g. 0,0.25,0.5"],
@@ -132,6 +136,10 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
     takes: ["alpha", "bound", "norm", "dimension", "top-k", "out", "help"],
   },
   merge: { about: "one log from those of all shards", takes: ["out", "images", "partial", "help"] },
+  compare: {
+    about: "two logs on their common images, at a common n, with paired 95 % intervals",
+    takes: ["radii", "n", "sigma", "alpha", "votes", "help"],
+  },
   analyze: {
     about: "tables and curves of certified accuracy from logs, also of the original Python tools",
     takes: ["radii", "format", "svg", "png", "title", "partial", "help"],
@@ -216,7 +224,7 @@ export function help(command?: string): string {
     );
     return `smoothing-certify COMMAND [options]\n\n${list.join("\n")}\n\nsmoothing-certify COMMAND --help lists a command's options.\n`;
   }
-  const files = ["recertify", "merge", "analyze"].includes(command!) ? " LOG..." : "";
+  const files = ["recertify", "merge", "compare", "analyze"].includes(command!) ? " LOG..." : "";
   const list = chosen.takes.map((name) => {
     const [kind, about] = options[name];
     const usage = kind === "switch" ? `--${name}` : `--${name} ${kind === "number" ? "X" : "TEXT"}`;

@@ -12,15 +12,17 @@ import {
   type TableFormat,
   usualRadii,
 } from "../report/analysis.ts";
+import { compare, type PairedDifference } from "../report/compare.ts";
 import { certifiedAccuracySvg, svgToPng } from "../report/plot.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import type { Streams } from "./cli-run.ts";
 
-/** Runs `recertify`, `merge` or `analyze`. */
+/** Runs `recertify`, `merge`, `compare` or `analyze`. */
 export async function runLogs(command: string, args: Arguments, io: Streams): Promise<void> {
   if (args.files.length === 0)
     throw new DmaeError("argument", `${command}: name at least one log file`);
+  if (command === "compare") return compareTwo(args, io);
   if (command === "analyze") return analyze(args, io);
   const rows = command === "merge" ? await merge(args) : await again(args);
   const out = args.text("out");
@@ -31,6 +33,27 @@ export async function runLogs(command: string, args: Arguments, io: Streams): Pr
     const extended = rows.some((row) => row.settings);
     await io.out(formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join(""));
   }
+}
+
+async function compareTwo(args: Arguments, io: Streams): Promise<void> {
+  const [a, b, ...more] = args.files;
+  if (b === undefined || more.length > 0)
+    throw new DmaeError("argument", `compare: name two logs, got ${args.files.length}`);
+  const [sigma, votes] = [args.number("sigma"), args.number("votes")];
+  const known = sigma !== undefined && votes !== undefined;
+  const published = known && { sigma, n: votes, alpha: args.number("alpha") ?? 0.001 };
+  const [radii, n] = [args.numbers("radii"), args.number("n")];
+  const found = compare(await readLog(a!), await readLog(b), {
+    ...(radii && { radii }),
+    ...(n !== undefined && { n }),
+    ...(published && { published }),
+  });
+  const line = (name: string, { a, b, difference, low, high }: PairedDifference) =>
+    `${[name, ...[a, b, difference, low, high].map((value) => value.toFixed(4))].join("\t")}\n`;
+  io.error(`${found.images} common images, n = ${found.n}\n`);
+  io.out("\ta\tb\tb - a\tlow\thigh\n");
+  for (const [i, radius] of found.radii.entries()) io.out(line(`r=${radius}`, found.accuracy[i]!));
+  io.out(line("ACR", found.averageRadius));
 }
 
 async function merge(args: Arguments): Promise<LogRow[]> {

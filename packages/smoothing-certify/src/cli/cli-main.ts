@@ -23,7 +23,8 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
       );
     const args = parseArguments(command, rest);
     if (args.on("help")) await io.out(help(command));
-    else if (["recertify", "merge", "analyze"].includes(command)) await runLogs(command, args, io);
+    else if (["recertify", "merge", "compare", "analyze"].includes(command))
+      await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;
   } catch (error) {
