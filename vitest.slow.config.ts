@@ -5,7 +5,11 @@ import { alias, plainSummary } from "./vitest.config.ts";
 export default defineConfig({
   resolve: { alias },
   test: {
-    include: ["packages/*/src/**/*.slow.test.ts", "examples/**/*.slow.test.ts"],
+    include: [
+      "packages/*/src/**/*.slow.test.ts",
+      "examples/**/*.slow.test.ts",
+      "testing/**/*.slow.test.ts",
+    ],
     reporters: ["default", plainSummary],
     testTimeout: 1_800_000,
     maxWorkers: 2,
