@@ -16,7 +16,7 @@ async function main(options: Options): Promise<void> {
     `sigma ${options.sigma}, seed ${options.seed}, ${run.runner}, run folder ${run.folder}`,
   );
   const pretrained = await pretrainStage(run);
-  const { vit, params } = await finetuneStage(run, pretrained.params);
+  const { model: vit, params } = await finetuneStage(run, pretrained.params);
   const certified = await certifyStage(run, vit, params);
   await reportRun(run, pretrained, certified);
 }

@@ -45,7 +45,7 @@ function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, execu
   const batch = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
   const params = vit.initHost(key(0));
   const changed = { ...training, batchSize, accumulate: 1 };
-  const train = taskStep(finetuneTask(vit.config, changed, params), { stepsPerEpoch: 100 });
+  const train = taskStep(finetuneTask(vit, changed, params), { stepsPerEpoch: 100 });
   const inputs = finetuneInputs(changed, batch, {
     key: key(0),
     step: 0,

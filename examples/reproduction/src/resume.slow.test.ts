@@ -18,7 +18,7 @@ const model = (folder: string, task: string) => readFile(at(folder, task, "model
 test.each([
   ["pretraining", "pretrain", "images", []],
   ["continuing", "continue", "binary", []],
-  ["cr", "finetune", "binary", ["--set", "consistency=null", "--set", "copies=1"]], // RS
+  ["cr", "finetune", "binary", ["--set", 'method={"name":"gaussian"}']], // RS
   ["probe", "probe", "images", []],
 ] as const)(
   "%s, killed twice in training, ends with the same bits",

@@ -22,20 +22,24 @@ test("a field is set by its path or its end, and the recipe itself stays", () =>
     "epochs=2",
     "certification.n=50",
     "config.depth=1",
-    "consistency=null",
+    'method={"name":"gaussian"}',
     "training.sigma=[0,0.75]",
   ]);
-  expect(changed.training).toMatchObject({ epochs: 2, consistency: null, sigma: [0, 0.75] });
+  expect(changed.training).toMatchObject({
+    epochs: 2,
+    method: { name: "gaussian" },
+    sigma: [0, 0.75],
+  });
   expect(changed.training.config.depth).toBe(1);
   expect(changedFields(cr, changed)).toEqual([
     "certification.n: 1000 -> 50",
     "training.epochs: 50 -> 2",
     "training.sigma: 0.25 -> [0,0.75]",
-    'training.consistency: {"lambda":2,"mu":0.5,"mode":"default"} -> null',
+    'training.method: {"name":"consistency","copies":2,"lambda":2,"mu":0.5,"mode":"default"} -> {"name":"gaussian"}',
     "training.config.depth: the model's -> 1",
   ]);
   expect(changedFields(cr, applySettings(cr, ["lambda=3"]))).toEqual([
-    "training.consistency.lambda: 2 -> 3",
+    "training.method.lambda: 2 -> 3",
   ]);
   expect(cr.training.epochs).toBe(50);
   expect(Object.isFrozen(changed.training)).toBe(true);

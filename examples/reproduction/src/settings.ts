@@ -30,7 +30,8 @@ export function applySettings(recipe: Recipe, settings: readonly string[]): Reci
 
 /** Every path that can be set. */
 export function settablePaths(recipe: Recipe): string[] {
-  const fixed = new Set(["name", "paper", "dataset", "task", "startsFrom", "training.name"]);
+  const names = ["name", "training.name", "training.method.name"];
+  const fixed = new Set([...names, "paper", "dataset", "task", "startsFrom"]);
   const paths = leaves(recipe as unknown as Record<string, unknown>).filter(
     (path) => !fixed.has(path) && !path.startsWith("published") && path !== "training.source",
   );
@@ -63,6 +64,7 @@ export function changedFields(before: Recipe, after: Recipe): string[] {
 function isCovered(before: string | undefined, after: string | undefined, path: string): boolean {
   if (path.startsWith("training.config.")) return false;
   if (before === undefined || after === undefined) return true;
+  if (path === "training.method") return JSON.parse(before).name === JSON.parse(after).name;
   return before.startsWith("{") && after.startsWith("{");
 }
 
@@ -125,4 +127,4 @@ function leaves(node: Readonly<Record<string, unknown>>, prefix = ""): string[] 
 }
 
 /** Records that may also be set as a whole, e.g. to null. */
-const isSettableWhole = (name: string) => ["consistency", "augmentation", "model"].includes(name);
+const isSettableWhole = (name: string) => ["method", "augmentation", "model"].includes(name);

@@ -87,7 +87,7 @@ describe("compiled steps take the eager ones' path", () => {
       dropPath: 0.3,
       clipNorm: 1,
     };
-    const step = taskStep(finetuneTask(vit.config, recipe, params), { stepsPerEpoch });
+    const step = taskStep(finetuneTask(vit, recipe, params), { stepsPerEpoch });
     await expectSame(step, step.initState(params), (at) =>
       finetuneInputs(recipe, batchOf(at), { key: key(2), step: at, epoch: 0, config: vit.config }),
     );

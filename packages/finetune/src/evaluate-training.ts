@@ -1,6 +1,6 @@
 import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
+import type { Model } from "@dmae/nn";
 import type { TrainingTask } from "@dmae/train";
-import type { ViT } from "@dmae/vit";
 import { evaluate } from "./evaluate.ts";
 import { checkEvaluation } from "./evaluation-checks.ts";
 
@@ -24,20 +24,20 @@ export interface FinetuneEvaluation {
  */
 export function trainingEvaluation(
   caller: string,
-  vit: ViT,
+  model: Model,
   options: { readonly evaluation?: FinetuneEvaluation; readonly signal?: AbortSignal },
   defaults: { readonly key: Key; readonly sigma: number; readonly batchSize?: number },
   complete: (params: HostTensors) => HostTensors = (params) => params,
 ): Pick<TrainingTask, "evaluation"> {
   const { evaluation, signal } = options;
   if (!evaluation) return {};
-  checkEvaluation(caller, vit.config, evaluation);
+  checkEvaluation(caller, model, evaluation);
   const { dataset, limit, everyEpochs = 1, sigma = defaults.sigma } = evaluation;
   return {
     evaluation: {
       everyEpochs,
       async run(params, executor) {
-        const { accuracy, loss } = await evaluate(vit, complete(params), dataset, {
+        const { accuracy, loss } = await evaluate(model, complete(params), dataset, {
           executor,
           sigma,
           seed: foldIn(defaults.key, "evaluation"),

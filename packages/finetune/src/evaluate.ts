@@ -1,7 +1,6 @@
 import { DmaeError, foldIn, type HostTensors, type ImageDataset, normal } from "@dmae/core";
-import type { Executor, PreparedFunction, TensorSpec } from "@dmae/nn";
+import type { Executor, Model, PreparedFunction, TensorSpec } from "@dmae/nn";
 import { rootKey, type Seed } from "@dmae/train";
-import type { ViT } from "@dmae/vit";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evaluation-checks.ts";
 
@@ -59,10 +58,10 @@ export interface EvaluateResult {
  *   them; "numeric" for logits that are not finite
  *
  * @example
- * const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, seed: 0 });
+ * const { accuracy } = await evaluate(model, params, test, { executor, sigma: 0.25, seed: 0 });
  */
 export async function evaluate(
-  vit: ViT,
+  model: Model,
   params: HostTensors,
   dataset: ImageDataset,
   options: EvaluateOptions,
@@ -71,9 +70,9 @@ export async function evaluate(
   const { batchSize = 64 } = options;
   checkDataset("evaluate", dataset, {
     imageShape: dataset.imageShape,
-    numClasses: vit.config.numClasses,
+    numClasses: model.numClasses,
   });
-  const prepared = await prepare(vit, params, dataset.imageShape, { ...options, batchSize });
+  const prepared = await prepare(model, params, dataset.imageShape, { ...options, batchSize });
   try {
     return await prepared(dataset, options);
   } finally {
@@ -89,34 +88,33 @@ export async function evaluate(
  * @returns the evaluation; the caller disposes of it
  *
  * @example
- * const evaluation = await prepareEvaluation(vit, params, { executor });
+ * const evaluation = await prepareEvaluation(model, params, { executor });
  * for (const sigma of [0.25, 0.5]) console.log(await evaluation(test, { sigma, seed: 0 }));
  * evaluation.dispose();
  */
 export async function prepareEvaluation(
-  vit: ViT,
+  model: Model,
   params: HostTensors,
   { executor, batchSize = 64 }: PrepareEvaluationOptions,
 ): Promise<PreparedEvaluation> {
-  const { inputSize, channels } = vit.config;
-  return prepare(vit, params, [inputSize, inputSize, channels], { executor, batchSize });
+  return prepare(model, params, model.imageShape, { executor, batchSize });
 }
 
 async function prepare(
-  vit: ViT,
+  model: Model,
   params: HostTensors,
   imageShape: readonly number[],
   { executor, batchSize }: Required<PrepareEvaluationOptions>,
 ): Promise<PreparedEvaluation> {
   checkBatchSize("evaluate", batchSize);
   const classifier = await executor.prepareFunction({
-    fn: ({ images, ...rest }) => ({ logits: vit.logits(rest, images!) }),
+    fn: ({ images, ...rest }) => ({ logits: model.apply(rest, images!).logits }),
     specs: { images: { shape: [batchSize, ...imageShape] } },
     constants: params,
   });
   const run = async (dataset: ImageDataset, options: MeasureOptions = {}) => {
     checkMeasure("evaluate", options);
-    const { numClasses } = vit.config;
+    const { numClasses } = model;
     checkDataset("evaluate", dataset, { imageShape, numClasses });
     return measure(classifier, numClasses, dataset, { ...options, batchSize });
   };

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import type { ViTConfig } from "@dmae/vit";
+import type { Model } from "@dmae/nn";
 import type { MeasureOptions } from "./evaluate.ts";
 import type { FinetuneEvaluation } from "./evaluate-training.ts";
 
@@ -35,12 +35,11 @@ export function checkDataset(
 /** Throws for regular evaluations that could not run, before a training begins. */
 export function checkEvaluation(
   caller: string,
-  { inputSize, channels, numClasses }: ViTConfig,
+  classifier: Model,
   evaluation: FinetuneEvaluation,
 ): void {
   checkMeasure(`${caller}: evaluation`, evaluation);
-  const imageShape = [inputSize, inputSize, channels];
-  checkDataset(`${caller}: evaluation`, evaluation.dataset, { imageShape, numClasses });
+  checkDataset(`${caller}: evaluation`, evaluation.dataset, classifier);
 }
 
 /** Throws unless a batch has rows. */

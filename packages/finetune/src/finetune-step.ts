@@ -1,88 +1,151 @@
-import { consistencyLoss } from "@dmae/consistency-loss";
-import type { HostTensors } from "@dmae/core";
-import { resizeBicubic, softmaxCrossEntropy, type Tensors } from "@dmae/nn";
+import type { HostTensor, HostTensors } from "@dmae/core";
+import { type ApplyFunction, type Model, resizeBicubic, type Tensors } from "@dmae/nn";
 import {
   adamw,
+  decayGroups,
   type LossFunction,
   layerDecayGroups,
+  type Optimizer,
   type ParameterGroups,
+  sgd,
+  stepSchedule,
   type TrainingTask,
+  unprefixed,
 } from "@dmae/train";
-import { createViT, layerId, type ViTConfig } from "@dmae/vit";
-import * as tf from "@tensorflow/tfjs-core";
-import { finetuneInputs } from "./inputs.ts";
+import { createViT, layerId, type ViT, type ViTConfig } from "@dmae/vit";
+import type * as tf from "@tensorflow/tfjs-core";
+import { dropPathInput, finetuneInputs, type InputShape } from "./inputs.ts";
 import { mixImages } from "./mixing.ts";
-import type { FinetuneRecipe } from "./recipe.ts";
+import { type FinetuneRecipe, methodOf } from "./recipe.ts";
 
 /** The recipe fields that determine the loss. */
-export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "copies" | "consistency">;
+export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "method">;
 
 /**
- * The loss of robust fine-tuning as a pure function of parameters and the batch of `finetuneInputs`.
+ * The loss of robust fine-tuning as a pure function of parameters and the batch of `finetuneInputs`: that of the recipe's
+ * method. What the method passes to the model (copies of the images under noise) is resized, mixed across the rows, and
+ * classified. The order is that of the official code.
  *
- * Images are repeated `copies` times (whole batch after whole batch), noise is added, then the copies are resized,
- * mixed across the repeated batch, and classified: cross entropy with soft targets over all copies, and with
- * consistency `lambda KL + mu entropy` between the copies of an image. The order is that of the official code.
+ * @param model a ViT, or any other model
  */
-export function finetuneLoss(config: ViTConfig, settings: FinetuneLossSettings): LossFunction {
-  const { imageSize, inputSize } = config;
-  const { copies, consistency } = settings;
-  const vit = createViT({ ...config, inputSize: imageSize });
+export function finetuneLoss(model: Model, settings: FinetuneLossSettings): LossFunction {
+  const method = methodOf(settings);
+  const network = networkOf(model);
   return (params, batch) => {
-    const noisy = tf.add(repeat(batch.images!, copies), scaledNoise(settings, batch));
-    const resized = inputSize === imageSize ? noisy : resizeBicubic(noisy, imageSize, imageSize);
-    const { mixRows, mixColumns, mixAmount, dropPath } = batch;
+    const { images, targets, noise, sigma = settings.sigma, uniform, softLabels } = batch;
+    return method.loss(
+      trainingApply(network, batch),
+      params,
+      {
+        images: images!,
+        targets: targets!,
+        ...(softLabels ? { softLabels } : {}),
+        schedule: unprefixed("schedule.", batch),
+      },
+      { noise: noise!, sigma: sigma as number | tf.Tensor, ...(uniform ? { uniform } : {}) },
+    );
+  };
+}
+
+/** A model in two parts: what resizes images, and what classifies the resized ones. */
+interface Network {
+  resize(images: tf.Tensor): tf.Tensor;
+  readonly apply: ApplyFunction;
+}
+
+const isViT = (model: Model): model is ViT => "features" in model;
+
+function networkOf(model: Model): Network {
+  if (!isViT(model)) return { resize: (images) => images, apply: model.apply };
+  const { imageSize, inputSize } = model.config;
+  if (inputSize === imageSize) return { resize: (images) => images, apply: model.apply };
+  const { apply } = createViT({ ...model.config, inputSize: imageSize });
+  return { resize: (images) => resizeBicubic(images, imageSize, imageSize), apply };
+}
+
+/** A pass through the network with the batch's draws of mixing and drop path; attacks see neither. */
+function trainingApply({ resize, apply }: Network, batch: Tensors): ApplyFunction {
+  const { mixRows, mixColumns, mixAmount } = batch;
+  let pass = 0;
+  return (params, noisy, { training = false } = {}) => {
+    const resized = resize(noisy);
+    if (!training) return apply(params, resized);
     const images =
       mixRows && mixColumns && mixAmount
         ? mixImages(resized, mixRows, mixColumns, mixAmount)
         : resized;
-    const logits = vit.logits(params, images, dropPath ? { dropPath } : {});
-    const crossEntropy = tf.mean(softmaxCrossEntropy(logits, batch.targets!));
-    if (consistency === null) return { loss: crossEntropy };
-    const [rows, classes] = logits.shape as [number, number];
-    const regularizer = consistencyLoss(
-      tf.reshape(logits, [copies, rows / copies, classes]),
-      consistency,
-    );
-    return {
-      loss: tf.add(crossEntropy, regularizer),
-      metrics: { crossEntropy, consistency: regularizer },
-    };
+    const dropPath = batch[dropPathInput(pass++)];
+    return apply(params, images, { training, ...(dropPath ? { dropPath } : {}) });
   };
 }
 
-function repeat(images: tf.Tensor, copies: number): tf.Tensor {
-  return copies === 1 ? images : tf.concat(Array<tf.Tensor>(copies).fill(images), 0);
-}
-
-function scaledNoise({ sigma }: FinetuneLossSettings, batch: Tensors): tf.Tensor {
-  if (typeof sigma === "number") return tf.mul(batch.noise!, sigma);
-  return tf.mul(batch.noise!, tf.reshape(batch.sigma!, [-1, 1, 1, 1]));
-}
-
-/** Robust fine-tuning as a task for `trainModel` or `taskStep` of `@dmae/train`. */
+/**
+ * Robust fine-tuning as a task for `trainModel` or `taskStep` of `@dmae/train`.
+ *
+ * @param model the classifier that the recipe describes
+ * @param params its initial parameters and buffers
+ * @param softLabels `[N, K]`, see `RobustFinetuneOptions`
+ */
 export function finetuneTask(
-  config: ViTConfig,
-  recipe: FinetuneRecipe,
+  model: Model,
+  recipe: FinetuneRecipe<Model>,
   params: HostTensors,
+  softLabels?: HostTensor,
 ): TrainingTask {
-  const { beta1, beta2, clipNorm, copies } = recipe;
-  const { inputSize, channels, numClasses } = config;
-  const groups = finetuneGroups(config, recipe, params);
+  const { clipNorm, emaDecay = null } = recipe;
+  const method = methodOf(recipe);
+  const groups = isViT(model)
+    ? finetuneGroups(model.config, recipe, params)
+    : decayGroups(params, { weightDecay: recipe.weightDecay, frozen: model.buffers });
+  const { imageShape, numClasses } = model;
   return {
     caller: "robustFinetune",
     task: "robust-finetune",
-    recipe,
-    images: { imageShape: [inputSize, inputSize, channels], numClasses },
+    recipe: { ...recipe, ...recorded(model, recipe, softLabels) },
+    images: { imageShape, numClasses },
     objective: {
-      loss: finetuneLoss(config, recipe),
-      inputs: (batch, position) => finetuneInputs(recipe, batch, { ...position, config }),
-      copies,
+      loss: finetuneLoss(model, recipe),
+      inputs: (batch, position) =>
+        finetuneInputs(recipe, batch, { ...position, config: inputShape(model), softLabels }),
+      copies: method.copies,
     },
     params,
     trainable: Object.keys(groups),
-    optimizer: adamw({ beta1, beta2, groups }),
+    ...optimizerOf(recipe, groups),
     clipNorm,
+    emaDecay,
+  };
+}
+
+/** What `run.json` compares where the recipe holds functions, or the data come beside it. */
+function recorded(model: Model, recipe: FinetuneRecipe<Model>, softLabels?: HostTensor) {
+  let checksum = 0;
+  for (const [i, value] of softLabels?.data.entries() ?? [])
+    checksum += Number(value) * (1 + (i % 97));
+  return {
+    method: methodOf(recipe).settings,
+    ...(isViT(model) ? {} : { model: model.config }),
+    ...(softLabels ? { softLabels: { shape: softLabels.shape, checksum } } : {}),
+  };
+}
+
+/** Sizes that the draws of a model depend on. */
+export function inputShape(model: Model): InputShape {
+  const { imageShape, numClasses } = model;
+  if (!isViT(model)) return { imageSize: imageShape[0], numClasses, depth: 0 };
+  const { imageSize, depth } = model.config;
+  return { imageSize, numClasses, depth };
+}
+
+function optimizerOf(
+  { sgd: settings, beta1, beta2 }: FinetuneRecipe<Model>,
+  groups: ParameterGroups,
+): { optimizer: Optimizer; schedule?: (epoch: number) => number } {
+  if (!settings) return { optimizer: adamw({ beta1, beta2, groups }) };
+  const { learningRate, momentum, weightDecay, stepSize, gamma } = settings;
+  return {
+    optimizer: sgd({ momentum, weightDecay }),
+    schedule: stepSchedule({ learningRate, stepSize, gamma, steppedAt: "end" }),
   };
 }
 

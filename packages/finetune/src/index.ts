@@ -15,7 +15,7 @@ export {
   finetuneLoss,
   finetuneTask,
 } from "./finetune-step.ts";
-export { type FinetuneInputOptions, finetuneInputs } from "./inputs.ts";
+export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
 export {
   cutmixBox,
@@ -29,9 +29,9 @@ export {
 export { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
 export { batchNorm, foldProbe, probeTask } from "./probe-step.ts";
 export {
-  type ConsistencySettings,
   checkFinetuneRecipe,
   type FinetuneRecipe,
+  type SgdRecipe,
 } from "./recipe.ts";
 export {
   type FinetuneRecipeName,

@@ -1,5 +1,6 @@
 import {
   type Batch,
+  DmaeError,
   foldIn,
   generator,
   type HostTensor,
@@ -7,11 +8,11 @@ import {
   type Key,
   uniform,
 } from "@dmae/core";
-import { batchNoise, type NoisyBatch, noiseKeys } from "@dmae/train";
-import type { ViTConfig } from "@dmae/vit";
+import type { Model } from "@dmae/nn";
+import { batchNoise, type NoisyBatch, noiseKeys, prefixed, scalarTensors } from "@dmae/train";
 import { drawDropPath, dropPathRates } from "./drop-path.ts";
 import { drawMixing, mixingInputs, softTargets } from "./mixing.ts";
-import { type FinetuneRecipe, mixes, sigmaRange } from "./recipe.ts";
+import { type FinetuneRecipe, methodOf, mixes, sigmaRange } from "./recipe.ts";
 
 /** Options of {@link finetuneInputs}. */
 export interface FinetuneInputOptions {
@@ -21,24 +22,36 @@ export interface FinetuneInputOptions {
   readonly step: number;
   /** Epoch, from 0. */
   readonly epoch: number;
-  /** The classifier's configuration. */
-  readonly config: ViTConfig;
+  /** What the draws depend on: a ViT's configuration has it. */
+  readonly config: InputShape;
+  /** `[N, K]`: fixed soft labels of the whole data set, one row for each image, for methods that need them. */
+  readonly softLabels?: HostTensor | undefined;
+}
+
+/** Sizes of a classifier. */
+export interface InputShape {
+  /** Side of the images when they are mixed. */
+  readonly imageSize: number;
+  readonly numClasses: number;
+  /** Transformer blocks; 0 for a model without stochastic depth. */
+  readonly depth: number;
 }
 
 /**
- * The inputs of a fine-tuning step over one batch: images, noise for each copy, targets, and where the recipe has
- * them sigmas, mixing and drop path. Noise, sigma and drop path of an image depend on the key, the epoch, the
- * image's index and the copy alone.
+ * The inputs of a fine-tuning step over one batch: images, noise for each copy, targets, the method's schedule, and where
+ * the recipe has them sigmas, mixing, drop path, uniform draws and soft labels. Noise, sigma, drop path and uniform draws
+ * of an image depend on the key, the epoch, the image's index and the copy alone.
  */
 export function finetuneInputs(
-  recipe: FinetuneRecipe,
+  recipe: FinetuneRecipe<Model>,
   batch: NoisyBatch,
-  { key, step, epoch, config }: FinetuneInputOptions,
+  options: FinetuneInputOptions,
 ): HostTensors {
-  const { copies } = recipe;
+  const { key, step, epoch, config, softLabels } = options;
+  const method = methodOf(recipe);
+  const { copies } = method;
   const shape = [batch.size, ...batch.imageShape];
   const rows = copies * batch.size;
-  const labels = Array.from({ length: rows }, (_, row) => batch.labels[row % batch.size]!);
   const inputs: Record<string, HostTensor> = {
     images: { dtype: "float32", shape, data: batch.images },
     noise: {
@@ -54,22 +67,61 @@ export function finetuneInputs(
     mixing = drawMixing(next, { ...recipe, imageSize: config.imageSize });
     Object.assign(inputs, mixingInputs(mixing, config.imageSize));
   }
+  const targetRows = mixes(recipe) ? rows : batch.size;
+  const labels = Array.from({ length: targetRows }, (_, row) => batch.labels[row % batch.size]!);
   inputs.targets = softTargets(labels, config.numClasses, recipe.labelSmoothing, mixing);
-  if (recipe.dropPath > 0) {
-    const dropKey = foldIn(foldIn(key, "drop-path"), epoch);
+  for (let pass = 0; recipe.dropPath > 0 && pass < method.passes; pass++) {
+    const dropKey = foldIn(foldIn(key, dropPathName(pass)), epoch);
     const keys = Array.from({ length: copies }, (_, copy) => foldIn(dropKey, copy));
     const draws = Array.from({ length: rows }, (_, row) => ({
       key: keys[Math.floor(row / batch.size)]!,
       index: batch.indices[row % batch.size]!,
     }));
-    inputs.dropPath = drawDropPath(dropPathRates(recipe.dropPath, config.depth), draws);
+    const rates = dropPathRates(recipe.dropPath, config.depth);
+    inputs[dropPathInput(pass)] = drawDropPath(rates, draws);
   }
-  return inputs;
+  if (method.draws.includes("uniform")) inputs.uniform = drawUniform(batch, key, epoch);
+  if (method.needsSoftLabels) inputs.softLabels = softLabelsOf(batch, softLabels, config);
+  return { ...inputs, ...prefixed("schedule.", scalarTensors(method.schedule(epoch))) };
 }
 
-/** `[copies * B]`; the copies of an image share their sigma. */
+const dropPathName = (pass: number) => (pass === 0 ? "drop-path" : `drop-path-${pass}`);
+
+/** The name of the drop-path draws of training pass `pass` among the inputs. */
+export const dropPathInput = (pass: number): string =>
+  pass === 0 ? "dropPath" : `dropPath${pass}`;
+
+/** One uniform in [0, 1) for each image, `[B]`. */
+function drawUniform({ indices, size }: Batch, key: Key, epoch: number): HostTensor {
+  const epochKey = foldIn(foldIn(key, "uniform"), epoch);
+  const data = Float32Array.from(indices, (index) => uniform(epochKey, 1, { index })[0]!);
+  return { dtype: "float32", shape: [size], data };
+}
+
+/** The rows of the batch's images, `[B, K]`. */
+function softLabelsOf(
+  { indices, size }: Batch,
+  softLabels: HostTensor | undefined,
+  { numClasses }: InputShape,
+): HostTensor {
+  const highest = Math.max(...indices);
+  const [count = 0, classes] = softLabels?.shape ?? [];
+  if (!softLabels || classes !== numClasses || highest >= count)
+    throw new DmaeError(
+      "argument",
+      `robustFinetune: this method needs softLabels [N, ${numClasses}], a row for each image of the data set, got ${softLabels ? `[${softLabels.shape}]` : "none"}`,
+    );
+  const data = new Float32Array(size * numClasses);
+  indices.forEach((index, row) => {
+    const own = softLabels.data.subarray(index * numClasses, (index + 1) * numClasses);
+    data.set(own as Float32Array, row * numClasses);
+  });
+  return { dtype: "float32", shape: [size, numClasses], data };
+}
+
+/** `[B]`; the copies of an image share their sigma. */
 function drawSigmas(
-  { sigma, sigmaPer, copies }: FinetuneRecipe,
+  { sigma, sigmaPer }: FinetuneRecipe<Model>,
   batch: Batch,
   key: Key,
   step: number,
@@ -82,10 +134,6 @@ function drawSigmas(
     const [from, index] = sigmaPer === "batch" ? [sigmaKey, step] : [epochKey, batch.indices[row]!];
     return low + (high - low) * uniform(from, new Float64Array(1), { index })[0]!;
   };
-  const values = Array.from({ length: batch.size }, (_, row) => draw(row));
-  const data = Float32Array.from(
-    { length: copies * batch.size },
-    (_, i) => values[i % batch.size]!,
-  );
+  const data = Float32Array.from({ length: batch.size }, (_, row) => draw(row));
   return { dtype: "float32", shape: [data.length], data };
 }

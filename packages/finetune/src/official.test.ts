@@ -58,7 +58,7 @@ function recorded(variant: Variant) {
   const mixings: { kind: "mixup" | "cutmix"; lambda: number; box?: number[] }[] = JSON.parse(
     fixture.metadata[`${variant}_mixing`]!,
   );
-  const { config, initHost } = createViT(
+  const vit = createViT(
     { width: 16, depth: 2, heads: 2 },
     {
       imageSize: 56,
@@ -69,7 +69,9 @@ function recorded(variant: Variant) {
       ...CIFAR10_NORMALIZATION,
     },
   );
+  const { config, initHost } = vit;
   const batchSize = Number(fixture.metadata.batch_size);
+  const copies: number = settings.con_reg ? settings.num_noise_sample : 1;
   const recipe: FinetuneRecipe = {
     name: variant,
     source: "testing/reference/training.py",
@@ -77,10 +79,14 @@ function recorded(variant: Variant) {
     config: {},
     sigma: settings.sigma,
     sigmaPer: "image",
-    copies: settings.con_reg ? settings.num_noise_sample : 1,
-    consistency: settings.con_reg
-      ? { lambda: settings.reg_lbd, mu: settings.reg_eta, mode: "default" }
-      : null,
+    method: settings.con_reg
+      ? {
+          name: "consistency",
+          copies: settings.num_noise_sample,
+          lambda: settings.reg_lbd,
+          mu: settings.reg_eta,
+        }
+      : { name: "gaussian", copies: 1 },
     labelSmoothing: settings.smoothing,
     mixup: settings.mix ? 0.8 : 0,
     cutmix: settings.mix ? 1 : 0,
@@ -106,7 +112,7 @@ function recorded(variant: Variant) {
   const targets = fixture.get("targets");
   const inputs = (index: number): HostTensors => {
     const own = targets.data.subarray(index * batchSize, (index + 1) * batchSize);
-    const labels = Array.from({ length: recipe.copies * batchSize }, (_, i) => own[i % batchSize]!);
+    const labels = Array.from({ length: copies * batchSize }, (_, i) => own[i % batchSize]!);
     const mixing = toMixing(mixings[index]);
     return {
       images: imagesOf(fixture, index),
@@ -117,11 +123,21 @@ function recorded(variant: Variant) {
     };
   };
   const micro: number = settings.micro;
-  const step = taskStep(finetuneTask(config, recipe, params), {
+  const step = taskStep(finetuneTask(vit, recipe, params), {
     stepsPerEpoch: micro,
     updateOffset: -(settings.epoch * micro) / recipe.accumulate, // the recorded run begins in epoch 1
   });
-  return { config, recipe, params, stored, inputs, step, micro, first: settings.epoch * micro };
+  return {
+    vit,
+    config,
+    recipe,
+    params,
+    stored,
+    inputs,
+    step,
+    micro,
+    first: settings.epoch * micro,
+  };
 }
 
 function toMixing(drawn: { kind: string; lambda: number; box?: number[] } | undefined): Mixing {
@@ -151,11 +167,11 @@ describe.each(["cpu", "wasm"])("the official fine-tuning on %s", (backend) => {
   beforeAll(() => selectBackend(backend));
 
   it.each(["gp", "cls"] as const)("first update, every gradient: %s", (variant) => {
-    const { config, recipe, params, inputs } = recorded(variant);
+    const { vit, recipe, params, inputs } = recorded(variant);
     const sum: Record<string, Float64Array> = {};
     for (let index = 0; index < recipe.accumulate; index++)
       tf.tidy(() => {
-        const loss = finetuneLoss(config, recipe);
+        const loss = finetuneLoss(vit, recipe);
         const batch = toTensors(inputs(index));
         const { gradients } = valueAndGradients(
           (p: Tensors) => ({ loss: loss(p, batch).loss }),
@@ -228,7 +244,7 @@ function clipFactor(gradients: Record<string, Float64Array>, clipNorm: number): 
 }
 
 async function follow(
-  { step, inputs, micro, first, recipe }: ReturnType<typeof recorded>,
+  { step, inputs, micro, first }: ReturnType<typeof recorded>,
   variant: Variant,
   state: HostTensors,
   from: number,
@@ -246,11 +262,10 @@ async function follow(
           absolute: 1e-6,
         },
       );
-    const parts =
-      recipe.consistency === null ? [metrics.loss!] : [metrics.crossEntropy!, metrics.consistency!];
+    const isConsistent = metrics.consistency !== undefined;
+    const parts = isConsistent ? [metrics.trainLoss!, metrics.consistency!] : [metrics.loss!];
     const wanted = [crossEntropy[index]!];
-    if (recipe.consistency !== null)
-      wanted.push(fixture.get(`${variant}.consistency64`).data[index]!);
+    if (isConsistent) wanted.push(fixture.get(`${variant}.consistency64`).data[index]!);
     expectClose(parts, wanted, { relative: 1e-5 });
   }
   const result = unprefixed("params.", await prepared.state());

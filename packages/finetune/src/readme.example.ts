@@ -23,7 +23,7 @@ const recipe = {
 
 const shape = { key: key(1), imageShape: [16, 16, 1], numClasses: 4 } as const;
 const train = synthetic({ ...shape, length: 256 });
-const { vit, params } = await robustFinetune(recipe, train, {
+const { model, params } = await robustFinetune(recipe, train, {
   executor,
   seed: 0,
   // pretrained: the encoder of pretrain(), or a checkpoint of @dmae/checkpoint
@@ -31,5 +31,5 @@ const { vit, params } = await robustFinetune(recipe, train, {
 });
 
 const test = synthetic({ ...shape, length: 64, split: "test" });
-const { accuracy } = await evaluate(vit, params, test, { executor, sigma: 0.25, seed: 2 });
+const { accuracy } = await evaluate(model, params, test, { executor, sigma: 0.25, seed: 2 });
 console.log(accuracy); // under noise; chance is 0.25

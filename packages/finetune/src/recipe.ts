@@ -1,22 +1,24 @@
-import type { ConsistencyMode } from "@dmae/consistency-loss";
+import { createMethod, type MethodSettings, type TrainingMethod } from "@dmae/certified-training";
 import { DmaeError } from "@dmae/core";
+import type { Model } from "@dmae/nn";
 import type { TrainingRecipe } from "@dmae/train";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A robust fine-tuning run, every field written out. */
-export interface FinetuneRecipe extends TrainingRecipe {
-  /** The classifier by name, or a whole configuration. */
-  readonly model: ViTName | ViTOptions;
-  /** Fields of the configuration that differ from the model's. */
+export interface FinetuneRecipe<M extends Model = never> extends TrainingRecipe {
+  /** The classifier: a ViT by name or by its whole configuration, or any other model. */
+  readonly model: ViTName | ViTOptions | M;
+  /** Fields of a ViT's configuration that differ from the model's. */
   readonly config: Partial<ViTConfig>;
   /** Standard deviation of the noise, or an interval to draw it from; in images in [0, 1]. */
   readonly sigma: number | readonly [low: number, high: number];
   /** Where sigma is an interval: one draw an image, or one for the whole batch. */
   readonly sigmaPer: "image" | "batch";
-  /** Noisy copies of each image in a batch; 1 for Gaussian augmentation alone (RS). */
-  readonly copies: number;
-  /** Consistency regularisation of the copies (CR); null for none (RS). */
-  readonly consistency: ConsistencySettings | null;
+  /**
+   * The training method of `@dmae/certified-training` by name and settings: `gaussian` (RS), `consistency` (CR),
+   * `smoothAdv`, `catRs`, …; or a method of your own.
+   */
+  readonly method: MethodSettings | TrainingMethod;
   /** Share of the target spread over all classes. */
   readonly labelSmoothing: number;
   /** Mixup's Beta parameter; 0 for no mixup. */
@@ -39,20 +41,33 @@ export interface FinetuneRecipe extends TrainingRecipe {
   readonly beta2: number;
   /** Largest global l2 norm of the gradients; null for no clipping. */
   readonly clipNorm: number | null;
+  /** Trains with SGD and a step schedule instead of AdamW and the cosine; null or left out for those. */
+  readonly sgd?: SgdRecipe | null;
+  /** Keeps an exponential moving average of the weights with this decay, and evaluates it; null or left out for none. */
+  readonly emaDecay?: number | null;
 }
 
-/** Weights of the consistency loss (Jeong & Shin, arXiv:2006.04062). */
-export interface ConsistencySettings {
-  /** Weight of the divergence; `reg_lbd` in the official scripts. */
-  readonly lambda: number;
-  /** Weight of the entropy; `reg_eta` in the official scripts. */
-  readonly mu: number;
-  /** Form of the loss. */
-  readonly mode: ConsistencyMode;
+/** SGD as the certified-training literature uses it; it replaces the fields of AdamW and the cosine. */
+export interface SgdRecipe {
+  /** Learning rate of the first epochs, not scaled with the batch. */
+  readonly learningRate: number;
+  /** Momentum. */
+  readonly momentum: number;
+  /** Weight decay of every parameter, biases and normalisation included. */
+  readonly weightDecay: number;
+  /** Epochs between two drops of the learning rate. */
+  readonly stepSize: number;
+  /** Factor of each drop. */
+  readonly gamma: number;
+}
+
+/** The training method of a recipe. */
+export function methodOf({ method }: Pick<FinetuneRecipe, "method">): TrainingMethod {
+  return "loss" in method ? method : createMethod(method);
 }
 
 /** Throws for a field outside its range. */
-export function checkFinetuneRecipe(recipe: FinetuneRecipe): void {
+export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `robustFinetune: ${rule}, got ${value}`, { value });
   };
@@ -61,7 +76,7 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe): void {
       'the recipe must be an object, e.g. finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"]',
       recipe,
     );
-  for (const name of ["epochs", "batchSize", "accumulate", "copies"] as const)
+  for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);
   for (const name of ["mixProbability", "switchProbability"] as const)
@@ -76,12 +91,22 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe): void {
     fail("sigma must be 0 or more, or an interval [low, high] of such", recipe.sigma);
   if (recipe.sigmaPer !== "image" && recipe.sigmaPer !== "batch")
     fail('sigmaPer must be "image" or "batch"', recipe.sigmaPer);
-  if (typeof recipe.consistency !== "object")
-    fail("consistency must be null, or lambda, mu and mode", recipe.consistency);
-  if (recipe.consistency !== null && recipe.copies < 2)
-    fail("copies must be 2 or more with consistency regularisation", recipe.copies);
-  if (mixes(recipe) && (recipe.batchSize * recipe.copies) % 2 !== 0)
-    fail("batchSize * copies must be even with mixup or cutmix", recipe.batchSize * recipe.copies);
+  if (typeof recipe.method !== "object" || recipe.method === null)
+    fail('method must be settings like { name: "gaussian", copies: 1 }', recipe.method);
+  const { copies, mixable, settings } = methodOf(recipe);
+  if (mixes(recipe) && !mixable)
+    fail(`mixup and cutmix must be 0 with ${settings.name}`, `${recipe.mixup}, ${recipe.cutmix}`);
+  if (mixes(recipe) && (recipe.batchSize * copies) % 2 !== 0)
+    fail("batchSize * copies must be even with mixup or cutmix", recipe.batchSize * copies);
+  if (isModel(recipe.model) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
+    fail("dropPath must be 0 and layerDecay 1 for a model that is no ViT", recipe.dropPath);
+  if (recipe.emaDecay != null && !(recipe.emaDecay >= 0 && recipe.emaDecay < 1))
+    fail("emaDecay must lie in [0, 1)", recipe.emaDecay);
+}
+
+/** Whether the model of a recipe is one itself, not the name or the configuration of a ViT. */
+export function isModel<M extends Model>(model: ViTName | ViTOptions | M): model is M {
+  return typeof model === "object" && "apply" in model;
 }
 
 const nonNegative = [

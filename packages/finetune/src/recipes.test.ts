@@ -87,9 +87,10 @@ it.each(commands)(
         expect(recipe).toMatchObject({ beta1: 0.9, beta2: 0.999, clipNorm: null });
         expect(recipe.accumulate).toBe(accumIter * devices);
         expect(recipe.batchSize * recipe.accumulate).toBe(effectiveBatch);
-        expect(recipe.copies).toBe(method === "cr" ? 2 : 1);
-        expect(recipe.consistency).toEqual(
-          method === "cr" ? { lambda: 2, mu: eta, mode: "default" } : null,
+        expect(recipe.method).toEqual(
+          method === "cr"
+            ? { name: "consistency", copies: 2, lambda: 2, mu: eta, mode: "default" }
+            : { name: "gaussian", copies: 1 },
         );
       }
   },
@@ -145,14 +146,14 @@ it("rejects fields outside their ranges, by name", () => {
   expect(check({ batchSize: 1.5 })).toThrow(
     "robustFinetune: batchSize must be a positive integer, got 1.5",
   );
-  expect(check({ copies: 1 })).toThrow(
-    "copies must be 2 or more with consistency regularisation, got 1",
+  expect(check({ method: { ...recipe.method, copies: 1 } })).toThrow(
+    "consistency: copies must be an integer, 2 or more, got 1",
   );
   expect(check({ sigma: [0.5, 0.25] })).toThrow("sigma must be 0 or more, or an interval");
   expect(check({ dropPath: 1 })).toThrow("dropPath must lie in [0, 1), got 1");
   expect(check({ mixProbability: 2 })).toThrow("mixProbability must lie in [0, 1], got 2");
   expect(check({ mixup: -1 })).toThrow("mixup must be a number, 0 or more, got -1");
-  expect(check({ batchSize: 3, copies: 1, consistency: null })).toThrow(
+  expect(check({ batchSize: 3, method: { name: "gaussian" } })).toThrow(
     "batchSize * copies must be even with mixup or cutmix, got 3",
   );
 });

@@ -11,9 +11,15 @@ import type { FinetuneRecipe } from "./recipe.ts";
 export type RecipeSigma = "0.25" | "0.50" | "1.00";
 const sigmas = ["0.25", "0.50", "1.00"] as const satisfies readonly RecipeSigma[];
 
-/** FINETUNE.md: `reg_lbd` 2 and `reg_eta` 0.5, for sigma 1.0 `reg_eta` 0.1. */
+/** FINETUNE.md: `--con_reg` with `reg_lbd` 2 and `reg_eta` 0.5, for sigma 1.0 `reg_eta` 0.1; 2 noisy samples by default. */
 const consistencyFor = (sigma: RecipeSigma) =>
-  ({ lambda: 2, mu: sigma === "1.00" ? 0.1 : 0.5, mode: "default" }) as const;
+  ({
+    name: "consistency",
+    copies: 2,
+    lambda: 2,
+    mu: sigma === "1.00" ? 0.1 : 0.5,
+    mode: "default",
+  }) as const;
 
 /** Options that every official fine-tuning command shares, and parser defaults that it relies on. */
 const shared = {
@@ -89,7 +95,7 @@ export type FinetuneRecipeName =
   | `dmae-vit-l-imagenet-rs-${RecipeSigma}`
   | `dmae-vit-b-cifar10-${"cr" | "rs"}-${RecipeSigma}`;
 
-type Settings = Omit<FinetuneRecipe, "name" | "source" | "sigma" | "copies" | "consistency">;
+type Settings = Omit<FinetuneRecipe, "name" | "source" | "sigma" | "method">;
 
 function recipe(
   name: string,
@@ -99,7 +105,6 @@ function recipe(
   method: "cr" | "rs",
 ): [string, FinetuneRecipe] {
   const full = `${name}-${method}-${sigma}`;
-  const isConsistent = method === "cr"; // --con_reg, with the parser default of 2 noisy samples
   return [
     full,
     {
@@ -107,8 +112,7 @@ function recipe(
       source,
       ...settings,
       sigma: Number(sigma),
-      copies: isConsistent ? 2 : 1,
-      consistency: isConsistent ? consistencyFor(sigma) : null,
+      method: method === "cr" ? consistencyFor(sigma) : { name: "gaussian", copies: 1 },
     },
   ];
 }

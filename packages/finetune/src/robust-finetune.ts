@@ -1,4 +1,12 @@
-import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
+import {
+  DmaeError,
+  foldIn,
+  type HostTensor,
+  type HostTensors,
+  type ImageDataset,
+  type Key,
+} from "@dmae/core";
+import type { Model } from "@dmae/nn";
 import {
   type BatchSource,
   rootKey,
@@ -16,7 +24,7 @@ import {
 } from "@dmae/vit";
 import { type FinetuneEvaluation, trainingEvaluation } from "./evaluate-training.ts";
 import { finetuneTask } from "./finetune-step.ts";
-import { checkFinetuneRecipe, type FinetuneRecipe, sigmaRange } from "./recipe.ts";
+import { checkFinetuneRecipe, type FinetuneRecipe, isModel, sigmaRange } from "./recipe.ts";
 
 /** Options of {@link robustFinetune}. */
 export interface RobustFinetuneOptions extends TrainingOptions {
@@ -24,21 +32,24 @@ export interface RobustFinetuneOptions extends TrainingOptions {
   readonly pretrained?: TensorSource | HostTensors;
   /** What may differ between `pretrained` and the classifier. */
   readonly loading?: Omit<FromPretrainedOptions, "key">;
+  /** `[N, K]` float32, for CAT-RS: another model's class frequencies for every image of the data set, in its order. */
+  readonly softLabels?: HostTensor;
   /** Regular evaluations under noise; the best state is kept as `best.safetensors`. */
   readonly evaluation?: FinetuneEvaluation;
 }
 
 /** What {@link robustFinetune} returns. */
-export interface RobustFinetuneResult extends TrainingResult {
+export interface RobustFinetuneResult<M extends Model = ViT> extends TrainingResult {
   /** The classifier. */
-  readonly vit: ViT;
+  readonly model: M;
   /** What was loaded from `pretrained`, created and ignored; undefined without it. */
   readonly report: PretrainedReport | undefined;
 }
 
 /**
- * Fine-tunes a ViT into a classifier that is accurate under Gaussian noise: by Gaussian augmentation alone
- * (`consistency: null`, RS) or with consistency regularisation between noisy copies (CR), as the official scripts do.
+ * Trains a classifier that is accurate under Gaussian noise by the method that the recipe names: Gaussian augmentation
+ * (RS), consistency regularisation (CR), SmoothAdv, MACER, SmoothMix, CAT-RS, Stability. The model is a ViT, from a DMAE
+ * checkpoint or from scratch, or any other {@link Model}.
  *
  * The same recipe, data and seed give the same numbers on the same executor, interrupted or not.
  *
@@ -47,23 +58,45 @@ export interface RobustFinetuneResult extends TrainingResult {
  *   the loss is not finite; "resume" for a folder of another run
  *
  * @example
- * const { vit, params } = await robustFinetune(recipe, train, { pretrained: encoder, seed: 0 });
+ * const { model, params } = await robustFinetune(recipe, train, { pretrained: encoder, seed: 0 });
  */
-export async function robustFinetune(
-  recipe: FinetuneRecipe,
+export async function robustFinetune<M extends Model = never>(
+  recipe: FinetuneRecipe<M>,
   data: ImageDataset | BatchSource,
   options: RobustFinetuneOptions = {},
-): Promise<RobustFinetuneResult> {
+): Promise<RobustFinetuneResult<[M] extends [never] ? ViT : M>> {
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
-  const vit = createViT(recipe.model, recipe.config);
-  const evaluation = trainingEvaluation("robustFinetune", vit, options, {
+  const vit = isModel(recipe.model) ? null : createViT(recipe.model, recipe.config);
+  const model = vit ?? (recipe.model as M);
+  const evaluation = trainingEvaluation("robustFinetune", model, options, {
     ...{ key, sigma: sigmaRange(recipe.sigma)[1], batchSize: recipe.batchSize },
   });
-  const { params, report } = await startingParams(vit, key, options);
-  const task = { ...finetuneTask(vit.config, recipe, params), ...evaluation };
+  const { params, report } = vit
+    ? await startingParams(vit, key, options)
+    : { params: ownParams(model, key, options), report: undefined };
+  const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
   const { trained, ...result } = await trainModel(task, data, options);
-  return { ...result, vit, report };
+  return { ...result, model: model as never, report };
+}
+
+/** Fresh parameters of a model that is no ViT, or given ones of the same names and shapes. */
+function ownParams(
+  model: Model,
+  key: Key,
+  { pretrained }: Pick<RobustFinetuneOptions, "pretrained">,
+): HostTensors {
+  const fresh = model.initHost(foldIn(key, "init"));
+  if (pretrained === undefined) return fresh;
+  const given = pretrained as HostTensors;
+  const wrong = Object.keys(fresh).filter((n) => `${given[n]?.shape}` !== `${fresh[n]!.shape}`);
+  if (wrong.length > 0)
+    throw new DmaeError(
+      "checkpoint",
+      `robustFinetune: pretrained must hold the parameters of the model as HostTensors; missing or of another shape: ${wrong.join(", ")}`,
+      { names: wrong },
+    );
+  return Object.fromEntries(Object.keys(fresh).map((name) => [name, given[name]!]));
 }
 
 /** Fresh parameters, or those of a pre-trained encoder with a fresh head. */

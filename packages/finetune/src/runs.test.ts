@@ -53,8 +53,7 @@ const recipe: FinetuneRecipe = {
 };
 const plain: FinetuneRecipe = {
   ...recipe,
-  copies: 1,
-  consistency: null,
+  method: { name: "gaussian" },
   sigma: 0.1,
   mixup: 0,
   cutmix: 0,
@@ -100,8 +99,8 @@ beforeAll(() => selectBackend("wasm"));
 describe("robustFinetune", () => {
   it("learns classes under noise", async () => {
     await expectNoLeak(async () => {
-      const { vit, params } = await finetune({ ...plain, epochs: 8 });
-      const { accuracy } = await evaluate(vit, params, test, {
+      const { model, params } = await finetune({ ...plain, epochs: 8 });
+      const { accuracy } = await evaluate(model, params, test, {
         executor: eagerExecutor(),
         sigma: 0.1,
         seed: 5,
@@ -112,12 +111,12 @@ describe("robustFinetune", () => {
   });
 
   it("says what it loaded, created and ignored", async () => {
-    const { report, params, vit } = await finetune({ epochs: 1, baseLearningRate: 0 });
+    const { report, params, model } = await finetune({ epochs: 1, baseLearningRate: 0 });
     expect(report!.created).toEqual(["head.weight", "head.bias", "fc_norm.weight", "fc_norm.bias"]);
     expect(report!.loaded).toContain("blocks.1.mlp.fc2.bias");
     expect(report!.ignored).toContain("norm.weight");
     expect(report!.ignored).toContain("decoder_pred.bias");
-    expect(Object.keys(params)).toEqual(Object.keys(vit.initHost(key(0))));
+    expect(Object.keys(params)).toEqual(Object.keys(model.initHost(key(0))));
     for (const name of report!.loaded)
       expectClose(params[name]!.data, encoder[name]!.data, { absolute: 1e-4 }); // min_lr is not 0
     expect(
@@ -128,7 +127,7 @@ describe("robustFinetune", () => {
   it("repeats itself to the bit, resumed or not, with everything on", async () => {
     const folder = scratch();
     const whole = await finetune();
-    expect(Object.keys(whole.metrics)).toEqual(["loss", "crossEntropy", "consistency"]);
+    expect(Object.keys(whole.metrics)).toEqual(["loss", "trainLoss", "consistency", "accuracy"]);
     const controller = new AbortController();
     const evaluation = { dataset: test, limit: 16 };
     const stopped = finetune(
@@ -221,9 +220,9 @@ describe.each([
   });
 });
 
-it("robustFinetune names consistency left out, and an unknown sigmaPer", async () => {
-  await expect(finetune({ consistency: undefined as never })).rejects.toThrow(
-    "robustFinetune: consistency must be null, or lambda, mu and mode, got undefined",
+it("robustFinetune names a method left out, and an unknown sigmaPer", async () => {
+  await expect(finetune({ method: undefined as never })).rejects.toThrow(
+    'robustFinetune: method must be settings like { name: "gaussian", copies: 1 }, got undefined',
   );
   await expect(finetune({ sigmaPer: "pixel" as never })).rejects.toThrow(
     'robustFinetune: sigmaPer must be "image" or "batch", got pixel',

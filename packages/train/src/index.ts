@@ -28,7 +28,9 @@ export { type LogLine, openRunFolder, type RunFolder, type SavedState } from "./
 export {
   type CosineScheduleOptions,
   cosineSchedule,
+  type StepScheduleOptions,
   scaledLearningRate,
+  stepSchedule,
   type TrainingPosition,
   trainingPosition,
 } from "./schedule.ts";

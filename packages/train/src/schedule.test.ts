@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { cosineSchedule, scaledLearningRate, trainingPosition } from "./schedule.ts";
+import { cosineSchedule, scaledLearningRate, stepSchedule, trainingPosition } from "./schedule.ts";
 
 interface Setting {
   name: string;
@@ -16,6 +16,29 @@ interface Setting {
 const { settings }: { settings: Setting[] } = JSON.parse(
   readFileSync(new URL("./__fixtures__/schedules.json", import.meta.url), "utf8"),
 );
+
+describe("stepSchedule", () => {
+  const at = (steppedAt: "start" | "end") => {
+    const schedule = stepSchedule({ learningRate: 0.01, stepSize: 30, steppedAt });
+    return [0, 0.99, 29.5, 30, 30.9, 31, 60.5, 61, 89.9].map((epoch) => schedule(epoch));
+  };
+
+  it("drops every stepSize epochs, or one epoch later where the scheduler is stepped at the end", () => {
+    const [high, middle, low] = [0.01, 0.001, 0.0001];
+    const late = [high, high, high, high, high, middle, middle, low, low];
+    const early = [high, high, high, middle, middle, middle, low, low, low];
+    expectClose(at("end"), late, { relative: 1e-12 });
+    expectClose(at("start"), early, { relative: 1e-12 });
+  });
+
+  it("names what is wrong", () => {
+    const make = (change: object) => () =>
+      stepSchedule({ learningRate: 0.01, stepSize: 30, ...change });
+    expect(make({ stepSize: 0 })).toThrow("stepSize must be a positive integer, got 0");
+    expect(make({ gamma: -1 })).toThrow("gamma must be 0 or more, got -1");
+    expect(make({ steppedAt: "middle" })).toThrow('steppedAt must be "start" or "end", got middle');
+  });
+});
 
 describe("cosineSchedule", () => {
   it.each(settings.map((setting) => [setting.name, setting] as const))(

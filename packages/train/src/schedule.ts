@@ -48,6 +48,51 @@ export function cosineSchedule(options: CosineScheduleOptions): (epoch: number) 
   };
 }
 
+/** Options of {@link stepSchedule}. */
+export interface StepScheduleOptions {
+  /** Learning rate of the first epochs. */
+  readonly learningRate: number;
+  /** Epochs between two drops. */
+  readonly stepSize: number;
+  /** Factor of each drop; default 0.1. */
+  readonly gamma?: number;
+  /**
+   * When the loop steps its scheduler with the number of the epoch: `"start"` (default) drops in epochs `stepSize`,
+   * `2 stepSize`, …; `"end"` one epoch later, as the official code of SmoothMix, CAT-RS and MACER does.
+   */
+  readonly steppedAt?: "start" | "end";
+}
+
+/**
+ * A learning rate that drops by a factor every `stepSize` epochs, `lr * gamma ** floor(e / stepSize)` in epoch e from 0
+ * (`StepLR` of PyTorch), or `lr * gamma ** floor((e - 1) / stepSize)` with `steppedAt: "end"`. Float64.
+ *
+ * @throws DmaeError "argument" for a value outside its range
+ * @example
+ * const schedule = stepSchedule({ learningRate: 0.01, stepSize: 30, steppedAt: "end" });
+ * schedule(30.9); // 0.01
+ * schedule(31); // 0.001
+ */
+export function stepSchedule(options: StepScheduleOptions): (epoch: number) => number {
+  const { learningRate, stepSize, gamma = 0.1, steppedAt = "start" } = options;
+  for (const [name, value] of Object.entries({ learningRate, gamma }))
+    if (!(value >= 0 && Number.isFinite(value)))
+      throw new DmaeError("argument", `stepSchedule: ${name} must be 0 or more, got ${value}`);
+  if (!Number.isInteger(stepSize) || stepSize < 1)
+    throw new DmaeError(
+      "argument",
+      `stepSchedule: stepSize must be a positive integer, got ${stepSize}`,
+    );
+  if (steppedAt !== "start" && steppedAt !== "end")
+    throw new DmaeError(
+      "argument",
+      `stepSchedule: steppedAt must be "start" or "end", got ${steppedAt}`,
+    );
+  const late = steppedAt === "end" ? 1 : 0;
+  return (epoch) =>
+    learningRate * gamma ** Math.max(0, Math.floor((Math.floor(epoch) - late) / stepSize));
+}
+
 /**
  * The linear scaling rule of arXiv:1706.02677: `base * effectiveBatchSize / 256`, where the effective batch
  * is batch size times accumulated micro-batches (times devices).

@@ -63,7 +63,7 @@ describe("trainModel", () => {
     expect(losses).toHaveLength(8);
     expect(losses.at(-1)).toBeLessThan(losses[0]!);
     expect(whole.params.steps!.data[0]).toBe(8);
-    expect(Object.keys(whole.averaged!)).toEqual(["w", "b"]);
+    expect(Object.keys(whole.averaged!)).toEqual(["w", "b", "steps"]);
     const folder = scratch();
     const stop = new AbortController();
     const stopped = trainModel(task, data, {

@@ -95,7 +95,10 @@ export interface TrainingTask {
   readonly schedule?: (epoch: number) => number;
   /** Largest global l2 norm of the gradients; default: no clipping. */
   readonly clipNorm?: number | null;
-  /** Decay of an exponential moving average of the trained parameters; default: none is kept. */
+  /**
+   * Decay of an exponential moving average of the trained parameters; it is what evaluations measure, and is saved as
+   * `averaged.safetensors`. Default: none is kept.
+   */
   readonly emaDecay?: number | null;
   /** Optimizer state that belongs to `params`, and the updates it has made. */
   readonly initialOptimizer?: { readonly tensors?: HostTensors; readonly step: number };
@@ -112,7 +115,7 @@ export interface TrainingTask {
 export interface TrainingResult {
   /** Parameters after the last step, in the names and layouts of the official state dict. */
   readonly params: Record<string, HostTensor>;
-  /** Their moving average, with `emaDecay`. */
+  /** The same with the moving average of what was trained, with `emaDecay`. */
   readonly averaged?: Record<string, HostTensor>;
   /** Steps done in the whole run. */
   readonly step: number;
@@ -160,7 +163,7 @@ export async function trainModel(
     const executor = options.executor ?? (await defaultExecutor());
     const evaluate = evaluation && {
       every,
-      run: (state: HostTensors) => evaluation.run(unprefixed("params.", state), executor),
+      run: (state: HostTensors) => evaluation.run(averagedParams(state), executor),
       best: { metric: "accuracy", mode: "max" } as const,
     };
     const result = await fit({
@@ -223,14 +226,22 @@ async function finished(
   const { state, step, resumedFrom, metrics } = result;
   const trained = unprefixed("params.", state);
   const params = task.finish?.(trained) ?? trained;
-  if (folder !== undefined)
-    await saveSafetensors(`${folder}/model.safetensors`, params, {
-      recipe: JSON.stringify(task.recipe),
-      step: String(step),
-    });
-  const averaged = task.emaDecay == null ? {} : { averaged: unprefixed("ema.", state) };
-  return { params, trained, ...averaged, step, resumedFrom, metrics };
+  const notes = { recipe: JSON.stringify(task.recipe), step: String(step) };
+  const save = (name: string, tensors: HostTensors) =>
+    saveSafetensors(`${folder}/${name}.safetensors`, tensors, notes);
+  if (folder !== undefined) await save("model", params);
+  if (task.emaDecay == null) return { params, trained, step, resumedFrom, metrics };
+  const average = averagedParams(state);
+  const averaged = task.finish?.(average) ?? average;
+  if (folder !== undefined) await save("averaged", averaged);
+  return { params, trained, averaged, step, resumedFrom, metrics };
 }
+
+/** The parameters of a state, those that were trained by their moving average where there is one. */
+const averagedParams = (state: HostTensors): Record<string, HostTensor> => ({
+  ...unprefixed("params.", state),
+  ...unprefixed("ema.", state),
+});
 
 /** The properties of `from` (all, or those in `names`) that are not undefined. */
 function given<T extends object, K extends keyof T>(

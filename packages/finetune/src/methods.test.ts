@@ -1,0 +1,151 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { readFileSync } from "node:fs";
+import type { MethodSettings } from "@dmae/certified-training";
+import { compiledExecutor } from "@dmae/compile";
+import { type HostTensor, key } from "@dmae/core";
+import { synthetic } from "@dmae/datasets";
+import {
+  eagerExecutor,
+  linear,
+  type Model,
+  normalInit,
+  ones,
+  selectBackend,
+  zeros,
+} from "@dmae/nn";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
+import type { FinetuneRecipe } from "./recipe.ts";
+import { finetuneRecipes } from "./recipes.ts";
+import { robustFinetune } from "./robust-finetune.ts";
+
+const scratch = temporaryFolders("methods");
+const data = synthetic({ key: key(1), imageShape: [8, 8, 1], numClasses: 3, length: 32 });
+
+/** A classifier with batch normalisation of one feature, the mean of the image: `buffers` change with every pass. */
+const own: Model = {
+  config: { name: "normalised linear" },
+  imageShape: [8, 8, 1],
+  numClasses: 3,
+  buffers: ["bn.running_mean"],
+  initHost: (k) => ({
+    "bn.running_mean": zeros([64]),
+    "bn.weight": ones([64]),
+    "fc.weight": normalInit(k, [3, 64], 0.1),
+  }),
+  apply(params, images, { training = false } = {}) {
+    const x = tf.reshape(images, [-1, 64]);
+    const mean = tf.mean(x, 0);
+    const old = params["bn.running_mean"]!;
+    const centred = tf.mul(tf.sub(x, training ? mean : old), params["bn.weight"]!);
+    const logits = linear(centred, params["fc.weight"]!);
+    const next = tf.add(tf.mul(old, 0.9), tf.mul(mean, 0.1));
+    return training ? { logits, updates: { "bn.running_mean": next } } : { logits };
+  },
+};
+
+const vit = { width: 8, depth: 1, heads: 2, imageSize: 8, patchSize: 4, channels: 1 } as const;
+const shared: Omit<FinetuneRecipe, "model" | "method" | "config"> = {
+  ...finetuneRecipes["dmae-vit-b-cifar10-cr-0.25"],
+  epochs: 1,
+  warmupEpochs: 0,
+  batchSize: 8,
+  accumulate: 1,
+  augmentation: null,
+};
+const vitRecipe: Omit<FinetuneRecipe, "method"> = {
+  ...shared,
+  model: { ...vit, numClasses: 3, mean: [0.5], std: [0.25] },
+  config: {},
+  dropPath: 0.2,
+};
+const ownRecipe: Omit<FinetuneRecipe<Model>, "method"> = {
+  ...shared,
+  model: own,
+  config: {},
+  dropPath: 0,
+  layerDecay: 1,
+  sgd: { learningRate: 0.05, momentum: 0.9, weightDecay: 1e-4, stepSize: 30, gamma: 0.1 },
+  emaDecay: 0.5,
+};
+
+const attack = { copies: 2, steps: 2, epsilon: 0.5 };
+const methods: Record<string, MethodSettings> = {
+  gaussian: { name: "gaussian" },
+  stability: { name: "stability", lambda: 2 },
+  smoothAdv: { name: "smoothAdv", ...attack, warmupEpochs: 2 },
+  ddn: { name: "smoothAdv", ...attack, warmupEpochs: 1, attack: "ddn" },
+  macer: { name: "macer", copies: 4, lambda: 2, beta: 4, margin: 8 },
+  consistency: { name: "consistency", copies: 2, lambda: 5 },
+  smoothMix: { name: "smoothMix", copies: 2, steps: 2, alpha: 0.5, mixStep: 1, eta: 2, warmupEpochs: 1 },
+  catRs: { name: "catRs", ...attack, lambda: 1 },
+};
+const softLabels: HostTensor = {
+  dtype: "float32",
+  shape: [32, 3],
+  data: Float32Array.from({ length: 96 }, (_, i) => [0.7, 0.3, 0][(i + Math.floor(i / 3)) % 3]!),
+};
+
+beforeAll(() => selectBackend("cpu"));
+
+describe.each(Object.entries(methods))("%s", (_, method) => {
+  it("trains a model with running statistics by SGD, compiled as eagerly", async () => {
+    const run = (executor = eagerExecutor()) =>
+      robustFinetune({ ...ownRecipe, method }, data, { seed: 3, executor, softLabels });
+    const eager = await run();
+    const compiled = await run(compiledExecutor({ kernels: "standard" }));
+    expect(eager.step).toBe(4);
+    for (const [name, { data }] of Object.entries(eager.params))
+      expectClose(compiled.params[name]!.data, data, { absolute: 1e-5 });
+    expect(Math.max(...eager.params["bn.running_mean"]!.data)).toBeGreaterThan(0.05);
+    expect(eager.metrics.loss).toBeCloseTo(compiled.metrics.loss!, 4);
+    expect(eager.averaged!["fc.weight"]!.data).not.toEqual(eager.params["fc.weight"]!.data);
+    expect(eager.averaged!["bn.running_mean"]).toEqual(eager.params["bn.running_mean"]);
+  });
+
+  it("trains a ViT, one field of the recipe", async () => {
+    const { model, metrics } = await robustFinetune({ ...vitRecipe, method }, data, {
+      seed: 3,
+      executor: compiledExecutor({ kernels: "standard" }),
+      softLabels,
+    });
+    expect(model.config.width).toBe(8);
+    expect(Number.isFinite(metrics.trainLoss)).toBe(true);
+  });
+});
+
+it("run.json holds the settings of the method and the configuration of the model", async () => {
+  const folder = scratch();
+  const recipe = { ...ownRecipe, method: methods.catRs! };
+  await robustFinetune(recipe, data, { seed: 3, executor: eagerExecutor(), softLabels, folder });
+  const text = readFileSync(`${folder}/run.json`, "utf8");
+  expect(text).toContain('"name":"catRs"'.replaceAll('":"', text.includes('": "') ? '": "' : '":"'));
+  expect(text).toContain("normalised linear");
+  const other = { ...softLabels, data: softLabels.data.map((v) => v / 2) as Float32Array };
+  const again = robustFinetune(recipe, data, { seed: 3, executor: eagerExecutor(), folder, softLabels: other });
+  await expect(again).rejects.toThrow(/softLabels/);
+});
+
+it("names what does not fit", async () => {
+  const run = (change: object, options: object = {}) =>
+    robustFinetune({ ...ownRecipe, method: methods.gaussian!, ...change }, data, {
+      seed: 3,
+      executor: eagerExecutor(),
+      ...options,
+    });
+  await expect(run({ method: methods.catRs })).rejects.toThrow(
+    "robustFinetune: this method needs softLabels [N, 3], a row for each image of the data set, got none",
+  );
+  await expect(run({ method: methods.smoothAdv, mixup: 0.8 })).rejects.toThrow(
+    "robustFinetune: mixup and cutmix must be 0 with smoothAdv, got 0.8, 0",
+  );
+  await expect(run({ dropPath: 0.1 })).rejects.toThrow(
+    "dropPath must be 0 and layerDecay 1 for a model that is no ViT, got 0.1",
+  );
+  await expect(run({ emaDecay: 1 })).rejects.toThrow("emaDecay must lie in [0, 1), got 1");
+  await expect(run({}, { pretrained: { "fc.weight": zeros([3, 2]) } })).rejects.toThrow(
+    "missing or of another shape: bn.running_mean, bn.weight, fc.weight",
+  );
+});
