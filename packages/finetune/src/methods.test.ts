@@ -79,7 +79,15 @@ const methods: Record<string, MethodSettings> = {
   ddn: { name: "smoothAdv", ...attack, warmupEpochs: 1, attack: "ddn" },
   macer: { name: "macer", copies: 4, lambda: 2, beta: 4, margin: 8 },
   consistency: { name: "consistency", copies: 2, lambda: 5 },
-  smoothMix: { name: "smoothMix", copies: 2, steps: 2, alpha: 0.5, mixStep: 1, eta: 2, warmupEpochs: 1 },
+  smoothMix: {
+    name: "smoothMix",
+    copies: 2,
+    steps: 2,
+    alpha: 0.5,
+    mixStep: 1,
+    eta: 2,
+    warmupEpochs: 1,
+  },
   catRs: { name: "catRs", ...attack, lambda: 1 },
 };
 const softLabels: HostTensor = {
@@ -121,10 +129,17 @@ it("run.json holds the settings of the method and the configuration of the model
   const recipe = { ...ownRecipe, method: methods.catRs! };
   await robustFinetune(recipe, data, { seed: 3, executor: eagerExecutor(), softLabels, folder });
   const text = readFileSync(`${folder}/run.json`, "utf8");
-  expect(text).toContain('"name":"catRs"'.replaceAll('":"', text.includes('": "') ? '": "' : '":"'));
+  expect(text).toContain(
+    '"name":"catRs"'.replaceAll('":"', text.includes('": "') ? '": "' : '":"'),
+  );
   expect(text).toContain("normalised linear");
   const other = { ...softLabels, data: softLabels.data.map((v) => v / 2) as Float32Array };
-  const again = robustFinetune(recipe, data, { seed: 3, executor: eagerExecutor(), folder, softLabels: other });
+  const again = robustFinetune(recipe, data, {
+    seed: 3,
+    executor: eagerExecutor(),
+    folder,
+    softLabels: other,
+  });
   await expect(again).rejects.toThrow(/softLabels/);
 });
 

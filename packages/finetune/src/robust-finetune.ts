@@ -60,15 +60,25 @@ export interface RobustFinetuneResult<M extends Model = ViT> extends TrainingRes
  * @example
  * const { model, params } = await robustFinetune(recipe, train, { pretrained: encoder, seed: 0 });
  */
-export async function robustFinetune<M extends Model = never>(
+export async function robustFinetune(
+  recipe: FinetuneRecipe,
+  data: ImageDataset | BatchSource,
+  options?: RobustFinetuneOptions,
+): Promise<RobustFinetuneResult>;
+export async function robustFinetune<M extends Model>(
   recipe: FinetuneRecipe<M>,
   data: ImageDataset | BatchSource,
+  options?: RobustFinetuneOptions,
+): Promise<RobustFinetuneResult<M>>;
+export async function robustFinetune(
+  recipe: FinetuneRecipe<Model>,
+  data: ImageDataset | BatchSource,
   options: RobustFinetuneOptions = {},
-): Promise<RobustFinetuneResult<[M] extends [never] ? ViT : M>> {
+): Promise<RobustFinetuneResult<Model>> {
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
   const vit = isModel(recipe.model) ? null : createViT(recipe.model, recipe.config);
-  const model = vit ?? (recipe.model as M);
+  const model = vit ?? (recipe.model as Model);
   const evaluation = trainingEvaluation("robustFinetune", model, options, {
     ...{ key, sigma: sigmaRange(recipe.sigma)[1], batchSize: recipe.batchSize },
   });
@@ -77,7 +87,7 @@ export async function robustFinetune<M extends Model = never>(
     : { params: ownParams(model, key, options), report: undefined };
   const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
   const { trained, ...result } = await trainModel(task, data, options);
-  return { ...result, model: model as never, report };
+  return { ...result, model, report };
 }
 
 /** Fresh parameters of a model that is no ViT, or given ones of the same names and shapes. */
