@@ -281,7 +281,7 @@ describe("smoothing-certify", () => {
     [
       ["foo"],
       1,
-      "the command must be one of certify, predict, at-radius, recertify, merge, analyze, got foo",
+      "the command must be one of certify, predict, at-radius, recertify, merge, compare, analyze, got foo",
     ],
     [["certify", "--foo"], 1, "certify: Unknown option '--foo'"],
     [["certify", "--data", fixture("steps.mjs")], 1, "--model is needed"],
