@@ -18,7 +18,8 @@ export const options = {
   data: ["text", "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, an image folder, or a module"],
   split: ["text", "train or test (default: test)"],
   "image-size": ["number", "resize and crop images of a folder (default: 224)"],
-  sigma: ["number", "standard deviation of the noise, in pixels of [0, 1]"],
+  sigma: ["number", "standard deviation of the noise, in the units of the pixels"],
+  range: ["text", "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0"],
   n: ["number", "estimation samples (default: 10000; predict: 1000)"],
   n0: ["number", "selection samples (default: 100)"],
   alpha: ["number", "allowed probability of a wrong certificate (default: 0.001)"],
@@ -73,6 +74,7 @@ const model = ["model", "export", "workers", "layout", "mean", "std"] as const;
 const data = ["data", "split", "image-size", "skip", "max", "indices", "shard"] as const;
 const run = [
   "sigma",
+  "range",
   "alpha",
   "seed",
   "noise-workers",

@@ -1,5 +1,6 @@
 import type { ImageDataset } from "@dmae/core";
 import { DmaeError } from "@dmae/core";
+import type { Range } from "../classifier/range.ts";
 import { tryLog } from "../log/log-file.ts";
 import { formatHeader, formatRow } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";
@@ -90,6 +91,7 @@ function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
     alpha: args.number("alpha"),
     bound: args.text("bound") as "two-class" | undefined,
     norm: args.text("norm") as Norm | undefined,
+    range: args.numbers("range") as Range | undefined,
     distribution: args.text("noise") as NoiseDistribution | undefined,
     sound: args.on("sound"),
     skip: args.number("skip"),

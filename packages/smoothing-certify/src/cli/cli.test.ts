@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -96,6 +96,31 @@ describe("smoothing-certify", () => {
     }
   });
 
+  it("takes pixels of a declared range, and writes the range to the log", async () => {
+    const data = join(folder(), "bytes.mjs");
+    writeFileSync(
+      data,
+      "export default { name: 'd', length: 3, imageShape: [1, 1, 1], numClasses: 2, get: (i) => ({ image: [120 * i - 1], label: 1 }) };",
+    );
+    const bytes = ["--model", fixture("halves.mjs"), "--data", data, "--sigma", "64", "--quiet"];
+    const votes = ["--n", "200", "--n0", "10", "--no-preflight"];
+    const undeclared = await run("certify", ...bytes, ...votes);
+    expect(undeclared).toMatchObject({ status: 1 });
+    expect(undeclared.error).toContain("x must lie in [0, 1], got -1");
+    const declared = await run("certify", ...bytes, ...votes, "--range=-1,255");
+    expect(declared).toMatchObject({ status: 0, error: "" });
+    expect(parseLog(declared.out)[2]!.settings).toMatchObject({ range: "-1,255" });
+    for (const command of ["predict", "at-radius"]) {
+      const radius = command === "predict" ? [] : ["--radius", "9", "--max-samples", "100"];
+      const { error } = await run(command, ...bytes, "--range=-1,255", ...radius);
+      expect(error).not.toContain("error");
+    }
+    for (const wrong of ["255", "255,0", "0,1,2"])
+      expect((await run("certify", ...bytes, ...votes, "--range", wrong)).error).toContain(
+        `range must be [low, high] with finite numbers low < high, got [${wrong}]`,
+      );
+  });
+
   it("certify --adaptive has options of its own", async () => {
     const adaptive = [...model, "--sigma", "0.5", "--adaptive", "--max-samples", "300"];
     const own = [...adaptive, "--relative-width", "0.2", "--pilot", "40"];
@@ -111,7 +136,6 @@ describe("smoothing-certify", () => {
 
   it("certifies an .onnx model", async () => {
     const data = join(folder(), "data.mjs");
-    const { writeFileSync } = await import("node:fs");
     writeFileSync(
       data,
       "export default { name: 'd', length: 3, imageShape: [4, 4, 3], numClasses: 3, get: (i) => ({ image: new Float32Array(48).fill(i / 3), label: i }) };",

@@ -78,6 +78,16 @@ describe("a log", () => {
     });
   });
 
+  it("is not continued with another range of pixels", async () => {
+    const all = { fingerprint: "f", max: 3 };
+    expect((await run(above(0.3), "log", all))[0]!.settings).not.toHaveProperty("range");
+    await expect(run(above(0.3), "log", { ...all, range: [0, 255] })).rejects.toMatchObject({
+      code: "resume",
+      details: { changed: expect.arrayContaining(["range"]) },
+    });
+    expect((await run(above(0.3), "2", { range: [-1, 1] }))[0]!.settings!.range).toBe("-1,1");
+  });
+
   it("of an older version can be read, not continued", async () => {
     const rows = await run(above(0.3), "log", { max: 3 });
     const old = rows.map(({ settings, ...row }) => {

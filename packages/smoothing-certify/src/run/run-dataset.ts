@@ -202,6 +202,7 @@ async function logSettings<R>(
     ...plan.settings,
     ...(distribution !== "gaussian" && { distribution }),
     ...(totalVariation > 0 && { totalVariation }),
+    ...(`${range}` !== `${UNIT_RANGE}` && { range: `${range}` }),
     sigma,
     dimension: size,
     seed: seed === undefined ? "" : formatSeed(seed),
