@@ -52,10 +52,19 @@ export {
   certifyDatasetAtRadius,
   type SequentialOptions,
 } from "./procedures/certify-at-radius.ts";
+export {
+  certifyMultiLabel,
+  certifySegmentation,
+  type MultiLabelOptions,
+  type SegmentationOptions,
+} from "./procedures/certify-components.ts";
 export { type CertifyDatasetOptions, certifyDataset } from "./procedures/certify-dataset.ts";
 export type { CertifyResult } from "./procedures/certify-procedure.ts";
+export { certifyRegression, type RegressionOptions } from "./procedures/certify-regression.ts";
+export type { ComponentsResult } from "./procedures/components-procedure.ts";
 export { type PredictOptions, type PredictResult, predict } from "./procedures/predict.ts";
 export { type PreflightOptions, type PreflightReport, preflight } from "./procedures/preflight.ts";
+export type { RegressionResult } from "./procedures/regression-procedure.ts";
 export {
   bernsteinLower,
   certifySoft,

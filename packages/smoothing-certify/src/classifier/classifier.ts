@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type OptionNames } from "@dmae/core";
 import { show } from "../checks.ts";
 import type { Normalize } from "./onnx-input.ts";
 import type { OnnxSession } from "./onnx-runtime.ts";
@@ -80,6 +80,12 @@ export interface ClassifierOptions {
   readonly numClasses?: number | undefined;
 }
 
+/** The names of {@link ClassifierOptions}. */
+export const classifierNames = {
+  input: true,
+  numClasses: true,
+} satisfies OptionNames<ClassifierOptions>;
+
 /** Most classes there may be: votes are counted in an array with a place for each. */
 const MOST_CLASSES = 10_000_000;
 
@@ -96,20 +102,7 @@ export async function prepareClassifier(
   tensor: boolean,
   part = false,
 ): Promise<PreparedClassifier> {
-  const traits = traitsOf(classifier);
-  if (isOnnxSession(classifier)) {
-    const { fromOnnx } = await import("./from-onnx.ts");
-    return prepareClassifier(
-      caller,
-      await fromOnnx(classifier),
-      { input, numClasses },
-      tensor,
-      part,
-    );
-  }
-  const fn = callable(caller, classifier);
-  const kind = input ?? traits.input ?? (tensor ? "tensor" : "array");
-  const tf = kind === "tensor" ? await loadTensorFlow() : undefined;
+  const { traits, call } = await prepareCalls(caller, classifier, input, tensor);
   const declared = numClasses ?? traits.numClasses ?? 0;
   if (!(declared <= MOST_CLASSES))
     throw new DmaeError(
@@ -119,18 +112,53 @@ export async function prepareClassifier(
   return {
     traits,
     async classify(batch, shape) {
-      const outputs = await inTurn(classifier, async () => {
-        const returned = tf
-          ? await callWithTensor(tf, fn, batch, [...shape])
-          : await guarded(() => fn(batch, [...shape]));
-        return readOutputs(returned, shape[0]!, declared);
-      });
+      const outputs = await call(batch, shape, (returned) =>
+        readOutputs(returned, shape[0]!, declared),
+      );
       if (outputs.numClasses > 0 || part) return outputs;
       throw new DmaeError(
         "argument",
         `${caller}: numClasses is needed with a classifier that returns class ids`,
       );
     },
+  };
+}
+
+/** A model that is called with a batch; `read` takes its answer in before the next call. */
+export interface PreparedCalls {
+  readonly traits: ClassifierTraits;
+  call<T>(
+    batch: Float32Array,
+    shape: readonly number[],
+    read: (returned: unknown) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** Puts any model behind one way to call it; what it returns is for the caller to read. */
+export async function prepareCalls(
+  caller: string,
+  classifier: Classifier,
+  input: ClassifierOptions["input"],
+  tensor: boolean,
+): Promise<PreparedCalls> {
+  if (isOnnxSession(classifier)) {
+    const { fromOnnx } = await import("./from-onnx.ts");
+    return prepareCalls(caller, await fromOnnx(classifier), input, tensor);
+  }
+  const traits = traitsOf(classifier);
+  const fn = callable(caller, classifier);
+  const kind = input ?? traits.input ?? (tensor ? "tensor" : "array");
+  const tf = kind === "tensor" ? await loadTensorFlow() : undefined;
+  return {
+    traits,
+    call: (batch, shape, read) =>
+      inTurn(classifier, async () =>
+        read(
+          tf
+            ? await callWithTensor(tf, fn, batch, [...shape])
+            : await guarded(() => fn(batch, [...shape])),
+        ),
+      ),
   };
 }
 

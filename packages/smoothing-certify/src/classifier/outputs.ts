@@ -10,6 +10,8 @@ export interface Outputs {
   readonly logits?: ArrayLike<number>;
   /** Number of classes; 0 where ids came and no number was declared. */
   readonly numClasses: number;
+  /** Shape of a row's answer, where the model answers with more than a class; see `prepareDense`. */
+  readonly rowShape?: readonly number[];
 }
 
 /**

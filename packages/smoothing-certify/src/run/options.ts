@@ -1,6 +1,10 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type OptionNames } from "@dmae/core";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
-import type { ClassifierOptions, PreparedClassifier } from "../classifier/classifier.ts";
+import {
+  type ClassifierOptions,
+  classifierNames,
+  type PreparedClassifier,
+} from "../classifier/classifier.ts";
 import { checkRange, type Range } from "../classifier/range.ts";
 import { type AddressedNoise, addressedNoise, type NoiseLaw } from "../noise/addressed-noise.ts";
 import { freshSeed, type Seed } from "../noise/fresh-seed.ts";
@@ -45,6 +49,22 @@ export interface SamplingOptions extends ClassifierOptions {
   /** Another source of noise than the built-in one, e.g. recorded samples in a test. */
   readonly noise?: AddressedNoise | undefined;
 }
+
+/** The names of {@link SamplingOptions}. */
+export const samplingNames = {
+  ...classifierNames,
+  sigma: true,
+  seed: true,
+  batchSize: true,
+  memoryLimit: true,
+  signal: true,
+  range: true,
+  checkRows: true,
+  randomized: true,
+  distribution: true,
+  sound: true,
+  noise: true,
+} satisfies OptionNames<SamplingOptions>;
 
 /** Options whose seed is settled; undefined only where `noise` does not say its own. */
 export type Seeded<Options> = Options & { readonly seed: Seed | undefined };

@@ -1,3 +1,4 @@
+import type { OptionNames } from "@dmae/core";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
 import { checkNormalizations } from "../classifier/range.ts";
@@ -7,6 +8,7 @@ import {
   noiseOf,
   type SamplingOptions,
   type Seeded,
+  samplingNames,
   withSeed,
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
@@ -23,19 +25,31 @@ export interface SingleOptions extends SamplingOptions {
   readonly index?: number | undefined;
 }
 
-/** Runs one procedure, started with the number of pixels, on one input; states the seed. */
+/** The names of {@link SingleOptions}. */
+export const singleNames = {
+  ...samplingNames,
+  shape: true,
+  index: true,
+} satisfies OptionNames<SingleOptions>;
+
+/**
+ * Runs one procedure, started with the number of pixels, on one input; states the seed.
+ *
+ * @param prepare how the model's answers are read; default as classes
+ */
 export async function runOne<R>(
   caller: string,
   classifier: Classifier,
   x: ImageInput,
   options: SingleOptions,
   start: (dimension: number) => Procedure<R>,
+  prepare: typeof prepareClassifier = prepareClassifier,
 ): Promise<Seeded<R>> {
   checkSampling(caller, options);
   const seeded = withSeed(options);
   const { shape, range, index = 0, signal } = options;
   const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
-  const prepared = await prepareClassifier(caller, classifier, options, image.tensor);
+  const prepared = await prepare(caller, classifier, options, image.tensor);
   checkNormalizations(caller, prepared.traits.normalizations, range);
   const settings = {
     classifier: prepared,
