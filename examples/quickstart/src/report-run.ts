@@ -29,9 +29,10 @@ export async function reportRun(
   const { n0, alpha } = certification;
   const reachable = certifiedRadius(clopperPearsonLower(n, n, alpha), sigma);
   const ours = `DMAE, this run (${rows.length} images, n = ${n.toLocaleString("en")})`;
-  const table = [...publishedRows(sigma, radii), ourRow(ours, rows, radii)];
+  const published = await publishedRows(sigma, rows, { radii, n });
+  const table = [...published, ourRow(ours, rows, radii)];
   const limit = `No radius above ${reachable.toFixed(3)} can be certified with n = ${n} and alpha = ${alpha}.`;
-  const note = table.length > 1 ? `${limit} ${publishedNote}` : limit;
+  const note = published.length > 0 ? `${limit} ${publishedNote(rows.length, n)}` : limit;
   console.log(`\n${tableText(radii, table)}\n\n${note}`);
 
   const curve = certifiedAccuracySvg([{ name: ours, rows }]);

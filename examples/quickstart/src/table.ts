@@ -1,5 +1,11 @@
-import { averageCertifiedRadius, certifiedAccuracy, type LogRow } from "@dmae/smoothing-certify";
-import published from "./published.json" with { type: "json" };
+import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist";
+import {
+  averageCertifiedRadius,
+  certifiedAccuracy,
+  compare,
+  type LogRow,
+  readLog,
+} from "@dmae/smoothing-certify";
 
 /** One method of the table. */
 export interface TableRow {
@@ -12,33 +18,34 @@ export interface TableRow {
   ours: boolean;
 }
 
-/** Names of the published methods, as their papers write them. */
-const names: Readonly<Record<string, string>> = {
-  cohen: "Gaussian (Cohen et al. 2019)",
-  stab: "Stability (Li et al. 2019)",
-  salman: "SmoothAdv (Salman et al. 2019)",
-  macer: "MACER (Zhai et al. 2020)",
-  consistency: "Consistency (Jeong & Shin 2020)",
-  smoothmix: "SmoothMix (Jeong et al. 2021)",
-  "cat-rs": "CAT-RS (Jeong et al. 2023)",
-};
+const { source, license, alpha } = publishedSettings;
 
 /** Where the published rows come from, for the table's footnote. */
-export const publishedNote = `Published rows: ${published.settings}; recomputed from the logs of ${published.source} (${published.license}). Other images and another n: compare no ACR with this run's.`;
+export const publishedNote = (images: number, n: number) =>
+  `Published rows: LeNet, the same ${images} images, brought to n = ${n.toLocaleString("en")} as well; from the logs of ${source} (${license}).`;
 
-/** The published methods at this sigma, by average certified radius; empty where there are none. */
-export function publishedRows(sigma: number, radii: readonly number[]): TableRow[] {
-  return published.results
-    .filter((result) => result.sigma === sigma)
-    .map(({ method, certifiedAccuracy, acr }) => ({
-      method: names[method] ?? method,
-      accuracies: radii.map(
-        (r) => (certifiedAccuracy as Record<string, number>)[r.toFixed(2)] ?? Number.NaN,
-      ),
-      acr,
+/**
+ * The published methods at this run's sigma, on its images and at its n, by average certified radius; none if no log is
+ * published at this sigma or for one of these images.
+ */
+export async function publishedRows(
+  sigma: number,
+  ours: readonly LogRow[],
+  { radii, n }: { radii: readonly number[]; n: number },
+): Promise<TableRow[]> {
+  const rows: TableRow[] = [];
+  for (const log of publishedLogs.filter((published) => published.sigma === sigma)) {
+    const published = { sigma, n: publishedSettings.n, alpha };
+    if (n > published.n || ours.some(({ idx }) => idx % 10 !== 0)) continue;
+    const found = compare(await readLog(log.url), ours, { radii, n, published });
+    rows.push({
+      method: log.method,
+      accuracies: found.accuracy.map(({ a }) => a),
+      acr: found.averageRadius.a,
       ours: false,
-    }))
-    .sort((a, b) => a.acr - b.acr);
+    });
+  }
+  return rows.sort((a, b) => a.acr - b.acr);
 }
 
 /** This run's row. */

@@ -68,9 +68,7 @@ export function compare(
   const n =
     asked ?? all.reduce((least, other) => Math.min(least, other.n), Number.POSITIVE_INFINITY);
   checkInteger("compare", "n", n);
-  const radiusOf = radiusTable({ sigma, alpha, n });
-  const thin = (row: LogRow) =>
-    thinnedRow(votesOf(row, numbersOf(row, published)), n, radiusOf, radii);
+  const thin = thinning({ sigma, alpha, n }, radii, published);
   const left = pairs.map(([row]) => thin(row));
   const right = pairs.map(([, row]) => thin(row));
   const difference = (of: (row: ReturnType<typeof thin>) => number) =>
@@ -81,6 +79,22 @@ export function compare(
     radii,
     accuracy: radii.map((_, i) => difference((row) => row.certified[i]!)),
     averageRadius: difference((row) => row.radius),
+  };
+}
+
+/** What a row gives with n votes; rows with the same votes, or the same radius in place of them, share one sum. */
+function thinning(numbers: LogNumbers, radii: readonly number[], published?: LogNumbers) {
+  const radiusOf = radiusTable(numbers);
+  const known = new Map<string, ReturnType<typeof thinnedRow>>();
+  return (row: LogRow) => {
+    const { n } = numbersOf(row, published);
+    const name = `${row.correct} ${n} ${row.counts?.[row.label] ?? `radius ${row.radius}`}`;
+    let result = known.get(name);
+    if (!result) {
+      result = thinnedRow(votesOf(row, { ...numbers, n }), numbers.n, radiusOf, radii);
+      known.set(name, result);
+    }
+    return result;
   };
 }
 

@@ -45,9 +45,11 @@ export function thinnedRow(
       "argument",
       `compare: n must be at most the ${votes.n} votes of a row, got ${n}`,
     );
-  for (let k = Math.max(0, n - (votes.n - votes.k)); k <= Math.min(n, votes.k); k++) {
+  const mean = (n * votes.k) / votes.n;
+  const reach = Math.sqrt(18 * n); // Hoeffding: outside lie at most 2 exp(-36) of the draws
+  const first = Math.max(0, n - (votes.n - votes.k), Math.ceil(mean - reach));
+  for (let k = first; k <= Math.min(n, votes.k, mean + reach); k++) {
     const weight = Math.exp(logHypergeometric(k, n, votes.k, votes.n));
-    if (weight < 1e-15) continue;
     const radius = radiusOf(k);
     if (radius === 0) continue;
     result.radius += weight * radius;
