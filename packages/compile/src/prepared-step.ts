@@ -6,6 +6,7 @@ import {
   checkTensors,
   describeValue,
   hostInputs,
+  lifetime,
 } from "@dmae/nn/executors";
 import { allocate, type OutputSpec, sizeOf } from "./graph/graph.ts";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
@@ -123,14 +124,16 @@ function preparedStep(
   const metricTensors = program.tensors(
     Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
   );
-  let disposed = false;
   let busy: Promise<unknown> = Promise.resolve();
-  const alive = () => {
-    if (disposed)
-      throw new DmaeError("argument", "call: this program was disposed of; prepare it again");
+  const refuse = () => {
+    throw new DmaeError("argument", "call: this program was disposed of; prepare it again");
   };
+  const life = lifetime(() => {
+    program.dispose();
+    current = {};
+    spare = null;
+  }, refuse);
   const runOnce = async (batch: Record<string, RuntimeTensor>) => {
-    alive();
     spare ??= makeSpare();
     const feeds = { ...program.tensors(prefixed(STATE, current)), ...prefixed(BATCH, batch) };
     const into = { ...program.tensors(prefixed(NEXT, spare)), ...metricTensors };
@@ -145,25 +148,19 @@ function preparedStep(
     );
   };
   const run = async (batch: unknown) => {
-    alive();
     const lent = program.copies(hostInputs("call", batch, batchSpecs));
     const result = busy.then(() => runOnce(lent));
     busy = result.catch(() => {});
     return result;
   };
-  return Object.assign(run, {
+  const readState = async () => {
+    await busy;
+    return mapRecord(current, copyOf);
+  };
+  return Object.assign((batch: unknown) => life.during(() => run(batch)), {
     statistics: program.statistics,
-    async state() {
-      await busy;
-      alive();
-      return mapRecord(current, copyOf);
-    },
-    dispose() {
-      disposed = true;
-      program.dispose();
-      current = {};
-      spare = null;
-    },
+    state: () => life.during(readState),
+    dispose: life.close,
   });
 }
 

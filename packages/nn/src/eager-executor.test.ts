@@ -78,6 +78,41 @@ describe.each(["cpu", "wasm"])("eagerExecutor on %s", (backend) => {
     });
   });
 
+  test("calls that overlap end as if alone, also where one fails or all are disposed of meanwhile", async () => {
+    await expectNoLeak(async () => {
+      const prepared = await eagerExecutor().prepareFunction({
+        fn: ({ k, x }) => ({ sum: tf.add(k!, x!), k: k! }),
+        specs: { x: { shape: [2] } },
+        constants: { k: host(1, 2) },
+      });
+      const stepping = await eagerExecutor().prepareStep(step, init);
+      const batch = { x: host(2), y: host(4) };
+      const calls = [
+        prepared({ x: host(1, 1) }),
+        prepared({ x: host(1) }),
+        stepping(batch),
+        prepared({ x: host(2, 2) }),
+        stepping({ x: host(2) }),
+        stepping(batch),
+        stepping.state(),
+      ];
+      prepared.dispose();
+      stepping.dispose();
+      const results = await Promise.allSettled(calls as Promise<unknown>[]);
+      expect(results.map((r) => (r.status === "rejected" ? "failed" : r.value))).toEqual([
+        { sum: host(2, 3), k: host(1, 2) },
+        "failed",
+        { loss: 16 },
+        { sum: host(3, 4), k: host(1, 2) },
+        "failed",
+        { loss: 0 },
+        { w: host(2), frozen: host(5, 6) },
+      ]);
+      await expect(prepared({ x: host(1, 1) })).rejects.toThrow(/disposed of/);
+      await expect(stepping.state()).rejects.toThrow(/disposed of/);
+    });
+  });
+
   test("refuses an input that would hide a constant", async () => {
     const inputs = { x: { shape: [1] }, w: { shape: [1] } };
     const constants = { w: host(1) };

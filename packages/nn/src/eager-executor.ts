@@ -4,6 +4,7 @@ import type { Executor, PreparedFunction, PreparedStep, StepFunction } from "./e
 import { disposeTensors, type Tensors, toHost, toTensors } from "./params.ts";
 import { checkStepResult } from "./programs/check-step-result.ts";
 import { hostInputs } from "./programs/host-inputs.ts";
+import { lifetime } from "./programs/lifetime.ts";
 import type { TensorSpecs } from "./programs/nested.ts";
 import { type FlatProgram, flatProgram } from "./programs/program.ts";
 import { checkedSpecs } from "./programs/specs.ts";
@@ -35,11 +36,11 @@ export function eagerExecutor(): Executor {
 }
 
 function eagerStep(step: StepFunction, initial: Tensors, specs: TensorSpecs): PreparedStep {
-  let state: Tensors | undefined = initial;
+  let state = initial;
   let busy: Promise<unknown> = Promise.resolve();
-  const current = () => state ?? disposed();
+  const life = lifetime(() => disposeTensors(state), disposed);
   const runOnce = async (batch: HostTensors) => {
-    const previous = current();
+    const previous = state;
     const inputs = toTensors(batch);
     const result = guarded(inputs, () => checkStepResult("call", previous, step(previous, inputs)));
     state = result.state;
@@ -53,40 +54,33 @@ function eagerStep(step: StepFunction, initial: Tensors, specs: TensorSpecs): Pr
     );
   };
   const run = async (batch: unknown) => {
-    current();
     const values = hostInputs("call", batch, specs);
     const result = busy.then(() => runOnce(values));
     busy = result.catch(() => {});
     return result;
   };
-  return Object.assign(run, {
-    state: async () => {
-      await busy;
-      return toHost(current());
-    },
-    dispose() {
-      if (state) disposeTensors(state);
-      state = undefined;
-    },
+  const readState = async () => {
+    await busy;
+    return toHost(state);
+  };
+  return Object.assign((batch: unknown) => life.during(() => run(batch)), {
+    state: () => life.during(readState),
+    dispose: life.close,
   });
 }
 
-function eagerFunction(program: FlatProgram, initial: Tensors): PreparedFunction {
-  let constants: Tensors | undefined = initial;
+function eagerFunction(program: FlatProgram, constants: Tensors): PreparedFunction {
+  const life = lifetime(() => disposeTensors(constants), disposed);
   const run = async (values: unknown) => {
-    const fixed = constants ?? disposed();
     const inputs = toTensors(program.inputs(values));
-    const outputs = guarded(inputs, () => program.fn({ ...fixed, ...inputs }));
+    const outputs = guarded(inputs, () => program.fn({ ...constants, ...inputs }));
     const host = await toHost(outputs);
     disposeTensors(inputs);
-    disposeExcept(outputs, new Set([...Object.values(fixed), ...Object.values(inputs)]));
+    disposeExcept(outputs, new Set([...Object.values(constants), ...Object.values(inputs)]));
     return program.result(host) as Record<string, HostTensor>;
   };
-  return Object.assign(run, {
-    dispose() {
-      if (constants) disposeTensors(constants);
-      constants = undefined;
-    },
+  return Object.assign((values: unknown) => life.during(() => run(values)), {
+    dispose: life.close,
   });
 }
 

@@ -11,6 +11,7 @@ export {
 } from "./programs/describe-value.ts";
 export { OUTPUT, refusePromise } from "./programs/flat-function.ts";
 export { hostInputs } from "./programs/host-inputs.ts";
+export { type Lifetime, lifetime } from "./programs/lifetime.ts";
 export { type InFormOf, isSpec, type SpecOrShape } from "./programs/nested.ts";
 export { type FlatProgram, flatProgram } from "./programs/program.ts";
 export { checkedSpecs, specOf } from "./programs/specs.ts";

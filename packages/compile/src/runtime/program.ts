@@ -1,4 +1,5 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { lifetime } from "@dmae/nn/executors";
 import type { OutputSpec } from "../graph/graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
 import { type OptimizeOptions, optimize, type Program } from "../graph/optimize.ts";
@@ -85,12 +86,15 @@ export interface ProgramStatistics {
 
 /** A graph in a session, with the shapes of what goes in and comes out. */
 export class LoadedProgram {
-  private session: RuntimeSession | null;
+  private readonly life = lifetime(
+    () => void this.session.release(),
+    () => this.refuse(),
+  );
 
   private constructor(
     readonly caller: string,
     private readonly runtime: LoadedRuntime,
-    session: RuntimeSession,
+    private readonly session: RuntimeSession,
     readonly outputs: ReadonlyMap<string, OutputSpec>,
     /** Inputs whose buffer the output that `pairs` names may take. */
     readonly inPlace: ReadonlySet<string>,
@@ -99,9 +103,7 @@ export class LoadedProgram {
     /** Whether the graph has the output that saves copies. */
     private readonly hasMarker: boolean,
     readonly statistics: ProgramStatistics,
-  ) {
-    this.session = session;
-  }
+  ) {}
 
   static async load(
     caller: string,
@@ -182,16 +184,19 @@ export class LoadedProgram {
   }
 
   /** Runs; the outputs are written to the tensors `into`, where given and the provider can. */
-  async run(
+  run(
     feeds: Record<string, RuntimeTensor>,
     into?: Record<string, RuntimeTensor>,
   ): Promise<Record<string, RuntimeTensor>> {
+    const run = () => this.runNow(feeds, into);
+    return this.life.during(() => (this.writesInto ? run() : inTurn(run)));
+  }
+
+  private async runNow(
+    feeds: Record<string, RuntimeTensor>,
+    into: Record<string, RuntimeTensor> | undefined,
+  ): Promise<Record<string, RuntimeTensor>> {
     const { session } = this;
-    if (!session)
-      throw new DmaeError(
-        "argument",
-        `${this.caller}: this program was disposed of; compile it again`,
-      );
     try {
       const targets = into && renamed(into, (name) => OUTPUT + name);
       const results = await (targets && this.hasMarker
@@ -209,11 +214,26 @@ export class LoadedProgram {
     }
   }
 
+  /** Releases the session, once the runs that were started have ended. */
   dispose(): void {
-    const { session } = this;
-    this.session = null;
-    void session?.release();
+    this.life.close();
   }
+
+  private refuse(): never {
+    throw new DmaeError(
+      "argument",
+      `${this.caller}: this program was disposed of; compile it again`,
+    );
+  }
+}
+
+let lastRun: Promise<unknown> = Promise.resolve();
+
+/** onnxruntime-web runs one session at a time, whichever it is: on WebGPU it refuses a second one. */
+function inTurn<T>(run: () => Promise<T>): Promise<T> {
+  const result = lastRun.then(run);
+  lastRun = result.catch(() => {});
+  return result;
 }
 
 const withoutKernels = <T>(options: T) => ({ ...options, kernels: "standard" as const });
