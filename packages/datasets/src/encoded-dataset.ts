@@ -2,7 +2,13 @@ import { DmaeError, type ImageShape } from "@dmae/core";
 import { outputShape } from "./apply-operations.ts";
 import { checkIndex, type DecodeLimits, type ImageLocation, type PixelDataset } from "./dataset.ts";
 import { decodeAt, defaultLimits } from "./decode.ts";
-import { evaluationTransform, type ImageOperation, isRandom } from "./operations.ts";
+import {
+  centerCrop,
+  evaluationTransform,
+  type ImageOperation,
+  isRandom,
+  resize,
+} from "./operations.ts";
 import { renderNamed } from "./render-named.ts";
 
 /** A data set whose images are decoded when they are asked for. */
@@ -17,6 +23,8 @@ export interface EncodedDataset extends PixelDataset {
 export interface EncodedOptions extends Partial<DecodeLimits> {
   /** Name of the data set for logs. */
   readonly name?: string;
+  /** Side of the images, in pixels: the shorter side is resized to it and the middle taken. Instead of `transform`. */
+  readonly size?: number;
   /**
    * What `get` does with the decoded image, ending in one size for all; by default `evaluationTransform(224)`:
    * shorter side to 256, centre crop 224. Batches may be given another transform.
@@ -33,8 +41,12 @@ export function encodedDataset(
     readonly classNames: readonly string[];
     readonly locate: (index: number) => ImageLocation;
   },
-  { transform = evaluationTransform(), ...limits }: EncodedOptions,
+  { size, transform: given, ...limits }: EncodedOptions,
 ): EncodedDataset {
+  if (size !== undefined && given !== undefined)
+    throw new DmaeError("argument", `${caller}: size and transform exclude each other; pass one`);
+  const sized = size === undefined ? undefined : [resize(size), centerCrop(size)];
+  const transform = given ?? sized ?? evaluationTransform();
   const random = transform.find(isRandom);
   if (random)
     throw new DmaeError(

@@ -28,6 +28,7 @@ export { type LabeledPixels, type PixelImage, toUnit } from "./pixels.ts";
 export type { RandAugmentConfig } from "./rand-augment.ts";
 export type { LoadedBatch } from "./render-batch.ts";
 export { resizePixels } from "./resize.ts";
+export { type SampleOptions, type SplitOptions, sample, splitDataset } from "./sample.ts";
 export { type SyntheticOptions, synthetic } from "./synthetic.ts";
 export { loadTarShards, type TarShardOptions } from "./tar-shards.ts";
 export { everyNth, subset, take } from "./views.ts";

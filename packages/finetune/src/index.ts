@@ -1,3 +1,4 @@
+export { finetuneRecipe } from "./build-recipe.ts";
 export { drawDropPath, dropPathRates } from "./drop-path.ts";
 export {
   type EvaluateOptions,
@@ -45,3 +46,4 @@ export {
   type RobustFinetuneResult,
   robustFinetune,
 } from "./robust-finetune.ts";
+export type { LogitsProgram, ReadyClassifier, TrainedClassifier } from "./trained-classifier.ts";

@@ -24,13 +24,14 @@ import { softTargets } from "./mixing.ts";
 import { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
 import { foldProbe, probeTask } from "./probe-step.ts";
 import type { RobustFinetuneOptions } from "./robust-finetune.ts";
+import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link linearProbe}. */
 export type LinearProbeOptions = RobustFinetuneOptions &
   Required<Pick<RobustFinetuneOptions, "pretrained">>;
 
 /** What {@link linearProbe} returns; the running statistics are folded into the head of `params`. */
-export interface LinearProbeResult extends TrainingResult {
+export interface LinearProbeResult extends TrainingResult, TrainedClassifier {
   /** The head as the official script keeps it: `head.0.running_mean`, `head.0.running_var`, `head.1.weight`, `head.1.bias`. */
   readonly head: Record<string, HostTensor>;
   /** The classifier. */
@@ -75,7 +76,8 @@ export async function linearProbe(
       ...options,
       executor,
     });
-    return { ...result, head: trained, vit, report: loaded.report };
+    const ready = trainedClassifier(vit, result.params, { executor });
+    return { ...result, head: trained, vit, report: loaded.report, ...ready };
   } finally {
     features.dispose();
   }

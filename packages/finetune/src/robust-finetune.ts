@@ -9,10 +9,12 @@ import {
 import type { Model } from "@dmae/nn";
 import {
   type BatchSource,
+  type OpenRecipe,
   rootKey,
   type TrainingOptions,
   type TrainingResult,
   trainModel,
+  withDefaultBatch,
 } from "@dmae/train";
 import {
   createViT,
@@ -25,6 +27,7 @@ import {
 import { type FinetuneEvaluation, trainingEvaluation } from "./evaluate-training.ts";
 import { finetuneTask } from "./finetune-step.ts";
 import { checkFinetuneRecipe, type FinetuneRecipe, isModel, sigmaRange } from "./recipe.ts";
+import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link robustFinetune}. */
 export interface RobustFinetuneOptions extends TrainingOptions {
@@ -39,7 +42,9 @@ export interface RobustFinetuneOptions extends TrainingOptions {
 }
 
 /** What {@link robustFinetune} returns. */
-export interface RobustFinetuneResult<M extends Model = ViT> extends TrainingResult {
+export interface RobustFinetuneResult<M extends Model = ViT>
+  extends TrainingResult,
+    TrainedClassifier {
   /** The classifier. */
   readonly model: M;
   /** What was loaded from `pretrained`, created and ignored; undefined without it. */
@@ -53,28 +58,32 @@ export interface RobustFinetuneResult<M extends Model = ViT> extends TrainingRes
  *
  * The same recipe, data and seed give the same numbers on the same executor, interrupted or not.
  *
+ * @param recipe one of `finetuneRecipes`, or what `finetuneRecipe` builds
  * @param data a data set, shuffled and augmented here, or a batch source such as `batchLoader(…)` of `@dmae/datasets`
  * @throws DmaeError "argument" for a recipe or data that do not fit; "checkpoint" for parameters of another model; "numeric" when
  *   the loss is not finite; "resume" for a folder of another run
  *
  * @example
- * const { model, params } = await robustFinetune(recipe, train, { pretrained: encoder, seed: 0 });
+ * const tuned = await robustFinetune(recipe, train, { pretrained: encoder, seed: 0 });
+ * await certify(tuned.classifier(), image, { sigma: 0.25 });
+ * await writeFile("model.onnx", exportOnnx(tuned.program(), { dynamicBatch: true }));
  */
 export async function robustFinetune(
-  recipe: FinetuneRecipe,
+  recipe: FinetuneRecipe | OpenRecipe<FinetuneRecipe>,
   data: ImageDataset | BatchSource,
   options?: RobustFinetuneOptions,
 ): Promise<RobustFinetuneResult>;
 export async function robustFinetune<M extends Model>(
-  recipe: FinetuneRecipe<M>,
+  recipe: FinetuneRecipe<M> | OpenRecipe<FinetuneRecipe<M>>,
   data: ImageDataset | BatchSource,
   options?: RobustFinetuneOptions,
 ): Promise<RobustFinetuneResult<M>>;
 export async function robustFinetune(
-  recipe: FinetuneRecipe<Model>,
+  given: FinetuneRecipe<Model> | OpenRecipe<FinetuneRecipe<Model>>,
   data: ImageDataset | BatchSource,
   options: RobustFinetuneOptions = {},
 ): Promise<RobustFinetuneResult<Model>> {
+  const recipe = withDefaultBatch<FinetuneRecipe<Model>>(given, data);
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
   const vit = isModel(recipe.model) ? null : createViT(recipe.model, recipe.config);
@@ -87,7 +96,7 @@ export async function robustFinetune(
     : { params: ownParams(model, key, options), report: undefined };
   const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
   const { trained, ...result } = await trainModel(task, data, options);
-  return { ...result, model, report };
+  return { ...result, model, report, ...trainedClassifier(model, result.params, options) };
 }
 
 /** Fresh parameters of a model that is no ViT, or given ones of the same names and shapes. */

@@ -1,3 +1,4 @@
+export { pretrainRecipe } from "./build-recipe.ts";
 export { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
 export { createDmae, type Dmae, type DmaeInputs, type DmaeOutputs } from "./dmae.ts";
 export { type PretrainInputOptions, pretrainInputs } from "./inputs.ts";

@@ -10,11 +10,13 @@ import {
   adamw,
   type BatchSource,
   decayGroups,
+  type OpenRecipe,
   rootKey,
   type TrainingOptions,
   type TrainingResult,
   type TrainingTask,
   trainModel,
+  withDefaultBatch,
 } from "@dmae/train";
 import { createDmae, type Dmae, type DmaeInputs } from "./dmae.ts";
 import { pretrainInputs } from "./inputs.ts";
@@ -47,6 +49,7 @@ export interface PretrainResult extends TrainingResult {
  *
  * The same recipe, data and seed give the same numbers on the same executor, interrupted or not.
  *
+ * @param given the recipe: one of `pretrainRecipes`, or what `pretrainRecipe` builds
  * @param data a data set, shuffled and augmented here, or a batch source such as `batchLoader(…)` of `@dmae/datasets`
  * @returns all parameters, encoder and decoder, in the names and layouts of the official state dict
  * @throws DmaeError "argument" for a recipe or data that do not fit; "numeric" when the loss is not finite; "resume" for a
@@ -56,10 +59,11 @@ export interface PretrainResult extends TrainingResult {
  * const { encoder } = await pretrain(recipe, train, { seed: 0, folder: "runs/a" });
  */
 export async function pretrain(
-  recipe: PretrainRecipe,
+  given: PretrainRecipe | OpenRecipe<PretrainRecipe>,
   data: ImageDataset | BatchSource,
   options: PretrainOptions = {},
 ): Promise<PretrainResult> {
+  const recipe = withDefaultBatch<PretrainRecipe>(given, data);
   checkPretrainRecipe(recipe);
   const { initialParams, initialOptimizer } = options;
   const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });

@@ -23,4 +23,5 @@ export {
   unpatchify,
 } from "./patches.ts";
 export { interpolatePositions, sincosPositions2d } from "./positions.ts";
+export { tiny } from "./tiny.ts";
 export { createViT, parameterShapes, positionTensor, type ViT } from "./vit.ts";

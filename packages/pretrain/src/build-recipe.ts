@@ -1,0 +1,45 @@
+import type { OpenRecipe } from "@dmae/train";
+import type { DmaeOptions } from "./config.ts";
+import type { PretrainRecipe } from "./recipe.ts";
+
+/**
+ * A pre-training recipe from what you want to decide; everything else has the paper's value (Table 7), with a schedule
+ * and a decoder for small models on one machine. Pass the result on, or change any field of it.
+ *
+ * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, or a configuration
+ * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
+ *
+ * @example
+ * const { encoder } = await pretrain(pretrainRecipe({ model: tiny(images), epochs: 50 }), images);
+ */
+export function pretrainRecipe(
+  fields: Partial<PretrainRecipe> & Pick<PretrainRecipe, "model">,
+): OpenRecipe<PretrainRecipe> {
+  const { epochs = 50, model } = fields;
+  return {
+    config: {},
+    sigma: 0.25,
+    maskRatio: 0.75,
+    normPixLoss: true,
+    region: "all",
+    warmupEpochs: epochs / 10,
+    accumulate: 1,
+    baseLearningRate: 4e-3, // the quickstart's, for a width of 128
+    minLearningRate: 0,
+    weightDecay: 0.05,
+    beta1: 0.9,
+    beta2: 0.95,
+    augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
+    ...fields,
+    epochs,
+    model: typeof model === "string" ? model : { ...smallDecoder(model), ...model },
+  };
+}
+
+/** One block of half the encoder's width; wide encoders keep the paper's decoder. */
+function smallDecoder({ width, heads }: DmaeOptions): Partial<DmaeOptions> {
+  if (width >= 512) return {};
+  const unit = 4 * heads;
+  const decoderWidth = unit * Math.ceil(width / 2 / unit);
+  return { decoderWidth, decoderDepth: 1, decoderHeads: heads };
+}

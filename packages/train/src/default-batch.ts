@@ -1,0 +1,21 @@
+import type { ImageDataset } from "@dmae/core";
+import type { BatchSource } from "./batch-source.ts";
+import type { TrainingRecipe } from "./train-model.ts";
+
+/** A recipe whose `batchSize` may be left out: 64 images then, or all of a smaller data set. */
+export type OpenRecipe<Recipe extends TrainingRecipe> = Omit<Recipe, "batchSize"> & {
+  readonly batchSize?: number;
+};
+
+const DEFAULT_BATCH = 64;
+
+/** `recipe` with a batch size; anything that is no recipe as it is, for whoever checks it to name. */
+export function withDefaultBatch<Recipe extends TrainingRecipe>(
+  recipe: Recipe | OpenRecipe<Recipe>,
+  data: ImageDataset | BatchSource,
+): Recipe {
+  if (typeof recipe !== "object" || recipe === null || recipe.batchSize !== undefined)
+    return recipe as Recipe;
+  const images = "at" in data ? (data.batchSize ?? DEFAULT_BATCH) : data.length;
+  return { ...recipe, batchSize: Math.max(1, Math.min(DEFAULT_BATCH, images)) } as Recipe;
+}
