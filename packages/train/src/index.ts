@@ -2,8 +2,8 @@ export { type AdamWOptions, adamw } from "./adamw.ts";
 export type { Augmentation } from "./augmentation.ts";
 export type { BatchSource } from "./batch-source.ts";
 export { clipByGlobalNorm, globalNorm } from "./clip.ts";
-export { type OpenRecipe, withDefaultBatch } from "./default-batch.ts";
 export { deepFreeze } from "./deep-freeze.ts";
+export { type OpenRecipe, withDefaultBatch } from "./default-batch.ts";
 export {
   type Evaluation,
   type FitOptions,
