@@ -62,6 +62,16 @@ export { type CertifyDatasetOptions, certifyDataset } from "./procedures/certify
 export type { CertifyResult } from "./procedures/certify-procedure.ts";
 export { certifyRegression, type RegressionOptions } from "./procedures/certify-regression.ts";
 export type { ComponentsResult } from "./procedures/components-procedure.ts";
+export type { Encoding } from "./procedures/patch/ablated-copies.ts";
+export type { Ablation, PatchSize } from "./procedures/patch/ablation.ts";
+export {
+  certifyDatasetPatch,
+  certifyPatch,
+  type PatchDatasetOptions,
+  type PatchOptions,
+  type PatchRow,
+} from "./procedures/patch/certify-patch.ts";
+export type { PatchResult } from "./procedures/patch/patch-procedure.ts";
 export { type PredictOptions, type PredictResult, predict } from "./procedures/predict.ts";
 export { type PreflightOptions, type PreflightReport, preflight } from "./procedures/preflight.ts";
 export type { RegressionResult } from "./procedures/regression-procedure.ts";
@@ -87,6 +97,7 @@ export {
   compare,
   type PairedDifference,
 } from "./report/compare.ts";
+export { formatPatchAccuracy } from "./report/patch-accuracy.ts";
 export { certifiedAccuracySvg, svgToPng } from "./report/plot.ts";
 export {
   type AccuracyInterval,

@@ -8,6 +8,7 @@ import {
   type RoundingDoubt,
   roundingDoubts,
 } from "./summary.ts";
+import { formatTable } from "./table.ts";
 
 /** A log with a name, e.g. its file name. */
 export interface NamedLog {
@@ -86,9 +87,8 @@ export function formatSummaries(
   const header = ["log", "images", "abstain", ...radii.map((r) => `r=${r}`), "ACR", "samples"];
   const body = summaries.map((summary) => cells(summary, format));
   if (format === "csv") return csv(summaries);
-  if (format === "markdown") return `${markdown([header, ...body])}\n${notes(summaries)}`;
-  if (format === "latex") return latex([header, ...body]);
-  return `${aligned([header, ...body])}\n${notes(summaries)}`;
+  const table = formatTable([header, ...body], format);
+  return format === "latex" ? table : `${table}\n${notes(summaries)}`;
 }
 
 function cells(summary: LogSummary, format: TableFormat): string[] {
@@ -126,38 +126,6 @@ function notes(summaries: readonly LogSummary[]): string {
 }
 
 const round = (value: number) => Math.floor(value * 1e4) / 1e4;
-
-function aligned(rows: readonly string[][]): string {
-  const widths = rows[0]!.map((_, c) => Math.max(...rows.map((row) => row[c]!.length)));
-  const line = (row: string[]) =>
-    row
-      .map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
-      .join("  ");
-  return `${rows.map(line).join("\n")}\n`;
-}
-
-function markdown(rows: readonly string[][]): string {
-  const line = (row: string[]) =>
-    `| ${row.map((cell) => cell.replace(/\|/g, "\\|")).join(" | ")} |`;
-  const rule = `|${rows[0]!.map((_, c) => (c === 0 ? "---" : "---:")).join("|")}|`;
-  return `${[line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n")}\n`;
-}
-
-function latex(rows: readonly string[][]): string {
-  const safe = (text: string) =>
-    text.includes("$") ? text : text.replace(/[\\{}]/g, "").replace(/[#%&_]/g, "\\$&");
-  const line = (row: string[]) => `${row.map(safe).join(" & ")} \\\\`;
-  const [header, ...body] = rows;
-  return `${[
-    `\\begin{tabular}{l${"r".repeat(header!.length - 1)}}`,
-    "\\toprule",
-    line(header!),
-    "\\midrule",
-    ...body.map(line),
-    "\\bottomrule",
-    "\\end{tabular}",
-  ].join("\n")}\n`;
-}
 
 /** One line for each log and radius, with full precision. */
 function csv(summaries: readonly LogSummary[]): string {

@@ -1,0 +1,44 @@
+import { checkInteger } from "../checks.ts";
+import { percentText } from "./percent.ts";
+import { certifiedAccuracyIntervals } from "./summary.ts";
+import { formatTable } from "./table.ts";
+
+/** What the table needs of a row of `certifyDatasetPatch`. */
+export interface PatchAccuracyRow {
+  readonly idx: number;
+  readonly correct: 0 | 1;
+  /** Side of the largest square patch that is certified. */
+  readonly largestPatch: number;
+}
+
+/**
+ * A table of certified accuracy against the side of a square patch, a line for each run, in % with
+ * 95 % intervals over images. `patch 0` is the accuracy without a patch.
+ *
+ * @param runs rows of `certifyDatasetPatch` by name
+ * @param sides sides of patches, in pixels
+ * @example
+ * console.log(formatPatchAccuracy({ vit: rows, convnet: others }, [2, 3, 5], "markdown"));
+ */
+export function formatPatchAccuracy(
+  runs: Readonly<Record<string, readonly PatchAccuracyRow[]>>,
+  sides: readonly number[],
+  format: "text" | "markdown" | "latex" = "text",
+): string {
+  for (const side of sides) checkInteger("formatPatchAccuracy", "a side", side);
+  const asked = [0, ...sides];
+  const header = ["run", "images", ...asked.map((side) => `patch ${side}`)];
+  const body = Object.entries(runs).map(([name, rows]) => {
+    const radii = rows.map(({ idx, correct, largestPatch }) => ({
+      idx,
+      correct,
+      radius: largestPatch,
+    }));
+    const cells = certifiedAccuracyIntervals(radii, asked).map(
+      ({ accuracy, low, high }) =>
+        `${percentText(accuracy)} [${percentText(low)}, ${percentText(high)}]`,
+    );
+    return [name, String(rows.length), ...cells];
+  });
+  return formatTable([header, ...body], format);
+}
