@@ -24,6 +24,7 @@ const steps = {
   // The test runner comes last: its closing line is the verdict.
   test: [
     "biome ci . --diagnostic-level=error",
+    "node scripts/api-report.mjs --check",
     "turbo run build --output-logs=errors-only",
     "tsc -p tsconfig.json",
     "turbo run check:pack --output-logs=errors-only",

@@ -32,6 +32,7 @@ export function compile<Specs extends InputSpecs, Result extends ResultForm<Resu
   specs: Specs,
   options?: CompileOptions,
 ): Promise<CompiledFunction<Specs, Result>>;
+/** Compiles a whole program: function, specs and constants. */
 export function compile<Specs extends InputSpecs, Result extends ResultForm<Result>>(
   program: Program<Specs, Result>,
   options?: CompileOptions,

@@ -1,11 +1,16 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { InputSpecs, InputValue, ResultForm, Program as TensorProgram } from "@dmae/nn";
+import type {
+  InFormOf,
+  InputSpecs,
+  InputValue,
+  ResultForm,
+  Program as TensorProgram,
+} from "@dmae/nn";
 import {
   describeValue,
   type FlatProgram,
   flatProgram,
   hostInputs,
-  type InFormOf,
   oneOf,
 } from "@dmae/nn/executors";
 import { checkWeightBits } from "./check-quantization.ts";

@@ -52,7 +52,7 @@ export const probeLoss: LossFunction = (params: Tensors, batch: Tensors) => {
 /**
  * Linear probing as a task for `trainModel` or `taskStep` of `@dmae/train`: LARS on weight and bias of the head.
  *
- * @param inputs gives the batch of {@link probeLoss}: `features` and `targets`
+ * @param inputs gives the batch of `probeLoss`: `features` and `targets`
  * @param head initial head, see `initHead`
  */
 export function probeTask(

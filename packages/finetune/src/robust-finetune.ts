@@ -73,6 +73,7 @@ export async function robustFinetune(
   data: ImageDataset | BatchSource,
   options?: RobustFinetuneOptions,
 ): Promise<RobustFinetuneResult>;
+/** The same for any other model. */
 export async function robustFinetune<M extends Model>(
   recipe: FinetuneRecipe<M> | OpenRecipe<FinetuneRecipe<M>>,
   data: ImageDataset | BatchSource,

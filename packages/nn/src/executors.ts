@@ -12,6 +12,6 @@ export {
 export { OUTPUT, refusePromise } from "./programs/flat-function.ts";
 export { hostInputs } from "./programs/host-inputs.ts";
 export { type Lifetime, lifetime } from "./programs/lifetime.ts";
-export { type InFormOf, isSpec, type SpecOrShape } from "./programs/nested.ts";
+export { isSpec } from "./programs/nested.ts";
 export { type FlatProgram, flatProgram } from "./programs/program.ts";
 export { checkedSpecs, specOf } from "./programs/specs.ts";

@@ -36,9 +36,13 @@ export type { Params, Tensors } from "./params.ts";
 export { disposeTensors, toHost, toHostSync, toTensors } from "./params.ts";
 export type {
   HostResult,
+  InFormOf,
   InputSpecs,
   InputValue,
+  NestedNumbers,
+  NestedRecord,
   ResultForm,
+  SpecOrShape,
   TensorSpec,
   TensorSpecs,
 } from "./programs/nested.ts";
