@@ -37,7 +37,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
   if (command === "certify") checkAdaptive(args);
   const dataset = await loadData(args);
   const model = await loadModel(args);
-  const options = { ...runOptions(args, model, io), seed: await seedOf(args) };
+  const options = given({ ...runOptions(args, model, io), seed: await seedOf(args) });
   await tryOutput(command, args, io);
   const noise = await threads(args, options);
   try {
@@ -111,6 +111,13 @@ async function seedOf(args: Arguments): Promise<Seed> {
   if (text !== undefined) return parseSeed(text) ?? text;
   const log = args.text("log");
   return (log === undefined ? undefined : await seedOfLog(log)) ?? freshSeed();
+}
+
+/** Options without those that are undefined, whose names the procedure may not know. */
+function given<T extends object>(options: T): T {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as T;
 }
 
 function shardOf(text: string | undefined): Shard | undefined {
@@ -223,10 +230,19 @@ async function predictAll(
   io: Streams,
 ): Promise<void> {
   const indices = selectIndices("predict", dataset, options);
+  const {
+    model: _model,
+    fingerprint: _,
+    skip,
+    max,
+    indices: _indices,
+    shard,
+    ...sampling
+  } = options;
   const { numClasses, imageShape: shape } = dataset;
   for (const index of indices) {
     const { image, label } = await dataset.get(index);
-    const single = { ...options, numClasses, shape, index };
+    const single = { ...sampling, numClasses, shape, index };
     const { prediction, pValue } = await predict(classifier, image, single);
     const correct = prediction === label ? 1 : 0;
     const row = [index, label, prediction, pValue, correct, formatSeed(options.seed)];

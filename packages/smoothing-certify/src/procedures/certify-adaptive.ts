@@ -1,13 +1,13 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { checkOptions, DmaeError, type ImageDataset, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
 import type { SamplingOptions, Seeded } from "../run/options.ts";
-import { type DatasetOptions, runDataset } from "../run/run-dataset.ts";
-import { runOne, type SingleOptions } from "../run/run-one.ts";
+import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
+import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
-import { inDimension } from "./certify.ts";
+import { type CertifyOptions, inDimension } from "./certify.ts";
 import type { CertifyResult } from "./certify-procedure.ts";
 
 /** The options of an adaptive certification. */
@@ -31,6 +31,16 @@ export interface AdaptiveOptions extends SingleOptions, AdaptiveSampling {}
 /** Options of {@link certifyDatasetAdaptive}. */
 export interface AdaptiveDatasetOptions extends DatasetOptions, AdaptiveSampling {}
 
+/** The names of {@link AdaptiveSampling}, and those that are refused with a reason. */
+const adaptiveNames = {
+  relativeWidth: true,
+  maxSamples: true,
+  pilot: true,
+  alpha: true,
+  norm: true,
+  bound: true,
+} satisfies OptionNames<AdaptiveSampling & Pick<CertifyOptions, "norm" | "bound">>;
+
 /**
  * CERTIFY with as many samples as the input is worth: a pilot guesses the class and the size that
  * is expected to bring the radius within `relativeWidth` of that of `maxSamples`; a fresh sample of this
@@ -46,6 +56,7 @@ export async function certifyAdaptive(
   x: ImageInput,
   options: AdaptiveOptions,
 ): Promise<Seeded<CertifyResult>> {
+  checkOptions("certifyAdaptive", options, { ...singleNames, ...adaptiveNames });
   const settings = prepare("certifyAdaptive", options);
   return runOne("certifyAdaptive", classifier, x, options, (dimension) =>
     adaptiveProcedure({ ...settings, ...inDimension(options, dimension) }),
@@ -58,6 +69,7 @@ export async function* certifyDatasetAdaptive(
   dataset: ImageDataset,
   options: AdaptiveDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
+  checkOptions("certifyDatasetAdaptive", options, { ...datasetNames, ...adaptiveNames });
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const settings = {
     ...prepare("certifyDatasetAdaptive", options),

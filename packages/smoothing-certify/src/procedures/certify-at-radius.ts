@@ -1,11 +1,11 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { checkOptions, DmaeError, type ImageDataset, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
-import { type DatasetOptions, runDataset } from "../run/run-dataset.ts";
-import { runOne, type SingleOptions } from "../run/run-one.ts";
+import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
+import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { normalCdf } from "../statistics/normal.ts";
 import { defaultPatience, SequentialTest } from "../statistics/sequential-test.ts";
 import {
@@ -14,6 +14,7 @@ import {
   atRadiusProcedure,
   checkLabel,
 } from "./at-radius-procedure.ts";
+import type { CertifyOptions } from "./certify.ts";
 
 /** The options of a sequential test at one radius. */
 export interface SequentialOptions {
@@ -56,6 +57,30 @@ export interface AtRadiusDatasetOptions extends DatasetOptions, SequentialOption
   readonly mode?: "evaluate" | "deploy" | undefined;
 }
 
+/** The names of {@link SequentialOptions}, and those that are refused with a reason. */
+const sequentialNames = {
+  radius: true,
+  alpha: true,
+  beta: true,
+  patience: true,
+  maxSamples: true,
+  n0: true,
+  norm: true,
+  bound: true,
+} satisfies OptionNames<SequentialOptions & Pick<CertifyOptions, "norm" | "bound">>;
+
+const atRadiusNames = {
+  ...singleNames,
+  ...sequentialNames,
+  label: true,
+} satisfies OptionNames<AtRadiusOptions>;
+
+const atRadiusDatasetNames = {
+  ...datasetNames,
+  ...sequentialNames,
+  mode: true,
+} satisfies OptionNames<AtRadiusDatasetOptions>;
+
 /**
  * Certifies that the smoothed classifier is constant within one radius, with as few samples as that
  * takes: a sequential test of `P(f(x + e) = c) <= Phi(radius / sigma)` that may stop at every vote
@@ -72,6 +97,7 @@ export async function certifyAtRadius(
   x: ImageInput,
   options: AtRadiusOptions,
 ): Promise<Seeded<AtRadiusResult>> {
+  checkOptions("certifyAtRadius", options, atRadiusNames);
   const { label, batchSize, numClasses } = options;
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
   if (label !== undefined && numClasses !== undefined) checkLabel(label, numClasses);
@@ -97,6 +123,7 @@ export async function* certifyDatasetAtRadius(
   dataset: ImageDataset,
   options: AtRadiusDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
+  checkOptions("certifyDatasetAtRadius", options, atRadiusDatasetNames);
   const { mode = "evaluate" } = options;
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, size);

@@ -18,7 +18,8 @@ import { certify } from "./certify.ts";
 import { type CertifyDatasetOptions, certifyDataset } from "./certify-dataset.ts";
 
 const folder = temporaryFolders("smoothing-run");
-const options = { seed: 0, sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves" };
+const single = { seed: 0, sigma: 0.5, n0: 10, n: 100, batchSize: 50 };
+const options = { ...single, model: "halves" };
 
 async function run(more: Partial<CertifyDatasetOptions> = {}, dataset = steps(40)) {
   const rows: LogRow[] = [];
@@ -85,7 +86,7 @@ describe("certifyDataset", () => {
     expect(rows.map((row) => row.idx)).toEqual(Array.from({ length: 40 }, (_, i) => i));
     for (const row of rows) {
       const image = [row.idx / 40];
-      const alone = await certify(halves, image, { ...options, numClasses: 2, index: row.idx });
+      const alone = await certify(halves, image, { ...single, numClasses: 2, index: row.idx });
       const { prediction, radius, pLower, counts, counts0, samples } = alone;
       expect(row).toMatchObject({ predict: prediction, radius, pLower, counts, counts0, samples });
       expect(row.correct).toBe(prediction === (row.idx < 3 ? 0 : 1) ? 1 : 0);

@@ -1,7 +1,7 @@
-import type { ImageDataset } from "@dmae/core";
+import { checkOptions, type ImageDataset, type OptionNames } from "@dmae/core";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
-import { type DatasetOptions, runDataset } from "../run/run-dataset.ts";
+import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
 import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 import { type CertifyResult, certifyProcedure } from "./certify-procedure.ts";
 
@@ -16,6 +16,16 @@ export interface CertifyDatasetOptions
    */
   readonly skipWrongGuess?: boolean | undefined;
 }
+
+const certifyDatasetNames = {
+  ...datasetNames,
+  n0: true,
+  n: true,
+  alpha: true,
+  bound: true,
+  norm: true,
+  skipWrongGuess: true,
+} satisfies OptionNames<CertifyDatasetOptions>;
 
 /**
  * Certifies the images of a data set and yields a row for each (see {@link certify} for what a row
@@ -37,6 +47,7 @@ export async function* certifyDataset(
   dataset: ImageDataset,
   options: CertifyDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
+  checkOptions("certifyDataset", options, certifyDatasetNames);
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const extra = inDimension(options, size);
   const settings = { ...certifySettings("certifyDataset", options), ...extra };

@@ -1,8 +1,9 @@
+import { checkOptions, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
-import { runOne, type SingleOptions } from "../run/run-one.ts";
+import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { type BoundKind, certificate } from "../statistics/certificate.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import { type CertifyResult, type CertifySettings, certifyProcedure } from "./certify-procedure.ts";
@@ -23,6 +24,15 @@ export interface CertifyOptions extends SingleOptions {
   /** Norm of the radius; default l2 for Gaussian noise, l1 for the others. */
   readonly norm?: Norm | undefined;
 }
+
+const certifyNames = {
+  ...singleNames,
+  n0: true,
+  n: true,
+  alpha: true,
+  bound: true,
+  norm: true,
+} satisfies OptionNames<CertifyOptions>;
 
 /**
  * Certifies the prediction of the smoothed classifier `g(x) = argmax_c P(f(x + e) = c)`, e ~
@@ -46,6 +56,7 @@ export async function certify(
   x: ImageInput,
   options: CertifyOptions,
 ): Promise<Seeded<CertifyResult>> {
+  checkOptions("certify", options, certifyNames);
   const settings = certifySettings("certify", options);
   return runOne("certify", classifier, x, options, (dimension) =>
     certifyProcedure({ ...settings, ...inDimension(options, dimension) }),

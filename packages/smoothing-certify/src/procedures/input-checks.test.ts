@@ -14,15 +14,8 @@ import { certifyDataset } from "./certify-dataset.ts";
 import { predict } from "./predict.ts";
 
 const x = Float32Array.of(0.2, -0.1);
-const base: CertifyOptions = {
-  seed: 0,
-  sigma: 0.5,
-  n0: 20,
-  n: 100,
-  batchSize: 32,
-  numClasses: 2,
-  range: [-9, 9],
-};
+const shared = { seed: 0, sigma: 0.5, batchSize: 32, numClasses: 2, range: [-9, 9] as const };
+const base: CertifyOptions = { ...shared, n0: 20, n: 100 };
 const ids = (batch: Float32Array, [n = 0]: number[]) =>
   Int32Array.from({ length: n }, (_, i) => (batch[2 * i]! > 0 ? 1 : 0));
 
@@ -162,7 +155,7 @@ describe("inputs", () => {
     );
     const { counts } = await certify(ids, x, { ...base, numClasses: 1e6 });
     expect(counts.slice(0, 2)).toEqual((await certify(ids, x, base)).counts);
-    const sure = await predict(ids, [9, 0], { ...base, numClasses: 1e6 });
+    const sure = await predict(ids, [9, 0], { ...shared, n: 100, numClasses: 1e6 });
     expect(sure.prediction).toBe(1);
   });
 
@@ -224,8 +217,8 @@ describe("denoised", () => {
 
 describe("options that only certify has", () => {
   it("are refused by certifyAtRadius and certifyAdaptive", async () => {
-    const at = (more: object) => certifyAtRadius(ids, x, { ...base, radius: 0.1, ...more });
-    const adaptive = (more: object) => certifyAdaptive(ids, x, { ...base, ...more });
+    const at = (more: object) => certifyAtRadius(ids, x, { ...shared, radius: 0.1, ...more });
+    const adaptive = (more: object) => certifyAdaptive(ids, x, { ...shared, ...more });
     expect((await errorOf(at({ norm: "linf" }))).message).toBe(
       'certifyAtRadius: norm must be "l2", the only one there is here, got "linf"; certify has others',
     );
@@ -264,9 +257,9 @@ describe("certifyAtRadius", () => {
   });
 
   it("says that a radius is too large, whatever patience would be", async () => {
-    const error = await errorOf(certifyAtRadius(ids, x, { ...base, sigma: 0.25, radius: 5 }));
+    const error = await errorOf(certifyAtRadius(ids, x, { ...shared, sigma: 0.25, radius: 5 }));
     expect(error.message).toContain("100000 samples cannot certify radius 5 at sigma 0.25");
-    const bad = certifyAtRadius(ids, x, { ...base, radius: 0.5, patience: -1 });
+    const bad = certifyAtRadius(ids, x, { ...shared, radius: 0.5, patience: -1 });
     expect((await errorOf(bad)).message).toContain("patience must be an integer of at least 1");
   });
 });

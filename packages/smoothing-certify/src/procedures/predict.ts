@@ -1,9 +1,10 @@
+import { checkOptions, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import { type Seeded, totalVariationOf } from "../run/options.ts";
 import { type Procedure, VoteCounts } from "../run/procedure.ts";
-import { runOne, type SingleOptions } from "../run/run-one.ts";
+import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { binomialPValue } from "../statistics/binomial.ts";
 import { binomialExceeds, binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
@@ -15,6 +16,8 @@ export interface PredictOptions extends SingleOptions {
   /** Allowed probability of another class than the smoothed classifier's; default 0.001. */
   readonly alpha?: number | undefined;
 }
+
+const predictNames = { ...singleNames, n: true, alpha: true } satisfies OptionNames<PredictOptions>;
 
 /** What PREDICT found out about one input. */
 export interface PredictResult {
@@ -47,6 +50,7 @@ export async function predict(
   x: ImageInput,
   options: PredictOptions,
 ): Promise<Seeded<PredictResult>> {
+  checkOptions("predict", options, predictNames);
   const settings = predictSettings(options);
   return runOne("predict", classifier, x, options, (dimension) => {
     const totalVariation = totalVariationOf(options, dimension);

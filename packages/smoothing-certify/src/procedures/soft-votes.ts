@@ -1,11 +1,11 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger, checkPositive, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { Outputs } from "../classifier/outputs.ts";
 import { type Seeded, totalVariationOf } from "../run/options.ts";
 import type { Collector, Procedure } from "../run/procedure.ts";
-import { runOne, type SingleOptions } from "../run/run-one.ts";
+import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { argMax } from "../statistics/arg-max.ts";
 import { type Norm, radiusInNorm } from "../statistics/noises-and-norms.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
@@ -28,6 +28,16 @@ export interface SoftOptions extends SingleOptions {
   /** Norm of the radius; default l2. */
   readonly norm?: Norm | undefined;
 }
+
+const softNames = {
+  ...singleNames,
+  n0: true,
+  n: true,
+  alpha: true,
+  bound: true,
+  beta: true,
+  norm: true,
+} satisfies OptionNames<SoftOptions>;
 
 /** What {@link certifySoft} found out about one input. */
 export interface SoftResult {
@@ -96,6 +106,7 @@ export async function certifySoft(
   x: ImageInput,
   options: SoftOptions,
 ): Promise<Seeded<SoftResult>> {
+  checkOptions("certifySoft", options, softNames);
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound = "bernstein", beta = 1 } = options;
   const { norm = "l2" } = options;
   checkInteger("certifySoft", "n0", n0);

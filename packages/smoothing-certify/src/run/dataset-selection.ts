@@ -1,4 +1,4 @@
-import { DmaeError, type FloatArray, type ImageDataset, key } from "@dmae/core";
+import { DmaeError, type FloatArray, type ImageDataset, key, type OptionNames } from "@dmae/core";
 import { checkInteger, show } from "../checks.ts";
 import { isNumbers, toFloats } from "../classifier/image.ts";
 import type { Shard } from "../log/shard.ts";
@@ -14,6 +14,14 @@ export interface SelectionOptions {
   /** Takes only every count-th of the selected images, beginning with the index-th. */
   readonly shard?: Shard | undefined;
 }
+
+/** The names of {@link SelectionOptions}. */
+export const selectionNames = {
+  skip: true,
+  max: true,
+  indices: true,
+  shard: { index: true, count: true },
+} satisfies OptionNames<SelectionOptions>;
 
 /** The indices that the options select, shard taken out. */
 export function selectIndices(

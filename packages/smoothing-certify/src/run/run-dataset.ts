@@ -1,4 +1,4 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset, type OptionNames } from "@dmae/core";
 import { show } from "../checks.ts";
 import {
   type Classifier,
@@ -10,7 +10,13 @@ import { type LogWriter, openLog } from "../log/log-file.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import { formatSeed } from "../noise/fresh-seed.ts";
-import { nameOf, readItem, type SelectionOptions, selectIndices } from "./dataset-selection.ts";
+import {
+  nameOf,
+  readItem,
+  type SelectionOptions,
+  selectIndices,
+  selectionNames,
+} from "./dataset-selection.ts";
 import { classifierFingerprint, dataFingerprint } from "./fingerprint.ts";
 import {
   batchSizerOf,
@@ -18,6 +24,7 @@ import {
   noiseOf,
   type SamplingOptions,
   type Seeded,
+  samplingNames,
   totalVariationOf,
   withSeed,
 } from "./options.ts";
@@ -42,6 +49,16 @@ export interface DatasetOptions extends SamplingOptions, SelectionOptions {
   /** Called after every batch. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
+
+/** The names of {@link DatasetOptions}. */
+export const datasetNames = {
+  ...samplingNames,
+  ...selectionNames,
+  log: true,
+  model: true,
+  fingerprint: true,
+  onProgress: true,
+} satisfies OptionNames<DatasetOptions>;
 
 /** What is run on every image, and how its result becomes a row. */
 export interface DatasetPlan<R> {
