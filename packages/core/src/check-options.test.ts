@@ -50,10 +50,10 @@ test.each([
 });
 
 test("the message may have another word, and an empty table", () => {
-  expect(() => checkOptions("pretrain", { epoch: 1 }, { epochs: true }, "recipe field")).toThrow(
-    'pretrain: unknown recipe field "epoch"; did you mean "epochs"?',
-  );
-  expect(() => checkOptions("f", { x: 1 }, {})).toThrow(
+  expect(() =>
+    checkOptions("pretrain", { epoch: 1 } as object, { epochs: true }, "recipe field"),
+  ).toThrow('pretrain: unknown recipe field "epoch"; did you mean "epochs"?');
+  expect(() => checkOptions("f", { x: 1 } as object, {})).toThrow(
     'f: unknown option "x"; there are none here',
   );
 });
@@ -65,6 +65,11 @@ test("TypeScript refuses a table that lacks a name or has another", () => {
   ({ ...names, n: true }) satisfies OptionNames<Options>;
   // @ts-expect-error count is missing
   ({ ...names, shard: { index: true } }) satisfies OptionNames<Options>;
+  const options: Options = { sigma: 1 };
+  // @ts-expect-error shard is missing
+  checkOptions("certify", options, { sigma: true, alpha: true, batchSize: true });
+  // @ts-expect-error n is no option
+  checkOptions("certify", options, { ...names, n: true });
 });
 
 test("the nearest names: edits count one, swapped neighbours too, letters around a tenth", () => {

@@ -4,15 +4,15 @@ import { nameDistance, nearestNames } from "./nearest-names.ts";
 
 /**
  * The names of all options of type `T`: `true` for a value, a table of its own for an object of options.
- * Write it once, beside the type, with `satisfies OptionNames<T>`: TypeScript then complains where the
- * table and the type differ.
+ * Where several functions share a table, write it beside the type with `satisfies OptionNames<T>`:
+ * TypeScript then complains where the table and the type differ.
  */
 export type OptionNames<T> = {
   readonly [K in keyof T]-?: true | OptionNames<Extract<T[K], object>>;
 };
 
-/** A table of names as {@link checkOptions} reads it. */
-export interface NameTable {
+/** A table of names, whatever it is of. */
+interface NameTable {
   readonly [name: string]: true | NameTable;
 }
 
@@ -25,18 +25,17 @@ export interface NameTable {
  * @param what the word for one of them in the message; default "option"
  * @throws DmaeError "argument" `certify: unknown option "alhpa"; did you mean "alpha"?`
  * @example
- * const names = { sigma: true, shard: { index: true, count: true } } satisfies OptionNames<Options>;
- * checkOptions("certify", options, names);
+ * checkOptions("certify", options, { sigma: true, shard: { index: true, count: true } });
  */
-export function checkOptions(
+export function checkOptions<T>(
   caller: string,
-  options: unknown,
-  names: NameTable,
+  options: T,
+  names: NoInfer<OptionNames<T>>,
   what = "option",
 ): void {
   if (!isRecord(options))
     throw new DmaeError("argument", `${caller}: ${what}s must be an object, got ${show(options)}`);
-  checkNames(caller, options, names, what, "");
+  checkNames(caller, options, names as NameTable, what, "");
 }
 
 function checkNames(

@@ -1,5 +1,5 @@
 import { checkCount, show } from "./check.ts";
-import { checkOptions, type NameTable, type OptionNames } from "./check-options.ts";
+import { checkOptions, type OptionNames } from "./check-options.ts";
 import { DmaeError } from "./errors.ts";
 import { CHUNK_BLOCKS, javascriptKernels, type Kernel, type Kernels } from "./kernels.ts";
 import { address, checkKey, type Key } from "./key.ts";
@@ -37,7 +37,7 @@ export function prepare(
   key: Key,
   sizeOrOut: number | FloatArray,
   options: DrawOptions,
-  names: NameTable,
+  names: OptionNames<DrawOptions>,
 ): FloatArray {
   checkOptions(where, options, names);
   const { index = 0, start = 0 } = options;

@@ -1,4 +1,4 @@
-export { checkOptions, type NameTable, type OptionNames } from "./check-options.ts";
+export { checkOptions, type OptionNames } from "./check-options.ts";
 export type { Drawn, DrawOptions, FloatArray } from "./draw.ts";
 export { DmaeError, type ErrorCode } from "./errors.ts";
 export { fileError } from "./files/file-error.ts";

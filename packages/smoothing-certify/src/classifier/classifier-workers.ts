@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkInteger } from "../checks.ts";
 import { requireNode } from "../in-node.ts";
 import type { CombinedClassifier } from "./combine.ts";
@@ -63,6 +63,7 @@ export async function inWorkers(
   module: string | URL,
   options: { readonly export?: string; readonly workers?: number } = {},
 ): Promise<WorkerClassifier> {
+  checkOptions("inWorkers", options, { export: true, workers: true });
   requireNode("inWorkers", "worker threads");
   const { availableParallelism } = await import("node:os");
   const { pathToFileURL } = await import("node:url");

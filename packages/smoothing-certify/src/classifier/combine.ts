@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkInteger, show } from "../checks.ts";
 import {
   type Classifier,
@@ -29,8 +29,10 @@ export type CombinedClassifier = ClassifierTraits & { predict: ClassifierFunctio
 export function denoised(
   denoiser: ClassifierFunction,
   classifier: Classifier,
-  { input = "array" }: { input?: "tensor" | "array" } = {},
+  options: { readonly input?: "tensor" | "array" } = {},
 ): CombinedClassifier {
+  checkOptions("denoised", options, { input: true });
+  const { input = "array" } = options;
   const prepared = prepareClassifier("denoised", classifier, {}, input === "tensor", true);
   prepared.catch(() => {}); // shown by the first call
   const traits = traitsOf(classifier);
@@ -75,8 +77,10 @@ async function readDenoised(returned: unknown, shape: readonly number[]): Promis
 export function ensemble(
   members: readonly Classifier[],
   how: "logits" | "vote" = "logits",
-  { numClasses }: { numClasses?: number } = {},
+  options: { readonly numClasses?: number } = {},
 ): CombinedClassifier {
+  checkOptions("ensemble", options, { numClasses: true });
+  const { numClasses } = options;
   if (!Array.isArray(members) || members.length === 0)
     throw new DmaeError("argument", "ensemble: members must be a non-empty array of classifiers");
   if (how !== "logits" && how !== "vote")
@@ -149,12 +153,14 @@ export type CompiledLike = (inputs: never) => Promise<unknown>;
 export function fromCompiled(
   compiled: CompiledLike,
   batchSize: number,
-  {
-    input = "x",
-    output,
-    fingerprint,
-  }: { input?: string; output?: string; fingerprint?: string } = {},
+  options: {
+    readonly input?: string;
+    readonly output?: string;
+    readonly fingerprint?: string;
+  } = {},
 ): CombinedClassifier {
+  checkOptions("fromCompiled", options, { input: true, output: true, fingerprint: true });
+  const { input = "x", output, fingerprint } = options;
   checkInteger("fromCompiled", "batchSize", batchSize);
   return {
     input: "array",

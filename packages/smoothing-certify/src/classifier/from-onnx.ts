@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { show } from "../checks.ts";
 import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier.ts";
@@ -58,6 +58,14 @@ export async function fromOnnx(
   model: string | URL | Blob | Uint8Array | OnnxSession,
   options: OnnxOptions = {},
 ): Promise<OnnxClassifier> {
+  checkOptions("fromOnnx", options, {
+    layout: true,
+    normalize: { mean: true, std: true },
+    input: true,
+    output: true,
+    session: true,
+    onnxruntime: true,
+  });
   const runtime = await loadRuntime(options.onnxruntime);
   const isNative = inNode && options.onnxruntime === undefined;
   const owned = !isSession(model);

@@ -11,7 +11,8 @@ import { fromOnnx } from "./from-onnx.ts";
 
 const advice =
   "; sigma and normalize are in the units of the images, so scale the images to [0, 1], or declare their range, e.g. range: [0, 255]";
-const options = { sigma: 0.25, n0: 10, n: 50, numClasses: 2 };
+const shared = { sigma: 0.25, numClasses: 2 };
+const options = { ...shared, n0: 10, n: 50 };
 const logits = (batch: Float32Array, [n = 0]: number[]) =>
   Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? batch[i >> 1]! : 0.5));
 const image = { data: new Float32Array(48).fill(0.5), shape: [4, 4, 3] };
@@ -21,11 +22,11 @@ const colours = { sigma: 0.25, n0: 10, n: 50 };
 
 const procedures: Record<string, (pixel: number, more: object) => Promise<unknown>> = {
   certify: (pixel, more) => certify(halves, [pixel], { ...options, ...more }),
-  predict: (pixel, more) => predict(halves, [pixel], { ...options, ...more }),
+  predict: (pixel, more) => predict(halves, [pixel], { ...shared, n: 50, ...more }),
   certifySoft: (pixel, more) => certifySoft(logits, [pixel], { ...options, ...more }),
-  certifyAdaptive: (pixel, more) => certifyAdaptive(halves, [pixel], { ...options, ...more }),
+  certifyAdaptive: (pixel, more) => certifyAdaptive(halves, [pixel], { ...shared, ...more }),
   certifyAtRadius: (pixel, more) =>
-    certifyAtRadius(halves, [pixel], { ...options, radius: 0.1, ...more }),
+    certifyAtRadius(halves, [pixel], { ...shared, n0: 10, radius: 0.1, ...more }),
   async certifyDataset(pixel, more) {
     const data = { ...steps(1), get: () => ({ image: Float32Array.of(pixel), label: 0 }) };
     for await (const row of certifyDataset(halves, data, { ...options, ...more })) return row;

@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import {
+  checkOptions,
   DmaeError,
   type FileLock,
   fileError,
@@ -23,8 +24,10 @@ import type { LogRow, LogSettings } from "./log-row.ts";
  */
 export async function readLog(
   path: string | URL,
-  { partial = false }: { partial?: boolean } = {},
+  options: { readonly partial?: boolean } = {},
 ): Promise<LogRow[]> {
+  checkOptions("readLog", options, { partial: true });
+  const { partial = false } = options;
   return parseLog(await readText("readLog", path), String(path), partial);
 }
 

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { readLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 import { parseShard } from "./shard.ts";
@@ -23,8 +23,10 @@ export interface MergeOptions {
  */
 export async function mergeLogs(
   paths: readonly (string | URL)[],
-  { images, partial = false }: MergeOptions = {},
+  options: MergeOptions = {},
 ): Promise<LogRow[]> {
+  checkOptions("mergeLogs", options, { images: true, partial: true });
+  const { images, partial = false } = options;
   if (paths.length === 0) throw new DmaeError("argument", "mergeLogs: give at least one log");
   const owner = new Map<number, string>();
   const shards: ShardRow[] = [];

@@ -1,10 +1,10 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkAlpha, checkInteger, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import {
   type BoundKind,
   type CertificateSettings,
-  certificate,
+  certificateOf,
   checkBound,
 } from "../statistics/certificate.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
@@ -45,6 +45,13 @@ export interface RecertifyOptions {
  * const rows = recertify(await readLog("sigma25.tsv"), { alpha: 0.01, bound: "two-class" });
  */
 export function recertify(rows: readonly LogRow[], options: RecertifyOptions): LogRow[] {
+  checkOptions("recertify", options, {
+    alpha: true,
+    bound: true,
+    norm: true,
+    dimension: true,
+    topK: true,
+  });
   if (options.alpha !== undefined) checkAlpha("recertify", options.alpha);
   checkBound(options.bound);
   if (options.norm !== undefined)
@@ -87,7 +94,7 @@ function anew(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
   };
   if (topK) return topKRow(row, Number(topK), settings);
   if (row.counts.length === 0) return { ...old, settings }; // the selection alone led to abstain
-  const { prediction, radius, pLower } = certificate(
+  const { prediction, radius, pLower } = certificateOf(
     certificateSettings(settings),
     row.counts0,
     row.counts,

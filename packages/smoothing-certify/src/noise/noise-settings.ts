@@ -1,3 +1,4 @@
+import { DmaeError } from "@dmae/core";
 import { type AddressedNoise, addressedNoise } from "./addressed-noise.ts";
 import type { NoiseOptions } from "./noise.ts";
 import { soundNoise } from "./sound-noise.ts";
@@ -10,5 +11,9 @@ export interface NoiseSettings extends Pick<NoiseOptions, "seed" | "sigma" | "di
 
 /** The noise of settings, drawn in the thread that asks. */
 export function noiseHere({ sound = false, ...options }: NoiseSettings): AddressedNoise {
-  return sound ? soundNoise(options) : addressedNoise(options);
+  if (!sound) return addressedNoise(options);
+  const { seed, sigma, distribution = "gaussian" } = options;
+  if (distribution !== "gaussian")
+    throw new DmaeError("unsupported", `noise: sound noise is Gaussian, got ${distribution}`);
+  return soundNoise({ seed, sigma });
 }

@@ -1,4 +1,4 @@
-import type { FloatArray } from "@dmae/core";
+import { checkOptions, type FloatArray } from "@dmae/core";
 import { checkInteger } from "../checks.ts";
 import { inNode } from "../in-node.ts";
 import type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
@@ -40,6 +40,13 @@ export async function noiseInWorkers(
   settings: NoiseSettings,
   options: { readonly workers?: number } = {},
 ): Promise<WorkerNoise> {
+  checkOptions("noiseInWorkers", options, { workers: true });
+  checkOptions("noiseInWorkers", settings, {
+    seed: true,
+    sigma: true,
+    distribution: true,
+    sound: true,
+  });
   const here = noiseHere(settings);
   if (options.workers !== undefined) checkInteger("noiseInWorkers", "workers", options.workers, 0);
   const threads = await startNoiseThreads(settings, options.workers ?? (await defaultWorkers()));

@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   DmaeError,
   type FloatArray,
   foldIn,
@@ -6,6 +7,7 @@ import {
   key,
   laplace,
   normal,
+  type OptionNames,
   uniform,
 } from "@dmae/core";
 import { checkInteger, checkPositive, show } from "../checks.ts";
@@ -30,6 +32,14 @@ export interface NoiseOptions {
   /** `"selection"` guesses the class, `"estimation"` counts its votes. */
   readonly stage: NoiseStage;
 }
+
+/** The names of the address, which every kind of noise has. */
+export const addressNames = {
+  seed: true,
+  sigma: true,
+  imageIndex: true,
+  stage: true,
+} satisfies OptionNames<Omit<NoiseOptions, "distribution">>;
 
 /** Noisy copies of one image, each addressed by its number. */
 export interface NoiseSource {
@@ -62,6 +72,7 @@ export interface NoiseSource {
  * noise.fill(batch, image, 4000, 100); // samples 4000 … 4099
  */
 export function noiseSource(options: NoiseOptions): NoiseSource {
+  checkOptions("noiseSource", options, { ...addressNames, distribution: true });
   const { sigma, distribution = "gaussian" } = options;
   const stream = noiseKey("noiseSource", options);
   checkPositive("noiseSource", "sigma", sigma);

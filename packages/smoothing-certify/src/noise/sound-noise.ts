@@ -1,8 +1,8 @@
-import { DmaeError, type FloatArray, type Key, uniform } from "@dmae/core";
+import { checkOptions, DmaeError, type FloatArray, type Key, uniform } from "@dmae/core";
 import { checkInteger, checkPositive } from "../checks.ts";
 import { type AddressedNoise, lastUsed } from "./addressed-noise.ts";
 import { type GridTable, gridStep, gridTable, LEVELS } from "./grid-table.ts";
-import { checkFill, type NoiseOptions, type NoiseSource, noiseKey } from "./noise.ts";
+import { addressNames, checkFill, type NoiseOptions, type NoiseSource, noiseKey } from "./noise.ts";
 
 /** Largest sigma for which the tables stay small. */
 const MOST_SIGMA = 16;
@@ -42,7 +42,9 @@ export interface SoundNoise extends AddressedNoise {
  * @example
  * const result = await certify(classifier, x, { sigma: 0.25, noise: soundNoise({ seed: 0, sigma: 0.25 }) });
  */
-export function soundNoise({ seed, sigma }: Pick<NoiseOptions, "seed" | "sigma">): SoundNoise {
+export function soundNoise(options: Pick<NoiseOptions, "seed" | "sigma">): SoundNoise {
+  checkOptions("soundNoise", options, { seed: true, sigma: true });
+  const { seed, sigma } = options;
   checkSigma("soundNoise", sigma);
   const table = gridTable(sigma);
   const source = lastUsed((imageIndex, stage) =>
@@ -67,6 +69,7 @@ export function soundNoise({ seed, sigma }: Pick<NoiseOptions, "seed" | "sigma">
  * @throws {DmaeError} "argument" for a bad address or sigma; `fill` throws it for a pixel off the grid
  */
 export function soundNoiseSource(options: Omit<NoiseOptions, "distribution">): NoiseSource {
+  checkOptions("soundNoiseSource", options, addressNames);
   checkSigma("soundNoiseSource", options.sigma);
   return gridSource(noiseKey("soundNoiseSource", options), gridTable(options.sigma));
 }

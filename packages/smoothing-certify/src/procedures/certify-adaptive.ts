@@ -32,7 +32,7 @@ export interface AdaptiveOptions extends SingleOptions, AdaptiveSampling {}
 export interface AdaptiveDatasetOptions extends DatasetOptions, AdaptiveSampling {}
 
 /** The names of {@link AdaptiveSampling}, and those that are refused with a reason. */
-const adaptiveNames = {
+export const adaptiveNames = {
   relativeWidth: true,
   maxSamples: true,
   pilot: true,

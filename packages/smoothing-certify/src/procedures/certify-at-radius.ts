@@ -75,7 +75,8 @@ const atRadiusNames = {
   label: true,
 } satisfies OptionNames<AtRadiusOptions>;
 
-const atRadiusDatasetNames = {
+/** The names of {@link AtRadiusDatasetOptions}, and those that are refused with a reason. */
+export const atRadiusDatasetNames = {
   ...datasetNames,
   ...sequentialNames,
   mode: true,

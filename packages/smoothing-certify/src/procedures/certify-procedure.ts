@@ -1,5 +1,5 @@
 import { type Draw, type Procedure, VoteCounts } from "../run/procedure.ts";
-import { type CertificateSettings, certificate } from "../statistics/certificate.ts";
+import { type CertificateSettings, certificateOf } from "../statistics/certificate.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
 
 /** What CERTIFY found out about one input. */
@@ -59,7 +59,7 @@ export function certified(
   counts0: readonly number[],
   counts: readonly number[],
 ): CertifyResult {
-  const { prediction, radius, pLower, abstained } = certificate(settings, counts0, counts);
+  const { prediction, radius, pLower, abstained } = certificateOf(settings, counts0, counts);
   const samples = [...counts0, ...counts].reduce((sum, count) => sum + count, 0);
   return { prediction, radius, pLower, counts0, counts, abstained, samples };
 }

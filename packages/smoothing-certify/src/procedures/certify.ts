@@ -4,7 +4,7 @@ import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
 import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
-import { type BoundKind, certificate } from "../statistics/certificate.ts";
+import { type BoundKind, certificateOf } from "../statistics/certificate.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import { type CertifyResult, type CertifySettings, certifyProcedure } from "./certify-procedure.ts";
 
@@ -25,7 +25,8 @@ export interface CertifyOptions extends SingleOptions {
   readonly norm?: Norm | undefined;
 }
 
-const certifyNames = {
+/** The names of {@link CertifyOptions}. */
+export const certifyNames = {
   ...singleNames,
   n0: true,
   n: true,
@@ -71,7 +72,7 @@ export function certifySettings(caller: string, options: CertifyOptions): Certif
   checkInteger(caller, "n", n);
   checkAlpha(caller, alpha);
   const settings = { sigma, n0, n, alpha, bound, distribution, norm };
-  certificate({ ...settings, dimension: 1 }, [1], [n]); // throws for what no certificate can have
+  certificateOf({ ...settings, dimension: 1 }, [1], [n]); // throws for what no certificate can have
   return settings;
 }
 

@@ -1,18 +1,30 @@
-import type { ImageDataset } from "@dmae/core";
+import { checkOptions, type ImageDataset, type OptionNames } from "@dmae/core";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { Breather } from "../run/breather.ts";
-import { readItem, type SelectionOptions, selectIndices } from "../run/dataset-selection.ts";
+import { readItem, selectIndices } from "../run/dataset-selection.ts";
 import { batchSizerOf, noiseOf, withSeed } from "../run/options.ts";
-import { certificate } from "../statistics/certificate.ts";
-import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
+import { certificateOf } from "../statistics/certificate.ts";
+import { type CertifyOptions, certifyNames, certifySettings, inDimension } from "./certify.ts";
+import { type AdaptiveDatasetOptions, adaptiveNames } from "./certify-adaptive.ts";
+import { type AtRadiusDatasetOptions, atRadiusDatasetNames } from "./certify-at-radius.ts";
 
 /** Options of {@link preflight}: those of the run, and how many images to look at. */
-export interface PreflightOptions extends CertifyOptions, SelectionOptions {
+export interface PreflightOptions
+  extends CertifyOptions,
+    AdaptiveDatasetOptions,
+    Omit<AtRadiusDatasetOptions, "radius"> {
   /** Images to look at; default 16, spread over the selection. */
   readonly images?: number | undefined;
   /** A radius that is meant to be certified. */
   readonly radius?: number | undefined;
 }
+
+const preflightNames = {
+  ...certifyNames,
+  ...adaptiveNames,
+  ...atRadiusDatasetNames,
+  images: true,
+} satisfies OptionNames<PreflightOptions>;
 
 /** What is known before a run. */
 export interface PreflightReport {
@@ -37,14 +49,17 @@ export interface PreflightReport {
  * Looks at a run before hours are spent on it: which radius n and alpha can reach at all, clean and
  * noisy accuracy on a few images, number and order of classes, pixel range against sigma.
  *
+ * @param options those of the run; the samples are n, else maxSamples
  * @example
  * const { warnings } = await preflight(classify, test, { sigma: 0.25, n: 10_000 });
  */
 export async function preflight(
   classifier: Classifier,
   dataset: ImageDataset,
-  options: PreflightOptions,
+  given: PreflightOptions,
 ): Promise<PreflightReport> {
+  checkOptions("preflight", given, preflightNames);
+  const options = { ...given, n: given.n ?? given.maxSamples };
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const settings = { ...certifySettings("preflight", options), ...inDimension(options, size) };
   const selected = selectIndices("preflight", dataset, options);
@@ -54,7 +69,7 @@ export async function preflight(
     (_, i) => selected[Math.floor((i * selected.length) / count)]!,
   );
   const looked = await look(classifier, dataset, indices, options);
-  const largestRadius = certificate(settings, [1], [settings.n, 0]).radius;
+  const largestRadius = certificateOf(settings, [1], [settings.n, 0]).radius;
   const report = { ...looked, largestRadius, images: count };
   return { ...report, warnings: warn(report, dataset, options, looked.predicted) };
 }

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { type LogNumbers, radiusTable, thinnedRow, votesOf } from "./thinned.ts";
@@ -49,8 +49,14 @@ export interface Comparison {
 export function compare(
   a: readonly LogRow[],
   b: readonly LogRow[],
-  { radii = [0, 0.25, 0.5, 0.75, 1], n: asked, published }: CompareOptions = {},
+  options: CompareOptions = {},
 ): Comparison {
+  checkOptions("compare", options, {
+    radii: true,
+    n: true,
+    published: { sigma: true, alpha: true, n: true },
+  });
+  const { radii = [0, 0.25, 0.5, 0.75, 1], n: asked, published } = options;
   const others = new Map(b.map((row) => [row.idx, row]));
   const pairs = a.flatMap((row) =>
     others.has(row.idx) ? [[row, others.get(row.idx)!] as const] : [],

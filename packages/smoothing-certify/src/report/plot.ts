@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { requireNode } from "../in-node.ts";
 import type { NamedLog } from "./analysis.ts";
 
@@ -13,8 +13,10 @@ const frame = { left: 62, right: 16, top: 16, bottom: 50, width: 640, height: 40
  */
 export function certifiedAccuracySvg(
   logs: readonly NamedLog[],
-  { title = "" }: { title?: string } = {},
+  options: { readonly title?: string } = {},
 ): string {
+  checkOptions("certifiedAccuracySvg", options, { title: true });
+  const { title = "" } = options;
   if (logs.length === 0 || logs.some((log) => log.rows.length === 0))
     throw new DmaeError("argument", "certifiedAccuracySvg: give at least one log, each with rows");
   if (logs.some((log) => log.rows.some((row) => row.settings?.procedure === "at-radius")))

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkAlpha, checkCounts, checkPositive, checkProbability, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { argMax } from "./arg-max.ts";
@@ -63,6 +63,24 @@ export interface Certificate {
  * @throws {DmaeError} "argument" for settings out of range, and for votes that are no integers >= 0
  */
 export function certificate(
+  settings: CertificateSettings,
+  counts0: readonly number[],
+  counts: readonly number[],
+): Certificate {
+  checkOptions("certificate", settings, {
+    sigma: true,
+    alpha: true,
+    bound: true,
+    distribution: true,
+    norm: true,
+    dimension: true,
+    totalVariation: true,
+  });
+  return certificateOf(settings, counts0, counts);
+}
+
+/** {@link certificate} for settings that may have others beside them. */
+export function certificateOf(
   settings: CertificateSettings,
   counts0: readonly number[],
   counts: readonly number[],

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import { normalQuantile } from "./normal.ts";
@@ -137,6 +137,15 @@ const laplaceLinfApproximation: Statement = {
  * radiusInNorm({ pLower: 0.99, sigma: 0.5, distribution: "uniform", norm: "l1" }).radius; // 0.848…
  */
 export function radiusInNorm(options: NormRadiusOptions): NormRadius {
+  checkOptions("radiusInNorm", options, {
+    pLower: true,
+    pUpper: true,
+    sigma: true,
+    distribution: true,
+    norm: true,
+    dimension: true,
+    approximate: true,
+  });
   const {
     pLower,
     pUpper = 1,

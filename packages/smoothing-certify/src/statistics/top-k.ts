@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkAlpha, checkCounts, checkInteger, checkPositive } from "../checks.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "./normal.ts";
@@ -26,10 +26,9 @@ export interface TopKOptions {
  * of the rivals (each at 0.1 alpha / (classes - 1)), at most 1 - L. Rounded down; 0 where not even the
  * input itself is certified.
  */
-export function topKRadius(
-  counts: readonly number[],
-  { target, k, sigma, alpha }: TopKOptions,
-): number {
+export function topKRadius(counts: readonly number[], options: TopKOptions): number {
+  checkOptions("topKRadius", options, { target: true, k: true, sigma: true, alpha: true });
+  const { target, k, sigma, alpha } = options;
   checkPositive("topKRadius", "sigma", sigma);
   checkAlpha("topKRadius", alpha);
   checkInteger("topKRadius", "k", k);
