@@ -1,6 +1,6 @@
-import { DmaeError, lockFile, makeFolder } from "@dmae/core";
+import { checkOptions, DmaeError, lockFile, makeFolder } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
-import { type DownloadOptions, download } from "./download.ts";
+import { type DownloadOptions, download, transferNames } from "./download.ts";
 import type { FileFacts } from "./verify-file.ts";
 
 /** An archive and the files that it must hold. @internal */
@@ -33,8 +33,10 @@ const maxText = 1 << 16;
 export async function downloadArchive(
   caller: string,
   facts: ArchiveFacts,
-  { to, url = facts.url, ...options }: ArchiveOptions,
+  given: ArchiveOptions,
 ): Promise<string> {
+  checkOptions(caller, given, { ...transferNames, url: true });
+  const { to, url = facts.url, ...options } = given;
   const { join } = await import("node:path");
   const { rename, rm } = await import("node:fs/promises");
   const parent = to ?? (await cacheFolder());

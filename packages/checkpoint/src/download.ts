@@ -1,4 +1,12 @@
-import { DmaeError, fileError, lockFile, makeFolder, standIn } from "@dmae/core";
+import {
+  checkOptions,
+  DmaeError,
+  fileError,
+  lockFile,
+  makeFolder,
+  type OptionNames,
+  standIn,
+} from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
 import {
   type Attempt,
@@ -8,7 +16,7 @@ import {
 } from "./download-attempt.ts";
 import type { Fetch } from "./http-source.ts";
 import { defaultFetch } from "./proxy-fetch.ts";
-import { checkFacts, type FileFacts, findFault } from "./verify-file.ts";
+import { checkFacts, type FileFacts, factNames, findFault } from "./verify-file.ts";
 
 /** Options of {@link download}. */
 export interface DownloadOptions extends FileFacts {
@@ -25,6 +33,15 @@ export interface DownloadOptions extends FileFacts {
   /** Default: the global `fetch`, through the proxy of `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`. */
   readonly fetch?: Fetch;
 }
+
+/** The names of the options that every download has. @internal */
+export const transferNames = {
+  to: true,
+  onProgress: true,
+  signal: true,
+  attempts: true,
+  fetch: true,
+} satisfies OptionNames<Omit<DownloadOptions, "resume" | keyof FileFacts>>;
 
 /**
  * Downloads a file and verifies it. Bytes go to `<to>.part`; when a connection is cut, or the program
@@ -47,6 +64,7 @@ export interface DownloadOptions extends FileFacts {
  */
 export async function download(url: string | URL, options: DownloadOptions = {}): Promise<string> {
   const caller = "download";
+  checkOptions(caller, options, { ...transferNames, ...factNames, resume: true });
   checkFacts(caller, options);
   const address = new URL(url);
   const to = options.to ?? (await defaultPath(caller, address));

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { type ByteSource, blobSource, bytesSource, fileSource } from "./byte-source.ts";
 import { type Checkpoint, makeCheckpoint } from "./checkpoint.ts";
 import { recogniseFormat } from "./file-format.ts";
@@ -52,6 +52,13 @@ export async function loadCheckpoint(
   options: LoadCheckpointOptions = {},
 ): Promise<Checkpoint> {
   const caller = "loadCheckpoint";
+  checkOptions(caller, options, {
+    select: true,
+    allowGlobals: true,
+    maxHeaderBytes: true,
+    maxWholeBytes: true,
+    fetch: true,
+  });
   const bytes = await openSource(caller, source, options);
   try {
     return await openFile(caller, bytes, options);

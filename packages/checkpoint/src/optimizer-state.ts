@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { Checkpoint } from "./checkpoint.ts";
 import {
   isPlainRecord,
@@ -72,8 +72,10 @@ export interface WeightDecayGroupsOptions {
  */
 export function weightDecayGroups(
   model: Pick<Checkpoint, "names" | "spec">,
-  { frozen = [] }: WeightDecayGroupsOptions = {},
+  options: WeightDecayGroupsOptions = {},
 ): [noDecay: string[], decay: string[]] {
+  checkOptions("weightDecayGroups", options, { frozen: true });
+  const { frozen = [] } = options;
   for (const name of frozen) model.spec(name);
   const trained = model.names.filter((name) => !frozen.includes(name));
   const exempt = (name: string) => model.spec(name).shape.length === 1 || name.endsWith(".bias");

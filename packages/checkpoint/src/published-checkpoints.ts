@@ -1,6 +1,6 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { cacheFolder } from "./cache-folder.ts";
-import { type DownloadOptions, download } from "./download.ts";
+import { type DownloadOptions, download, transferNames } from "./download.ts";
 import { findFault } from "./verify-file.ts";
 
 /** Names that {@link downloadCheckpoint} knows. */
@@ -87,6 +87,7 @@ export async function downloadCheckpoint(
   options: Omit<DownloadOptions, "md5" | "sha256" | "size"> = {},
 ): Promise<string> {
   const caller = "downloadCheckpoint";
+  checkOptions(caller, options, { ...transferNames, resume: true });
   const known = Object.hasOwn(publishedCheckpoints, name) ? publishedCheckpoints[name] : undefined;
   if (!known)
     throw new DmaeError(

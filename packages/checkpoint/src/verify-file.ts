@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type OptionNames } from "@dmae/core";
 
 /** What a file must be. */
 export interface FileFacts {
@@ -9,6 +9,9 @@ export interface FileFacts {
   /** MD5, 32 hexadecimal digits, or as many of the first ones as are published (6 at least). */
   readonly md5?: string;
 }
+
+/** The names of {@link FileFacts}. @internal */
+export const factNames = { size: true, sha256: true, md5: true } satisfies OptionNames<FileFacts>;
 
 /** @internal */
 export function checkFacts(caller: string, { size, sha256, md5 }: FileFacts): void {

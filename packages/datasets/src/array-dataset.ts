@@ -1,4 +1,4 @@
-import { DmaeError, type ImageShape, type LabeledImage } from "@dmae/core";
+import { checkOptions, DmaeError, type ImageShape, type LabeledImage } from "@dmae/core";
 import { checkIndex, type PixelDataset } from "./dataset.ts";
 import { type LabeledPixels, toLabeledImage } from "./pixels.ts";
 
@@ -38,6 +38,14 @@ export interface ArrayDataset extends PixelDataset {
  * ```
  */
 export function arrayDataset(options: ArrayDatasetOptions): ArrayDataset {
+  checkOptions("arrayDataset", options, {
+    name: true,
+    images: true,
+    labels: true,
+    imageShape: true,
+    numClasses: true,
+    classNames: true,
+  });
   const { name, images, labels, imageShape, numClasses, classNames } = options;
   checkArrays(options);
   const [height, width, channels] = imageShape;

@@ -1,4 +1,5 @@
 import {
+  checkOptions,
   DmaeError,
   foldIn,
   type ImageDataset,
@@ -6,7 +7,7 @@ import {
   type Key,
   permutation,
 } from "@dmae/core";
-import { type BatchOptions, checkBatchOptions } from "./batch-options.ts";
+import { type BatchOptions, batchNames, checkBatchOptions } from "./batch-options.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { createPool, type WorkerPool } from "./image-workers.ts";
 import type { ImageOperation } from "./operations.ts";
@@ -51,6 +52,7 @@ export interface BatchLoader {
  * ```
  */
 export function batchLoader(dataset: ImageDataset, options: BatchOptions): BatchLoader {
+  checkOptions("batchLoader", options, batchNames);
   return createLoader("batchLoader", dataset, options, Number.POSITIVE_INFINITY);
 }
 

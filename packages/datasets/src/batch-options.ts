@@ -4,6 +4,7 @@ import {
   type ImageShape,
   type Key,
   type LabeledImage,
+  type OptionNames,
 } from "@dmae/core";
 import { isPixelDataset } from "./dataset.ts";
 import type { ImageWorkers } from "./image-workers.ts";
@@ -59,6 +60,19 @@ export interface BatchOptions {
    */
   readonly noiseKeys?: (epoch: number) => readonly Key[];
 }
+
+/** The names of {@link BatchOptions}. */
+export const batchNames = {
+  batchSize: true,
+  shuffle: true,
+  key: true,
+  transform: true,
+  dropLast: true,
+  prefetch: true,
+  workers: true,
+  onCorrupt: true,
+  noiseKeys: true,
+} satisfies OptionNames<BatchOptions>;
 
 /** Throws for options outside their ranges. */
 export function checkBatchOptions(

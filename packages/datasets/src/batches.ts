@@ -1,6 +1,6 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { checkOptions, DmaeError, type ImageDataset } from "@dmae/core";
 import { createLoader } from "./batch-loader.ts";
-import type { BatchOptions } from "./batch-options.ts";
+import { type BatchOptions, batchNames } from "./batch-options.ts";
 import type { LoadedBatch } from "./render-batch.ts";
 
 /**
@@ -25,8 +25,10 @@ import type { LoadedBatch } from "./render-batch.ts";
  */
 export async function* batches(
   dataset: ImageDataset,
-  { epoch = 0, ...options }: BatchOptions & { readonly epoch?: number },
+  given: BatchOptions & { readonly epoch?: number },
 ): AsyncGenerator<LoadedBatch, void, undefined> {
+  checkOptions("batches", given, { ...batchNames, epoch: true });
+  const { epoch = 0, ...options } = given;
   if (!Number.isInteger(epoch) || epoch < 0)
     throw new DmaeError("argument", `batches: epoch must be a non-negative integer, got ${epoch}`);
   const perEpoch = Math[options.dropLast ? "floor" : "ceil"](dataset.length / options.batchSize);

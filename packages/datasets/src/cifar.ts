@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { type ArrayDataset, arrayDataset } from "./array-dataset.ts";
 import type { Split, Splits } from "./dataset.ts";
 import { defaultMaxBytes, fileError, fileSize, readWhole, reason } from "./files.ts";
@@ -116,8 +116,10 @@ export async function loadCifar100(
 async function load(
   format: Format,
   folder: string,
-  { split, maxBytes = defaultMaxBytes }: CifarOptions & { readonly split?: Split },
+  options: CifarOptions & { readonly split?: Split },
 ): Promise<ArrayDataset | Splits<ArrayDataset>> {
+  checkOptions(format.caller, options, { split: true, maxBytes: true });
+  const { split, maxBytes = defaultMaxBytes } = options;
   const home = await findFolder(format, folder);
   const read = (part: Split) => readSplit(format, home, part, maxBytes);
   if (split) return read(split);

@@ -1,4 +1,4 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset, type OptionNames } from "@dmae/core";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
 
@@ -20,6 +20,9 @@ export interface DecodeLimits {
   /** Largest image in pixels; 2^26 by default. */
   readonly maxPixels: number;
 }
+
+/** The names of {@link DecodeLimits}. */
+export const limitNames = { maxBytes: true, maxPixels: true } satisfies OptionNames<DecodeLimits>;
 
 /** Where an encoded image (JPEG, PNG, …) lies; a plain object that other threads can open. */
 export interface ImageLocation {

@@ -1,5 +1,5 @@
-import { DmaeError } from "@dmae/core";
-import type { DecodeLimits, ImageLocation } from "./dataset.ts";
+import { checkOptions, DmaeError } from "@dmae/core";
+import { type DecodeLimits, type ImageLocation, limitNames } from "./dataset.ts";
 import { readSlice, readWhole, reason, refuseStandIn } from "./files.ts";
 import { imageFormat } from "./image-format.ts";
 import { loadSharp } from "./load-sharp.ts";
@@ -25,8 +25,10 @@ export const defaultLimits: DecodeLimits = { maxBytes: 2 ** 26, maxPixels: 2 ** 
 export async function decodeImage(
   bytes: Uint8Array,
   name: string,
-  { maxPixels }: Pick<DecodeLimits, "maxPixels"> = defaultLimits,
+  limits: Partial<DecodeLimits> = {},
 ): Promise<PixelImage> {
+  checkOptions("decodeImage", limits, limitNames);
+  const { maxPixels = defaultLimits.maxPixels } = limits;
   refuseStandIn("decodeImage", name, bytes);
   if (!imageFormat(bytes))
     throw new DmaeError(

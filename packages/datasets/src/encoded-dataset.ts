@@ -1,6 +1,12 @@
-import { DmaeError, type ImageShape } from "@dmae/core";
+import { DmaeError, type ImageShape, type OptionNames } from "@dmae/core";
 import { outputShape } from "./apply-operations.ts";
-import { checkIndex, type DecodeLimits, type ImageLocation, type PixelDataset } from "./dataset.ts";
+import {
+  checkIndex,
+  type DecodeLimits,
+  type ImageLocation,
+  limitNames,
+  type PixelDataset,
+} from "./dataset.ts";
 import { decodeAt, defaultLimits } from "./decode.ts";
 import {
   centerCrop,
@@ -31,6 +37,13 @@ export interface EncodedOptions extends Partial<DecodeLimits> {
    */
   readonly transform?: readonly ImageOperation[];
 }
+
+/** The names of {@link EncodedOptions}. */
+export const encodedNames = {
+  ...limitNames,
+  name: true,
+  transform: true,
+} satisfies OptionNames<EncodedOptions>;
 
 /** A data set over located files. */
 export function encodedDataset(

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import type { ArrayDataset } from "./array-dataset.ts";
 import type { Split, Splits } from "./dataset.ts";
 import { readIdxSplit } from "./load-idx.ts";
@@ -32,11 +32,11 @@ const classNames = [
  */
 export async function fashionMnist(options: { readonly split: Split }): Promise<ArrayDataset>;
 export async function fashionMnist(): Promise<Splits<ArrayDataset>>;
-export async function fashionMnist({
-  split,
-}: {
-  readonly split?: Split;
-} = {}): Promise<ArrayDataset | Splits<ArrayDataset>> {
+export async function fashionMnist(
+  options: { readonly split?: Split } = {},
+): Promise<ArrayDataset | Splits<ArrayDataset>> {
+  checkOptions("fashionMnist", options, { split: true });
+  const { split } = options;
   const { files } = await import("@dmae/fashion-mnist").catch((cause: unknown) => {
     throw new DmaeError(
       "unsupported",

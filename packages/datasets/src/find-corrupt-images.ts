@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 
@@ -16,13 +16,14 @@ import type { PixelDataset } from "./dataset.ts";
  */
 export async function findCorruptImages(
   dataset: PixelDataset,
-  { onProgress }: { readonly onProgress?: (done: number) => void } = {},
+  options: { readonly onProgress?: (done: number) => void } = {},
 ): Promise<DmaeError[]> {
+  checkOptions("findCorruptImages", options, { onProgress: true });
   const damaged: DmaeError[] = [];
   let done = 0;
   for await (const error of ahead(0, dataset.length, (index) => readError(dataset, index))) {
     if (error) damaged.push(error);
-    onProgress?.(++done);
+    options.onProgress?.(++done);
   }
   return damaged;
 }

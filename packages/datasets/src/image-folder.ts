@@ -1,8 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import type { ImageLocation, Split } from "./dataset.ts";
-import { type EncodedDataset, type EncodedOptions, encodedDataset } from "./encoded-dataset.ts";
+import {
+  type EncodedDataset,
+  type EncodedOptions,
+  encodedDataset,
+  encodedNames,
+} from "./encoded-dataset.ts";
 import { reason } from "./files.ts";
 import {
   buildFolderIndex,
@@ -41,8 +46,10 @@ export interface ImageFolderOptions extends EncodedOptions {
  */
 export async function loadImageFolder(
   folder: string,
-  { split, indexFile, name, ...options }: ImageFolderOptions = {},
+  given: ImageFolderOptions = {},
 ): Promise<EncodedDataset> {
+  checkOptions("loadImageFolder", given, { ...encodedNames, split: true, indexFile: true });
+  const { split, indexFile, name, ...options } = given;
   const root = resolve(await chooseFolder(folder, split));
   const file = indexFile ?? defaultIndexFile("folder", root);
   const index =

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { type ArrayDataset, arrayDataset } from "./array-dataset.ts";
 import type { Split, Splits } from "./dataset.ts";
 import { defaultMaxBytes, readWhole, reason } from "./files.ts";
@@ -49,8 +49,16 @@ export async function loadIdx(
 export async function loadIdx(folder: string, options?: IdxOptions): Promise<Splits<ArrayDataset>>;
 export async function loadIdx(
   folder: string,
-  { split, ...options }: IdxOptions & { readonly split?: Split } = {},
+  options: IdxOptions & { readonly split?: Split } = {},
 ): Promise<ArrayDataset | Splits<ArrayDataset>> {
+  checkOptions("loadIdx", options, {
+    split: true,
+    numClasses: true,
+    classNames: true,
+    name: true,
+    maxBytes: true,
+  });
+  const { split } = options;
   const names = await readdir(folder).catch((cause: unknown) => {
     throw new DmaeError(
       "file",

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { parseRandAugment, type RandAugmentConfig } from "./rand-augment.ts";
 
 /** One step of an image transform: a plain object, so that it can be logged and sent to a worker. */
@@ -46,14 +46,13 @@ export function centerCrop(size: number): ImageOperation {
  */
 export function randomResizedCrop(
   size: number,
-  {
-    scale = [0.2, 1],
-    ratio = [3 / 4, 4 / 3],
-  }: {
+  options: {
     readonly scale?: readonly [number, number];
     readonly ratio?: readonly [number, number];
   } = {},
 ): ImageOperation {
+  checkOptions("randomResizedCrop", options, { scale: true, ratio: true });
+  const { scale = [0.2, 1], ratio = [3 / 4, 4 / 3] } = options;
   checkRange("randomResizedCrop: scale", scale, 1);
   checkRange("randomResizedCrop: ratio", ratio, Number.POSITIVE_INFINITY);
   return { op: "randomResizedCrop", size: checkSize("randomResizedCrop", size), scale, ratio };
@@ -68,8 +67,10 @@ export function randomResizedCrop(
  */
 export function randomCrop(
   size: number,
-  { padding = 0 }: { readonly padding?: number } = {},
+  options: { readonly padding?: number } = {},
 ): ImageOperation {
+  checkOptions("randomCrop", options, { padding: true });
+  const { padding = 0 } = options;
   if (!Number.isInteger(padding) || padding < 0)
     throw new DmaeError(
       "argument",
@@ -95,8 +96,10 @@ export function randomHorizontalFlip(probability = 0.5): ImageOperation {
  */
 export function randAugment(
   policy = "rand-m9-mstd0.5-inc1",
-  { fill = [124, 116, 104] }: { readonly fill?: readonly number[] } = {},
+  options: { readonly fill?: readonly number[] } = {},
 ): ImageOperation {
+  checkOptions("randAugment", options, { fill: true });
+  const { fill = [124, 116, 104] } = options;
   checkEach("randAugment: fill", fill, 0, 255);
   return { op: "randAugment", ...parseRandAugment(policy), fill };
 }
@@ -111,11 +114,10 @@ export function randAugment(
  */
 export function randomErasing(
   probability = 0.25,
-  {
-    mean = imagenetMean,
-    std = imagenetStd,
-  }: { readonly mean?: readonly number[]; readonly std?: readonly number[] } = {},
+  options: { readonly mean?: readonly number[]; readonly std?: readonly number[] } = {},
 ): ImageOperation {
+  checkOptions("randomErasing", options, { mean: true, std: true });
+  const { mean = imagenetMean, std = imagenetStd } = options;
   if (mean.length !== std.length)
     throw new DmaeError(
       "shape",

@@ -1,4 +1,4 @@
-import { DmaeError, foldIn, generator, type ImageShape, type Key } from "@dmae/core";
+import { checkOptions, DmaeError, foldIn, generator, type ImageShape, type Key } from "@dmae/core";
 import type { ArrayDataset } from "./array-dataset.ts";
 import { checkIndex, type Split } from "./dataset.ts";
 import { type LabeledPixels, toLabeledImage } from "./pixels.ts";
@@ -29,6 +29,13 @@ export interface SyntheticOptions {
  * ```
  */
 export function synthetic(options: SyntheticOptions): ArrayDataset {
+  checkOptions("synthetic", options, {
+    length: true,
+    key: true,
+    imageShape: true,
+    numClasses: true,
+    split: true,
+  });
   const { length, key, imageShape = [28, 28, 1], numClasses = 10, split = "train" } = options;
   check("length", length, 0);
   check("numClasses", numClasses, 1);

@@ -1,9 +1,14 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { sortByCodePoints } from "./code-points.ts";
 import type { ImageLocation } from "./dataset.ts";
-import { type EncodedDataset, type EncodedOptions, encodedDataset } from "./encoded-dataset.ts";
+import {
+  type EncodedDataset,
+  type EncodedOptions,
+  encodedDataset,
+  encodedNames,
+} from "./encoded-dataset.ts";
 import { fileError, readSlice, readWhole, reason } from "./files.ts";
 import { defaultIndexFile, readIndex, writeIndex } from "./index-cache.ts";
 import { NameList } from "./name-list.ts";
@@ -33,8 +38,10 @@ export interface TarShardOptions extends EncodedOptions {
  */
 export async function loadTarShards(
   shards: string | readonly string[],
-  { classNames, indexFile, name, ...options }: TarShardOptions = {},
+  given: TarShardOptions = {},
 ): Promise<EncodedDataset> {
+  checkOptions("loadTarShards", given, { ...encodedNames, classNames: true, indexFile: true });
+  const { classNames, indexFile, name, ...options } = given;
   const files = await listShards(shards);
   const stamps = await Promise.all(files.map(stamp));
   const cacheFile = indexFile ?? defaultIndexFile("shards", files.join("\n"));

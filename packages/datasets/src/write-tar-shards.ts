@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { readSlice, readWhole } from "./files.ts";
@@ -30,8 +30,10 @@ export interface WriteTarOptions {
 export async function writeTarShards(
   folder: string,
   dataset: PixelDataset,
-  { shardSize = 1000, prefix = "shard" }: WriteTarOptions = {},
+  options: WriteTarOptions = {},
 ): Promise<string[]> {
+  checkOptions("writeTarShards", options, { shardSize: true, prefix: true });
+  const { shardSize = 1000, prefix = "shard" } = options;
   if (!Number.isInteger(shardSize) || shardSize < 1)
     throw new DmaeError(
       "argument",

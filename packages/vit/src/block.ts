@@ -1,4 +1,4 @@
-import type { HostTensor, Key } from "@dmae/core";
+import { checkOptions, type HostTensor, type Key } from "@dmae/core";
 import {
   attention,
   dropPath,
@@ -37,6 +37,7 @@ export function block(
   x: tf.Tensor,
   options: BlockOptions,
 ): tf.Tensor {
+  checkOptions("block", options, { heads: true, epsilon: true, dropPath: true });
   return readBlock(params, prefix, x, options, everyToken);
 }
 

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
 
 /** The shape of a Vision Transformer and of the images it takes. */
 export interface ViTConfig {
@@ -29,6 +29,23 @@ export interface ViTConfig {
   /** True: mean of the patch tokens, then `fc_norm`; false: `norm`, then the class token. */
   readonly globalPool: boolean;
 }
+
+/** The names of {@link ViTConfig}. */
+export const viTConfigNames = {
+  inputSize: true,
+  imageSize: true,
+  patchSize: true,
+  channels: true,
+  mean: true,
+  std: true,
+  width: true,
+  depth: true,
+  heads: true,
+  mlpRatio: true,
+  epsilon: true,
+  numClasses: true,
+  globalPool: true,
+} satisfies OptionNames<ViTConfig>;
 
 /** The models of the field, by their timm names. */
 export type ViTName =
@@ -85,11 +102,13 @@ export function resolveConfig(
   overrides: Partial<ViTConfig> = {},
 ): ViTConfig {
   const base = typeof model === "string" ? variants[model] : model;
-  if (!base)
+  if (base === undefined)
     throw new DmaeError(
       "argument",
       `createViT: unknown model "${model}"; known are ${Object.keys(variants).join(", ")}`,
     );
+  checkOptions("createViT", base, viTConfigNames);
+  checkOptions("createViT", overrides, viTConfigNames);
   const merged = { ...defaults, ...base, ...overrides };
   const config: ViTConfig = {
     ...(merged.channels === 3 ? IMAGENET_NORMALIZATION : { mean: [], std: [] }),

@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type HostTensors, type Key } from "@dmae/core";
 import { interpolatePositions } from "./positions.ts";
 import { createViT, parameterShapes, type ViT } from "./vit.ts";
 
@@ -79,6 +79,7 @@ export async function fromPretrained(
   checkpoint: TensorSource | HostTensors,
   options: FromPretrainedOptions = {},
 ): Promise<{ params: Record<string, HostTensor>; report: PretrainedReport }> {
+  checkOptions("fromPretrained", options, { key: true, allow: true, fresh: true, rename: true });
   const source = renamed(checkpoint, options.rename);
   const expected = new Map(Object.entries(parameterShapes(vit.config)));
   const plan = makePlan(vit, expected, source, options);

@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type Key, type OptionNames } from "@dmae/core";
 import {
   type ApplyOptions,
   checkParameters,
@@ -80,10 +80,12 @@ export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTCon
     apply: (params, images, options) => ({ logits: vit.logits(params, images, options) }),
     init: (key) => toTensors(initHost(key)),
     features(params, x, options = {}) {
+      checkOptions("features", options, applyNames);
       checkParameters("features", trunk, params);
       return tf.tidy(() => features(config, params, x, options));
     },
     logits(params, x, options = {}) {
+      checkOptions("logits", options, applyNames);
       checkParameters("logits", specs, params);
       return tf.tidy(() => {
         if (config.numClasses === 0)
@@ -95,6 +97,8 @@ export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTCon
   };
   return vit;
 }
+
+const applyNames = { training: true, dropPath: true } satisfies OptionNames<ApplyOptions>;
 
 function features(
   config: ViTConfig,

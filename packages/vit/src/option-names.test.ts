@@ -1,0 +1,34 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import { testOptionNames } from "../../../testing/option-names.ts";
+import * as api from "./index.ts";
+
+const vit = api.createViT({ width: 4, depth: 1, heads: 1 }, { imageSize: 16 });
+const images = {} as tf.Tensor; // not looked at
+
+testOptionNames(
+  api,
+  {
+    block: (options) => api.block({}, "blocks.0", images, options),
+    createViT: (options) => api.createViT(options),
+    "createViT (overrides)": (options) => api.createViT("vit_tiny_patch16", options),
+    "createViT > features": (options) => vit.features({}, images, options),
+    "createViT > logits": (options) => vit.logits({}, images, options),
+    "resolveConfig > createViT": (options) => api.resolveConfig(options),
+    "resolveConfig (overrides) > createViT": (options) =>
+      api.resolveConfig("vit_tiny_patch16", options),
+    fromPretrained: (options) => api.fromPretrained(vit, {}, options),
+  },
+  [
+    "CIFAR10_NORMALIZATION",
+    "IMAGENET_NORMALIZATION",
+    "initPatchEmbed",
+    "interpolatePositions",
+    "layerId",
+    "parameterShapes",
+    "patchEmbed",
+    "patchify",
+    "positionTensor",
+    "sincosPositions2d",
+    "unpatchify",
+  ],
+);
