@@ -12,7 +12,7 @@ import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "./normal.ts";
 import { topKRadius } from "./top-k.ts";
 
-const base = { seed: 0, sigma: 1, alpha: 0.001 };
+const base = { sigma: 1, alpha: 0.001 };
 const votes = (...counts: number[]) => [[1], counts] as const;
 
 describe("certificate", () => {
