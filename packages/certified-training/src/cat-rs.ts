@@ -58,7 +58,7 @@ export interface CatRsSettings {
 export function catRs(settings: CatRsSettings): TrainingMethod {
   const { copies, epsilon, steps, lambda } = settings;
   const { confidence = "votes", doubleRadiusFromEpoch = null } = settings;
-  check({ ...settings, confidence, doubleRadiusFromEpoch });
+  check(settings, { confidence, doubleRadiusFromEpoch });
   const doubled = (epoch: number) =>
     doubleRadiusFromEpoch !== null && epoch >= doubleRadiusFromEpoch;
   return defineMethod({
@@ -172,16 +172,20 @@ function requireSoftLabels({ softLabels, targets }: MethodBatch): tf.Tensor {
   );
 }
 
-function check(settings: Required<CatRsSettings>): void {
-  const { confidence, doubleRadiusFromEpoch } = settings;
-  checkSettings("catRs", settings, {
+function check(
+  settings: CatRsSettings,
+  defaults: Required<Pick<CatRsSettings, "confidence" | "doubleRadiusFromEpoch">>,
+): void {
+  const { confidence, doubleRadiusFromEpoch } = defaults;
+  const rules = {
     copies: positiveInteger,
     epsilon: nonNegative,
     steps: positiveInteger,
     lambda: nonNegative,
     confidence: null,
     doubleRadiusFromEpoch: doubleRadiusFromEpoch === null ? null : wholeNumber,
-  });
+  };
+  checkSettings("catRs", settings, rules, defaults);
   if (confidence !== "votes" && confidence !== "soft labels")
     throw new DmaeError(
       "argument",

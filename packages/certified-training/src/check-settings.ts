@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 
 type Rule = readonly [test: (value: number) => boolean, text: string];
 
@@ -11,19 +11,20 @@ export const positive: Rule = [(v) => v > 0 && Number.isFinite(v), "positive and
 /** Finite, 0 or more. */
 export const nonNegative: Rule = [(v) => v >= 0 && Number.isFinite(v), "0 or more and finite"];
 
-/** Throws for the first setting that breaks its rule, and for names that the method does not know. */
+/**
+ * Throws for names that the method does not know, and for the first setting that breaks its rule.
+ *
+ * @param defaults values in place of those in `settings`
+ */
 export function checkSettings(
   method: string,
   settings: object,
   rules: Readonly<Record<string, Rule | null>>,
+  defaults: object = {},
 ): void {
-  const values = settings as Readonly<Record<string, unknown>>;
-  for (const name of Object.keys(values))
-    if (!Object.hasOwn(rules, name))
-      throw new DmaeError(
-        "argument",
-        `${method}: unknown setting ${name}; known are ${Object.keys(rules).join(", ")}`,
-      );
+  const names = Object.fromEntries(Object.keys(rules).map((name) => [name, true]));
+  checkOptions(method, settings, names, "setting");
+  const values: Readonly<Record<string, unknown>> = { ...settings, ...defaults };
   for (const [name, rule] of Object.entries(rules)) {
     if (rule === null) continue;
     const value = values[name];

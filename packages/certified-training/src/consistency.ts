@@ -112,7 +112,7 @@ function check(settings: ConsistencyTrainingSettings): void {
   const { attack = null, mu = 0.5 } = settings;
   checkSettings(
     "consistency",
-    { ...settings, mu },
+    settings,
     {
       copies: [(v) => Number.isInteger(v) && v >= 2, "an integer, 2 or more"],
       lambda: nonNegative,
@@ -120,6 +120,7 @@ function check(settings: ConsistencyTrainingSettings): void {
       mode: null,
       attack: null,
     },
+    { mu },
   );
   if (attack !== null)
     checkSettings("consistency: attack", attack, {

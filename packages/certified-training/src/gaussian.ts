@@ -24,9 +24,9 @@ export interface GaussianSettings {
  * const { loss } = gaussian().loss(model.apply, params, { images, targets }, { noise, sigma: 0.25 });
  * ```
  */
-export function gaussian({ copies = 1, ...rest }: GaussianSettings = {}): TrainingMethod {
-  const settings = { copies, ...rest };
-  checkSettings("gaussian", settings, { copies: positiveInteger });
+export function gaussian(settings: GaussianSettings = {}): TrainingMethod {
+  const { copies = 1 } = settings;
+  checkSettings("gaussian", settings, { copies: positiveInteger }, { copies });
   return defineMethod({
     settings: { name: "gaussian", ...settings },
     copies,

@@ -213,7 +213,7 @@ it.each([
   ],
   [
     () => smoothAdv({ copies, steps, epsilon, warmupEpochs, stepz: 3 } as never),
-    /smoothAdv: unknown setting stepz; known are copies, epsilon, steps/,
+    /smoothAdv: unknown setting "stepz"; did you mean "steps"\?/,
   ],
   [
     () => macer({ copies, lambda, beta: Number.NaN, margin: 8 }),

@@ -44,7 +44,7 @@ const attacks = ["pgd", "ddn", "gradient-free"];
 export function smoothAdv(settings: SmoothAdvSettings): TrainingMethod {
   const { copies, epsilon, steps, warmupEpochs, attack = "pgd", gamma = 0.05 } = settings;
   const whole = { copies, epsilon, steps, warmupEpochs, attack, gamma };
-  check({ ...settings, ...whole });
+  check(settings, whole);
   return defineMethod({
     settings: { name: "smoothAdv", ...whole },
     copies,
@@ -76,15 +76,16 @@ export function smoothAdv(settings: SmoothAdvSettings): TrainingMethod {
   });
 }
 
-function check(settings: Required<SmoothAdvSettings>): void {
-  checkSettings("smoothAdv", settings, {
+function check(given: SmoothAdvSettings, settings: Required<SmoothAdvSettings>): void {
+  const rules = {
     copies: positiveInteger,
     epsilon: nonNegative,
     steps: positiveInteger,
     warmupEpochs: positive,
     attack: null,
     gamma: nonNegative,
-  });
+  };
+  checkSettings("smoothAdv", given, rules, settings);
   const { attack, copies, gamma } = settings;
   if (!attacks.includes(attack))
     throw new DmaeError(

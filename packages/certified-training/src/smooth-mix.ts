@@ -57,7 +57,7 @@ export interface SmoothMixSettings {
 export function smoothMix(settings: SmoothMixSettings): TrainingMethod {
   const { copies, eta, alpha, mixStep, warmupEpochs, maxNorm = null } = settings;
   const cleanNorm = settings.cleanNorm ?? alpha * mixStep;
-  check({ ...settings, maxNorm, cleanNorm });
+  check(settings, { maxNorm, cleanNorm });
   return defineMethod({
     settings: { name: "smoothMix", ...settings, maxNorm, cleanNorm },
     copies,
@@ -142,15 +142,19 @@ function requireUniform(uniform: tf.Tensor | undefined): tf.Tensor {
   throw new DmaeError("argument", "smoothMix: draws.uniform must be [B] in [0, 1), got none");
 }
 
-function check(settings: Required<SmoothMixSettings>): void {
-  checkSettings("smoothMix", settings, {
+function check(
+  settings: SmoothMixSettings,
+  defaults: Required<Pick<SmoothMixSettings, "maxNorm" | "cleanNorm">>,
+): void {
+  const rules = {
     copies: positiveInteger,
     steps: positiveInteger,
     alpha: nonNegative,
     mixStep: wholeNumber,
     eta: nonNegative,
     warmupEpochs: positive,
-    maxNorm: settings.maxNorm === null ? null : nonNegative,
+    maxNorm: defaults.maxNorm === null ? null : nonNegative,
     cleanNorm: nonNegative,
-  });
+  };
+  checkSettings("smoothMix", settings, rules, defaults);
 }

@@ -1,5 +1,5 @@
 import "#gradients";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Which loss: see {@link consistencyLoss}. */
@@ -43,6 +43,7 @@ export function consistencyLoss(
   logits: tf.Tensor | readonly tf.Tensor[],
   options: ConsistencyOptions,
 ): tf.Scalar {
+  checkOptions("consistencyLoss", options, { lambda: true, mu: true, mode: true });
   const { lambda, mu = 0.5, mode = "default" } = options;
   check(lambda, mu, mode);
   return tf.tidy(() => {

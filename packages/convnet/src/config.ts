@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { checkCounts } from "./network.ts";
 
 /** The networks of the official certified-training code, by its names. */
@@ -62,17 +62,29 @@ const defaults: Readonly<Record<ConvNetName, Omit<ConvNetConfig, "name">>> = {
  * @returns every field, frozen
  * @throws DmaeError "argument" naming the field
  */
-export function resolveConfig(
-  name: ConvNetName,
-  overrides: Partial<Omit<ConvNetConfig, "name">>,
-): ConvNetConfig {
+export function resolveConfig(name: ConvNetName, overrides: Partial<ConvNetConfig>): ConvNetConfig {
   const base = Object.hasOwn(defaults, name) ? defaults[name] : undefined;
   if (!base)
     throw new DmaeError(
       "argument",
       `createConvNet: unknown network "${name}"; known are ${Object.keys(defaults).join(", ")}`,
     );
+  checkOptions("createConvNet", overrides, {
+    name: true,
+    inputSize: true,
+    channels: true,
+    mean: true,
+    std: true,
+    numClasses: true,
+    width: true,
+    blocks: true,
+  });
   const config = { name, ...base, ...overrides };
+  if (config.name !== name)
+    throw new DmaeError(
+      "argument",
+      `createConvNet: name must be ${name} in the overrides too, got ${config.name}`,
+    );
   check(config);
   return Object.freeze(config);
 }

@@ -45,10 +45,7 @@ export interface ConvNet extends Model {
  * const { logits, updates } = resnet.apply(params, images, { training: true }); // [B, 10], running statistics
  * ```
  */
-export function createConvNet(
-  name: ConvNetName,
-  overrides: Partial<Omit<ConvNetConfig, "name">> = {},
-): ConvNet {
+export function createConvNet(name: ConvNetName, overrides: Partial<ConvNetConfig> = {}): ConvNet {
   const config = resolveConfig(name, overrides);
   const { inputSize, channels, numClasses } = config;
   const { specs, classify } = designOf(config);

@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type Key } from "@dmae/core";
 import {
   constantSpec,
   orthogonal,
@@ -73,6 +73,7 @@ const norm = { epsilon: 1e-4, momentum: 0.95 };
  * ```
  */
 export function createDnCNN(options: Partial<DnCnnConfig> = {}): DnCnn {
+  checkOptions("createDnCNN", options, { channels: true, depth: true, width: true });
   const config = Object.freeze({ channels: 3, depth: 17, width: 64, ...options });
   const { channels, depth, width } = config;
   checkCounts("createDnCNN", { channels, depth, width });

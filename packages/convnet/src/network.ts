@@ -1,5 +1,6 @@
-import { DmaeError, type HostTensor, type ImageShape, type Key } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type ImageShape, type Key } from "@dmae/core";
 import {
+  type ApplyOptions,
   checkParameters,
   initializeParameters,
   type ParameterSpecs,
@@ -33,7 +34,7 @@ export interface NetworkParts {
   run(
     params: Params,
     images: tf.Tensor,
-    options: { readonly training?: boolean } | undefined,
+    options?: ApplyOptions,
   ): { output: tf.Tensor; updates?: Tensors };
 }
 
@@ -48,7 +49,9 @@ export function networkParts({ caller, imageShape, specs, forward }: Network): N
     buffers: Object.keys(specs).filter(isBuffer),
     initHost,
     init: (key) => toTensors(initHost(key)),
-    run(params, images, { training = false } = {}) {
+    run(params, images, options = {}) {
+      checkOptions(caller, options, { training: true, dropPath: true });
+      const { training = false } = options;
       checkParameters(caller, specs, params);
       checkImages(caller, imageShape, images);
       return tf.tidy(() => {

@@ -1,0 +1,7 @@
+import { testOptionNames } from "../../../testing/option-names.ts";
+import * as api from "./index.ts";
+
+testOptionNames(api, { consistencyLoss: (options) => api.consistencyLoss([], options) }, [
+  "entropy",
+  "klDivergence",
+]);

@@ -1,0 +1,16 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import { testOptionNames } from "../../../testing/option-names.ts";
+import * as api from "./index.ts";
+
+const images = {} as tf.Tensor; // not looked at
+
+testOptionNames(
+  api,
+  {
+    createConvNet: (options) => api.createConvNet("lenet", options),
+    "createConvNet > apply": (options) => api.createConvNet("lenet").apply({}, images, options),
+    createDnCNN: (options) => api.createDnCNN(options),
+    "createDnCNN > denoise": (options) => api.createDnCNN().denoise({}, images, options),
+  },
+  ["loadConvNet"],
+);
