@@ -42,6 +42,7 @@ export interface EncodedOptions extends Partial<DecodeLimits> {
 export const encodedNames = {
   ...limitNames,
   name: true,
+  size: true,
   transform: true,
 } satisfies OptionNames<EncodedOptions>;
 

@@ -22,6 +22,8 @@ testOptionNames(
     randomCrop: (options) => api.randomCrop(28, options),
     randomErasing: (options) => api.randomErasing(0.25, options),
     randomResizedCrop: (options) => api.randomResizedCrop(28, options),
+    sample: (options) => api.sample(data, 1, options),
+    splitDataset: (options) => api.splitDataset(data, options),
     synthetic: (options) => api.synthetic(options),
     writeTarShards: (options) => api.writeTarShards("folder", data, options),
   },

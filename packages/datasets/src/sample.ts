@@ -1,4 +1,11 @@
-import { DmaeError, foldIn, type ImageDataset, key as keyOf, permutation } from "@dmae/core";
+import {
+  checkOptions,
+  DmaeError,
+  foldIn,
+  type ImageDataset,
+  key as keyOf,
+  permutation,
+} from "@dmae/core";
 import type { PixelDataset } from "./dataset.ts";
 import { subset } from "./views.ts";
 
@@ -21,14 +28,19 @@ export interface SampleOptions {
 export function sample<Dataset extends ImageDataset>(
   dataset: Dataset,
   count: number,
-  { seed = 0 }: SampleOptions = {},
+  options: SampleOptions = {},
 ): Dataset {
+  checkOptions("sample", options, { seed: true });
   if (!Number.isInteger(count) || count < 0 || count > dataset.length)
     throw new DmaeError(
       "argument",
       `sample: count must be an integer in [0, ${dataset.length}], got ${count}`,
     );
-  return subset(dataset, drawn("sample", dataset, count, seed), `${dataset.name}[~${count}]`);
+  return subset(
+    dataset,
+    drawn("sample", dataset, count, options.seed ?? 0),
+    `${dataset.name}[~${count}]`,
+  );
 }
 
 /** Options of {@link splitDataset}. */
@@ -45,8 +57,10 @@ export interface SplitOptions extends SampleOptions {
  */
 export function splitDataset<Dataset extends ImageDataset>(
   dataset: Dataset,
-  { test: share = 0.2, seed = 0 }: SplitOptions = {},
+  options: SplitOptions = {},
 ): { train: Dataset; test: Dataset } {
+  checkOptions("splitDataset", options, { seed: true, test: true });
+  const { test: share = 0.2, seed = 0 } = options;
   if (!(share > 0 && share < 1))
     throw new DmaeError("argument", `splitDataset: test must lie in (0, 1), got ${share}`);
   const count = Math.round(share * dataset.length);

@@ -1,8 +1,10 @@
+import type { ImageDataset } from "@dmae/core";
 import type * as tf from "@tensorflow/tfjs-core";
 import { testOptionNames } from "../../../testing/option-names.ts";
 import * as api from "./index.ts";
 
 const vit = api.createViT({ width: 4, depth: 1, heads: 1 }, { imageSize: 16 });
+const data = { imageShape: [16, 16, 3] } as unknown as ImageDataset; // not looked at
 const images = {} as tf.Tensor; // not looked at
 
 testOptionNames(
@@ -17,10 +19,12 @@ testOptionNames(
     "resolveConfig (overrides) > createViT": (options) =>
       api.resolveConfig("vit_tiny_patch16", options),
     fromPretrained: (options) => api.fromPretrained(vit, {}, options),
+    tiny: (options) => api.tiny(data, options),
   },
   [
     "CIFAR10_NORMALIZATION",
     "IMAGENET_NORMALIZATION",
+    "initBlock",
     "initPatchEmbed",
     "interpolatePositions",
     "layerId",

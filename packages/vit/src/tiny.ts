@@ -1,5 +1,5 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
-import { IMAGENET_NORMALIZATION, type ViTOptions } from "./config.ts";
+import { checkOptions, DmaeError, type ImageDataset } from "@dmae/core";
+import { IMAGENET_NORMALIZATION, type ViTOptions, viTConfigNames } from "./config.ts";
 
 /** ImageNet's statistics of grey images: the means of its three channels. */
 const GREY = { mean: 0.449, std: 0.226 };
@@ -22,6 +22,7 @@ const MEASURED = 1000;
  * const recipe = pretrainRecipe({ model: tiny(images), epochs: 50 });
  */
 export function tiny(images: ImageDataset, overrides: Partial<ViTOptions> = {}): ViTOptions {
+  checkOptions("tiny", overrides, viTConfigNames);
   const [height, width, channels] = images.imageShape;
   if (height !== width)
     throw new DmaeError(

@@ -14,7 +14,12 @@ import {
   checkRange,
   type Range,
 } from "../../classifier/range.ts";
-import { readItem, type SelectionOptions, selectIndices } from "../../run/dataset-selection.ts";
+import {
+  readItem,
+  type SelectionOptions,
+  selectIndices,
+  selectionNames,
+} from "../../run/dataset-selection.ts";
 import { batchSizerOf } from "../../run/options.ts";
 import { type RunSettings, runTasks, type Task } from "../../run/run-tasks.ts";
 import { ablatedCopies, type EncodedImage, type Encoding, encodingOf } from "./ablated-copies.ts";
@@ -80,10 +85,7 @@ const patchNames = {
 } satisfies OptionNames<PatchOptions>;
 const datasetNames = {
   ...ablationNames,
-  skip: true,
-  max: true,
-  indices: true,
-  shard: { index: true, count: true },
+  ...selectionNames,
 } satisfies OptionNames<PatchDatasetOptions>;
 
 /**
