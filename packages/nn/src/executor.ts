@@ -30,7 +30,9 @@ export type StepFunction<
 
 /** What a step starts with: its state, and the specs of every batch. */
 export interface StepInit<State extends string = string, Batch extends string = string> {
+  /** The initial state. */
   readonly state: Readonly<Record<State, HostTensor>>;
+  /** Shapes or specs of every batch. */
   readonly batch: Readonly<Record<Batch, SpecOrShape>>;
 }
 

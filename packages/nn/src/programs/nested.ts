@@ -129,7 +129,7 @@ export function unflatten<A, B>(
   );
 }
 
-/** The form of a function's result with a {@link HostTensor} in place of every tensor. */
+/** The form of a function's result with a `HostTensor` in place of every tensor. */
 export type HostResult<Result> = Result extends Tensor
   ? HostTensor
   : { [Name in keyof Result]: HostResult<Result[Name]> };
