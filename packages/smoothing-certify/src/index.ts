@@ -13,11 +13,11 @@ export {
   ensemble,
   fromCompiled,
 } from "./classifier/combine.ts";
-export { fromOnnx, type OnnxClassifier, type OnnxOptions } from "./classifier/from-onnx.ts";
+export { fromOnnx, type LoadedClassifier, type OnnxOptions } from "./classifier/from-onnx.ts";
 export type { ImageInput } from "./classifier/image.ts";
-export { fromModelJson, type LoadedTensorFlowModel } from "./classifier/model-json.ts";
-export type { Layout, Normalize } from "./classifier/onnx-input.ts";
+export { fromModelJson } from "./classifier/model-json.ts";
 export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runtime.ts";
+export type { CheckedPreprocessing, Layout, Preprocessing } from "./classifier/preprocessing.ts";
 export type { TensorLike } from "./classifier/tensors.ts";
 export { readLog, writeLog } from "./log/log-file.ts";
 export type { LogRow, LogSettings } from "./log/log-row.ts";

@@ -77,8 +77,8 @@ async function readLayers(folder: string) {
 export async function openWrappers(folder: string): Promise<Wrapper[]> {
   await tf.setBackend("cpu");
   const onnx = await fromOnnx(model);
-  const normalized = await fromOnnx(new Uint8Array(readFileSync(model)), { normalize });
-  const fixed = await fromOnnx(new URL("./small-batch-8.onnx", import.meta.url), { normalize });
+  const normalized = await fromOnnx(new Uint8Array(readFileSync(model)), normalize);
+  const fixed = await fromOnnx(new URL("./small-batch-8.onnx", import.meta.url), normalize);
   const session = await InferenceSession.create(readFileSync(model));
   const workers = await inWorkers(module, { workers: 2 });
   const json = await readLayers(folder);

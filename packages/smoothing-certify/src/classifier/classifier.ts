@@ -1,8 +1,8 @@
 import { DmaeError, type OptionNames } from "@dmae/core";
 import { show } from "../checks.ts";
-import type { Normalize } from "./onnx-input.ts";
 import type { OnnxSession } from "./onnx-runtime.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
+import type { CheckedPreprocessing } from "./preprocessing.ts";
 import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
 import { inTurn } from "./turns.ts";
 
@@ -30,8 +30,8 @@ export interface ClassifierTraits {
   readonly rowMixers?: readonly string[];
   /** Parts of it that are known to draw random numbers, each as a phrase for people. */
   readonly randomParts?: readonly string[];
-  /** Means and deviations that it takes out of its input; they must suit the declared range of the images. */
-  readonly normalizations?: readonly Normalize[];
+  /** What it does to its input; scale, mean and std must suit the declared range of the images. */
+  readonly preprocessing?: readonly CheckedPreprocessing[];
   /** Name for logs. */
   readonly name?: string;
   /**
@@ -148,7 +148,7 @@ export async function prepareCalls(
   const traits = traitsOf(classifier);
   const fn = callable(caller, classifier);
   const kind = input ?? traits.input ?? (tensor ? "tensor" : "array");
-  const tf = kind === "tensor" ? await loadTensorFlow() : undefined;
+  const tf = kind === "tensor" ? loadTensorFlow(caller) : undefined;
   return {
     traits,
     call: (batch, shape, read) =>
@@ -239,8 +239,8 @@ function isTfModel(value: unknown): value is TfModel {
   return has("predict") && (has("predictOnBatch") || has("executeAsync"));
 }
 
-/** `predict`, or `executeAsync` for graphs with control flow, which `predict` refuses. */
-function callModel(model: TfModel, batch: TensorLike): unknown {
+/** Calls a TensorFlow.js model by `predict`, or `executeAsync` for graphs with control flow, which `predict` refuses. */
+export function callModel(model: TfModel, batch: TensorLike): unknown {
   try {
     return model.predict(batch);
   } catch (error) {
@@ -256,7 +256,7 @@ async function callWithTensor(
   batch: Float32Array,
   shape: number[],
 ): Promise<unknown> {
-  const tensor = tf.tensor(batch, shape, "float32");
+  const tensor = tf.makeTensor(batch, shape, "float32");
   try {
     const returned = await guarded(() => tidied(tf, () => fn(tensor, shape)));
     if (returned !== tensor) return returned;

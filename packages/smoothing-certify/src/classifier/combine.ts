@@ -42,7 +42,7 @@ export function denoised(
     ...(traits.numClasses && { numClasses: traits.numClasses }),
     input,
     async predict(batch: Float32Array | TensorLike, shape: number[]) {
-      const tf = isTensor(batch) ? await loadTensorFlow() : undefined;
+      const tf = isTensor(batch) ? loadTensorFlow("denoised") : undefined;
       const denoise = () => denoiser(batch, shape);
       const clean = await inTurn(denoiser, async () =>
         readDenoised(await (tf ? tidied(tf, denoise) : denoise()), shape),
@@ -121,7 +121,7 @@ export function ensemble(
 function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   const rowMixers = parts.flatMap((part) => part.rowMixers ?? []);
   const randomParts = parts.flatMap((part) => part.randomParts ?? []);
-  const normalizations = parts.flatMap((part) => part.normalizations ?? []);
+  const preprocessing = parts.flatMap((part) => part.preprocessing ?? []);
   const sizes = new Set(parts.flatMap((part) => part.fixedBatchSize ?? []));
   if (sizes.size > 1)
     throw new DmaeError(
@@ -131,7 +131,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   return {
     ...(rowMixers.length > 0 && { rowMixers }),
     ...(randomParts.length > 0 && { randomParts }),
-    ...(normalizations.length > 0 && { normalizations }),
+    ...(preprocessing.length > 0 && { preprocessing }),
     ...(sizes.size === 1 && { fixedBatchSize: [...sizes][0]! }),
   };
 }

@@ -5,7 +5,7 @@ import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { certify } from "../procedures/certify.ts";
-import { fromOnnx, type OnnxClassifier } from "./from-onnx.ts";
+import { fromOnnx, type LoadedClassifier } from "./from-onnx.ts";
 import { findSuspects, readOnnxGraph } from "./onnx-graph.ts";
 
 const url = (name: string) => new URL(`../__fixtures__/${name}.onnx`, import.meta.url);
@@ -21,7 +21,7 @@ const channelsLast = Float32Array.from({ length: 96 }, (_, i) => {
   const [image, pixel, channel] = [Math.floor(i / 48), Math.floor((i % 48) / 3), i % 3];
   return channelsFirst[image * 48 + channel * 16 + pixel]!;
 });
-const values = async (classifier: OnnxClassifier, batch: Float32Array, shape: number[]) =>
+const values = async (classifier: LoadedClassifier, batch: Float32Array, shape: number[]) =>
   ((await classifier.predict(batch, shape)) as { data: Float32Array }).data;
 const image = { data: channelsLast.slice(0, 48), shape: [4, 4, 3] };
 const options = { seed: 0, sigma: 0.25, n0: 10, n: 200, batchSize: 32 };
@@ -58,13 +58,13 @@ describe("fromOnnx", () => {
     expectClose(await values(asIs, channelsFirst, [2, 3, 4, 4]), logits, { absolute: 2e-6 });
     const normalize = { mean: [0.1, 0.2, 0.3], std: [0.5, 2, 4] };
     const raw = channelsLast.map((v, i) => v * normalize.std[i % 3]! + normalize.mean[i % 3]!);
-    const normalized = await fromOnnx(path("small"), { normalize });
+    const normalized = await fromOnnx(path("small"), normalize);
     expectClose(await values(normalized, raw, [2, 4, 4, 3]), logits, { absolute: 1e-5 });
     const rawFirst = channelsFirst.map(
       (v, i) =>
         v * normalize.std[Math.floor(i / 16) % 3]! + normalize.mean[Math.floor(i / 16) % 3]!,
     );
-    const both = await fromOnnx(path("small"), { normalize, layout: "as-is" });
+    const both = await fromOnnx(path("small"), { ...normalize, layout: "as-is" });
     expectClose(await values(both, rawFirst, [2, 3, 4, 4]), logits, { absolute: 1e-5 });
   });
 
@@ -124,12 +124,15 @@ describe("fromOnnx", () => {
     await expect(fromOnnx(path("small"), { output: "foo" })).rejects.toThrow(
       'fromOnnx: output must be one of logits, got "foo"',
     );
-    await expect(fromOnnx(path("small"), { normalize: { mean: [0], std: [0] } })).rejects.toThrow(
-      "a std above 0",
+    await expect(fromOnnx(path("small"), { normalize: {} } as never)).rejects.toThrow(
+      'fromOnnx: unknown option "normalize"; known are channels, scale, mean',
     );
-    const classifier = await fromOnnx(path("small"), { normalize: { mean: [0, 0], std: [1, 1] } });
+    await expect(fromOnnx(path("small"), { mean: [0], std: [0] })).rejects.toThrow(
+      "std must be above 0 and finite",
+    );
+    const classifier = await fromOnnx(path("small"), { mean: [0, 0], std: [1, 1] });
     await expect(certify(classifier, image, options)).rejects.toThrow(
-      "normalize has 2 channels, the images have 3",
+      "mean and std have 2 channels, the images have 3",
     );
     const nchw = await fromOnnx(path("small"), { layout: "NCHW" });
     await expect(
@@ -141,7 +144,9 @@ describe("fromOnnx", () => {
         { data: new Float32Array(27), shape: [3, 3, 3] },
         options,
       ),
-    ).rejects.toThrow("the classifier threw");
+    ).rejects.toThrow(
+      "the model takes images of 4x4 (NCHW), got 3x3; set size: 4 to resize after the noise",
+    );
   });
 });
 

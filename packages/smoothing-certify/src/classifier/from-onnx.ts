@@ -1,9 +1,10 @@
-import { checkOptions, DmaeError } from "@dmae/core";
-import { show } from "../checks.ts";
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
 import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier.ts";
-import { findSuspects, readOnnxGraph, type Suspects } from "./onnx-graph.ts";
-import { type Layout, type Normalize, onnxInput } from "./onnx-input.ts";
+import { toFloat16 } from "./float16.ts";
+import { modelInput } from "./model-input.ts";
+import { chooseName, readModelOutput } from "./model-output.ts";
+import { findSuspects, lastOperatorOf, readOnnxGraph, type Suspects } from "./onnx-graph.ts";
 import {
   type LoadedRuntime,
   loadRuntime,
@@ -12,33 +13,25 @@ import {
   type OnnxValue,
   readModel,
 } from "./onnx-runtime.ts";
+import { checkPreprocessing, type Preprocessing, preprocessingNames } from "./preprocessing.ts";
 import { sha256 } from "./sha256.ts";
 import { inTurn } from "./turns.ts";
 
 /** Options of {@link fromOnnx}. */
-export interface OnnxOptions {
-  /**
-   * Order of the axes that the model wants; images come as `[H, W, C]`. By default read from the
-   * model's input, where three or one channels tell; `"as-is"` for inputs of another rank.
-   */
-  readonly layout?: Layout | undefined;
-  /** Channel means and deviations that the model wants taken out, after the noise. */
-  readonly normalize?: Normalize | undefined;
-  /** Name of the input; default the first. */
+export interface OnnxOptions extends Preprocessing {
+  /** Name of the input; needed where there are several. */
   readonly input?: string | undefined;
-  /** Name of the output with the logits; default the first. */
-  readonly output?: string | undefined;
   /** Options for ONNX Runtime's `InferenceSession.create`, e.g. `{ executionProviders: ["webgpu"] }`. */
   readonly session?: Readonly<Record<string, unknown>> | undefined;
   /** The ONNX Runtime to use; default `onnxruntime-node`, in browsers `onnxruntime-web`. */
   readonly onnxruntime?: OnnxRuntime | undefined;
 }
 
-/** An ONNX model as a classifier. */
-export interface OnnxClassifier extends ClassifierTraits {
+/** A model that was loaded as a classifier. */
+export interface LoadedClassifier extends ClassifierTraits {
   /** Logits or class ids of a batch `[n, H, W, C]`, which is copied; calls may overlap. */
   predict(batch: Float32Array, shape: number[]): Promise<unknown>;
-  /** Frees the session, if it was created here. */
+  /** Frees the model, if it was loaded here. */
   dispose(): Promise<void>;
 }
 
@@ -47,63 +40,108 @@ export interface OnnxClassifier extends ClassifierTraits {
  * dependencies). The file is read for nodes that make a row's class depend on the rows beside it (dynamic quantization, batch
  * normalization in training mode) or that draw random numbers; certification then refuses it by name.
  *
+ * Inputs may be float32, float16, float64 or uint8 (values are rounded to 0 … 255). Outputs are logits `[n, classes]`,
+ * also as `[n, classes, 1, 1]`, class ids, or the single output of a model of two classes.
+ *
  * @param model path (in browsers an address to fetch), URL, `Blob` or bytes of an `.onnx` file, or an ONNX Runtime session
+ * @param options how the model wants its images; see {@link Preprocessing}
  * @returns dispose of it when done
  * @throws {DmaeError} "file" for what is no ONNX model, "unsupported" where ONNX Runtime is missing
  * @example
- * const classify = await fromOnnx("model.onnx", { normalize: { mean: [0.5], std: [0.25] } });
- * const { radius } = await certify(classify, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
+ * const classifier = await fromOnnx("model.onnx", { mean: [0.5], std: [0.25] });
+ * const { radius } = await certify(classifier, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
  */
 export async function fromOnnx(
   model: string | URL | Blob | Uint8Array | OnnxSession,
   options: OnnxOptions = {},
-): Promise<OnnxClassifier> {
-  checkOptions("fromOnnx", options, {
-    layout: true,
-    normalize: { mean: true, std: true },
-    input: true,
-    output: true,
-    session: true,
-    onnxruntime: true,
-  });
+): Promise<LoadedClassifier> {
+  checkOptions(CALLER, options, names);
   const runtime = await loadRuntime(options.onnxruntime);
   const isNative = inNode && options.onnxruntime === undefined;
   const owned = !isSession(model);
-  const { session, suspects, hash } = owned
+  const { session, ...about } = owned
     ? await open(runtime, model, options)
-    : { session: model, suspects: undefined, hash: "a session" };
-  const input = nameOf("input", session.inputNames, options.input);
-  const output = nameOf("output", session.outputNames, options.output);
+    : { session: model, suspects: undefined, hash: "a session", lastOperator: undefined };
+  const input = chooseName(CALLER, "input", session.inputNames, options.input);
+  const output = chooseName(CALLER, "output", session.outputNames, options.output);
   const expected = session.inputMetadata?.[session.inputNames.indexOf(input)];
-  const given = session.outputMetadata?.[session.outputNames.indexOf(output)]?.shape;
-  checkType(expected);
-  const write = onnxInput(expected?.shape, options);
+  const given = session.outputMetadata?.[session.outputNames.indexOf(output)];
+  const encode = encoderOf(expected);
+  const preprocessing = checkPreprocessing(CALLER, options, expected?.type === "uint8");
+  const write = modelInput(CALLER, expected?.shape, preprocessing, "NCHW");
+  const binary =
+    options.binary ?? (about.lastOperator?.(output) === "Sigmoid" ? "probability" : undefined);
   const memory = new SpareMemory();
-  const fixed = expected?.shape?.[0];
-  const classes = given && given.length === 2 ? given[1] : undefined;
   return {
     input: "array",
-    ...(typeof fixed === "number" && fixed > 0 && { fixedBatchSize: fixed }),
-    ...(typeof classes === "number" && classes > 1 && { numClasses: classes }),
-    ...suspects,
-    ...(options.normalize && { normalizations: [options.normalize] }),
-    fingerprint: JSON.stringify(["onnx", hash, input, output, options.layout, options.normalize]),
+    ...sizesOf(expected?.shape, given, binary),
+    ...about.suspects,
+    preprocessing: [preprocessing],
+    fingerprint: JSON.stringify(["onnx", about.hash, input, output, preprocessing, binary]),
     ...(typeof model === "string" && { name: model.replace(/^.*[\\/]/, "") }),
     async predict(batch, shape) {
-      const data = memory.take(batch.length);
+      let spare: Float32Array | undefined;
       try {
-        const dims = write(batch, shape, data);
-        const feeds = { [input]: new runtime.Tensor("float32", data, dims) } as never;
+        const { data, dims } = write(batch, shape, (length) => {
+          spare = memory.take(length);
+          return spare;
+        });
+        const feeds = { [input]: encode(runtime, data, dims) } as never;
         const run = () => session.run(feeds, [output]) as Promise<Record<string, unknown>>;
         const results = await (isNative ? run() : inTurn(webRuntime, run));
-        return results[output];
+        return await readModelOutput(CALLER, results[output], shape[0]!, binary);
       } finally {
-        memory.give(data);
+        if (spare) memory.give(spare);
       }
     },
     dispose: async () => (owned ? session.release?.() : undefined),
   };
 }
+
+const CALLER = "fromOnnx";
+
+const names = {
+  ...preprocessingNames,
+  input: true,
+  session: true,
+  onnxruntime: true,
+} satisfies OptionNames<OnnxOptions>;
+
+/** The batch size that the model is fixed to, and its number of classes, as far as it says them. */
+function sizesOf(
+  input: OnnxValue["shape"],
+  output: OnnxValue | undefined,
+  binary: "probability" | "logit" | undefined,
+): Pick<ClassifierTraits, "fixedBatchSize" | "numClasses"> {
+  const rows = input?.[0];
+  const [, first, ...rest] = output?.shape ?? [];
+  const classes = rest.every((length) => length === 1) ? first : undefined;
+  return {
+    ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
+    ...(typeof classes === "number" && classes > 1 && { numClasses: classes }),
+    ...(binary && { numClasses: 2 }),
+  };
+}
+
+/** Makes the tensor that the model's input wants. */
+function encoderOf(
+  expected: OnnxValue | undefined,
+): (runtime: LoadedRuntime, data: Float32Array, dims: readonly number[]) => object {
+  const type = expected?.type ?? "float32";
+  const encode = encodings[type];
+  if (encode) return ({ Tensor }, data, dims) => new Tensor(type, encode(data), dims);
+  throw new DmaeError(
+    "unsupported",
+    `fromOnnx: the model's input ${expected?.name} must be ${Object.keys(encodings).join(", ")}, got ${type}`,
+  );
+}
+
+const encodings: Readonly<Record<string, (data: Float32Array) => ArrayBufferView>> = {
+  float32: (data) => data,
+  float16: toFloat16,
+  float64: (data) => Float64Array.from(data),
+  uint8: (data) => new Uint8Array(Uint8ClampedArray.from(data).buffer),
+};
 
 /**
  * Memory for the batches of calls that are under way: ONNX Runtime reads its input after `run` has
@@ -133,18 +171,28 @@ function isSession(model: unknown): model is OnnxSession {
   return typeof session?.run === "function" && Array.isArray(session.inputNames);
 }
 
+/** A session and what its file says. */
+interface LoadedModel {
+  readonly session: OnnxSession;
+  readonly suspects: Suspects;
+  readonly hash: string;
+  /** Type of the node that makes an output. */
+  lastOperator(output: string): string | undefined;
+}
+
 async function open(
   runtime: LoadedRuntime,
   model: string | URL | Blob | Uint8Array,
   options: OnnxOptions,
-): Promise<{ session: OnnxSession; suspects: Suspects; hash: string }> {
+): Promise<LoadedModel> {
   const name = labelOf(model);
   try {
     const { bytes, source } = await readModel(model);
     const graph = readOnnxGraph(bytes);
     const session = await runtime.InferenceSession.create(source, options.session);
     const hash = await sha256(bytes);
-    return { session, suspects: findSuspects(graph), hash };
+    const lastOperator = (output: string) => lastOperatorOf(graph, output);
+    return { session, suspects: findSuspects(graph), hash, lastOperator };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DmaeError(
@@ -160,21 +208,4 @@ function labelOf(model: string | URL | Blob | Uint8Array): string {
   if (model instanceof Uint8Array) return "the given bytes";
   if (model instanceof Blob) return (model as { name?: string }).name ?? "the given blob";
   return String(model);
-}
-
-function nameOf(kind: string, names: readonly string[], wanted: string | undefined): string {
-  const name = wanted ?? names[0];
-  if (name !== undefined && names.includes(name)) return name;
-  throw new DmaeError(
-    "argument",
-    `fromOnnx: ${kind} must be one of ${names.join(", ")}, got ${show(wanted)}`,
-  );
-}
-
-function checkType(expected: OnnxValue | undefined): void {
-  if (expected?.type === undefined || expected.type === "float32") return;
-  throw new DmaeError(
-    "unsupported",
-    `fromOnnx: the model's input ${expected.name} must be float32, got ${expected.type}`,
-  );
 }

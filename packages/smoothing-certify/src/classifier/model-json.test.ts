@@ -11,6 +11,7 @@ import { main } from "../cli/cli-main.ts";
 import { parseLog } from "../log/log-format.ts";
 import { certify } from "../procedures/certify.ts";
 import { fromModelJson } from "./model-json.ts";
+import { resizeBatch } from "./resize-batch.ts";
 
 const folder = () => mkdtempSync(join(tmpdir(), "smoothing-model-json-"));
 
@@ -75,6 +76,12 @@ async function writeLayersModel(batch: number | null = null): Promise<string> {
   const values = [tf.tensor(weights, [4, 3]), tf.tensor(bias)];
   model.setWeights(values);
   tf.dispose(values);
+  await save(model, at);
+  model.dispose();
+  return join(at, "model.json");
+}
+
+async function save(model: layers.LayersModel, at: string): Promise<void> {
   await model.save({
     async save({ modelTopology, weightSpecs, weightData, format }) {
       const manifest = [{ paths: ["weights.bin"], weights: weightSpecs }];
@@ -84,8 +91,6 @@ async function writeLayersModel(batch: number | null = null): Promise<string> {
       return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
     },
   });
-  model.dispose();
-  return join(at, "model.json");
 }
 
 const image = { data: Float32Array.of(0.2, 0.9, 0.4, 0.6), shape: [2, 2, 1] };
@@ -151,8 +156,46 @@ describe.each([
       },
     );
     expect(rows[1]!.counts).toEqual(alone.counts);
-    expect(await main([...argv, "--layout", "NCHW"], io)).toBe(1);
-    expect(printed.error).toContain("--layout is for .onnx models; a model.json takes images");
+    expect(await main([...argv, "--layout", "HWC"], io)).toBe(1);
+    expect(printed.error).toContain("layout must be one of NCHW, NHWC, as-is");
+  });
+});
+
+describe("fromModelJson prepares its input", () => {
+  it("as fromOnnx does: size, scale, mean and std", async () => {
+    const wide = { data: Float32Array.from({ length: 12 }, (_, i) => i / 12), shape: [4, 3, 1] };
+    const halve = (batch: Float32Array, [n = 0]: number[]) => {
+      const small = resizeBatch(batch, [n, 4, 3, 1], [2, 2]).map((v) => (2 * v - 1) / 0.5);
+      return plain(small, [n]);
+    };
+    const want = await certify(halve, wide, options);
+    const preprocessing = { size: 2, scale: 2, mean: 1, std: [0.5] };
+    for (const file of [writeGraphModel(), await writeLayersModel()]) {
+      const model = await fromModelJson(file, preprocessing);
+      expect(await certify(model, wide, options)).toEqual(want);
+      await model.dispose();
+    }
+    const model = await fromModelJson(writeGraphModel());
+    await expect(certify(model, wide, options)).rejects.toThrow(
+      "fromModelJson: the model takes images of 2x2 (NHWC), got 4x3; set size: 2 to resize",
+    );
+  });
+
+  it("and takes the sigmoid at the end of a model for a probability", async () => {
+    const at = folder();
+    const model = layers.sequential();
+    model.add(layers.layers.flatten({ inputShape: [2, 2, 1] }));
+    model.add(layers.layers.dense({ units: 1, activation: "sigmoid" }));
+    await save(model, at);
+    const [kernel, bias] = model.getWeights().map((tensor) => [...tensor.dataSync()]);
+    const score = (batch: Float32Array, [n = 0]: number[]) =>
+      Array.from({ length: n }, (_, i) =>
+        kernel!.reduce((sum, w, k) => sum + w * batch[4 * i + k]!, bias![0]!),
+      ).map((s) => [-s, s]);
+    const binary = { ...options, numClasses: 2 };
+    const classifier = await fromModelJson(join(at, "model.json"));
+    expect(await certify(classifier, image, binary)).toEqual(await certify(score, image, binary));
+    await classifier.dispose();
   });
 });
 
@@ -166,6 +209,10 @@ describe("fromModelJson says what is wrong", () => {
       ["{", "cannot load"],
       ["{}", "it has no modelTopology; a model.json of TensorFlow.js is expected"],
       ["null", "it has no modelTopology"],
+      [
+        '{"modelTopology": {"model_config": {"config": {"layers": [{"config": {"batch_shape": [null, 4]}}]}}}}',
+        "it is a Keras 3 model (its layers have a batch_shape), which TensorFlow.js cannot read",
+      ],
       [
         '{"modelTopology": {"node": [{"op": "Foo", "name": "x"}]}, "weightsManifest": [{"paths": ["w.bin"], "weights": []}]}',
         "w.bin",

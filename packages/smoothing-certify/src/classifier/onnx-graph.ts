@@ -59,6 +59,17 @@ export function findSuspects({ nodes, scalars }: OnnxGraph): Suspects {
   return { rowMixers, randomParts };
 }
 
+/** Type of the node that makes a value, without the casts and reshapes after it. */
+export function lastOperatorOf({ nodes }: OnnxGraph, value: string): string | undefined {
+  const passes = /^(Identity|Cast|Reshape|Squeeze|Unsqueeze|Flatten)$/;
+  for (let name = value, steps = 0; steps < 16; steps++) {
+    const node = nodes.find(({ outputs }) => outputs.includes(name));
+    if (!node || !passes.test(node.type)) return node?.type;
+    name = node.inputs[0] ?? "";
+  }
+  return undefined;
+}
+
 /** Most nodes of a graph; the largest models have some ten thousand. */
 const maxNodes = 1_000_000;
 

@@ -34,7 +34,7 @@ export interface LoadedRuntime {
   readonly InferenceSession: {
     create(model: string | Uint8Array, options?: object): Promise<OnnxSession>;
   };
-  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => object;
+  readonly Tensor: new (type: string, data: ArrayBufferView, dims: readonly number[]) => object;
 }
 
 /** The runtime that was given, or the one of this environment. */

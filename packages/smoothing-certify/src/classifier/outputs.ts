@@ -25,12 +25,13 @@ export async function readOutputs(
   rows: number,
   numClasses: number,
 ): Promise<Outputs> {
-  const { values, shape } = await readNumbers(returned);
+  const { values, shape: dims } = await readNumbers(returned);
+  const shape = withoutOnes(dims);
   const last = shape.at(-1) ?? 1;
   const size = values.length;
   if (size === rows && (shape.length === 1 || last === 1)) {
     if (rows === 1 && shape.length === 1 && numClasses === 1) throw oneClass();
-    return fromIds(values, numClasses);
+    return fromIds(values, numClasses, dims.length > 1);
   }
   const classes = size / rows;
   const flat = shape.length === 1 || (shape.length >= 2 && shape[0] === rows && last === classes);
@@ -47,6 +48,12 @@ export async function readOutputs(
       { expected: numClasses, received: classes },
     );
   return fromLogits(values, rows, classes);
+}
+
+/** The shape without lengths of 1 at its end, which global pooling leaves: `[n, classes, 1, 1]` is `[n, classes]`. */
+function withoutOnes(shape: readonly number[]): readonly number[] {
+  const length = shape.findLastIndex((size) => size !== 1) + 1;
+  return shape.slice(0, Math.max(Math.min(2, shape.length), length));
 }
 
 function oneClass(): DmaeError {
@@ -170,14 +177,18 @@ function describe(value: unknown): string {
   return `an object with ${Object.keys(value).slice(0, 6).join(", ") || "no fields"}`;
 }
 
-function fromIds(values: ArrayLike<number>, numClasses: number): Outputs {
+/** What to do about a model of two classes whose single output is no class. */
+const BINARY =
+  '; if this is the single output of a model of two classes, say binary: "probability" or "logit" to fromOnnx or fromModelJson, or return [-s, s] for a logit s';
+
+function fromIds(values: ArrayLike<number>, numClasses: number, isColumn: boolean): Outputs {
   const classes = new Int32Array(values.length);
   for (let i = 0; i < values.length; i++) {
     const id = values[i]!;
     if (!Number.isInteger(id) || id < 0 || id >= (numClasses || 2 ** 24))
       throw new DmaeError(
         "classifier",
-        `the classifier returned class ${id} for row ${i}; classes are the integers ${numClasses ? `0 … ${numClasses - 1}` : "from 0"}`,
+        `the classifier returned class ${id} for row ${i}; classes are the integers ${numClasses ? `0 … ${numClasses - 1}` : "from 0"}${isColumn ? BINARY : ""}`,
         { row: i, received: id },
       );
     classes[i] = id;

@@ -10,14 +10,14 @@ import { denoised, ensemble } from "./combine.ts";
 import { fromOnnx } from "./from-onnx.ts";
 
 const advice =
-  "; sigma and normalize are in the units of the images, so scale the images to [0, 1], or declare their range, e.g. range: [0, 255]";
+  "; sigma is in the units of the images, so scale the images to [0, 1], or declare their range, e.g. range: [0, 255]";
 const shared = { sigma: 0.25, numClasses: 2 };
 const options = { ...shared, n0: 10, n: 50 };
 const logits = (batch: Float32Array, [n = 0]: number[]) =>
   Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? batch[i >> 1]! : 0.5));
 const image = { data: new Float32Array(48).fill(0.5), shape: [4, 4, 3] };
 const onnx = (mean: number[], std: number[]) =>
-  fromOnnx(new URL("../__fixtures__/small.onnx", import.meta.url), { normalize: { mean, std } });
+  fromOnnx(new URL("../__fixtures__/small.onnx", import.meta.url), { mean, std });
 const colours = { sigma: 0.25, n0: 10, n: 50 };
 
 const procedures: Record<string, (pixel: number, more: object) => Promise<unknown>> = {
@@ -49,7 +49,7 @@ describe.each(Object.entries(procedures))("%s", (_, run) => {
   });
 });
 
-describe("normalize", () => {
+describe("preprocessing", () => {
   const bytes = [
     [123.675, 116.28, 103.53],
     [58.395, 57.12, 57.375],
@@ -66,15 +66,15 @@ describe("normalize", () => {
     const wrong = await open(bytes);
     for (const classifier of [wrong, ensemble([wrong]), denoised((batch) => batch, wrong)])
       await expect(certify(classifier, image, colours)).rejects.toThrow(
-        `certify: the means of normalize must lie in [0, 1] like the images, got 123.675${advice}`,
+        "certify: mean must lie in [0, 1], the range of the images times scale, got 123.675; mean and std apply after scale, so set scale (now 1)",
       );
     await expect(certify(await open(unit), image, { ...colours, range: [0, 255] })).rejects.toThrow(
-      "normalize must bring images in [0, 255] to a range of width 0.1 to 300, got 1.11e+3 with std 0.229",
+      "scale and std must bring images in [0, 255] to a range of width 0.1 to 300, got 1.11e+3 with scale 1 and std 0.229",
     );
     const colour = { ...steps(1), imageShape: [4, 4, 3] as never, numClasses: 3 };
     const data = { ...colour, get: () => ({ image: image.data, label: 0 }) };
     await expect(certifyDataset(wrong, data, colours).next()).rejects.toThrow(
-      "certifyDataset: the means of normalize",
+      "certifyDataset: mean must lie",
     );
   });
 

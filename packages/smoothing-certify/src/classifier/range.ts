@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "../checks.ts";
-import type { Normalize } from "./onnx-input.ts";
+import type { CheckedPreprocessing } from "./preprocessing.ts";
 
 /** An interval of pixel values. */
 export type Range = readonly [low: number, high: number];
@@ -10,7 +10,7 @@ export const UNIT_RANGE: Range = [0, 1];
 
 /** What to do about numbers that do not fit the range; every procedure says this. */
 const ADVICE =
-  "sigma and normalize are in the units of the images, so scale the images to [0, 1], or declare their range, e.g. range: [0, 255]";
+  "sigma is in the units of the images, so scale the images to [0, 1], or declare their range, e.g. range: [0, 255]";
 
 /** Throws unless `range` is an interval. */
 export function checkRange(caller: string, range: Range | undefined): void {
@@ -42,30 +42,36 @@ export function checkPixels(
   }
 }
 
-/** Widths that the range of the pixels may have once it is normalized: bytes have 255, [-1, 1] has 2. */
+/** Widths that the range of the pixels may have once it is preprocessed: bytes have 255, [-1, 1] has 2. */
 const WIDTHS: Range = [0.1, 300];
 
-/** Throws where means and deviations are those of another range, e.g. of bytes. */
-export function checkNormalizations(
+/** Throws where scale, mean and std are those of another range, e.g. of bytes. */
+export function checkPreprocessings(
   caller: string,
-  normalizations: readonly Normalize[] = [],
+  preprocessings: readonly CheckedPreprocessing[] = [],
   [low, high]: Range = UNIT_RANGE,
 ): void {
-  for (const { mean, std } of normalizations) {
-    const far = mean.find((value) => value < low || value > high);
+  for (const { scale, mean, std } of preprocessings) {
+    const [from, to] = [low * scale, high * scale];
+    if (scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1))
+      continue; // the pixels as they are
+    const far = mean.find((value) => value !== 0 && (value < from || value > to));
     if (far !== undefined)
       throw new DmaeError(
         "argument",
-        `${caller}: the means of normalize must lie in [${low}, ${high}] like the images, got ${far}; ${ADVICE}`,
+        `${caller}: mean must lie in [${from}, ${to}], the range of the images times scale, got ${far}; ${fixOf(scale)}`,
       );
-    const odd = std.find((value) => {
-      const width = (high - low) / value;
-      return width < WIDTHS[0] || width > WIDTHS[1];
-    });
+    const odd = std.find(
+      (value) => !(to - from >= WIDTHS[0] * value && to - from <= WIDTHS[1] * value),
+    );
     if (odd !== undefined)
       throw new DmaeError(
         "argument",
-        `${caller}: normalize must bring images in [${low}, ${high}] to a range of width ${WIDTHS[0]} to ${WIDTHS[1]}, got ${((high - low) / odd).toPrecision(3)} with std ${odd}; ${ADVICE}`,
+        `${caller}: scale and std must bring images in [${low}, ${high}] to a range of width ${WIDTHS[0]} to ${WIDTHS[1]}, got ${((to - from) / odd).toPrecision(3)} with scale ${scale} and std ${odd}; ${fixOf(scale)}`,
       );
   }
 }
+
+/** What to do about a mean or std of another range. */
+const fixOf = (scale: number) =>
+  `mean and std apply after scale, so set scale (now ${scale}) to what the model was trained with, or declare the images' range, e.g. range: [0, 255]`;

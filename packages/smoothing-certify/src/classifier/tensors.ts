@@ -12,14 +12,9 @@ export interface TensorLike {
   dispose(): void;
 }
 
-/** The part of `@tensorflow/tfjs-core` that is used here. */
+/** The part of TensorFlow.js's engine that is used here. */
 export interface TensorFlow {
-  tensor(values: Float32Array, shape: number[], dtype: "float32"): TensorLike;
-  memory(): { numTensors: number };
-  engine(): TensorScopes;
-}
-
-interface TensorScopes {
+  makeTensor(values: Float32Array | Int32Array, shape: number[], dtype: string): TensorLike;
   startScope(name?: string): void;
   endScope(result?: unknown): void;
   readonly state: { readonly activeScope: { readonly track: readonly unknown[] } };
@@ -42,23 +37,19 @@ export function hasNumbers({ dtype }: TensorLike): boolean {
   return dtype !== "string" && dtype !== "complex64";
 }
 
-let loaded: Promise<TensorFlow> | undefined;
-
-/** Loads TensorFlow.js on first use; it is needed only where tensors are. */
-export function loadTensorFlow(): Promise<TensorFlow> {
-  loaded ??= import("@tensorflow/tfjs-core").then(
-    (tf) => tf as unknown as TensorFlow,
-    (cause) => {
-      loaded = undefined;
-      throw new DmaeError(
-        "unsupported",
-        "certify: this classifier takes tensors, but @tensorflow/tfjs-core is not installed; install it, or give a classifier of typed arrays",
-        {},
-        { cause },
-      );
-    },
+/**
+ * The engine of the TensorFlow.js that the program has loaded. All its copies share one, under this global
+ * name; so nothing is imported here, and bundlers need no TensorFlow.js where no tensors are.
+ *
+ * @throws {DmaeError} "unsupported" where there is none
+ */
+export function loadTensorFlow(caller: string): TensorFlow {
+  const { _tfengine: engine } = globalThis as { _tfengine?: TensorFlow };
+  if (engine) return engine;
+  throw new DmaeError(
+    "unsupported",
+    `${caller}: this classifier takes tensors, but TensorFlow.js is not loaded; import "@tensorflow/tfjs-core" and a backend, or give a classifier of typed arrays`,
   );
-  return loaded;
 }
 
 /**
@@ -66,8 +57,7 @@ export function loadTensorFlow(): Promise<TensorFlow> {
  * freed, since the rest of its work may still need them.
  */
 export function tidied<T>(tf: TensorFlow, fn: () => T): T {
-  const scopes = tf.engine();
-  scopes.startScope("classifier");
+  tf.startScope("classifier");
   let result: T | undefined;
   try {
     result = fn();
@@ -75,6 +65,6 @@ export function tidied<T>(tf: TensorFlow, fn: () => T): T {
   } finally {
     const later =
       result instanceof Promise || typeof (result as PromiseLike<T>)?.then === "function";
-    scopes.endScope(later ? [...scopes.state.activeScope.track] : result);
+    tf.endScope(later ? [...tf.state.activeScope.track] : result);
   }
 }

@@ -12,9 +12,14 @@ export const options = {
   ],
   export: ["text", "name of the module's export (default: default)"],
   workers: ["number", "run the module's classifier in this many threads"],
-  layout: ["text", "NCHW or NHWC: order of axes that the .onnx model wants"],
-  mean: ["text", "channel means to take out after the noise, e.g. 0.485,0.456,0.406"],
-  std: ["text", "channel deviations to divide by"],
+  size: ["text", "side, or height,width, that the model wants: noisy images are resized to it"],
+  channels: ["text", "rgb, bgr or gray: channels that the model wants (default: as they are)"],
+  scale: ["number", "factor that the model wants, e.g. 255 for bytes (default: 1)"],
+  mean: ["text", "channel means to subtract after --scale, e.g. 0.485,0.456,0.406"],
+  std: ["text", "channel deviations to divide by, after --mean"],
+  layout: ["text", "NCHW, NHWC or as-is: order of axes that the model wants"],
+  output: ["text", "name of the model's output with the logits, if there are several"],
+  binary: ["text", "probability or logit: what the single output of a two-class model is"],
   data: ["text", "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, an image folder, or a module"],
   split: ["text", "train or test (default: test)"],
   "image-size": ["number", "resize and crop images of a folder (default: 224)"],
@@ -70,7 +75,19 @@ export const options = {
 /** Name of a command-line option. */
 export type OptionName = keyof typeof options;
 
-const model = ["model", "export", "workers", "layout", "mean", "std"] as const;
+/** Options that say how a model wants its images. */
+export const preprocessing = [
+  "size",
+  "channels",
+  "scale",
+  "mean",
+  "std",
+  "layout",
+  "output",
+  "binary",
+] as const;
+
+const model = ["model", "export", "workers", ...preprocessing] as const;
 const data = ["data", "split", "image-size", "skip", "max", "indices", "shard"] as const;
 const run = [
   "sigma",

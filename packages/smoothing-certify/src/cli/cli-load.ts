@@ -6,9 +6,13 @@ import type { Classifier } from "../classifier/classifier.ts";
 import { inWorkers } from "../classifier/classifier-workers.ts";
 import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
-import type { Layout } from "../classifier/onnx-input.ts";
+import {
+  checkPreprocessing,
+  type Layout,
+  type Preprocessing,
+} from "../classifier/preprocessing.ts";
 import { sha256 } from "../classifier/sha256.ts";
-import type { Arguments } from "./cli-arguments.ts";
+import { type Arguments, preprocessing } from "./cli-arguments.ts";
 
 /** A classifier, its name for the log and how to end it. */
 export interface LoadedModel {
@@ -26,20 +30,24 @@ export async function loadModel(args: Arguments): Promise<LoadedModel> {
   const name = basename(file);
   const kind = extname(file);
   if (kind === ".onnx") {
-    const classifier = await fromOnnx(file, onnxOptions(args));
+    const classifier = await fromOnnx(file, preprocessingOf(args));
     return { classifier, name, dispose: () => classifier.dispose() };
   }
   if (kind === ".json") {
-    refuseOnnxOptions(args, "a model.json takes images [H, W, C] as they are");
-    const classifier = await fromModelJson(file);
-    return { classifier, name, dispose: async () => classifier.dispose() };
+    const classifier = await fromModelJson(file, preprocessingOf(args));
+    return { classifier, name, dispose: () => classifier.dispose() };
   }
   if (![".js", ".mjs", ".cjs", ".ts"].includes(kind))
     throw new DmaeError(
       "argument",
       `--model must be an .onnx file, a model.json of TensorFlow.js or a .js module that exports a classifier, got ${file}; wrap other models in a module`,
     );
-  refuseOnnxOptions(args, "a module does it itself");
+  const extra = preprocessing.find((option) => args.has(option));
+  if (extra)
+    throw new DmaeError(
+      "argument",
+      `--${extra} is for model files; a module prepares its own input`,
+    );
   const exported = args.text("export") ?? "default";
   const workers = args.number("workers");
   if (workers !== undefined) {
@@ -55,21 +63,21 @@ export async function loadModel(args: Arguments): Promise<LoadedModel> {
   };
 }
 
-function refuseOnnxOptions(args: Arguments, why: string): void {
-  for (const option of ["layout", "mean", "std"] as const)
-    if (args.text(option) !== undefined)
-      throw new DmaeError("argument", `--${option} is for .onnx models; ${why}`);
-}
-
-function onnxOptions(args: Arguments) {
-  const mean = args.numbers("mean");
-  const std = args.numbers("std");
-  const layout = args.text("layout") as Layout | undefined;
-  if (layout !== undefined && !["NCHW", "NHWC", "as-is"].includes(layout))
-    throw new DmaeError("argument", `--layout must be NCHW, NHWC or as-is, got ${layout}`);
-  if ((mean === undefined) !== (std === undefined))
-    throw new DmaeError("argument", "--mean and --std go together");
-  return { layout, normalize: mean && std ? { mean, std } : undefined };
+/** How the model wants its images. */
+function preprocessingOf(args: Arguments): Preprocessing {
+  const size = args.numbers("size");
+  const given = {
+    size: (size?.length === 1 ? size[0] : size) as Preprocessing["size"],
+    channels: args.text("channels") as Preprocessing["channels"],
+    scale: args.number("scale"),
+    mean: args.numbers("mean"),
+    std: args.numbers("std"),
+    layout: args.text("layout") as Layout | undefined,
+    output: args.text("output"),
+    binary: args.text("binary") as Preprocessing["binary"],
+  };
+  checkPreprocessing("--model", given);
+  return given;
 }
 
 async function importModule(file: string, option: string): Promise<Record<string, unknown>> {

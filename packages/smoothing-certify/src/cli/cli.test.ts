@@ -337,7 +337,7 @@ describe("smoothing-certify", () => {
       "no classifier is exported as foo",
     ],
     [["certify", ...model, "--sigma", "0.5", "--shard", "3"], 1, "shard: must read i/n"],
-    [["certify", ...model, "--sigma", "0.5", "--mean", "1"], 1, "--mean is for .onnx models"],
+    [["certify", ...model, "--sigma", "0.5", "--mean", "1"], 1, "--mean is for model files"],
     [
       ["certify", ...model.with(3, "nowhere"), "--sigma", "1"],
       1,

@@ -1,6 +1,5 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { expectClose } from "../../../../testing/expect-close.ts";
 import { halves, steps } from "../__fixtures__/steps.ts";
 import { inWorkers } from "../classifier/classifier-workers.ts";
 import { certificate } from "../statistics/certificate.ts";

@@ -56,7 +56,7 @@ describe("a log", () => {
     copyFileSync(new URL("../__fixtures__/small.onnx", import.meta.url), a);
     copyFileSync(new URL("../__fixtures__/static-int8.onnx", import.meta.url), b);
     const normalize = { mean: [0, 0, 0], std: [1, 1, 1.0001] };
-    const open = [() => fromOnnx(a), () => fromOnnx(b), () => fromOnnx(a, { normalize })];
+    const open = [() => fromOnnx(a), () => fromOnnx(b), () => fromOnnx(a, normalize)];
     await run(await open[0]!(), "log", { max: 3 }, colours);
     expect(await run(await open[0]!(), "log", { max: 4 }, colours)).toHaveLength(4);
     for (const other of open.slice(1))

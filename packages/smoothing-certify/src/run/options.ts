@@ -27,7 +27,7 @@ export interface SamplingOptions extends ClassifierOptions {
   readonly memoryLimit?: number | undefined;
   /** Stops the run between two batches. */
   readonly signal?: AbortSignal | undefined;
-  /** Interval in which the pixels of the input lie, and means of `normalize` too; default `[0, 1]`. */
+  /** Interval in which the pixels of the input lie, before any preprocessing; default `[0, 1]`. */
   readonly range?: Range | undefined;
   /**
    * Whether to check, before the run and at its end, that a row's class does not depend on the rows
@@ -139,6 +139,9 @@ export function batchSizerOf(
 ): BatchSizer {
   if (traits.fixedBatchSize) return new BatchSizer(traits.fixedBatchSize, false);
   if (batchSize !== "auto") return new BatchSizer(batchSize, false);
-  const fits = Math.floor(memoryLimit / (16 * imageSize));
+  const resized = (traits.preprocessing ?? []).map(({ size }) =>
+    size ? 4 * size[0] * size[1] : 0,
+  );
+  const fits = Math.floor(memoryLimit / (8 * imageSize + 8 * Math.max(imageSize, ...resized)));
   return new BatchSizer(Math.max(1, Math.min(512, fits)), true);
 }

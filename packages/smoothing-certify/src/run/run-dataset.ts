@@ -5,7 +5,7 @@ import {
   type PreparedClassifier,
   prepareClassifier,
 } from "../classifier/classifier.ts";
-import { checkNormalizations, checkPixels, UNIT_RANGE } from "../classifier/range.ts";
+import { checkPixels, checkPreprocessings, UNIT_RANGE } from "../classifier/range.ts";
 import { type LogWriter, openLog } from "../log/log-file.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
@@ -85,7 +85,7 @@ export async function* runDataset<R>(
   const indices = selectIndices(caller, dataset, options);
   const numClasses = options.numClasses ?? dataset.numClasses;
   const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
-  checkNormalizations(caller, prepared.traits.normalizations, options.range);
+  checkPreprocessings(caller, prepared.traits.preprocessing, options.range);
   const settings = await logSettings(dataset, prepared, options, plan);
   const log = options.log === undefined ? undefined : await openLog(options.log, settings);
   try {

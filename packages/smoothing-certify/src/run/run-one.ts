@@ -1,7 +1,7 @@
 import type { OptionNames } from "@dmae/core";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
-import { checkNormalizations } from "../classifier/range.ts";
+import { checkPreprocessings } from "../classifier/range.ts";
 import {
   batchSizerOf,
   checkSampling,
@@ -50,7 +50,7 @@ export async function runOne<R>(
   const { shape, range, index = 0, signal } = options;
   const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
   const prepared = await prepare(caller, classifier, options, image.tensor);
-  checkNormalizations(caller, prepared.traits.normalizations, range);
+  checkPreprocessings(caller, prepared.traits.preprocessing, range);
   const settings = {
     classifier: prepared,
     noise: noiseOf(seeded),

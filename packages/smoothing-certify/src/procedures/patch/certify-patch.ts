@@ -9,8 +9,8 @@ import {
 } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import {
-  checkNormalizations,
   checkPixels,
+  checkPreprocessings,
   checkRange,
   type Range,
 } from "../../classifier/range.ts";
@@ -213,7 +213,7 @@ async function prepare(
   const sides = [imageShape[0]!, imageShape[1]!] as const;
   const ablations = ablationsOf(caller, ablation, stride, sides);
   const prepared: PreparedClassifier = await prepareClassifier(caller, classifier, options, tensor);
-  checkNormalizations(caller, prepared.traits.normalizations, range);
+  checkPreprocessings(caller, prepared.traits.preprocessing, range);
   const size = encoded.shape.reduce((product, length) => product * length, 1);
   const settings: RunSettings = {
     classifier: prepared,
