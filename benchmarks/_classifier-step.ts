@@ -1,7 +1,6 @@
 import { type HostTensor, type HostTensors, key, uniform } from "@dmae/core";
-import { softmaxCrossEntropy } from "@dmae/nn";
+import { type Model, softmaxCrossEntropy } from "@dmae/nn";
 import { adamw, createTrainStep, type TrainStep } from "@dmae/train";
-import type { ViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Uniform numbers in [0, 1). */
@@ -16,14 +15,17 @@ export const floats = (seed: number, shape: readonly number[]): HostTensor => ({
 
 /** What the training rows of the benchmarks run: cross entropy and AdamW, on one batch of random images. */
 export function classifierStep(
-  vit: ViT,
+  model: Model,
   batchSize: number,
 ): { train: TrainStep; state: HostTensors; batch: HostTensors } {
-  const { inputSize, channels, numClasses } = vit.config;
+  const { buffers, imageShape, numClasses } = model;
+  const initial = model.initHost(key(0));
   const train = createTrainStep({
-    loss: (params, { x, y }) => ({
-      loss: tf.mean(softmaxCrossEntropy(vit.logits(params, x!), y!)),
-    }),
+    loss: (params, { x, y }) => {
+      const { logits, updates = {} } = model.apply(params, x!, { training: true });
+      return { loss: tf.mean(softmaxCrossEntropy(logits, y!)), updates };
+    },
+    trainable: Object.keys(initial).filter((name) => !buffers.includes(name)),
     optimizer: adamw(),
     schedule: () => 1e-4,
     stepsPerEpoch: 100,
@@ -31,6 +33,6 @@ export function classifierStep(
   const y = floats(5, [batchSize, numClasses]);
   y.data.fill(0);
   for (let i = 0; i < batchSize; i++) y.data[i * numClasses + (i % numClasses)] = 1;
-  const x = floats(6, [batchSize, inputSize, inputSize, channels]);
-  return { train, state: train.initState(vit.initHost(key(0))), batch: { x, y } };
+  const x = floats(6, [batchSize, ...imageShape]);
+  return { train, state: train.initState(initial), batch: { x, y } };
 }

@@ -3,12 +3,13 @@ import "@tensorflow/tfjs-backend-cpu";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { compiledExecutor, type ProgramStatistics, quantize } from "@dmae/compile";
+import { type ConvNetName, createConvNet } from "@dmae/convnet";
 import { foldIn, type HostTensors, key } from "@dmae/core";
 import { type Executor, eagerExecutor, type Params, selectBackend, type Tensors } from "@dmae/nn";
 import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
 import { certify } from "@dmae/smoothing-certify";
 import { taskStep } from "@dmae/train";
-import { createViT, type ViT } from "@dmae/vit";
+import { createViT } from "@dmae/vit";
 import { classifierStep, floats } from "./_classifier-step.ts";
 
 /** The shape of a model, as torch_baseline.py reads it. */
@@ -21,6 +22,8 @@ export interface Model {
   heads: number;
   classes: number;
   pretrain?: boolean;
+  /** A network of @dmae/convnet in place of a Vision Transformer; only image, channels and classes count. */
+  convnet?: ConvNetName;
 }
 
 /** One request. */
@@ -63,6 +66,12 @@ const shapeOf = ({ image, patch, channels, width, depth, heads, classes }: Model
   std: Array<number>(channels).fill(0.25),
 });
 
+/** The classifier of a request, and its class scores. */
+function classifierOf(model: Model) {
+  if (model.convnet) return createConvNet(model.convnet, { numClasses: model.classes });
+  return createViT(shapeOf(model));
+}
+
 async function prepare(request: Request): Promise<Prepared> {
   let statistics: ProgramStatistics | undefined;
   const onCompiled = (facts: ProgramStatistics) => {
@@ -93,11 +102,11 @@ async function inference(
   { model, batch, dtype, task }: Request,
   executor: (extra?: object) => Executor,
 ): Promise<Prepared> {
-  const vit: ViT = createViT(shapeOf(model));
+  const net = classifierOf(model);
   const shape = [batch, model.image, model.image, model.channels];
   const inputs = { x: { shape } };
-  const constants = trained(vit.initHost(key(0)));
-  const fn = ({ x, ...params }: Tensors) => ({ logits: vit.logits(params as Params, x!) });
+  const constants = trained(net.initHost(key(0)));
+  const fn = ({ x, ...params }: Tensors) => ({ logits: net.logits(params as Params, x!) });
   const calibration = [1, 2].map((i) => ({ x: floats(i, shape) }));
   const extra =
     dtype === "int8"
@@ -133,7 +142,7 @@ async function inference(
 }
 
 async function training({ model, batch }: Request, executor: Executor): Promise<Prepared> {
-  const { train, state, batch: images } = classifierStep(createViT(shapeOf(model)), batch);
+  const { train, state, batch: images } = classifierStep(classifierOf(model), batch);
   const specs = specsOf({ ...images, ...train.inputs(0) });
   const prepared = await executor.prepareStep(train.step, { state, batch: specs });
   let step = 0;

@@ -1,5 +1,5 @@
 // ONNX Runtime through @dmae/compile against PyTorch on the same CPU, in turns, each in a process of its own.
-// PyTorch at its best: eager and compiled, batches 32, 64 and 128, threads found by trying; DMAE_PYTHON names a
+// PyTorch at its best: eager and compiled, batches 32, 64 and 128 (64 and 256 for convolutional networks), threads found by trying; DMAE_PYTHON names a
 // python with torch (default python3). DMAE_BENCH="tiny,base" chooses models, DMAE_BENCH_SECONDS the time of a turn.
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
@@ -29,6 +29,10 @@ const seconds = Number(process.env.DMAE_BENCH_SECONDS ?? 2);
 const rounds = Number(process.env.DMAE_BENCH_ROUNDS ?? 4);
 const cores = physicalCores();
 
+const convnet = (image: number, channels: number) => ({
+  ...{ image, channels, classes: 10, patch: 0, width: 0, depth: 0, heads: 0 },
+});
+
 const models: Record<string, Model> = {
   tiny: { image: 28, patch: 4, channels: 1, width: 192, depth: 6, heads: 3, classes: 10 },
   pretrain: {
@@ -41,6 +45,9 @@ const models: Record<string, Model> = {
     classes: 10,
     pretrain: true,
   },
+  lenet: { ...convnet(28, 1), convnet: "lenet" },
+  resnet20: { ...convnet(32, 3), convnet: "cifar_resnet20" },
+  resnet110: { ...convnet(32, 3), convnet: "cifar_resnet110" },
   small: { image: 224, patch: 16, channels: 3, width: 384, depth: 12, heads: 6, classes: 1000 },
   base: { image: 224, patch: 16, channels: 3, width: 768, depth: 12, heads: 12, classes: 1000 },
 };
@@ -48,6 +55,9 @@ const models: Record<string, Model> = {
 const titles: Record<string, string> = {
   tiny: "tiny (28 x 28, patch 4, width 192, depth 6)",
   pretrain: "DMAE pre-training of tiny (75 % masked, decoder 96 wide, 2 deep)",
+  lenet: "LeNet (28 x 28)",
+  resnet20: "CIFAR ResNet-20",
+  resnet110: "CIFAR ResNet-110",
   small: "ViT-S/16 at 224",
   base: "ViT-B/16 at 224",
 };
@@ -143,12 +153,19 @@ async function bestOfTorch(
   return winner.rate > 0 ? { ...winner.candidate, seconds } : null;
 }
 
-/** Multiplications and additions of a forward pass of one image. */
-function forwardFlops({ image, patch, channels, width, depth, classes }: Model): number {
+/** Multiplications and additions of a forward pass of one image; of convolutional networks by their layers' shapes. */
+function forwardFlops({ image, patch, channels, width, depth, classes, convnet }: Model): number {
+  if (convnet) return CONVNET_FLOPS[convnet]!;
   const tokens = (image / patch) ** 2 + 1;
   const block = 24 * tokens * width ** 2 + 4 * tokens ** 2 * width;
   return 2 * (tokens - 1) * patch ** 2 * channels * width + depth * block + 2 * width * classes;
 }
+
+const CONVNET_FLOPS: Readonly<Record<string, number>> = {
+  lenet: 4.59e6, // 24^2 25 20 + 8^2 500 50 + 800 500 + 500 10, times 2
+  cifar_resnet20: 81.1e6,
+  cifar_resnet110: 505.6e6,
+};
 
 /** Measures GFLOP/s of large float32 matrix products in ONNX Runtime, the ceiling of everyone, once a call. */
 async function matrixProducts(): Promise<() => Promise<number>> {
@@ -185,7 +202,8 @@ async function compare(
 ) {
   const model = models[name]!;
   const large = model.image === 224;
-  const batches = large ? [8] : [32, 64, 128];
+  const small = model.convnet ? [64, 256] : [32, 64, 128];
+  const batches = large ? [8] : small;
   const ours = Side.ours();
   await ours.ready;
   const torch = Side.torch();
@@ -205,15 +223,15 @@ async function compare(
     threads: cores,
     seconds,
   });
-  for (const batch of large ? [8] : task === "train" ? [32, 64, 128] : [32, 64])
+  for (const batch of large || task === "train" || model.convnet ? batches : [32, 64])
     add(`@dmae/compile float32, batch ${batch}`, ours, mine(batch, "float32"));
-  if (task !== "train")
+  if (task !== "train" && !model.convnet)
     for (const batch of large ? [8] : [32, 64])
       add(`@dmae/compile int8, batch ${batch}`, ours, mine(batch, "int8"));
   if (name === "tiny" && task !== "certify")
     add("TensorFlow.js wasm, batch 32", ours, mine(32, "float32", "wasm"));
   const usual = large ? 8 : 128;
-  if (task !== "certify")
+  if (task !== "certify" && !model.convnet)
     add(`TensorFlow.js tfjs-node, batch ${usual}`, ours, mine(usual, "float32", "tensorflow"));
   if (hasTorch) {
     const base = { model, task };
@@ -225,7 +243,11 @@ async function compare(
         found,
       );
       if (dtype === "float32" && !large && found)
-        add(`PyTorch float32 eager, batch 128`, torch, { ...found, batch: 128, mode: "eager" });
+        add(`PyTorch float32 eager, batch ${batches.at(-1)}`, torch, {
+          ...found,
+          batch: batches.at(-1)!,
+          mode: "eager",
+        });
     }
   }
   const facts: string[] = [];

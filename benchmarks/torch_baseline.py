@@ -103,6 +103,70 @@ class Autoencoder(nn.Module):
         return F.mse_loss(y, patches.reshape(b, self.count, p * p * c))
 
 
+class LeNet(nn.Module):
+    def __init__(self, channels, classes, **_):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(channels, 20, 5), nn.Conv2d(20, 50, 5)
+        self.fc1, self.fc2 = nn.Linear(800, 500), nn.Linear(500, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2).flatten(1)
+        return self.fc2(F.relu(self.fc1(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.skip = nn.Identity()
+        if stride > 1:
+            self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.skip(x))
+
+
+class CifarResNet(nn.Module):
+    def __init__(self, channels, classes, blocks, **_):
+        super().__init__()
+        shapes = [(16, 16, 1)] * blocks + [(16, 32, 2)] + [(32, 32, 1)] * (blocks - 1)
+        shapes += [(32, 64, 2)] + [(64, 64, 1)] * (blocks - 1)
+        self.stem = nn.Sequential(nn.Conv2d(channels, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.blocks = nn.Sequential(*(Residual(*shape) for shape in shapes))
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x):
+        return self.fc(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+CONVNETS = {
+    "lenet": LeNet,
+    "cifar_resnet20": lambda **shape: CifarResNet(blocks=3, **shape),
+    "cifar_resnet110": lambda **shape: CifarResNet(blocks=18, **shape),
+}
+
+
+class WithLoss(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)
+
+    def loss(self, x, target):
+        return F.cross_entropy(self.model(x), target)
+
+
+def network(shape):
+    if shape.get("convnet"):
+        return WithLoss(CONVNETS[shape["convnet"]](**shape))
+    return (Autoencoder if shape.get("pretrain") else Classifier)(**shape)
+
+
 prepared = {}
 
 
@@ -112,7 +176,11 @@ def prepare(request):
         return prepared[name]
     torch.manual_seed(0)
     shape = request["model"]
-    model = (Autoencoder if shape.get("pretrain") else Classifier)(**shape)
+    model = network(shape)
+    if request["task"] != "train":
+        model.eval()
+    if shape.get("convnet") and request["mode"] != "compile":
+        model = model.to(memory_format=torch.channels_last)  # the faster of the two here
     batch = request["batch"]
     x = torch.rand(batch, shape["channels"], shape["image"], shape["image"])
     target = torch.randint(0, shape["classes"], (batch,))

@@ -67,6 +67,7 @@ static inline float kernel_erf(float x) {
 }
 
 static inline float kernel_sigmoid(float x) { return 1.0f / (1.0f + kernel_exp(-x)); }
+static inline float kernel_step(float x) { return x != x ? x : x > 0.0f ? 1.0f : 0.0f; }
 static inline float kernel_max(float a, float b) { return a != a ? a : a > b ? a : b; }
 static inline float kernel_min(float a, float b) { return a != a ? a : a < b ? a : b; }
 

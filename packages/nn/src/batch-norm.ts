@@ -2,31 +2,37 @@ import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { type CompositeKernel, KERNELS, runComposite } from "./kernels.ts";
 
-const rowsOf = (x: tf.Tensor) => x.shape.slice(0, -1).map((_, axis) => axis);
+/** Every tensor but the vectors as a matrix `[rows, C]`: one form for sums and products, which compiles best. */
+const matrix = (x: tf.Tensor) => tf.reshape(x, [-1, x.shape[x.rank - 1]!]);
 
 const gradKernel: CompositeKernel = {
   name: KERNELS.batchNormGrad,
   compose({ x, gain, mean, variance, dy }, { epsilon }) {
-    const rows = rowsOf(x!);
-    const count = x!.size / gain!.size;
+    const [rows, d] = [matrix(x!), matrix(dy!)];
     const inverseStd = tf.rsqrt(tf.add(variance!, epsilon!));
-    const h = tf.mul(tf.sub(x!, mean!), inverseStd);
-    const dbias = tf.sum(dy!, rows);
-    const dgain = tf.sum(tf.mul(dy!, h), rows);
-    const correction = tf.add(tf.div(dbias, count), tf.mul(h, tf.div(dgain, count)));
-    return [tf.mul(tf.sub(dy!, correction), tf.mul(gain!, inverseStd)), dgain, dbias];
+    const dbias = tf.sum(d, 0);
+    const dgain = tf.sum(tf.mul(d, tf.mul(tf.sub(rows, mean!), inverseStd)), 0);
+    const scale = tf.mul(gain!, inverseStd);
+    const [count] = rows.shape as [number, number];
+    const slope = tf.mul(scale, tf.mul(inverseStd, tf.div(dgain, count)));
+    // mean - x, not x - mean again: a compiler then computes it anew instead of keeping it.
+    const corrected = tf.mul(tf.sub(d, tf.div(dbias, count)), scale);
+    const dx = tf.add(corrected, tf.mul(tf.sub(mean!, rows), slope));
+    return [tf.reshape(dx, x!.shape), dgain, dbias];
   },
 };
 
 const kernel: CompositeKernel = {
   name: KERNELS.batchNorm,
   compose({ x, gain, bias }, { epsilon }) {
-    const rows = rowsOf(x!);
-    const mean = tf.mean(x!, rows);
-    const centred = tf.sub(x!, mean);
-    const variance = tf.mean(tf.square(centred), rows);
+    const rows = matrix(x!);
+    const [count] = rows.shape as [number, number];
+    const mean = tf.div(tf.sum(rows, 0), count);
+    const variance = tf.div(tf.sum(tf.square(tf.sub(rows, mean)), 0), count);
     const scale = tf.mul(tf.rsqrt(tf.add(variance, epsilon!)), gain!);
-    return [tf.add(tf.mul(centred, scale), bias!), mean, variance];
+    // - (mean - x), for the same reason.
+    const y = tf.sub(bias!, tf.mul(tf.sub(mean, rows), scale));
+    return [tf.reshape(y, x!.shape), mean, variance];
   },
   gradient: {
     inputsToSave: ["x", "gain"],

@@ -1,3 +1,4 @@
+import { lowerStep } from "../ops/elementwise.ts";
 import {
   beforeReshape,
   binary,
@@ -35,6 +36,8 @@ export function lowerComposite(
       return [(inTraining ? geluForTraining : gelu)(g, inputs[0]!)];
     case "GeluGrad":
       return [geluGrad(g, inputs[0]!, inputs[1]!)];
+    case "Step":
+      return [lowerStep(g, inputs[0]!)];
     case "LayerNormGrad":
       return layerNormGrad(g, inputs);
     case "Attention":

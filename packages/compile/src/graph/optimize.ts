@@ -1,5 +1,17 @@
 import { COMPOSITE } from "../ops/composite.ts";
-import { binary, cast, gemm, MICROSOFT, reshape, transpose } from "./build.ts";
+import { wholeStep } from "../ops/elementwise.ts";
+import {
+  beforeReshape,
+  binary,
+  cast,
+  constantNumbers,
+  gemm,
+  MICROSOFT,
+  reduce,
+  reshape,
+  transpose,
+  unary,
+} from "./build.ts";
 import { uniformValue } from "./evaluate.ts";
 import {
   countUses,
@@ -12,6 +24,7 @@ import {
   type Value,
 } from "./graph.ts";
 import { lowerComposite } from "./lower.ts";
+import { isWindow, keepWindow, lowerWindow } from "./windows.ts";
 
 /** A graph with its outputs. */
 export interface Program {
@@ -115,10 +128,12 @@ const isTrainedAttention = (context: RewriteContext, { op, outputs }: Node) =>
 
 /** Composite operations of one input that a gradient reads too keep their parts. */
 const lower =
-  (keepAttention: boolean): Rewrite =>
+  (forKernels: boolean): Rewrite =>
   (context, node, inputs) => {
     if (node.domain !== COMPOSITE) return null;
-    if (keepAttention && isTrainedAttention(context, node)) return null;
+    if (isWindow(node))
+      return [(forKernels ? keepWindow : lowerWindow)(context.g, node, inputs as Value[])];
+    if (forKernels && (isTrainedAttention(context, node) || node.op === "Step")) return null;
     return lowerComposite(context.g, node, inputs as Value[], {
       used: (i) => context.uses(node.outputs[i]) > 0,
       inTraining: context.differentiated.has(node.inputs[0]!),
@@ -128,12 +143,20 @@ const lower =
 /** Repeats what the builder does (neutral elements, reshapes, transposes) after other rewrites. */
 const simplify: Rewrite = ({ g }, node, inputs) => {
   const [a, b] = inputs as Value[];
+  if (node.domain === COMPOSITE && node.op === "Step") return [wholeStep(g, a!)];
   switch (node.domain === "" ? node.op : "") {
     case "Add":
     case "Sub":
     case "Mul":
     case "Div":
       return [binary(g, node.op, a!, b!)];
+    case "Relu":
+    case "Neg":
+    case "Sqrt":
+    case "Reciprocal":
+      return [unary(g, node.op, a!)];
+    case "ReduceSum":
+      return sumOfMatrix(g, node, a!);
     case "Reshape":
       return [reshape(g, a!, node.outputs[0]!.shape)];
     case "Transpose":
@@ -144,6 +167,16 @@ const simplify: Rewrite = ({ g }, node, inputs) => {
       return null;
   }
 };
+
+/** A sum over all axes but the last of what is a matrix in another shape, as one over its rows. */
+function sumOfMatrix(g: Graph, node: Node, x: Value): Value[] | null {
+  const matrix = beforeReshape(x);
+  const axes = constantNumbers(node.inputs[1]!);
+  const overRows = axes?.length === x.shape.length - 1 && axes.every((axis, i) => axis === i);
+  const isSame = matrix?.shape.length === 2 && matrix.shape[1] === x.shape.at(-1);
+  if (!overRows || !isSame || node.attributes.keepdims === 1) return null;
+  return [reduce(g, "ReduceSum", matrix, [0])];
+}
 
 const isMatrixProduct = (value: Value) =>
   value.node?.op === "Gemm" || (value.node?.op === "FusedMatMul" && value.node.domain !== "");
@@ -259,8 +292,8 @@ export interface OptimizeOptions {
   readonly skipNorms?: boolean;
   /** Transposes sides of batched products by operators of their own: some providers lack FusedMatMul. */
   readonly plainProducts?: boolean;
-  /** Leaves attention in training whole, for a kernel of our own. */
-  readonly keepAttention?: boolean;
+  /** Leaves whole what kernels of our own compute: attention in training, convolutions, max pooling. */
+  readonly forKernels?: boolean;
   /** Transposes constants of any size here, for readers of the graph that do not. */
   readonly transposeAll?: boolean;
 }
@@ -282,11 +315,11 @@ const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
 
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program, options: OptimizeOptions = {}): Program {
-  const { skipNorms, plainProducts, keepAttention = false, transposeAll } = options;
+  const { skipNorms, plainProducts, forKernels = false, transposeAll } = options;
   const mostTransposed = transposeAll ? Number.POSITIVE_INFINITY : program.graph.mostTransposed;
   const passes: Rewrite[] = [
     simplify,
-    lower(keepAttention),
+    lower(forKernels),
     simplify,
     fuseFactors,
     fuseProducts,

@@ -89,7 +89,14 @@ async function build(
   const { createHash } = node.crypto();
   const native = nativeFolder();
   const { arch } = nodeProcess!;
-  const headers = ["kernels.h", "product.h", "attention.h", "onnxruntime.h", "node-api.h"];
+  const headers = [
+    "kernels.h",
+    "product.h",
+    "attention.h",
+    "convolution.h",
+    "onnxruntime.h",
+    "node-api.h",
+  ];
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
   const machine =
     arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];

@@ -1,13 +1,15 @@
 import { KERNELS } from "../graph/build.ts";
 import { type Node, sizeOf, type Value } from "../graph/graph.ts";
 import { Copy, type Program } from "../graph/optimize.ts";
+import { COMPOSITE } from "../ops/composite.ts";
 import { emitAttention } from "./attention.ts";
+import { emitConvolution } from "./convolution.ts";
 import { emitKernel } from "./emit-c.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelLibrary } from "./library.ts";
 import { MOST_AXES } from "./native-session.ts";
 import { emitProduct } from "./product.ts";
-import { findRegions, isRegion, type Region, type Step } from "./regions.ts";
+import { findRegions, isRegion, LONGEST_ROW, memberOf, type Region, type Step } from "./regions.ts";
 
 /** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
 const MOST_OPERANDS = 64;
@@ -26,6 +28,22 @@ export interface FusedProgram {
   readonly written: number;
 }
 
+/** Sums of fewer numbers stay ONNX Runtime's. */
+const SUM_FROM = 1 << 14;
+
+/**
+ * A node as a region by itself where ONNX Runtime does not know it, or takes several times as long: sums over the rows of a large
+ * matrix.
+ */
+function aloneAsRegion(step: Step): Step {
+  const member = isRegion(step) ? null : memberOf(step);
+  if (!member) return step;
+  const { task, space, node } = member;
+  const isSum = task.kind === "sumColumns" && space.columns <= LONGEST_ROW;
+  const isWorth = isSum && space.rows * space.columns >= SUM_FROM;
+  return isWorth || node.domain === COMPOSITE ? { space, members: [member] } : step;
+}
+
 const nodesOf = (step: Step): readonly Node[] =>
   isRegion(step) ? step.members.map(({ node }) => node) : [step];
 
@@ -35,7 +53,7 @@ const nodesOf = (step: Step): readonly Node[] =>
  * and attention become kernels too.
  */
 export function fuse(program: Program, threads: number): FusedProgram {
-  const steps = findRegions(program);
+  const steps = findRegions(program).map(aloneAsRegion);
   const isRead = readOutside(program, steps);
   const copy = new Copy(program.graph);
   const library = new KernelLibrary();
@@ -44,7 +62,7 @@ export function fuse(program: Program, threads: number): FusedProgram {
   for (const step of steps) {
     const kernel = isRegion(step)
       ? emitKernel(step, isRead(step))
-      : (emitProduct(step, threads) ?? emitAttention(step));
+      : (emitProduct(step, threads) ?? emitAttention(step) ?? emitConvolution(step));
     if (!kernel || !isPossible(kernel)) {
       for (const node of nodesOf(step)) copy.node(node);
       continue;

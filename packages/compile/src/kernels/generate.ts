@@ -19,7 +19,7 @@ export interface GeneratedKernels {
 }
 
 /**
- * Joins what kernels can compute and compiles them; `program` leaves attention whole (`keepAttention`). Null where they are
+ * Joins what kernels can compute and compiles them; `program` leaves whole what they compute (`forKernels`). Null where they are
  * not wanted, not possible or not worth it; an error only where they were asked for.
  */
 export async function generateKernels(

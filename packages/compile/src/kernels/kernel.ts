@@ -3,7 +3,7 @@ import type { Value } from "../graph/graph.ts";
 /** An operator as C, and what it reads and writes. */
 export interface Kernel {
   /** What its name begins with. */
-  readonly label: "Fused" | "Product" | "Attention";
+  readonly label: "Fused" | "Product" | "Attention" | "Window";
   /** Definitions; `NAME` stands for the kernel's name. */
   readonly source: string;
   /** Its line in the table of operators, with `NAME` too. */

@@ -26,8 +26,10 @@ export class KernelLibrary {
   source(): string {
     const named = (text: (kernel: Kernel) => string) =>
       [...this.byName].map(([name, kernel]) => text(kernel).replaceAll("NAME", name));
+    const isWindow = [...this.byName.values()].some(({ label }) => label === "Window");
+    const headers = ["attention.h", ...(isWindow ? ["convolution.h"] : [])];
     return [
-      '#include "attention.h"',
+      ...headers.map((header) => `#include "${header}"`),
       ...named(({ source }) => source),
       `static Operator operators[] = {\n${named(({ entry }) => entry).join(",\n")}};`,
       "DMAE_OPERATORS",

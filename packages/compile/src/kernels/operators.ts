@@ -13,5 +13,6 @@ export const OPERATORS: Readonly<Record<string, (a: string, b: string) => string
   Sqrt: (a) => `sqrtf(${a})`,
   Relu: (a) => `kernel_max(${a}, 0.0f)`,
   Reciprocal: (a) => `1.0f / ${a}`,
+  Step: (a) => `kernel_step(${a})`,
   Sigmoid: (a) => `kernel_sigmoid(${a})`,
 };

@@ -1,10 +1,11 @@
 import { constantNumbers } from "../graph/build.ts";
 import { liveNodes, type Node, sameShape, sizeOf, type Value } from "../graph/graph.ts";
 import type { Program } from "../graph/optimize.ts";
+import { COMPOSITE } from "../ops/composite.ts";
 import { OPERATORS } from "./operators.ts";
 
 /** Rows longer than this are not kept on the stack of a kernel, nor summed in parts. */
-const LONGEST_ROW = 8192;
+export const LONGEST_ROW = 8192;
 
 /** A matrix that a kernel walks over row by row; tensors of a higher rank are seen as one. */
 export interface Space {
@@ -72,7 +73,8 @@ const lastAxis = (node: Node) => {
 
 /** What a kernel would do for `node`, null for what it cannot do. */
 export function memberOf(node: Node): Member | null {
-  if (node.domain !== "" || node.outputs.some((v) => v.dtype !== "float32")) return null;
+  const known = node.domain === "" || (node.domain === COMPOSITE && node.op === "Step");
+  if (!known || node.outputs.some((v) => v.dtype !== "float32")) return null;
   const [x, y] = node.inputs;
   if (x?.dtype !== "float32") return null;
   const rank = x.shape.length;

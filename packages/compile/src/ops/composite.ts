@@ -8,6 +8,17 @@ import type { Kernels } from "./register.ts";
  */
 export const COMPOSITE = "dmae";
 
+/** What `graph/windows.ts` makes of convolutions and pooling where kernels compute them. */
+export const WINDOWS = {
+  weights: "ConvolutionWeights",
+  transposedWeights: "TransposedConvolutionWeights",
+  convolution: "WindowConvolution",
+  inputGradient: "WindowInputGradient",
+  filterGradient: "WindowFilterGradient",
+  maxPool: "WindowMaxPool",
+  maxPoolGradient: "WindowMaxPoolGradient",
+} as const;
+
 /** The matrix `[rows, columns]` behind a reshape that keeps the last axis, else the value itself. */
 function asMatrix(x: Value): Value {
   const source = beforeReshape(x);

@@ -7,11 +7,13 @@ import { pooling } from "./pooling.ts";
 import type { KernelAttributes, Kernels } from "./register.ts";
 import {
   convolutionWindow,
+  isWhole,
   leftOver,
   reached,
   requireGradient,
   shapeOf,
   unreached,
+  wholeWindow,
   windowAttributes,
 } from "./window.ts";
 
@@ -43,6 +45,8 @@ function forward(
   depthwise: boolean,
 ): Value {
   const window = convolutionWindow(shapeOf(x), shapeOf(filter), attrs, depthwise);
+  const whole = isWhole(window, x) && !depthwise && !attrs.lowered;
+  if (whole) return wholeWindow(g, "Convolution", [x, filter], window, window.info.outShape);
   const { info } = window;
   const group = depthwise ? info.inChannels : 1;
   const shape = [info.batchSize, info.outChannels, info.outHeight, info.outWidth];
@@ -61,6 +65,8 @@ function inputGradient(
 ): Value {
   const window = convolutionWindow(attrs.inputShape, shapeOf(filter), attrs, depthwise);
   requireGradient(dy, window);
+  const whole = isWhole(window, dy) && !depthwise && !attrs.lowered;
+  if (whole) return wholeWindow(g, "ConvolutionInputGrad", [dy, filter], window, attrs.inputShape);
   const { info } = window;
   const attributes = {
     ...windowAttributes(window),
@@ -83,6 +89,8 @@ function filterGradient(
 ): Value {
   const window = convolutionWindow(shapeOf(x), attrs.filterShape, attrs, depthwise);
   requireGradient(dy, window);
+  const whole = isWhole(window, x) && !depthwise && !attrs.lowered;
+  if (whole) return wholeWindow(g, "ConvolutionFilterGrad", [x, dy], window, attrs.filterShape);
   const { info } = window;
   const { batchSize: batch, inChannels, outChannels, padInfo } = info;
   const swapped = (v: Value) => transpose(g, toFirst(g, v, info), [1, 0, 2, 3]);
@@ -115,9 +123,9 @@ function filterGradient(
     ? reshape(g, images, [1, inChannels * batch, info.inHeight, info.inWidth])
     : images;
   const shape = [depthwise ? 1 : inChannels, outChannels, height, width];
-  const whole = conv(g, source, weights, attributes, shape);
+  const all = conv(g, source, weights, attributes, shape);
   const size = [shape[0]!, shape[1]!, info.filterHeight, info.filterWidth];
-  const gradient = slice(g, whole, [0, 0, 0, 0], size);
+  const gradient = slice(g, all, [0, 0, 0, 0], size);
   if (!depthwise) return transpose(g, gradient, [2, 3, 0, 1]);
   const multiplier = outChannels / inChannels;
   const apart = reshape(g, gradient, [inChannels, multiplier, info.filterHeight, info.filterWidth]);

@@ -1,5 +1,14 @@
 import { type DataType, upcastType } from "@tensorflow/tfjs-core";
-import { binary, cast, constantNumbers, like, reshape, unary, where } from "../graph/build.ts";
+import {
+  beforeReshape,
+  binary,
+  cast,
+  constantNumbers,
+  like,
+  reshape,
+  unary,
+  where,
+} from "../graph/build.ts";
 import {
   type Attributes,
   type ElementType,
@@ -7,6 +16,7 @@ import {
   type Graph,
   type Value,
 } from "../graph/graph.ts";
+import { COMPOSITE } from "./composite.ts";
 import {
   bySelfOnBools,
   converted,
@@ -129,7 +139,19 @@ function sign(g: Graph, x: Value): Value {
   return where(g, unary(g, "IsNaN", x, "bool"), like(g, x, 0), unary(g, "Sign", x));
 }
 
+/** 1 where positive, else `alpha`; kernels compute the gradient of ReLU, which is one with 0. */
 function step(g: Graph, x: Value, alpha: number): Value {
+  return x.dtype === "float32" && alpha === 0 ? wholeStep(g, x) : lowerStep(g, x, alpha);
+}
+
+/** {@link step} as one operation, in the form of what it is taken of. */
+export function wholeStep(g: Graph, x: Value): Value {
+  const source = beforeReshape(x) ?? x;
+  return reshape(g, g.add("Step", [source], {}, source.shape, "float32", COMPOSITE), x.shape);
+}
+
+/** {@link step} in ONNX's operators. */
+export function lowerStep(g: Graph, x: Value, alpha = 0): Value {
   const positive = binary(g, "Greater", x, like(g, x, 0), "bool");
   const numbers = where(g, positive, like(g, x, 1), like(g, x, alpha));
   return x.dtype === "float32" ? where(g, unary(g, "IsNaN", x, "bool"), x, numbers) : numbers;

@@ -4,12 +4,14 @@ import { throughFloats } from "./dtypes.ts";
 import { scatterAdd } from "./movement.ts";
 import type { KernelAttributes, Kernels, Translate } from "./register.ts";
 import {
+  isWhole,
   leftOver,
   poolingWindow,
   reached,
   requireGradient,
   unreached,
   type Window,
+  wholeWindow,
   windowAttributes,
 } from "./window.ts";
 
@@ -32,14 +34,22 @@ function pool(
 }
 
 const pooling2d = (op: "MaxPool" | "AveragePool"): Translate =>
-  throughFloats((g, { x }, attrs) =>
-    fromFirst(g, pool(g, op, x!, poolingWindow(x!, attrs), ["float32"])[0]!),
-  );
+  throughFloats((g, { x }, attrs) => {
+    const window = poolingWindow(x!, attrs);
+    if (op === "MaxPool" && isWhole(window, x!) && !attrs.lowered)
+      return wholeWindow(g, op, [x!], window, window.info.outShape);
+    return fromFirst(g, pool(g, op, x!, window, ["float32"])[0]!);
+  });
 
 /** dy goes back to where the maximum was found; windows that overlap add up. */
 function maxPoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttributes): Value {
   const window = poolingWindow(x, attrs);
   requireGradient(dy, window);
+  if (isWhole(window, x) && !attrs.lowered) {
+    // The result too: the kernel compares with it. It is there already, from the forward pass.
+    const y = wholeWindow(g, "MaxPool", [x], window, window.info.outShape);
+    return wholeWindow(g, "MaxPoolGrad", [dy, x, y], window, x.shape);
+  }
   const { batchSize, inChannels, inHeight, inWidth } = window.info;
   const [, indices] = pool(g, "MaxPool", x, window, ["float32", "int64"]);
   const shape = [batchSize, inChannels, inHeight, inWidth];

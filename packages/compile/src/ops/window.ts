@@ -2,6 +2,7 @@ import { backend_util } from "@tensorflow/tfjs-core";
 import { pad, slice } from "../graph/build.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import { refuseShape, refuseUnsupported, shown } from "../graph/refuse.ts";
+import { COMPOSITE } from "./composite.ts";
 import type { KernelAttributes } from "./register.ts";
 
 type Convolution = backend_util.Conv2DInfo;
@@ -158,3 +159,33 @@ export const leftOver = ({ info }: Window): [number, number] => [
     info.padInfo.left +
     info.padInfo.right,
 ];
+
+/** Whether a kernel could compute an operation of this window on float32 images, `x` being one of them. */
+export function isWhole({ info, cut }: Window, x: Value): boolean {
+  const { dataFormat, dilationHeight, dilationWidth, outShape, inShape } = info;
+  return (
+    x.dtype === "float32" &&
+    dataFormat === "channelsLast" &&
+    dilationHeight * dilationWidth === 1 &&
+    cut[0] === 0 &&
+    cut[1] === 0 &&
+    [...outShape, ...inShape].every((d) => d > 0)
+  );
+}
+
+/** An operation of a window that stays whole until `graph/windows.ts` decides who computes it. */
+export function wholeWindow(
+  g: Graph,
+  op: string,
+  inputs: readonly Value[],
+  { info }: Window,
+  shape: readonly number[],
+): Value {
+  const { top, bottom, left, right } = info.padInfo;
+  const attributes = {
+    size: [info.filterHeight, info.filterWidth],
+    strides: [info.strideHeight, info.strideWidth],
+    pads: [top, bottom, left, right],
+  };
+  return g.add(op, inputs, attributes, [...shape], "float32", COMPOSITE);
+}

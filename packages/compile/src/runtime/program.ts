@@ -114,8 +114,8 @@ export class LoadedProgram {
     const started = performance.now();
     const traced = makeTrace();
     const provider = providerOf(options);
-    const finished = (keepAttention: boolean) =>
-      finish(caller, traced, options, { ...preferred(provider), keepAttention });
+    const finished = (forKernels: boolean) =>
+      finish(caller, traced, options, { ...preferred(provider), forKernels });
     const generated = await generateKernels(caller, () => finished(true), options, pairs.size > 0);
     const whole = generated?.fused.program ?? finished(false);
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;

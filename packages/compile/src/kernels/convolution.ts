@@ -1,0 +1,73 @@
+import { type Node, sizeOf } from "../graph/graph.ts";
+import { panelOf } from "../graph/windows.ts";
+import { COMPOSITE, WINDOWS } from "../ops/composite.ts";
+import { type Kernel, type KernelParts, makeKernel } from "./kernel.ts";
+
+/** Shares of a batch whose filter gradients are added up: the same whatever the number of threads. */
+const SHARES = 16;
+
+/** Numbers of an image's strip that a convolution copies at once. */
+const STRIP = 1 << 16;
+
+/** Convolutions, max pooling and their gradients as kernels (convolution.h); null for other nodes. */
+export function emitConvolution(node: Node): Kernel | null {
+  if (node.domain !== COMPOSITE) return null;
+  const made = bodyOf(node);
+  const inputs = node.inputs.map((value) => value!);
+  return made && makeKernel({ label: "Window", inputs, outputs: node.outputs, ...made });
+}
+
+function bodyOf(node: Node): Pick<KernelParts, "body" | "parts" | "finish"> | null {
+  const images = node.attributes.images as number;
+  switch (node.op) {
+    case WINDOWS.weights:
+    case WINDOWS.transposedWeights: {
+      const [rows, columns, channels, outputs] = node.inputs[0]!.shape as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      const call = node.op === WINDOWS.weights ? "conv_weights" : "conv_transposed_weights";
+      return { body: [`  ${call}(call, ${rows * columns}, ${channels}, ${outputs});`], parts: 1 };
+    }
+    case WINDOWS.convolution: {
+      const strips = stripsOf(node);
+      return {
+        body: [`  convolution(call, part, ${windowOf(node)}, ${strips});`],
+        parts: images * strips,
+      };
+    }
+    case WINDOWS.inputGradient:
+      return { body: [`  conv_scatter(call, part, ${windowOf(node)});`], parts: images };
+    case WINDOWS.filterGradient: {
+      const parts = Math.min(SHARES, images);
+      const [rows, columns, channels, outputs] = node.outputs[0]!.shape as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      const partial = parts * rows * columns * channels * panelOf(outputs);
+      return {
+        body: [`  conv_gradient(call, part, ${windowOf(node)}, ${images}, ${parts});`],
+        parts,
+        finish: { body: [`  conv_gradient_sum(call, ${windowOf(node)}, ${parts});`], partial },
+      };
+    }
+    case WINDOWS.maxPool:
+      return { body: [`  max_pool(call, part, ${windowOf(node)});`], parts: images };
+    case WINDOWS.maxPoolGradient:
+      return { body: [`  max_pool_gradient(call, part, ${windowOf(node)});`], parts: images };
+    default:
+      return null;
+  }
+}
+
+const windowOf = ({ attributes }: Node) => `(Window){${attributes.window}}`;
+
+function stripsOf({ attributes, inputs }: Node): number {
+  const outHeight = (attributes.window as number[])[3]!;
+  const size = sizeOf(inputs[0]!.shape) / (attributes.images as number);
+  return Math.min(outHeight, Math.ceil(size / STRIP));
+}
