@@ -193,8 +193,9 @@ function checkInputs(config: DmaeConfig, { images, noise, idsKeep, idsRestore, m
 }
 
 function initDmae(config: DmaeConfig, key: Key): Record<string, HostTensor> {
-  const { decoderDepth, decoderWidth, mlpRatio, imageSize, patchSize, channels } = config;
-  const encoder = createViT({ ...config, numClasses: 0, globalPool: false }).initHost(key);
+  const { decoderDepth, decoderWidth, decoderHeads: _, sigma: __, ...shape } = config;
+  const { mlpRatio, imageSize, patchSize, channels } = shape;
+  const encoder = createViT({ ...shape, numClasses: 0, globalPool: false }).initHost(key);
   const { cls_token, pos_embed, ...rest } = encoder;
   const blocks: HostTensors[] = [];
   for (let i = 0; i < decoderDepth; i++)
