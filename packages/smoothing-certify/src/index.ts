@@ -15,6 +15,14 @@ export {
 } from "./classifier/combine.ts";
 export { fromOnnx, type LoadedClassifier, type OnnxOptions } from "./classifier/from-onnx.ts";
 export type { ImageInput } from "./classifier/image.ts";
+export {
+  type CanvasLike,
+  type ImageDataLike,
+  type ImageOptions,
+  type ImageSource,
+  image,
+  type LoadedImage,
+} from "./classifier/image-source.ts";
 export { fromModelJson } from "./classifier/model-json.ts";
 export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runtime.ts";
 export type { CheckedPreprocessing, Layout, Preprocessing } from "./classifier/preprocessing.ts";
@@ -113,8 +121,9 @@ export type { LogNumbers } from "./report/thinned.ts";
 export type { SelectionOptions } from "./run/dataset-selection.ts";
 export type { SamplingOptions, Seeded } from "./run/options.ts";
 export type { Progress } from "./run/progress.ts";
+export type { Rows } from "./run/rows.ts";
 export type { DatasetOptions } from "./run/run-dataset.ts";
-export type { SingleOptions } from "./run/run-one.ts";
+export type { ResultOf, SingleOptions } from "./run/run-one.ts";
 export {
   type BoundKind,
   type Certificate,

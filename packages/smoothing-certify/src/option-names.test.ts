@@ -29,6 +29,7 @@ testOptionNames(
     fromCompiled: (options) => api.fromCompiled(async () => x, 1, options),
     fromOnnx: (options) => api.fromOnnx("model.onnx", options),
     fromModelJson: (options) => api.fromModelJson("model.json", options),
+    image: (options) => api.image("cat.jpg", options),
     inWorkers: (options) => api.inWorkers("classify.js", options),
     mergeLogs: (options) => api.mergeLogs(["a.tsv"], options),
     noiseInWorkers: (options) => api.noiseInWorkers(address, options),

@@ -3,9 +3,10 @@ import { checkAlpha, checkInteger, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
-import type { SamplingOptions, Seeded } from "../run/options.ts";
+import type { SamplingOptions } from "../run/options.ts";
+import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
 import { type CertifyOptions, inDimension } from "./certify.ts";
 import type { CertifyResult } from "./certify-procedure.ts";
@@ -55,7 +56,7 @@ export async function certifyAdaptive(
   classifier: Classifier,
   x: ImageInput,
   options: AdaptiveOptions,
-): Promise<Seeded<CertifyResult>> {
+): Promise<ResultOf<CertifyResult>> {
   checkOptions("certifyAdaptive", options, { ...singleNames, ...adaptiveNames });
   const settings = prepare("certifyAdaptive", options);
   return runOne("certifyAdaptive", classifier, x, options, (dimension) =>
@@ -64,7 +65,15 @@ export async function certifyAdaptive(
 }
 
 /** {@link certifyAdaptive} for the images of a data set; rows and log as in {@link certifyDataset}. */
-export async function* certifyDatasetAdaptive(
+export function certifyDatasetAdaptive(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  options: AdaptiveDatasetOptions,
+): Rows<LogRow> {
+  return rowsOf(adaptiveRows(classifier, dataset, options));
+}
+
+async function* adaptiveRows(
   classifier: Classifier,
   dataset: ImageDataset,
   options: AdaptiveDatasetOptions,

@@ -3,9 +3,10 @@ import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
-import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
+import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
+import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { normalCdf } from "../statistics/normal.ts";
 import { defaultPatience, SequentialTest } from "../statistics/sequential-test.ts";
 import {
@@ -97,7 +98,7 @@ export async function certifyAtRadius(
   classifier: Classifier,
   x: ImageInput,
   options: AtRadiusOptions,
-): Promise<Seeded<AtRadiusResult>> {
+): Promise<ResultOf<AtRadiusResult>> {
   checkOptions("certifyAtRadius", options, atRadiusNames);
   const { label, batchSize, numClasses } = options;
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
@@ -119,7 +120,15 @@ export async function certifyAtRadius(
  * for await (const row of certifyDatasetAtRadius(classify, test, { sigma: 0.5, radius: 0.5 }))
  *   certified += row.correct;
  */
-export async function* certifyDatasetAtRadius(
+export function certifyDatasetAtRadius(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  options: AtRadiusDatasetOptions,
+): Rows<LogRow> {
+  return rowsOf(atRadiusRows(classifier, dataset, options));
+}
+
+async function* atRadiusRows(
   classifier: Classifier,
   dataset: ImageDataset,
   options: AtRadiusDatasetOptions,

@@ -3,8 +3,8 @@ import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { type Seeded, totalVariationOf } from "../run/options.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { totalVariationOf } from "../run/options.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { aboveThreshold, type LogitsLayout, mostLikely } from "./component-decoders.ts";
 import {
   type ComponentDecoder,
@@ -80,7 +80,7 @@ export async function certifySegmentation(
   model: Classifier,
   x: ImageInput,
   options: SegmentationOptions,
-): Promise<Seeded<ComponentsResult>> {
+): Promise<ResultOf<ComponentsResult>> {
   const caller = "certifySegmentation";
   checkOptions(caller, options, segmentationNames);
   const { numClasses, output = "logits" } = options;
@@ -103,7 +103,7 @@ export async function certifyMultiLabel(
   model: Classifier,
   x: ImageInput,
   options: MultiLabelOptions,
-): Promise<Seeded<ComponentsResult>> {
+): Promise<ResultOf<ComponentsResult>> {
   const caller = "certifyMultiLabel";
   checkOptions(caller, options, multiLabelNames);
   const { threshold = 0 } = options;
@@ -121,7 +121,7 @@ function certifyComponents(
   x: ImageInput,
   options: ComponentsOptions,
   decoder: ComponentDecoder,
-): Promise<Seeded<ComponentsResult>> {
+): Promise<ResultOf<ComponentsResult>> {
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, tau = 0.75 } = options;
   checkPositive(caller, "sigma", sigma);
   checkInteger(caller, "n0", n0);

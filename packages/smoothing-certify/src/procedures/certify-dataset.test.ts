@@ -98,6 +98,7 @@ describe("certifyDataset", () => {
       n: 100,
       n0: 10,
       dimension: 1,
+      shape: "1x1x1",
       seed: "0",
       generator: "philox4x32-10/gaussian",
       dataset: "steps",

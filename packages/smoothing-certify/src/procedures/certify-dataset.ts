@@ -1,6 +1,7 @@
 import { checkOptions, type ImageDataset, type OptionNames } from "@dmae/core";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
 import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 import { type CertifyResult, certifyProcedure } from "./certify-procedure.ts";
@@ -29,7 +30,7 @@ const certifyDatasetNames = {
 
 /**
  * Certifies the images of a data set and yields a row for each (see {@link certify} for what a row
- * means). With `log` every row is on the disk before it is yielded; started again with the same
+ * means); `toArray()` collects them. With `log` every row is on the disk before it is yielded; started again with the same
  * settings, the run yields the rows that are there and goes on with the rest.
  *
  * The result does not depend on batch size, shards or interruptions: each noisy sample is addressed
@@ -42,7 +43,15 @@ const certifyDatasetNames = {
  * for await (const row of certifyDataset(classify, test, { sigma: 0.25, skip: 20, log: "sigma25.tsv" }))
  *   console.log(row.idx, row.correct, row.radius);
  */
-export async function* certifyDataset(
+export function certifyDataset(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  options: CertifyDatasetOptions,
+): Rows<LogRow> {
+  return rowsOf(certifyRows(classifier, dataset, options));
+}
+
+async function* certifyRows(
   classifier: Classifier,
   dataset: ImageDataset,
   options: CertifyDatasetOptions,

@@ -3,8 +3,8 @@ import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { type Seeded, totalVariationOf } from "../run/options.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { totalVariationOf } from "../run/options.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import {
   type RegressionResult,
   type RegressionSettings,
@@ -56,7 +56,7 @@ export async function certifyRegression(
   model: Classifier,
   x: ImageInput,
   options: RegressionOptions,
-): Promise<Seeded<RegressionResult>> {
+): Promise<ResultOf<RegressionResult>> {
   const caller = "certifyRegression";
   checkOptions(caller, options, names);
   const { sigma, radius, n = 10_000, alpha = 0.001, quantile = 0.5 } = options;

@@ -2,8 +2,8 @@ import { checkOptions, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { type SamplingOptions, type Seeded, totalVariationOf } from "../run/options.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { type BoundKind, certificateOf } from "../statistics/certificate.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import { type CertifyResult, type CertifySettings, certifyProcedure } from "./certify-procedure.ts";
@@ -46,8 +46,8 @@ export const certifyNames = {
  *
  * @param classifier function or model; see {@link Classifier}
  * @param x one input without batch dimension; noise is added to its numbers as they are
- * @returns prediction and radius, all votes, from which other bounds can be computed later, and the seed
- *   of the noise, which gives the same votes again
+ * @returns prediction and radius, all votes, from which other bounds can be computed later, the seed
+ *   of the noise, which gives the same votes again, and the shape that the radius is about
  * @throws {DmaeError} "argument" for values out of range, "classifier" for an answer that is none
  * @example
  * const { prediction, radius } = await certify(classify, image, { sigma: 0.25, n: 10_000 });
@@ -56,7 +56,7 @@ export async function certify(
   classifier: Classifier,
   x: ImageInput,
   options: CertifyOptions,
-): Promise<Seeded<CertifyResult>> {
+): Promise<ResultOf<CertifyResult>> {
   checkOptions("certify", options, certifyNames);
   const settings = certifySettings("certify", options);
   return runOne("certify", classifier, x, options, (dimension) =>

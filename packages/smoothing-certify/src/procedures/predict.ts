@@ -2,9 +2,9 @@ import { checkOptions, type OptionNames } from "@dmae/core";
 import { checkAlpha, checkInteger } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { type Seeded, totalVariationOf } from "../run/options.ts";
+import { totalVariationOf } from "../run/options.ts";
 import { type Procedure, VoteCounts } from "../run/procedure.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { binomialPValue } from "../statistics/binomial.ts";
 import { binomialExceeds, binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
@@ -49,7 +49,7 @@ export async function predict(
   classifier: Classifier,
   x: ImageInput,
   options: PredictOptions,
-): Promise<Seeded<PredictResult>> {
+): Promise<ResultOf<PredictResult>> {
   checkOptions("predict", options, predictNames);
   const settings = predictSettings(options);
   return runOne("predict", classifier, x, options, (dimension) => {

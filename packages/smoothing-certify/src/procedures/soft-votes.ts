@@ -3,9 +3,9 @@ import { checkAlpha, checkInteger, checkPositive, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { Outputs } from "../classifier/outputs.ts";
-import { type Seeded, totalVariationOf } from "../run/options.ts";
+import { totalVariationOf } from "../run/options.ts";
 import type { Collector, Procedure } from "../run/procedure.ts";
-import { runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { argMax } from "../statistics/arg-max.ts";
 import { type Norm, radiusInNorm } from "../statistics/noises-and-norms.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
@@ -105,7 +105,7 @@ export async function certifySoft(
   classifier: Classifier,
   x: ImageInput,
   options: SoftOptions,
-): Promise<Seeded<SoftResult>> {
+): Promise<ResultOf<SoftResult>> {
   checkOptions("certifySoft", options, softNames);
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound = "bernstein", beta = 1 } = options;
   const { norm = "l2" } = options;

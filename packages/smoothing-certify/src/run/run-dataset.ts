@@ -222,6 +222,7 @@ async function logSettings<R>(
     ...(`${range}` !== `${UNIT_RANGE}` && { range: `${range}` }),
     sigma,
     dimension: size,
+    shape: imageShape.join("x"),
     seed: seed === undefined ? "" : formatSeed(seed),
     generator: noiseOf(options).generator,
     dataset: dataset.name ?? "",

@@ -32,6 +32,9 @@ export const singleNames = {
   index: true,
 } satisfies OptionNames<SingleOptions>;
 
+/** A result with what it is about: the seed of the noise, and the shape of the input that noise was added to. */
+export type ResultOf<R> = Seeded<R> & { readonly shape: readonly number[] };
+
 /**
  * Runs one procedure, started with the number of pixels, on one input; states the seed.
  *
@@ -44,7 +47,7 @@ export async function runOne<R>(
   options: SingleOptions,
   start: (dimension: number) => Procedure<R>,
   prepare: typeof prepareClassifier = prepareClassifier,
-): Promise<Seeded<R>> {
+): Promise<ResultOf<R>> {
   checkSampling(caller, options);
   const seeded = withSeed(options);
   const { shape, range, index = 0, signal } = options;
@@ -63,5 +66,5 @@ export async function runOne<R>(
   const tasks = [{ index, image: image.data, procedure: start(image.data.length) }].values();
   let found: { result: R } | undefined;
   for await (found of runTasks(tasks, settings)); // to the end, where the rows are checked again
-  return { ...found!.result, seed: seeded.seed };
+  return { ...found!.result, seed: seeded.seed, shape: image.shape };
 }

@@ -21,6 +21,7 @@ import {
   selectionNames,
 } from "../../run/dataset-selection.ts";
 import { batchSizerOf } from "../../run/options.ts";
+import { type Rows, rowsOf } from "../../run/rows.ts";
 import { type RunSettings, runTasks, type Task } from "../../run/run-tasks.ts";
 import { ablatedCopies, type EncodedImage, type Encoding, encodingOf } from "./ablated-copies.ts";
 import { type Ablation, ablationsOf, type PatchSize, readPatch } from "./ablation.ts";
@@ -143,7 +144,15 @@ export async function certifyPatch(
  * for await (const row of certifyDatasetPatch(classify, test, { ablation: { columns: 4 } })) rows.push(row);
  * console.log(formatPatchAccuracy({ vit: rows }, [2, 3, 5]));
  */
-export async function* certifyDatasetPatch(
+export function certifyDatasetPatch(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  options: PatchDatasetOptions,
+): Rows<PatchRow> {
+  return rowsOf(patchRows(classifier, dataset, options));
+}
+
+async function* patchRows(
   classifier: Classifier,
   dataset: ImageDataset,
   options: PatchDatasetOptions,

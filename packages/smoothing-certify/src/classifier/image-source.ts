@@ -1,0 +1,152 @@
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { checkInteger, show } from "../checks.ts";
+import { readRegularFile } from "../files.ts";
+import { inNode } from "../in-node.ts";
+import { decodeInBrowser, type Pixels, pixelsOf } from "./pixels.ts";
+
+/** Pixels as canvases give them: red, green, blue and alpha bytes. */
+export interface ImageDataLike {
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A canvas, in a browser or of a package for Node. */
+export interface CanvasLike {
+  readonly width: number;
+  readonly height: number;
+  getContext(kind: "2d"): unknown;
+}
+
+/** What {@link image} reads: a path, an address, the bytes of a file, or pixels. */
+export type ImageSource =
+  | string
+  | URL
+  | Blob
+  | Uint8Array
+  | ArrayBuffer
+  | ImageDataLike
+  | CanvasLike;
+
+/** Options of {@link image}. */
+export interface ImageOptions {
+  /** The shorter side is resized to this, or the image to `[height, width]`; default: not resized. */
+  readonly size?: number | readonly [height: number, width: number] | undefined;
+  /** The middle `crop` x `crop` pixels are taken; default `size`, where that is a number. */
+  readonly crop?: number | undefined;
+}
+
+/** An image with its shape, as {@link certify} takes it. */
+export interface LoadedImage {
+  /** Red, green and blue in [0, 1], row by row. */
+  readonly data: Float32Array;
+  /** `[height, width, 3]`. */
+  readonly shape: [height: number, width: number, channels: number];
+}
+
+const names = { size: true, crop: true } satisfies OptionNames<ImageOptions>;
+
+/**
+ * Reads an image for {@link certify}: red, green and blue as float32 in [0, 1], `[H, W, 3]`. Transparency, colour profiles
+ * and EXIF orientation are ignored. In Node, files and resizing need the optional packages `@dmae/datasets` and
+ * `sharp`: JPEG, PNG, WebP, TIFF and GIF, resized as Pillow does (bicubic). Browsers decode and resize by themselves.
+ *
+ * Noise is added after this, so the radius is about the resized image: no change *of its pixels* shorter than
+ * the radius changes the class. To certify the original pixels leave `size` out, and let the model resize noisy
+ * copies: `fromOnnx(file, { size: 224 })`. Published ImageNet numbers are about images resized before.
+ *
+ * @param source path, URL, `Blob`, bytes of a file (`Uint8Array`, `Buffer`, `ArrayBuffer`), `ImageData` or a canvas
+ * @throws {DmaeError} "file" for what is no readable image, "unsupported" where a package is missing
+ * @example
+ * const cat = await image("cat.jpg", { size: 256, crop: 224 }); // as torchvision's evaluation transform
+ * const { radius } = await certify(classifier, cat, { sigma: 0.25 });
+ */
+export async function image(source: ImageSource, options: ImageOptions = {}): Promise<LoadedImage> {
+  checkOptions("image", options, names);
+  const { size, crop = typeof size === "number" ? size : undefined } = options;
+  for (const side of [size ?? [], crop ?? []].flat()) checkInteger("image", "size and crop", side);
+  const pixels = pixelsOf(source) ?? (await bytesOf(source));
+  const target = (height: number, width: number) => sizeOf(size, height, width);
+  const whole = inNode
+    ? await inPillow(pixels, labelOf(source), target)
+    : await decodeInBrowser(pixels, target);
+  const { data, height, width } = crop === undefined ? whole : centre(whole, crop);
+  return { data: Float32Array.from(data, (byte) => byte / 255), shape: [height, width, 3] };
+}
+
+/** Height and width after resizing, the shorter side first, as torchvision's `Resize` rounds. */
+function sizeOf(size: ImageOptions["size"], height: number, width: number): [number, number] {
+  if (size === undefined) return [height, width];
+  if (typeof size !== "number") return [...size];
+  const long = Math.max(1, Math.floor((size * Math.max(height, width)) / Math.min(height, width)));
+  return height < width ? [size, long] : [long, size];
+}
+
+async function bytesOf(source: ImageSource): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  if (typeof source !== "string" && !(source instanceof URL))
+    throw new DmaeError(
+      "argument",
+      `image: source must be a path, URL, Blob, bytes, ImageData or canvas, got ${show(source)}`,
+    );
+  try {
+    if (inNode && !/^(https?|data|blob):/i.test(String(source)))
+      return await readRegularFile(source, 2 ** 26);
+    const response = await fetch(source);
+    if (!response.ok) throw new Error(`HTTP ${response.status} ${response.statusText}`);
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError("file", `image: cannot read ${labelOf(source)}: ${reason}`, {}, { cause });
+  }
+}
+
+function labelOf(source: ImageSource): string {
+  if (typeof source === "string" || source instanceof URL) return String(source).slice(0, 200);
+  return "the given image";
+}
+
+/** Decodes and resizes as Pillow does, by `@dmae/datasets`. */
+async function inPillow(
+  source: Pixels | Uint8Array,
+  label: string,
+  target: (height: number, width: number) => [number, number],
+): Promise<Pixels> {
+  if (!(source instanceof Uint8Array)) {
+    const [rows, columns] = target(source.height, source.width);
+    if (rows === source.height && columns === source.width) return source;
+  }
+  const { decodeImage, resizePixels } = await loadDatasets();
+  const decoded = source instanceof Uint8Array ? await decodeImage(source, label) : source;
+  return resizePixels({ ...decoded, channels: 3 }, ...target(decoded.height, decoded.width));
+}
+
+async function loadDatasets() {
+  try {
+    return await import("@dmae/datasets");
+  } catch (cause) {
+    throw new DmaeError(
+      "unsupported",
+      "image: files and resizing need @dmae/datasets and sharp; install them with npm install @dmae/datasets sharp",
+      {},
+      { cause },
+    );
+  }
+}
+
+function centre({ data, height, width }: Pixels, side: number): Pixels {
+  if (side > height || side > width)
+    throw new DmaeError(
+      "argument",
+      `image: crop must be at most the image's ${height}x${width} pixels, got ${side}; resize it first`,
+    );
+  const [top, left] = [Math.round((height - side) / 2), Math.round((width - side) / 2)];
+  const out = new Uint8Array(3 * side * side);
+  for (let y = 0; y < side; y++) {
+    const start = 3 * ((top + y) * width + left);
+    out.set(data.subarray(start, start + 3 * side), 3 * side * y);
+  }
+  return { data: out, height: side, width: side };
+}
