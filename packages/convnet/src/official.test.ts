@@ -160,10 +160,10 @@ describe.each([
       for (const [own, gradient] of Object.entries(gradients)) {
         const values = own === "x" ? inPytorchOrder(gradient) : gradient.dataSync();
         const expected = fixture.get(`${name}.grad.${own === "x" ? "images" : own}`).data;
-        expectNear(sampled(values), expected, 3e-5);
+        expectNear(sampled(values), expected, 6e-5);
       }
       for (const own of network.buffers)
-        expectNear(aux[own]!.dataSync(), fixture.get(`${name}.buffer.${own}`).data, 3e-6);
+        expectNear(aux[own]!.dataSync(), fixture.get(`${name}.buffer.${own}`).data, 1e-5);
       expect(Object.keys(aux).sort()).toEqual(["output", ...network.buffers].sort());
     });
   });

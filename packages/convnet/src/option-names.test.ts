@@ -11,6 +11,7 @@ testOptionNames(
     "createConvNet > apply": (options) => api.createConvNet("lenet").apply({}, images, options),
     createDnCNN: (options) => api.createDnCNN(options),
     "createDnCNN > denoise": (options) => api.createDnCNN().denoise({}, images, options),
+    oneShotDenoise: (options) => api.oneShotDenoise(images, images, options),
   },
-  ["loadConvNet"],
+  ["denoisedStabilityLoss", "denoisingLoss", "diffusionSchedule", "diffusionStep", "loadConvNet"],
 );

@@ -1,5 +1,5 @@
 import "#gradients";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { completeGradientKernels } from "./gradient-kernels.ts";
 
@@ -27,11 +27,9 @@ export interface Conv2dOptions {
  * const y = conv2d(tf.ones([1, 3, 3, 1]), tf.ones([1, 1, 3, 3]), { padding: 1 }); // 9 in the middle, 4 in the corners
  * ```
  */
-export function conv2d(
-  x: tf.Tensor,
-  weight: tf.Tensor,
-  { bias, stride = 1, padding = 0 }: Conv2dOptions = {},
-): tf.Tensor {
+export function conv2d(x: tf.Tensor, weight: tf.Tensor, options: Conv2dOptions = {}): tf.Tensor {
+  checkOptions("conv2d", options, { bias: true, stride: true, padding: true });
+  const { bias, stride = 1, padding = 0 } = options;
   check(x, weight, bias, stride, padding);
   completeGradientKernels();
   return tf.tidy(() => {

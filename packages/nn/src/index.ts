@@ -47,7 +47,7 @@ export type {
   TensorSpecs,
 } from "./programs/nested.ts";
 export type { Program } from "./programs/program.ts";
-export { bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
+export { antialiasedBicubicMatrix, bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
 export {
   type BackendName,
   type BackendReport,

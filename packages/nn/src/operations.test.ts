@@ -213,3 +213,19 @@ describe("errors name the shapes", () => {
     expect(run).toThrow(message);
   });
 });
+
+test("conv2d refuses what it cannot compute, by name", () => {
+  tf.tidy(() => {
+    const [x, w] = [tf.zeros([1, 4, 4, 2]), tf.zeros([3, 2, 3, 3])];
+    expect(() => conv2d(x, tf.zeros([3, 1, 3, 3]))).toThrow(/weight \[out, in, kh, kw\], got/);
+    expect(() => conv2d(x, w, { bias: tf.zeros([2]) })).toThrow(
+      "conv2d: bias must be [3], got [2]",
+    );
+    expect(() => conv2d(x, w, { stride: 0 })).toThrow(/stride must be a positive integer, got 0/);
+    expect(() => conv2d(x, w, { padding: -1 })).toThrow(/padding must be an integer, 0 or more/);
+    expect(() => conv2d(x, tf.zeros([3, 2, 5, 5]))).toThrow(/5x5 window must fit the padded image/);
+    expect(() => conv2d(x, w, { strides: 2 } as object)).toThrow(/unknown option "strides"/);
+    expect(() => batchNorm(x, tf.ones([3]), tf.ones([2]))).toThrow(/gain must be \[2\], got \[3\]/);
+    expect(() => batchNorm(tf.ones([1, 2]), tf.ones([2]), tf.ones([2]))).toThrow(/at least two/);
+  });
+});

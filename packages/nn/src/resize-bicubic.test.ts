@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
@@ -99,4 +100,21 @@ test("errors name the values", () => {
   expect(() => resizeBicubic({ rank: 4, shape: [1, 2, 2, 1] } as tf.Tensor, 0, 4)).toThrow(
     /positive integers, got 0 and 4/,
   );
+});
+
+test("with antialiasing, larger and smaller, as torchvision", () => {
+  const fixture = JSON.parse(
+    readFileSync(new URL("./__fixtures__/resize-antialiased.json", import.meta.url), "utf8"),
+  );
+  for (const [from, to] of [
+    [4, 9],
+    [12, 5],
+  ] as const) {
+    const { in: values, out } = fixture[`${from}to${to}`];
+    tf.tidy(() => {
+      const x = tf.tensor4d(values, [1, from, from, 1]);
+      const y = resizeBicubic(x, to, to, { antialias: true });
+      expectClose(y.dataSync(), out, { absolute: 1e-6 });
+    });
+  }
 });

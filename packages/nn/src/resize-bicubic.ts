@@ -1,11 +1,9 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { matMulEach } from "./mat-mul.ts";
 
-const a = -0.75;
-
-/** Keys' cubic convolution kernel at distance `t` (IEEE ASSP 29(6), 1981), a = -0.75 as in PyTorch. */
-function keys(t: number): number {
+/** Keys' cubic convolution kernel at distance `t` (IEEE ASSP 29(6), 1981), a = -0.75 as in PyTorch by default. */
+function keys(t: number, a = -0.75): number {
   const d = Math.abs(t);
   if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
   if (d < 2) return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
@@ -34,9 +32,40 @@ export function bicubicMatrix(from: number, to: number, scale = from / to): Floa
   return matrix;
 }
 
+/**
+ * The matrix of bicubic interpolation with antialiasing along one axis, as PyTorch's with `antialias=True`: Keys' kernel with a = -0.5,
+ * widened where the axis shrinks, its weights divided by their sum, so that borders need no clamping. It differs from
+ * {@link bicubicMatrix} for larger axes too.
+ *
+ * @returns `[to, from]` row-major, float64; each row sums to 1
+ */
+export function antialiasedBicubicMatrix(from: number, to: number): Float64Array {
+  const matrix = new Float64Array(to * from);
+  const scale = from / to;
+  const widening = Math.max(scale, 1);
+  for (let row = 0; row < to; row++) {
+    const centre = (row + 0.5) * scale;
+    const first = Math.max(Math.trunc(centre - 2 * widening + 0.5), 0);
+    const end = Math.min(Math.trunc(centre + 2 * widening + 0.5), from);
+    const weights = matrix.subarray(row * from + first, row * from + end);
+    weights.forEach((_, i) => {
+      weights[i] = keys((first + i + 0.5 - centre) / widening, -0.5);
+    });
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    weights.forEach((weight, i) => {
+      weights[i] = weight / total;
+    });
+  }
+  return matrix;
+}
+
 /** `matrix^T (x) identity(channels)`: acts on rows `[W * C]` from the right, gives `[w * C]`. */
-function acrossColumns(from: number, to: number, channels: number): tf.Tensor {
-  const matrix = bicubicMatrix(from, to);
+function acrossColumns(
+  matrix: Float64Array,
+  from: number,
+  to: number,
+  channels: number,
+): tf.Tensor {
   const spread = new Float32Array(from * channels * to * channels);
   for (let out = 0; out < to; out++)
     for (let column = 0; column < from; column++)
@@ -54,10 +83,17 @@ function acrossColumns(from: number, to: number, channels: number): tf.Tensor {
  * @param x `[B, H, W, C]` float32
  * @param height new height in pixels
  * @param width new width in pixels
+ * @param options `antialias`: with {@link antialiasedBicubicMatrix}, as PyTorch's `antialias=True`; default false
  * @returns `[B, height, width, C]`; the caller disposes of it
  * @throws DmaeError "shape" if `x` is not of rank 4, "argument" for a size that is not a positive integer
  */
-export function resizeBicubic(x: tf.Tensor, height: number, width: number): tf.Tensor {
+export function resizeBicubic(
+  x: tf.Tensor,
+  height: number,
+  width: number,
+  options: { readonly antialias?: boolean } = {},
+): tf.Tensor {
+  checkOptions("resizeBicubic", options, { antialias: true });
   if (x.rank !== 4)
     throw new DmaeError("shape", `resizeBicubic: x must be [B, H, W, C], got [${x.shape}]`);
   for (const size of [height, width])
@@ -67,13 +103,16 @@ export function resizeBicubic(x: tf.Tensor, height: number, width: number): tf.T
         `resizeBicubic: height and width must be positive integers, got ${height} and ${width}`,
       );
   const [batch, fromHeight, fromWidth, channels] = x.shape as [number, number, number, number];
+  const matrixOf = options.antialias ? antialiasedBicubicMatrix : bicubicMatrix;
   return tf.tidy(() => {
     const rows = tf.reshape(x, [batch * fromHeight, fromWidth * channels]);
     const wide =
-      fromWidth === width ? rows : tf.matMul(rows, acrossColumns(fromWidth, width, channels));
+      fromWidth === width
+        ? rows
+        : tf.matMul(rows, acrossColumns(matrixOf(fromWidth, width), fromWidth, width, channels));
     const columns = tf.reshape(wide, [batch, fromHeight, width * channels]);
     const downRows = () =>
-      tf.tensor2d(Float32Array.from(bicubicMatrix(fromHeight, height)), [height, fromHeight]);
+      tf.tensor2d(Float32Array.from(matrixOf(fromHeight, height)), [height, fromHeight]);
     const tall = fromHeight === height ? columns : matMulEach(downRows(), columns);
     return tf.reshape(tall, [batch, height, width, channels]);
   });
