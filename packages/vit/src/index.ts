@@ -24,4 +24,11 @@ export {
 } from "./patches.ts";
 export { interpolatePositions, sincosPositions2d } from "./positions.ts";
 export { tiny } from "./tiny.ts";
-export { createViT, parameterShapes, positionTensor, type ViT } from "./vit.ts";
+export { type AblationClassifier, visibleTokens } from "./visible-tokens.ts";
+export {
+  createViT,
+  parameterShapes,
+  positionTensor,
+  type ViT,
+  type ViTApplyOptions,
+} from "./vit.ts";

@@ -66,16 +66,27 @@ export function unpatchify(
  *
  * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`
  * @param images `[B, H, W, C]`, already normalised
- * @returns `[B, N, D]`; the caller disposes of it
+ * @param visible `[B, K]` int32, the patches to project; default all N in order
+ * @returns `[B, N, D]` or `[B, K, D]`; the caller disposes of it
  */
-export function patchEmbed(params: Params, images: tf.Tensor): tf.Tensor {
+export function patchEmbed(params: Params, images: tf.Tensor, visible?: tf.Tensor): tf.Tensor {
   const weight = params["patch_embed.proj.weight"]!;
   const [width, , patchSize] = weight.shape as [number, number, number];
   return tf.tidy(() => {
     const channelsLast = tf.transpose(weight, [0, 2, 3, 1]); // the order of patchify
-    const patches = patchify(images, patchSize);
+    const all = patchify(images, patchSize);
+    const patches = visible ? gatherPatches(all, visible) : all;
     return linear(patches, tf.reshape(channelsLast, [width, -1]), params["patch_embed.proj.bias"]!);
   });
+}
+
+/** Patches `[B, K, P]` by index within each image: rows of one table, as not every backend gathers by batch. */
+function gatherPatches(patches: tf.Tensor, ids: tf.Tensor): tf.Tensor {
+  const [batch, count, length] = patches.shape as [number, number, number];
+  const firsts = Int32Array.from({ length: batch }, (_, image) => image * count);
+  const flat = tf.reshape(tf.add(ids, tf.tensor2d(firsts, [batch, 1], "int32")), [-1]);
+  const rows = tf.gather(tf.reshape(patches, [batch * count, length]), flat);
+  return tf.reshape(rows, [batch, ids.shape[1]!, length]);
 }
 
 /** Shape of a patch projection. */

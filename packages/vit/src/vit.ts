@@ -24,6 +24,16 @@ import { patchEmbed, patchEmbedParameters } from "./patches.ts";
 import { sincosPositions2d } from "./positions.ts";
 import { classToken, meanOfPatches } from "./readout.ts";
 
+/** How a Vision Transformer is run. */
+export interface ViTApplyOptions extends ApplyOptions {
+  /**
+   * `[B, K]` int32, the patches that are seen, each at most once and row by row from the top left; the others are
+   * dropped in front of the first block, as in a Smoothed ViT (Salman et al. 2022, arXiv:2110.07719) and in the
+   * encoder of an MAE. Default: all patches.
+   */
+  readonly visible?: tf.Tensor;
+}
+
 /** A Vision Transformer: pure functions of named parameters. */
 export interface ViT extends Model {
   /** Every field, frozen. */
@@ -36,13 +46,13 @@ export interface ViT extends Model {
    * @param x `[B, inputSize, inputSize, channels]` float32, images in [0, 1], noise included
    * @returns `[B, width]`; the caller disposes of it
    */
-  features(params: Params, x: tf.Tensor, options?: ApplyOptions): tf.Tensor;
+  features(params: Params, x: tf.Tensor, options?: ViTApplyOptions): tf.Tensor;
   /**
    * Class scores, `[B, numClasses]`; the caller disposes of them.
    *
    * @param x as for `features`
    */
-  logits(params: Params, x: tf.Tensor, options?: ApplyOptions): tf.Tensor;
+  logits(params: Params, x: tf.Tensor, options?: ViTApplyOptions): tf.Tensor;
 }
 
 /**
@@ -104,11 +114,11 @@ function features(
   config: ViTConfig,
   params: Params,
   x: tf.Tensor,
-  options: ApplyOptions,
+  options: ViTApplyOptions,
 ): tf.Tensor {
   const { depth, heads, epsilon, globalPool } = config;
   const blockOptions = (i: number) => ({ heads, epsilon, ...dropPathOf(config, options, x, i) });
-  let tokens = embed(config, params, x); // [B, 1 + N, D]
+  let tokens = embed(config, params, x, options.visible); // [B, 1 + N, D], or [B, 1 + K, D]
   const last = depth - 1;
   for (let i = 0; i < last; i++) {
     const next = tf.tidy(() => block(params, `blocks.${i}`, tokens, blockOptions(i)));
@@ -123,7 +133,7 @@ function features(
 }
 
 /** Images to tokens with positions, class token first. */
-function embed(config: ViTConfig, params: Params, x: tf.Tensor): tf.Tensor {
+function embed(config: ViTConfig, params: Params, x: tf.Tensor, visible?: tf.Tensor): tf.Tensor {
   const { inputSize, imageSize, channels, mean, std } = config;
   if (x.rank !== 4 || `${x.shape.slice(1)}` !== `${[inputSize, inputSize, channels]}`)
     throw new DmaeError(
@@ -134,11 +144,34 @@ function embed(config: ViTConfig, params: Params, x: tf.Tensor): tf.Tensor {
     const normalized = normalize(x, mean, std);
     const images =
       inputSize === imageSize ? normalized : resizeBicubic(normalized, imageSize, imageSize);
-    const patches = patchEmbed(params, images); // [B, N, D]
+    if (visible) checkVisible(config, x, visible);
+    const patches = patchEmbed(params, images, visible); // [B, N, D], or [B, K, D]
     const batch = tf.zeros([x.shape[0]!, 1, config.width]);
     const first = tf.add(params.cls_token!, batch); // broadcast; the gradient is a sum
-    return tf.add(tf.concat([first, patches], 1), params.pos_embed!);
+    const positions = visible ? positionsOf(params.pos_embed!, visible) : params.pos_embed!;
+    return tf.add(tf.concat([first, patches], 1), positions);
   });
+}
+
+/** Positions `[B, 1 + K, D]` of the class token and of the visible patches. */
+function positionsOf(positions: tf.Tensor, visible: tf.Tensor): tf.Tensor {
+  const batch = visible.shape[0]!;
+  const withClass = tf.concat(
+    [tf.zeros([batch, 1], "int32"), tf.add(visible, tf.scalar(1, "int32"))],
+    1,
+  );
+  return tf.gather(tf.squeeze(positions, [0]), withClass);
+}
+
+function checkVisible(config: ViTConfig, x: tf.Tensor, visible: tf.Tensor): void {
+  const { shape, rank, dtype } = visible;
+  const grid = config.imageSize / config.patchSize;
+  const fits = rank === 2 && shape[0] === x.shape[0] && shape[1]! >= 1 && shape[1]! <= grid * grid;
+  if (fits && dtype === "int32") return;
+  throw new DmaeError(
+    "shape",
+    `features: visible must be int32 [${x.shape[0]}, K] with K from 1 to ${grid * grid}, got ${dtype} [${shape}]`,
+  );
 }
 
 function dropPathOf(config: ViTConfig, options: ApplyOptions, x: tf.Tensor, index: number) {
