@@ -125,6 +125,13 @@ export type { Rows } from "./run/rows.ts";
 export type { DatasetOptions } from "./run/run-dataset.ts";
 export type { ResultOf, SingleOptions } from "./run/run-one.ts";
 export {
+  type Certifier,
+  type CertifierOptions,
+  type CertifierRequest,
+  createCertifier,
+} from "./server/certifier.ts";
+export type { AnytimeResult } from "./server/request.ts";
+export {
   type BoundKind,
   type Certificate,
   type CertificateSettings,

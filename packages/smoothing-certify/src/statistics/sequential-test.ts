@@ -5,7 +5,7 @@ import { clopperPearsonLower } from "./clopper-pearson.ts";
 const PRIOR = 0.5;
 
 /** Logarithm by which a threshold must be passed, beyond the rounding of the mixture of n votes itself. */
-const slack = (n: number) => 1e-9 + 2e-15 * n;
+export const sequenceSlack = (n: number) => 1e-9 + 2e-15 * n;
 
 /**
  * The mixture likelihood ratio against `p = t` after `successes` in `n`, in logarithms: the prior
@@ -99,10 +99,10 @@ export class SequentialTest {
     const giveUpAt = Math.log(1 / beta);
     for (let n = this.upper.length; n <= to; n++) {
       const u = this.upper[n - 1]!;
-      this.upper.push(logMixture("above", u, n, t) >= certifyAt + slack(n) ? u : u + 1);
+      this.upper.push(logMixture("above", u, n, t) >= certifyAt + sequenceSlack(n) ? u : u + 1);
       const d = this.lower[n - 1]! + 1;
       this.lower.push(
-        logMixture("below", d, n, this.worthwhile) >= giveUpAt + slack(n) ? d : d - 1,
+        logMixture("below", d, n, this.worthwhile) >= giveUpAt + sequenceSlack(n) ? d : d - 1,
       );
     }
   }
