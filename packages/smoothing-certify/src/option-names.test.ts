@@ -24,6 +24,7 @@ testOptionNames(
     certifySegmentation: (options) => api.certifySegmentation(halves, x, options),
     certifySoft: (options) => api.certifySoft(halves, x, options),
     compare: (options) => api.compare([], [], options),
+    createCertifier: (options) => api.createCertifier(halves, options),
     denoised: (options) => api.denoised(() => x, halves, options),
     ensemble: (options) => api.ensemble([halves], "vote", options),
     fromCompiled: (options) => api.fromCompiled(async () => x, 1, options),

@@ -34,5 +34,6 @@ testOptionNames(
     "positionTensor",
     "sincosPositions2d",
     "unpatchify",
+    "visibleTokens",
   ],
 );

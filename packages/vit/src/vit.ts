@@ -108,7 +108,11 @@ export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTCon
   return vit;
 }
 
-const applyNames = { training: true, dropPath: true } satisfies OptionNames<ApplyOptions>;
+const applyNames = {
+  training: true,
+  dropPath: true,
+  visible: true,
+} satisfies OptionNames<ViTApplyOptions>;
 
 function features(
   config: ViTConfig,

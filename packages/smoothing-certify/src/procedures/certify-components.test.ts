@@ -34,7 +34,7 @@ describe("certifySegmentation", () => {
     const result = await certifySegmentation(last, x, { ...base, numClasses: 3 });
     // P(class) is Phi(|v - 0.5| / 0.25): 0.945, 0.945, 0.5, 0.788, 0.53, 0.977
     expect([...result.predictions]).toEqual([1, 0, -1, 1, -1, 0]);
-    expect(result).toMatchObject({ shape: [2, 3], abstained: 2, samples: 2050, seed: 5 });
+    expect(result).toMatchObject({ outputShape: [2, 3], abstained: 2, samples: 2050, seed: 5 });
     expect(result.radius).toBe(certifiedRadius(0.75, 0.25));
     expect(result.radius).toBeLessThan(0.25 * 0.6744897501960818);
     result.counts.forEach((count, i) => {
@@ -50,7 +50,7 @@ describe("certifySegmentation", () => {
     expect(await run(first, { output: "logits-first" })).toEqual(want);
     expect(await run(ids, { output: "classes" })).toEqual(want);
     const flat = (batch: Float32Array, shape: number[]) => last(batch, shape).data;
-    expect(await run(flat, {})).toEqual({ ...want, shape: [6] });
+    expect(await run(flat, {})).toEqual({ ...want, outputShape: [6] });
     expect(await run(last, { batchSize: 9 })).toEqual(want);
   });
 

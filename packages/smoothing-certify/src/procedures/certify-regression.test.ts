@@ -34,7 +34,13 @@ describe("certifyRegression on linear functions, whose exact bounds are w x -+ r
         expect(slack).toBeLessThan(0.07 * norm);
       }
     });
-    expect(result).toMatchObject({ radius: 0.25, samples: 4000, seed: 7, shape: [3] });
+    expect(result).toMatchObject({
+      radius: 0.25,
+      samples: 4000,
+      seed: 7,
+      outputShape: [3],
+      shape: [2],
+    });
     expect(result.ranks.lower + result.ranks.upper).toBe(4001);
   });
 
@@ -46,7 +52,7 @@ describe("certifyRegression on linear functions, whose exact bounds are w x -+ r
     expect(await certifyRegression(flat, x, base)).toEqual(want);
     const deep = (batch: Float32Array, shape: number[]) =>
       linear(batch, shape).map((row) => row.map((value) => [value]));
-    expect(await certifyRegression(deep, x, base)).toEqual({ ...want, shape: [3, 1] });
+    expect(await certifyRegression(deep, x, base)).toEqual({ ...want, outputShape: [3, 1] });
   });
 
   it("answers with another quantile, of which the median of -f is the mirror image", async () => {
@@ -64,7 +70,7 @@ describe("certifyRegression on linear functions, whose exact bounds are w x -+ r
       Float32Array.from({ length: n }, (_, i) => batch[2 * i]!);
     const single = await certifyRegression(first, [51 / 255, 0], base);
     const sound = await certifyRegression(first, [51 / 255, 0], { ...base, sound: true });
-    expect(single.shape).toEqual([1]);
+    expect(single.outputShape).toEqual([1]);
     expect(sound.upper[0]! - sound.lower[0]!).toBeLessThan(0.7);
     expect(sound.lower[0]!).toBeLessThan(0.2 - 0.25);
   });

@@ -31,7 +31,7 @@ export interface ComponentsResult {
   /** Class of each component in row-major order, or `ABSTAIN` (-1). */
   readonly predictions: Int32Array;
   /** Shape of the components, e.g. `[height, width]`. */
-  readonly shape: readonly number[];
+  readonly outputShape: readonly number[];
   /** The l2 radius that all components share that do not abstain: `sigma Phi^-1(tau)`. */
   readonly radius: number;
   /** p-value of each component's hypothesis that its class has probability at most tau. */
@@ -66,7 +66,7 @@ export function* componentsProcedure(
   const predictions = guesses.map((guess, i) => (rejected[i] ? guess : ABSTAIN));
   return {
     predictions,
-    shape: selection.shape,
+    outputShape: selection.shape,
     radius: certifiedRadius(tau, sigma),
     pValues,
     counts,

@@ -27,7 +27,7 @@ export interface RegressionResult {
   /** The radius asked for. */
   readonly radius: number;
   /** Shape of one answer. */
-  readonly shape: readonly number[];
+  readonly outputShape: readonly number[];
   /** Noisy samples drawn. */
   readonly samples: number;
 }
@@ -51,7 +51,7 @@ export function* regressionProcedure(settings: RegressionSettings): Procedure<Re
     upper: at(ranks.upper),
     ranks,
     radius,
-    shape,
+    outputShape: shape,
     samples: n,
   };
 }

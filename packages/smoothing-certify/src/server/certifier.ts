@@ -6,7 +6,7 @@ import {
   prepareClassifier,
 } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
-import { checkNormalizations } from "../classifier/range.ts";
+import { checkPreprocessings } from "../classifier/range.ts";
 import { freshSeed, type Seed } from "../noise/fresh-seed.ts";
 import { noiseHere } from "../noise/noise-settings.ts";
 import {
@@ -122,7 +122,7 @@ export async function createCertifier(
       `${caller}: shape must be that of one input, e.g. [28, 28, 1], got ${Array.isArray(shape) ? `[${shape}]` : show(shape)}`,
     );
   const prepared = await prepareClassifier(caller, classifier, options, false);
-  checkNormalizations(caller, prepared.traits.normalizations, options.range);
+  checkPreprocessings(caller, prepared.traits.preprocessing, options.range);
   const size = shape.reduce((product, length) => product * length, 1);
   const ladder = { sigma, alpha, totalVariation: totalVariationOf(options, size) };
   return new SharedCertifier(prepared, options, { ...ladder, n0, maxSamples, maxRequests });
