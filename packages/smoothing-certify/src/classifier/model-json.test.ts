@@ -157,7 +157,7 @@ describe.each([
     );
     expect(rows[1]!.counts).toEqual(alone.counts);
     expect(await main([...argv, "--layout", "HWC"], io)).toBe(1);
-    expect(printed.error).toContain("layout must be one of NCHW, NHWC, as-is");
+    expect(printed.error).toContain("--layout must be NCHW, NHWC or as-is");
   });
 });
 

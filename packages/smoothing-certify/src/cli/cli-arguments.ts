@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 
-/** Kinds of command-line options. */
-type Kind = "number" | "text" | "switch";
+/** Kinds of command-line options; an array lists the words that an option may be. */
+type Kind = "count" | "positive" | "fraction" | "list" | "text" | "switch" | readonly string[];
 
 /** Options by command; the text is what `--help` prints. */
 export const options = {
@@ -11,65 +11,73 @@ export const options = {
     "model.onnx, model.json of TensorFlow.js, or a .js/.mjs module that exports a classifier",
   ],
   export: ["text", "name of the module's export (default: default)"],
-  workers: ["number", "run the module's classifier in this many threads"],
-  size: ["text", "side, or height,width, that the model wants: noisy images are resized to it"],
-  channels: ["text", "rgb, bgr or gray: channels that the model wants (default: as they are)"],
-  scale: ["number", "factor that the model wants, e.g. 255 for bytes (default: 1)"],
-  mean: ["text", "channel means to subtract after --scale, e.g. 0.485,0.456,0.406"],
-  std: ["text", "channel deviations to divide by, after --mean"],
-  layout: ["text", "NCHW, NHWC or as-is: order of axes that the model wants"],
+  workers: ["count", "run the module's classifier in this many threads"],
+  size: ["list", "side, or height,width, that the model wants: noisy images are resized to it"],
+  channels: [
+    ["rgb", "bgr", "gray"],
+    "rgb, bgr or gray: channels that the model wants (default: as they are)",
+  ],
+  scale: ["positive", "factor that the model wants, e.g. 255 for bytes (default: 1)"],
+  mean: ["list", "channel means to subtract after --scale, e.g. 0.485,0.456,0.406"],
+  std: ["list", "channel deviations to divide by, after --mean"],
+  layout: [["NCHW", "NHWC", "as-is"], "NCHW, NHWC or as-is: order of axes that the model wants"],
   output: ["text", "name of the model's output with the logits, if there are several"],
-  binary: ["text", "probability or logit: what the single output of a two-class model is"],
+  binary: [
+    ["probability", "logit"],
+    "probability or logit: what the single output of a two-class model is",
+  ],
   data: ["text", "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, an image folder, or a module"],
-  split: ["text", "train or test (default: test)"],
-  "image-size": ["number", "resize and crop images of a folder (default: 224)"],
-  sigma: ["number", "standard deviation of the noise, in the units of the pixels"],
-  range: ["text", "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0"],
-  n: ["number", "estimation samples (default: 10000; predict: 1000)"],
-  n0: ["number", "selection samples (default: 100)"],
-  alpha: ["number", "allowed probability of a wrong certificate (default: 0.001)"],
+  labels: ["text", 'JSON file that names the model\'s class of each class of --data: {"cat": 281}'],
+  "num-classes": ["count", "classes of the model (default: what it says, else those of --data)"],
+  split: [["train", "test"], "train or test (default: test)"],
+  "image-size": ["count", "resize and crop images of a folder (default: 224)"],
+  sigma: ["positive", "standard deviation of the noise, in the units of the pixels"],
+  range: ["list", "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0"],
+  n: ["count", "estimation samples (default: 10000; predict: 1000)"],
+  n0: ["count", "selection samples (default: 100)"],
+  alpha: ["fraction", "allowed probability of a wrong certificate (default: 0.001)"],
   seed: ["text", "seed of the noise (default: that of the log, or a fresh one)"],
-  radius: ["number", "at-radius: the l2 radius to certify"],
-  "max-samples": ["number", "at-radius, adaptive: most samples (default: 100000)"],
+  radius: ["positive", "at-radius: the l2 radius to certify"],
+  "max-samples": ["count", "at-radius, adaptive: most samples (default: 100000)"],
   patience: [
-    "number",
+    "count",
     "at-radius: votes that an image is worth (default: 1600 / (1 - Phi(r / sigma)))",
   ],
-  mode: ["text", "at-radius: evaluate (knows the label, default) or deploy"],
+  mode: [["evaluate", "deploy"], "at-radius: evaluate (knows the label, default) or deploy"],
   adaptive: ["switch", "certify: choose the number of samples by a pilot"],
-  "relative-width": ["number", "adaptive: share of the radius to give away (default: 0.05)"],
-  pilot: ["number", "adaptive: first pilot samples (default: 200)"],
-  bound: ["text", "one-class (default) or two-class"],
-  norm: ["text", "l1, l2 or linf"],
-  noise: ["text", "gaussian (default), uniform or laplace"],
+  "relative-width": ["fraction", "adaptive: share of the radius to give away (default: 0.05)"],
+  pilot: ["count", "adaptive: first pilot samples (default: 200)"],
+  bound: [["one-class", "two-class"], "one-class (default) or two-class"],
+  norm: [["l1", "l2", "linf"], "l1, l2 or linf"],
+  noise: [["gaussian", "uniform", "laplace"], "gaussian (default), uniform or laplace"],
   sound: ["switch", "noise on the 8-bit grid, sound in floating point"],
-  "noise-workers": ["number", "draw the noise in this many threads"],
-  skip: ["number", "take every skip-th image"],
-  max: ["number", "take at most this many images"],
-  indices: ["text", "take these images, e.g. 0,5,17"],
+  "noise-workers": ["count", "draw the noise in this many threads"],
+  skip: ["count", "take every skip-th image"],
+  max: ["count", "take at most this many images"],
+  indices: ["list", "take these images, e.g. 0,5,17"],
   shard: ["text", "i/n, or auto for Kubernetes indexed jobs and SLURM arrays"],
-  "batch-size": ["number", "noisy images per call of the model"],
-  "memory-limit": ["number", "MiB that batches may take (default: 128)"],
+  "batch-size": ["count", "noisy images per call of the model"],
+  "memory-limit": ["positive", "MiB that batches may take (default: 128)"],
   "skip-wrong-guess": ["switch", "abstain early where the first guess is not the label"],
   randomized: ["switch", "the classifier is random on purpose, independently for each row"],
   "no-preflight": ["switch", "do not look at a few images first"],
   log: ["text", "log to append to and resume from; without it rows go to standard output"],
   out: ["text", "recertify, merge: file to write (default: standard output)"],
-  "top-k": ["number", "recertify: certify that the label is among the k most probable"],
-  dimension: ["number", "recertify: numbers of an image, for linf"],
+  "top-k": ["count", "recertify: certify that the label is among the k most probable"],
+  dimension: ["count", "recertify: numbers of an image, for linf"],
   votes: [
-    "number",
+    "count",
     "compare: samples of each row of a log that does not say (also --sigma, --alpha)",
   ],
-  images: ["number", "merge: rows that there must be"],
+  images: ["count", "merge: rows that there must be"],
   partial: ["switch", "merge: accept missing or unfinished shards; analyze: a cut-off last line"],
-  radii: ["text", "analyze: radii, e.g. 0,0.25,0.5"],
-  format: ["text", "analyze: text (default), markdown, latex or csv"],
+  radii: ["list", "analyze: radii, e.g. 0,0.25,0.5"],
+  format: [["text", "markdown", "latex", "csv"], "analyze: text (default), markdown, latex or csv"],
   svg: ["text", "analyze: draw the curves to this file"],
   png: ["text", "analyze: draw the curves to this file (needs sharp)"],
   title: ["text", "analyze: title of the picture"],
   quiet: ["switch", "no progress"],
-  help: ["switch", "print this"],
+  help: ["switch", "print this (also -h)"],
 } as const satisfies Record<string, readonly [Kind, string]>;
 
 /** Name of a command-line option. */
@@ -88,7 +96,17 @@ export const preprocessing = [
 ] as const;
 
 const model = ["model", "export", "workers", ...preprocessing] as const;
-const data = ["data", "split", "image-size", "skip", "max", "indices", "shard"] as const;
+const data = [
+  "data",
+  "labels",
+  "num-classes",
+  "split",
+  "image-size",
+  "skip",
+  "max",
+  "indices",
+  "shard",
+] as const;
 const run = [
   "sigma",
   "range",
@@ -186,22 +204,11 @@ export class Arguments {
 
   number(name: OptionName): number | undefined {
     const value = this.text(name);
-    if (value === undefined) return undefined;
-    const number = value.trim() === "" ? Number.NaN : Number(value);
-    if (Number.isFinite(number)) return number;
-    throw new DmaeError("argument", `--${name} must be a number, got ${JSON.stringify(value)}`);
+    return value === undefined ? undefined : numberIn(value);
   }
 
   numbers(name: OptionName): number[] | undefined {
-    const list = this.text(name)?.split(",");
-    return list?.map((item) => {
-      const number = item.trim() === "" ? Number.NaN : Number(item);
-      if (Number.isFinite(number)) return number;
-      throw new DmaeError(
-        "argument",
-        `--${name} must be numbers with commas between, got ${JSON.stringify(this.text(name))}`,
-      );
-    });
+    return this.text(name)?.split(",").map(numberIn);
   }
 
   has(name: OptionName): boolean {
@@ -213,25 +220,87 @@ export class Arguments {
   }
 }
 
+const numberIn = (text: string) => (text.trim() === "" ? Number.NaN : Number(text));
+
+/** Checks every value, so that nothing is computed before all of them are known to be good. */
+function checkValue(name: OptionName, value: string): void {
+  const kind: Kind = options[name][0];
+  const number = numberIn(value);
+  const rules: Readonly<Record<string, readonly [ok: boolean, rule: string]>> = {
+    count: [Number.isSafeInteger(number) && number >= 1, "an integer of at least 1"],
+    positive: [Number.isFinite(number) && number > 0, "a number above 0"],
+    fraction: [number > 0 && number < 1, "a number in (0, 1)"],
+    list: [
+      value.split(",").every((item) => Number.isFinite(numberIn(item))),
+      "numbers with commas between",
+    ],
+  };
+  const [ok, rule] =
+    typeof kind === "string"
+      ? (rules[kind] ?? [true, ""])
+      : [kind.includes(value), kind.join(", ").replace(/, ([^,]*)$/, " or $1")];
+  if (ok) return;
+  throw new DmaeError("argument", `--${name} must be ${rule}, got ${JSON.stringify(value)}`);
+}
+
+/** A library's message with the names of options as they are written on the command line. */
+export function withOptionNames(message: string): string {
+  const camel = (name: string) =>
+    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.keys(options)
+    .filter((name) => name.includes("-"))
+    .reduce(
+      (text, name) => text.replace(new RegExp(`\\b${camel(name)}\\b`, "g"), `--${name}`),
+      message,
+    );
+}
+
 /** Parses what follows the command's name; throws for options that the command does not take. */
 export function parseArguments(command: string, argv: readonly string[]): Arguments {
   const { takes } = commands[command]!;
   const config = Object.fromEntries(
     takes.map(
-      (name) => [name, { type: options[name][0] === "switch" ? "boolean" : "string" }] as const,
+      (name) =>
+        [
+          name,
+          {
+            type: options[name][0] === "switch" ? "boolean" : "string",
+            ...(name === "help" && { short: "h" }),
+          },
+        ] as const,
     ),
   );
+  let args: Arguments;
   try {
     const parsed = parseArgs({
       args: [...argv],
       options: config as Record<string, { type: "string" | "boolean" }>,
       allowPositionals: true,
     });
-    return new Arguments(parsed.values as Record<string, string | boolean>, parsed.positionals);
+    args = new Arguments(parsed.values as Record<string, string | boolean>, parsed.positionals);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DmaeError("argument", `${command}: ${reason}; see ${command} --help`, {}, { cause });
   }
+  for (const name of takes) {
+    const value = args.text(name);
+    if (typeof value === "string") checkValue(name, value);
+  }
+  if (args.files.length > 0 && !readsLogs(command))
+    throw new DmaeError(
+      "argument",
+      `${command}: takes options only, got ${args.files.join(" ")}; see ${command} --help`,
+    );
+  return args;
+}
+
+/** Whether a command takes the names of logs. */
+export const readsLogs = (command: string) =>
+  ["recertify", "merge", "compare", "analyze"].includes(command);
+
+function placeholderOf(kind: Kind): string {
+  if (typeof kind !== "string") return "WORD";
+  return { count: "N", positive: "X", fraction: "X", list: "X,X", text: "TEXT", switch: "" }[kind];
 }
 
 /** The text of `--help`. */
@@ -241,12 +310,12 @@ export function help(command?: string): string {
     const list = Object.entries(commands).map(
       ([name, { about }]) => `  ${name.padEnd(10)} ${about}`,
     );
-    return `smoothing-certify COMMAND [options]\n\n${list.join("\n")}\n\nsmoothing-certify COMMAND --help lists a command's options.\n`;
+    return `smoothing-certify COMMAND [options]\n\n${list.join("\n")}\n\nsmoothing-certify COMMAND --help lists a command's options; smoothing-certify --version prints the version.\n`;
   }
-  const files = ["recertify", "merge", "compare", "analyze"].includes(command!) ? " LOG..." : "";
+  const files = readsLogs(command!) ? " LOG..." : "";
   const list = chosen.takes.map((name) => {
     const [kind, about] = options[name];
-    const usage = kind === "switch" ? `--${name}` : `--${name} ${kind === "number" ? "X" : "TEXT"}`;
+    const usage = kind === "switch" ? `--${name}` : `--${name} ${placeholderOf(kind)}`;
     return `  ${usage.padEnd(26)} ${about}`;
   });
   return `smoothing-certify ${command}${files} [options]: ${chosen.about}\n\n${list.join("\n")}\n`;

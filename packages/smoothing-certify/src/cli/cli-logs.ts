@@ -75,11 +75,6 @@ async function again(args: Arguments): Promise<LogRow[]> {
 
 async function analyze(args: Arguments, io: Streams): Promise<void> {
   const format = (args.text("format") ?? "text") as TableFormat;
-  if (!["text", "markdown", "latex", "csv"].includes(format))
-    throw new DmaeError(
-      "argument",
-      `analyze: --format must be text, markdown, latex or csv, got ${format}`,
-    );
   const partial = args.on("partial");
   const logs: NamedLog[] = [];
   for (const file of args.files)

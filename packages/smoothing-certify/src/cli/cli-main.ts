@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
-import { commands, help, parseArguments } from "./cli-arguments.ts";
+import { version } from "../../package.json" with { type: "json" };
+import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
 import { runLogs } from "./cli-logs.ts";
 import { runModel, type Streams } from "./cli-run.ts";
 
@@ -12,8 +13,12 @@ import { runModel, type Streams } from "./cli-run.ts";
 export async function main(argv: readonly string[], io: Streams): Promise<number> {
   const [command, ...rest] = argv;
   try {
-    if (command === undefined || command === "--help" || command === "help") {
+    if (command === undefined || ["--help", "-h", "help"].includes(command)) {
       await io.out(help());
+      return 0;
+    }
+    if (["--version", "-v", "version"].includes(command)) {
+      await io.out(`${version}\n`);
       return 0;
     }
     if (!Object.hasOwn(commands, command))
@@ -23,8 +28,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
       );
     const args = parseArguments(command, rest);
     if (args.on("help")) await io.out(help(command));
-    else if (["recertify", "merge", "compare", "analyze"].includes(command))
-      await runLogs(command, args, io);
+    else if (readsLogs(command)) await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;
   } catch (error) {
@@ -35,7 +39,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
       return 130;
     }
     if (!DmaeError.isInstance(error)) throw error;
-    io.error(`\nerror: ${error.message}\n`);
+    io.error(`\nerror: ${withOptionNames(error.message)}\n`);
     return 1;
   }
 }

@@ -20,6 +20,7 @@ import { selectIndices } from "../run/dataset-selection.ts";
 import type { Progress } from "../run/progress.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import type { Arguments } from "./cli-arguments.ts";
+import { relabelled } from "./cli-labels.ts";
 import { type LoadedModel, loadData, loadModel } from "./cli-load.ts";
 
 /** Where a command writes, and how it is stopped. */
@@ -28,6 +29,8 @@ export interface Streams {
   out(text: string): void | Promise<void>;
   /** Progress and warnings. */
   error(text: string): void;
+  /** Whether progress goes to a terminal, whose line can be overwritten; default true. */
+  readonly isTerminal?: boolean;
   /** Aborted by Ctrl-C. */
   readonly signal?: AbortSignal;
 }
@@ -35,9 +38,12 @@ export interface Streams {
 /** Runs `certify`, `predict` or `at-radius`. */
 export async function runModel(command: string, args: Arguments, io: Streams): Promise<void> {
   if (command === "certify") checkAdaptive(args);
-  const dataset = await loadData(args);
+  const checked = runOptions(command, args, io);
+  const found = await loadData(args);
   const model = await loadModel(args);
-  const options = given({ ...runOptions(args, model, io), seed: await seedOf(args) });
+  const dataset = relabelled(found, model, args);
+  const { name, fingerprint } = model;
+  const options = given({ ...checked, model: name, fingerprint, seed: await seedOf(args) });
   await tryOutput(command, args, io);
   const noise = await threads(args, options);
   try {
@@ -76,16 +82,18 @@ function checkAdaptive(args: Arguments): void {
       );
 }
 
-type RunOptions = ReturnType<typeof runOptions> & { readonly seed: Seed };
+type RunOptions = ReturnType<typeof runOptions> & {
+  readonly model: string;
+  readonly fingerprint: string | undefined;
+  readonly seed: Seed;
+};
 
-function runOptions(args: Arguments, model: LoadedModel, { signal }: Streams) {
-  const sigma = args.number("sigma");
-  if (sigma === undefined) throw new DmaeError("argument", "--sigma is needed");
+function runOptions(command: string, args: Arguments, { signal }: Streams) {
+  for (const name of ["model", "data", "sigma"] as const) args.needed(name);
+  if (command === "at-radius") args.needed("radius");
   const limit = args.number("memory-limit");
   return {
-    sigma,
-    model: model.name,
-    fingerprint: model.fingerprint,
+    sigma: args.number("sigma")!,
     n: args.number("n"),
     n0: args.number("n0"),
     alpha: args.number("alpha"),
@@ -175,7 +183,8 @@ async function certifyAll(
       if (!log) await io.out(formatRow(row, true));
     }
   } finally {
-    if (!quiet) io.error(rows.length > 0 ? `\n${summary(rows, log)}` : "\n");
+    const gap = io.isTerminal === false ? "" : "\n"; // after the line that progress overwrote
+    if (!quiet) io.error(rows.length > 0 ? `${gap}${summary(rows, log)}` : gap);
   }
 
   function start() {
@@ -196,15 +205,16 @@ async function certifyAll(
   }
 }
 
-/** Overwrites one line with how far the run is, at most four times a second. */
-function progressLine(io: Streams): (progress: Progress) => void {
+/** Overwrites one line of a terminal with how far the run is; elsewhere writes a line every ten seconds. */
+function progressLine({ error, isTerminal = true }: Streams): (progress: Progress) => void {
   let last = 0;
   return ({ done, total, rate, secondsLeft }) => {
     const now = performance.now();
-    if (now - last < 250 && done < total) return;
+    if (now - last < (isTerminal ? 250 : 10_000) && (done < total || !isTerminal)) return;
     last = now;
     const left = Number.isFinite(secondsLeft) ? `, ${duration(secondsLeft)} left` : "";
-    io.error(`\r${done} of ${total} images, ${Math.round(rate)} noisy images/s${left}    `);
+    const line = `${done} of ${total} images, ${Math.round(rate)} noisy images/s${left}`;
+    error(isTerminal ? `\r${line}    ` : `${line}\n`);
   };
 }
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
+import { version } from "../../package.json" with { type: "json" };
 import { readLog } from "../log/log-file.ts";
 import { parseLog } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";
@@ -27,6 +28,8 @@ async function run(...argv: string[]) {
 }
 const model = ["--model", fixture("halves.mjs"), "--data", fixture("steps.mjs")];
 const small = [...model, "--sigma", "0.5", "--n", "200", "--n0", "10"];
+
+const nowhere = ["--model", "nowhere.onnx", "--data", "nowhere"];
 
 describe("smoothing-certify", () => {
   it("certify prints rows and a summary", async () => {
@@ -307,20 +310,48 @@ describe("smoothing-certify", () => {
       1,
       "the command must be one of certify, predict, at-radius, recertify, merge, compare, analyze, got foo",
     ],
+    [["--version"], 0, version],
+    [["-h"], 0, "COMMAND"],
+    [["certify", "-h"], 0, "--num-classes N"],
+    [["certify", "run.tsv"], 1, "certify: takes options only, got run.tsv"],
+    [["certify", ...model, "--sigma", "-1"], 1, "--sigma"],
+    [["certify", ...model, "--sigma=-1"], 1, '--sigma must be a number above 0, got "-1"'],
+    [
+      ["certify", ...nowhere, "--sigma", "1", "--n", "1.5"],
+      1,
+      "--n must be an integer of at least 1",
+    ],
+    [
+      ["certify", ...nowhere, "--sigma", "1", "--alpha", "1"],
+      1,
+      "--alpha must be a number in (0, 1)",
+    ],
+    [
+      ["certify", ...nowhere, "--sigma", "1", "--norm", "l3"],
+      1,
+      '--norm must be l1, l2 or linf, got "l3"',
+    ],
+    [["certify", ...nowhere, "--sigma", "1", "--indices", "0,x"], 1, "--indices must be numbers"],
+    [["at-radius", ...nowhere, "--sigma", "1"], 1, "--radius is needed"],
+    [
+      ["certify", ...nowhere.with(3, fixture("steps.mjs")), "--sigma", "1"],
+      1,
+      "there is no file nowhere.onnx",
+    ],
     [["certify", "--foo"], 1, "certify: Unknown option '--foo'"],
     [["certify", "--data", fixture("steps.mjs")], 1, "--model is needed"],
     [
-      ["certify", "--model", "no.onnx", "--data", fixture("steps.mjs")],
+      ["certify", "--model", "no.onnx", "--data", fixture("steps.mjs"), "--sigma", "1"],
       1,
       "there is no file no.onnx",
     ],
     [
-      ["certify", "--model", fixture("README.md"), "--data", fixture("steps.mjs")],
+      ["certify", "--model", fixture("README.md"), "--data", fixture("steps.mjs"), "--sigma", "1"],
       1,
       "--model must be an .onnx file, a model.json of TensorFlow.js or a .js module",
     ],
     [["certify", ...model], 1, "--sigma is needed"],
-    [["certify", ...model, "--sigma", "big"], 1, '--sigma must be a number, got "big"'],
+    [["certify", ...model, "--sigma", "big"], 1, '--sigma must be a number above 0, got "big"'],
     [
       ["certify", ...model, "--sigma", "0.5", "--export", "foo"],
       1,
@@ -355,7 +386,7 @@ describe("smoothing-certify", () => {
     [
       ["analyze", fixture("statistics.json"), "--format", "pdf"],
       1,
-      "--format must be text, markdown, latex or csv, got pdf",
+      '--format must be text, markdown, latex or csv, got "pdf"',
     ],
   ])("%j ends with status %i", async (argv, status, message) => {
     const result = await run(...argv);

@@ -19,5 +19,6 @@ process.exitCode = await main(process.argv.slice(2), {
       ),
     ),
   error: (text) => process.stderr.write(text),
+  isTerminal: process.stderr.isTTY === true,
   signal: controller.signal,
 });
