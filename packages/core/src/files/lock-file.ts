@@ -1,6 +1,7 @@
 import { DmaeError } from "../errors.ts";
 import { fileError } from "./file-error.ts";
 import { type ProcessIdentity, stateOf, thisProcess } from "./process-identity.ts";
+import { removeLeftovers, temporaryName } from "./temporary-files.ts";
 
 /** Options of {@link lockFile}. @internal */
 export interface LockOptions {
@@ -61,6 +62,7 @@ export async function lockFile(file: string, options: LockOptions): Promise<File
   const text = `${JSON.stringify({ ...(await thisProcess()), host: hostname(), token })}\n`;
   await acquire(file, text, options);
   held.add(token);
+  await removeLeftovers(file).catch(() => {}); // of processes that were killed while they locked
   const lost = new AbortController();
   const isMine = async () => (await look(file, options.caller))?.text === text;
   const takenOver = () =>
@@ -129,25 +131,30 @@ function observer(most: number) {
   };
 }
 
-/** Makes the lock file; false where there is one. */
+/**
+ * Makes the lock file; false where there is one. It appears with its content: a kill must not leave an empty
+ * lock, which nobody could take over for a minute.
+ */
 async function create(file: string, text: string, caller: string): Promise<boolean> {
-  const { open, rm } = await import("node:fs/promises");
+  const { link, rm, writeFile } = await import("node:fs/promises");
+  const temporary = await temporaryName(file);
   try {
-    const handle = await open(file, "wx");
-    try {
-      await handle.writeFile(text);
-    } catch (cause) {
-      await rm(file, { force: true }); // a full disk: an empty lock would keep everybody out for a minute
-      throw cause;
-    } finally {
-      await handle.close();
-    }
+    await writeFile(temporary, text, { flag: "wx" });
+    await link(temporary, file).catch((cause) => {
+      if (!withoutLinks.has(cause.code)) throw cause;
+      return writeFile(file, text, { flag: "wx" });
+    });
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw fileError(caller, "write", file, cause);
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {});
   }
 }
+
+/** How file systems answer that know no hard links. */
+const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"]);
 
 /** What a lock file says, and when it was touched; undefined where there is none. */
 async function look(file: string, caller: string) {
@@ -191,7 +198,7 @@ function parse(text: string): Holder | undefined {
  */
 async function bury(file: string, found: string, caller: string): Promise<void> {
   const { link, rename, rm } = await import("node:fs/promises");
-  const grave = `${file}.${crypto.randomUUID()}`;
+  const grave = await temporaryName(file);
   try {
     await rename(file, grave);
     if ((await look(grave, caller))?.text !== found) await link(grave, file).catch(() => {});
