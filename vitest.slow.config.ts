@@ -12,6 +12,7 @@ export default defineConfig({
     ],
     reporters: ["default", plainSummary],
     testTimeout: 1_800_000,
+    hookTimeout: 120_000,
     maxWorkers: 2,
   },
 });

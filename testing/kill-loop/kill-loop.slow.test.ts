@@ -36,7 +36,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/file.bin`;
 });
-afterAll(() => void server.close());
+afterAll(() => server.closeAllConnections());
 
 /** Runs the work; kills it `delay` milliseconds after it began. True where it was killed. */
 async function run(
