@@ -16,7 +16,7 @@ export function record<T>(fn: () => T): { value: T; tape: readonly TapeNode[] } 
   if (state.gradientDepth > 0)
     throw new DmaeError(
       "unsupported",
-      "valueAndGradients: gradients of gradients are not supported",
+      "valueAndGradients: gradients of gradients are not supported; if the inner ones are constants of the outer, wrap them in withoutGradient",
     );
   state.activeTape = [];
   state.gradientDepth++;
