@@ -10,6 +10,7 @@ export {
   type CombinedClassifier,
   type CompiledLike,
   denoised,
+  type EnsembleOptions,
   ensemble,
   fromCompiled,
 } from "./classifier/combine.ts";

@@ -93,3 +93,59 @@ describe("fromCompiled", () => {
     );
   });
 });
+
+describe("ensemble with consensus", () => {
+  // Rows are one pixel; a member's logits of two classes are a function of it.
+  const member = (slope: number, seen: number[][] = []) => ({
+    input: "array" as const,
+    predict(batch: Float32Array, shape: readonly number[]) {
+      seen.push([shape[0]!, ...batch]);
+      return {
+        data: Float32Array.from([...batch].flatMap((x) => [0, slope * x])),
+        shape: [shape[0]!, 2],
+      };
+    },
+  });
+  const predict = async (classifier: ReturnType<typeof ensemble>, batch: number[]) =>
+    Array.from(
+      (await classifier.predict(
+        Float32Array.from(batch) as never,
+        [batch.length, 1] as never,
+      )) as Float64Array,
+    );
+
+  it("asks the rest about the rows on which the first disagree, and adds all logits there", async () => {
+    const seen: number[][] = [];
+    const members = [member(1), member(2), member(-8, seen)];
+    const opposed = [member(1), member(-2), member(4, seen)];
+    expect(await predict(ensemble(members, "logits", { consensus: 2 }), [1, -1])).toEqual([
+      0, 3, 0, -3,
+    ]);
+    expect(seen).toEqual([]);
+    // 0 is class 0 for everyone: the first disagree on 1 and -1 only.
+    expect(await predict(ensemble(opposed, "logits", { consensus: 2 }), [1, 0, -1])).toEqual([
+      0, 3, 0, 0, 0, -3,
+    ]);
+    expect(seen).toEqual([[2, 1, -1]]);
+  });
+
+  it("gives the whole batch to members of a fixed batch size", async () => {
+    const seen: number[][] = [];
+    const fixed = { ...member(4, seen), fixedBatchSize: 3 };
+    const whole = ensemble([member(1), member(-2), fixed], "logits", { consensus: 2 });
+    expect(await predict(whole, [1, 0, -1])).toEqual([0, 3, 0, 0, 0, -3]);
+    expect(seen).toEqual([[3, 1, 0, -1]]);
+  });
+
+  it("is the plain ensemble where all members must agree, and another classifier else", () => {
+    const members = [member(1), member(2)];
+    const print = (consensus?: number) =>
+      ensemble(members, "logits", consensus ? { consensus } : {}).fingerprint;
+    expect(print(2)).toBe(print());
+    expect(print(1)).not.toBe(print());
+    expect(() => ensemble(members, "logits", { consensus: 3 })).toThrow(
+      /not exceed the 2 members, got 3/,
+    );
+    expect(() => ensemble(members, "logits", { consensus: 0 })).toThrow(/consensus must be/);
+  });
+});

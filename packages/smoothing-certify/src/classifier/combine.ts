@@ -66,6 +66,18 @@ async function readDenoised(returned: unknown, shape: readonly number[]): Promis
   return clean;
 }
 
+/** Options of {@link ensemble}. */
+export interface EnsembleOptions {
+  /** Number of classes, for members that return class ids. */
+  readonly numClasses?: number;
+  /**
+   * Asks the other members only about the rows on which the first `consensus` members disagree (K-consensus, Horváth et al.
+   * 2022, section 5.2); 1 to the number of members, default all. The result is still a function of the row alone, and the certificate is for
+   * that function.
+   */
+  readonly consensus?: number;
+}
+
 /**
  * Several classifiers as one. `"logits"` adds their logits (Horváth et al. 2022: the variance over the
  * noise falls, radii grow); `"vote"` lets each vote for a class, ties going to the lower class.
@@ -77,44 +89,96 @@ async function readDenoised(returned: unknown, shape: readonly number[]): Promis
 export function ensemble(
   members: readonly Classifier[],
   how: "logits" | "vote" = "logits",
-  options: { readonly numClasses?: number } = {},
+  options: EnsembleOptions = {},
 ): CombinedClassifier {
-  checkOptions("ensemble", options, { numClasses: true });
+  checkOptions("ensemble", options, { numClasses: true, consensus: true });
   const { numClasses } = options;
   if (!Array.isArray(members) || members.length === 0)
     throw new DmaeError("argument", "ensemble: members must be a non-empty array of classifiers");
+  const { consensus = members.length } = options;
   if (how !== "logits" && how !== "vote")
     throw new DmaeError("argument", `ensemble: must be "logits" or "vote", got ${show(how)}`);
   if (numClasses !== undefined) checkInteger("ensemble", "numClasses", numClasses, 2);
+  checkInteger("ensemble", "consensus", consensus, 1);
+  if (consensus > members.length)
+    throw new DmaeError(
+      "argument",
+      `ensemble: consensus must not exceed the ${members.length} members, got ${consensus}`,
+    );
   const prepared = Promise.all(
     members.map((member) => prepareClassifier("ensemble", member, { numClasses }, false)),
   );
   prepared.catch(() => {}); // shown by the first call
+  const traits = pickTraits(members.map(traitsOf));
+  const identities = members.map(traitsOf).map(identityOf);
+  const early = consensus < members.length ? [{ consensus }] : [];
   return {
-    ...pickTraits(members.map(traitsOf)),
-    fingerprint: JSON.stringify(["ensemble", how, ...members.map(traitsOf).map(identityOf)]),
+    ...traits,
+    fingerprint: JSON.stringify(["ensemble", how, ...early, ...identities]),
     input: "array",
     ...(numClasses && { numClasses }),
     async predict(batch: Float32Array, shape: number[]) {
-      let sums: Float64Array | undefined;
-      let width = 0;
-      for (const member of await prepared) {
-        const { classes, logits, numClasses: found } = await member.classify(batch, shape);
-        sums ??= new Float64Array(shape[0]! * found);
-        width ||= found;
-        if (found !== width)
-          throw new DmaeError(
-            "classifier",
-            `ensemble: members must have the same classes, got ${width} and ${found}`,
-          );
-        if (how === "logits" && !logits)
-          throw new DmaeError("classifier", "ensemble: members must return logits, or use vote");
-        if (how === "logits") for (let i = 0; i < sums.length; i++) sums[i]! += logits![i]!;
-        else for (const [row, c] of classes.entries()) sums[row * width + c]!++;
-      }
+      const all = await prepared;
+      const first = await sumOf(all.slice(0, consensus), how, batch, shape);
+      if (consensus === all.length || first.disagreeing.length === 0) return first.sums;
+      const isFixed = traits.fixedBatchSize !== undefined;
+      const rows = first.disagreeing;
+      const asked = isFixed ? batch : pickRows(batch, rows, batch.length / shape[0]!);
+      const count = isFixed ? shape[0]! : rows.length;
+      const rest = await sumOf(all.slice(consensus), how, asked, [count, ...shape.slice(1)]);
+      requireWidth(first.width, rest.width);
+      const { sums, width, disagreeing } = first;
+      disagreeing.forEach((row, i) => {
+        const from = (isFixed ? row : i) * width;
+        for (let c = 0; c < width; c++) sums[row * width + c]! += rest.sums[from + c]!;
+      });
       return sums;
     },
   };
+}
+
+type Member = Awaited<ReturnType<typeof prepareClassifier>>;
+
+/** The members' logits or votes, added up, and the rows on whose class they disagree. */
+async function sumOf(
+  members: readonly Member[],
+  how: "logits" | "vote",
+  batch: Float32Array,
+  shape: readonly number[],
+) {
+  let sums: Float64Array | undefined;
+  let width = 0;
+  let agreed: ArrayLike<number> = [];
+  const disagreeing = new Set<number>();
+  for (const member of members) {
+    const { classes, logits, numClasses: found } = await member.classify(batch, [...shape]);
+    if (sums) requireWidth(width, found);
+    else agreed = classes.slice();
+    sums ??= new Float64Array(shape[0]! * found);
+    width ||= found;
+    if (how === "logits" && !logits)
+      throw new DmaeError("classifier", "ensemble: members must return logits, or use vote");
+    if (how === "logits") for (let i = 0; i < sums.length; i++) sums[i]! += logits![i]!;
+    else for (const [row, c] of classes.entries()) sums[row * width + c]!++;
+    for (const [row, c] of classes.entries()) if (c !== agreed[row]) disagreeing.add(row);
+  }
+  return { sums: sums!, width, disagreeing: [...disagreeing].sort((a, b) => a - b) };
+}
+
+function requireWidth(width: number, found: number): void {
+  if (found !== width)
+    throw new DmaeError(
+      "classifier",
+      `ensemble: members must have the same classes, got ${width} and ${found}`,
+    );
+}
+
+function pickRows(batch: Float32Array, rows: readonly number[], length: number): Float32Array {
+  const picked = new Float32Array(rows.length * length);
+  rows.forEach((row, i) => {
+    picked.set(batch.subarray(row * length, (row + 1) * length), i * length);
+  });
+  return picked;
 }
 
 /** What the parts say about themselves holds for the whole. */
