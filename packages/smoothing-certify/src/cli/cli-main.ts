@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { version } from "../../package.json" with { type: "json" };
+import { version } from "../../package.json";
 import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
 import { runLogs } from "./cli-logs.ts";
 import { runModel, type Streams } from "./cli-run.ts";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
-import { version } from "../../package.json" with { type: "json" };
+import { version } from "../../package.json";
 import { readLog } from "../log/log-file.ts";
 import { parseLog } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";
