@@ -3,6 +3,7 @@ import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
 import type { AddressedNoise } from "../noise/addressed-noise.ts";
+import { ClassIdCheck, joined } from "./class-id-check.ts";
 
 /** Rows that are compared, and the most rows of a batch that they are compared in. */
 const ROWS = 8;
@@ -46,13 +47,19 @@ export interface FirstBatch {
  * Noisy rows go through the classifier in two companies: in the first batch of the run, and, in reverse
  * order and in a batch of another size, behind rows of the opposite noise, four times as large, which
  * move any mean, variance or range over the batch. At the end of the run the second company must still give the answers of the
- * first. That is two small batches a run; a third one tells what is wrong, where something is.
+ * first. That is two small batches a run; a third one tells what is wrong, where something is. Class ids say less
+ * than logits, so where there are no logits the rows of {@link ClassIdCheck} come on top.
+ *
+ * It is a check, no proof: dependence that these batches do not show is missed, with class ids more easily.
  */
 export class RowCheck {
   /** Most rows that the first batch of the run should have: all of it is kept. */
   readonly company: number;
   private readonly size: number;
   private first: { image: FloatArray; batch: Float32Array; answers: Outputs } | undefined;
+  private ids: ClassIdCheck | undefined;
+  /** The rows of the first batch, which `ids` knows by identity. */
+  private kept: Float32Array[] = [];
 
   /** @throws {DmaeError} "classifier" for a model that says of itself that it mixes rows or is random */
   constructor(private readonly settings: RowCheckSettings) {
@@ -68,6 +75,8 @@ export class RowCheck {
     const enough = answers && rows >= Math.min(ROWS + 1, this.company);
     const first = enough ? { batch, answers } : await this.ownBatch(image, index);
     this.first = { image: image.slice(), ...first };
+    this.kept = rowsOf(first.batch, this.size);
+    if (!first.answers.logits && this.company > 1) this.ids = this.startIdCheck();
     await this.compareInOtherCompany("");
   }
 
@@ -93,24 +102,43 @@ export class RowCheck {
     const rows = Math.min(ROWS, company - 1);
     const fixed = this.settings.classifier.traits.fixedBatchSize;
     const sent = fixed ?? Math.max(rows + 1, company - 3);
-    const other = new Float32Array(sent * size);
+    const other: Float32Array[] = [];
     const factor = when === AT_END ? 4 : -4; // the sign moves what depends on the mean, or on one row alone
+    const { kept } = this;
     for (let row = 0; row < sent - rows; row++)
-      for (let i = 0; i < size; i++) {
-        const noise = batch[(row % company) * size + i]! - image[i]!;
-        other[row * size + i] = image[i]! + factor * noise;
-      }
-    for (let row = 0; row < rows; row++)
-      other.set(batch.subarray(row * size, (row + 1) * size), (sent - 1 - row) * size);
-    const moved = await this.classify(other);
+      other.push(kept[row % company]!.map((v, i) => image[i]! + factor * (v - image[i]!)));
+    other.push(...kept.slice(0, rows).reverse());
+    const moved = await this.classify(joined(other));
+    if (this.ids) return this.compareIds(this.ids, other, moved.classes, when);
     const change = compare(answers, moved, rows, (row) => sent - 1 - row);
     if (!change) return;
     await this.compareAgain(when);
-    throw failure(
-      `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound holds${when && "; do not use the rows of this run"}; usual causes: ${causes}`,
-      change,
-      when,
-    );
+    throw dependence(change, when);
+  }
+
+  private startIdCheck(): ClassIdCheck {
+    const { image, answers } = this.first!;
+    const ask = async (asked: Float32Array) => (await this.classify(asked)).classes;
+    const fixed = this.settings.classifier.traits.fixedBatchSize;
+    const check = new ClassIdCheck(ask, fixed, this.company, image);
+    check.record(this.kept, answers.classes);
+    return check;
+  }
+
+  private async compareIds(
+    ids: ClassIdCheck,
+    other: readonly Float32Array[],
+    classes: Int32Array,
+    when: string,
+  ): Promise<void> {
+    ids.record(other, classes);
+    if (!when) await ids.run(this.kept);
+    if (!ids.hasFlips) return;
+    await this.compareAgain(when);
+    const changed = await ids.confirm();
+    if (changed === 0) return;
+    const text = `${changed} ${changed === 1 ? "row" : "rows"} changed their class`;
+    throw dependence({ text, largest: Number.NaN, classes: changed }, when);
   }
 
   /** The same batch again: tells randomness and change from dependence on the batch. */
@@ -190,6 +218,18 @@ function compare(
   const text = `logits differ by up to ${largest.toPrecision(3)}, their spread is ${spread.toPrecision(3)}; ${classes} of ${rows} classes changed`;
   return { text, largest, classes };
 }
+
+const rowsOf = (batch: Float32Array, size: number) =>
+  Array.from({ length: batch.length / size }, (_, row) =>
+    batch.subarray(row * size, (row + 1) * size),
+  );
+
+const dependence = (change: Change, when: string) =>
+  failure(
+    `the classifier's answer to a row depends on the rows beside it${when} (${change.text}), so its votes are not independent and no bound holds${when && "; do not use the rows of this run"}; usual causes: ${causes}`,
+    change,
+    when,
+  );
 
 function failure(problem: string, change?: Change, when = ""): DmaeError {
   const details = {
