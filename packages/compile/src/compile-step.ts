@@ -1,6 +1,8 @@
+import { checkOptions } from "@dmae/core";
 import type { StepFunction, StepInit } from "@dmae/nn";
 import { type CompiledStep, prepareStep } from "./prepared-step.ts";
-import type { RuntimeOptions } from "./runtime/runtime.ts";
+import { precisionNames } from "./runtime/program.ts";
+import { type RuntimeOptions, runtimeNames } from "./runtime/runtime.ts";
 
 /**
  * Compiles one pure training step, gradients and optimizer included, to one ONNX graph.
@@ -16,10 +18,16 @@ import type { RuntimeOptions } from "./runtime/runtime.ts";
  * const { sum } = await step({ x: [1, 2] });
  * ```
  */
-export function compileStep<State extends string, Batch extends string, Metric extends string>(
+export async function compileStep<
+  State extends string,
+  Batch extends string,
+  Metric extends string,
+>(
   step: StepFunction<State, Batch, Metric>,
   init: StepInit<State, Batch>,
   options: RuntimeOptions = {},
 ): Promise<CompiledStep<State, Batch, Metric>> {
+  // those of the precision are refused with a reason
+  checkOptions("compileStep", options, { ...runtimeNames, ...precisionNames });
   return prepareStep("compileStep", step, init, options);
 }

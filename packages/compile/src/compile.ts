@@ -1,7 +1,8 @@
+import { checkOptions } from "@dmae/core";
 import type { InputSpecs, Program, ResultForm } from "@dmae/nn";
 import { type CompiledFunction, loadFunction } from "./compiled-executor.ts";
-import type { PrecisionOptions } from "./runtime/program.ts";
-import type { RuntimeOptions } from "./runtime/runtime.ts";
+import { type PrecisionOptions, precisionNames } from "./runtime/program.ts";
+import { type RuntimeOptions, runtimeNames } from "./runtime/runtime.ts";
 
 /** Options of {@link compile}. */
 export interface CompileOptions extends RuntimeOptions, PrecisionOptions {}
@@ -37,13 +38,14 @@ export function compile<Specs extends InputSpecs, Result extends ResultForm<Resu
   program: Program<Specs, Result>,
   options?: CompileOptions,
 ): Promise<CompiledFunction<Specs, Result>>;
-export function compile<Specs extends InputSpecs, Result extends ResultForm<Result>>(
+export async function compile<Specs extends InputSpecs, Result extends ResultForm<Result>>(
   first: Program<Specs, Result> | Program<Specs, Result>["fn"],
   second?: Specs | CompileOptions,
   third?: CompileOptions,
 ): Promise<CompiledFunction<Specs, Result>> {
   const isProgram = typeof first === "object" && first !== null && "fn" in first;
   const program = isProgram ? first : { fn: first as never, specs: second as Specs };
-  const options = (isProgram ? second : third) as CompileOptions | undefined;
-  return loadFunction("compile", program, options ?? {});
+  const options = ((isProgram ? second : third) ?? {}) as CompileOptions;
+  checkOptions("compile", options, { ...runtimeNames, ...precisionNames });
+  return loadFunction("compile", program, options);
 }

@@ -1,4 +1,4 @@
-import type { HostTensor, HostTensors } from "@dmae/core";
+import { checkOptions, type HostTensor, type HostTensors } from "@dmae/core";
 import type { Executor, InputSpecs, PreparedFunction, Program, ResultForm } from "@dmae/nn";
 import { type FlatProgram, flatProgram } from "@dmae/nn/executors";
 import { prepareStep } from "./prepared-step.ts";
@@ -6,9 +6,15 @@ import {
   LoadedProgram,
   type PrecisionOptions,
   type ProgramStatistics,
+  precisionNames,
   toHostTensor,
 } from "./runtime/program.ts";
-import { checkRuntimeOptions, providerOf, type RuntimeOptions } from "./runtime/runtime.ts";
+import {
+  checkRuntimeOptions,
+  providerOf,
+  type RuntimeOptions,
+  runtimeNames,
+} from "./runtime/runtime.ts";
 import { trace } from "./tracing/trace.ts";
 
 /** Options of {@link compiledExecutor}. */
@@ -34,6 +40,11 @@ export interface CompiledFunction<Specs, Result> extends PreparedFunction<Specs,
  * ```
  */
 export function compiledExecutor(options: CompiledExecutorOptions = {}): Executor {
+  checkOptions("compiledExecutor", options, {
+    ...runtimeNames,
+    ...precisionNames,
+    onCompiled: true,
+  });
   checkRuntimeOptions("compiledExecutor", options);
   return {
     name: `compiled:${providerOf(options)}`,

@@ -1,10 +1,10 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { InputSpecs, Program, ResultForm, TensorSpecs } from "@dmae/nn";
 import { flatProgram, isSpec, specOf } from "@dmae/nn/executors";
 import { checkDifferent, checkNames } from "./export-names.ts";
 import { unifyBatch } from "./graph/dynamic-batch.ts";
 import { encodeModel } from "./onnx/onnx-model.ts";
-import { finish, type PrecisionOptions } from "./runtime/program.ts";
+import { finish, type PrecisionOptions, precisionNames } from "./runtime/program.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
 /** Options of {@link exportOnnx}. */
@@ -39,6 +39,12 @@ export function exportOnnx<Specs extends InputSpecs, Result extends ResultForm<R
   program: Program<Specs, Result>,
   options: ExportOptions = {},
 ): Uint8Array {
+  checkOptions("exportOnnx", options, {
+    ...precisionNames,
+    dynamicBatch: true,
+    graphName: true,
+    names: true,
+  });
   const { dynamicBatch = false } = options;
   const { specs: flat, constants } = flatProgram("exportOnnx", program);
   const traceAt = (batch: number | null): Trace => {

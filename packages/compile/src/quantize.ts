@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type {
   InFormOf,
   InputSpecs,
@@ -29,6 +29,7 @@ import {
   type RuntimeOptions,
   type RuntimeSession,
   type RuntimeTensor,
+  runtimeNames,
 } from "./runtime/runtime.ts";
 import { trace } from "./tracing/trace.ts";
 
@@ -76,6 +77,13 @@ export async function quantize<Specs extends InputSpecs, Result extends ResultFo
   program: TensorProgram<Specs, Result>,
   options: QuantizeOptions<Specs>,
 ): Promise<Quantization> {
+  checkOptions("quantize", options, {
+    ...runtimeNames,
+    calibration: true,
+    rule: true,
+    weightBits: true,
+    include: true,
+  });
   const { rule = "mse", weightBits = 7, include = () => true } = options;
   checkRuntimeOptions("quantize", options);
   checkWeightBits("quantize", weightBits);

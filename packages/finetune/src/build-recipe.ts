@@ -1,5 +1,6 @@
+import { checkOptions } from "@dmae/core";
 import type { OpenRecipe } from "@dmae/train";
-import type { FinetuneRecipe } from "./recipe.ts";
+import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
 
 /**
  * A fine-tuning recipe from what you want to decide; everything else has the paper's value (Table 8, with consistency
@@ -15,6 +16,7 @@ import type { FinetuneRecipe } from "./recipe.ts";
 export function finetuneRecipe(
   fields: Partial<FinetuneRecipe> & Pick<FinetuneRecipe, "model">,
 ): OpenRecipe<FinetuneRecipe> {
+  checkOptions("finetuneRecipe", fields, recipeNames, "recipe field");
   const { epochs = 20, sigma = 0.25 } = fields;
   const largest = typeof sigma === "number" ? sigma : sigma[1];
   return {

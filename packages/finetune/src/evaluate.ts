@@ -1,4 +1,12 @@
-import { DmaeError, foldIn, type HostTensors, type ImageDataset, normal } from "@dmae/core";
+import {
+  checkOptions,
+  DmaeError,
+  foldIn,
+  type HostTensors,
+  type ImageDataset,
+  normal,
+  type OptionNames,
+} from "@dmae/core";
 import type { Executor, Model, PreparedFunction, TensorSpec } from "@dmae/nn";
 import { rootKey, type Seed } from "@dmae/train";
 import type { Tensor } from "@tensorflow/tfjs-core";
@@ -17,6 +25,14 @@ export interface MeasureOptions {
   /** Stops with the signal's reason. */
   readonly signal?: AbortSignal;
 }
+
+const measureNames = {
+  sigma: true,
+  seed: true,
+  samples: true,
+  limit: true,
+  signal: true,
+} satisfies OptionNames<MeasureOptions>;
 
 /** Options of {@link prepareEvaluation}. */
 export interface PrepareEvaluationOptions {
@@ -66,15 +82,16 @@ export async function evaluate(
   dataset: ImageDataset,
   options: EvaluateOptions,
 ): Promise<EvaluateResult> {
+  checkOptions("evaluate", options, { ...measureNames, executor: true, batchSize: true });
   checkMeasure("evaluate", options);
-  const { batchSize = 64 } = options;
+  const { executor, batchSize = 64, ...measuring } = options;
   checkDataset("evaluate", dataset, {
     imageShape: dataset.imageShape,
     numClasses: model.numClasses,
   });
-  const prepared = await prepare(model, params, dataset.imageShape, { ...options, batchSize });
+  const prepared = await prepare(model, params, dataset.imageShape, { executor, batchSize });
   try {
-    return await prepared(dataset, options);
+    return await prepared(dataset, measuring);
   } finally {
     prepared.dispose();
   }
@@ -95,8 +112,10 @@ export async function evaluate(
 export async function prepareEvaluation(
   model: Model,
   params: HostTensors,
-  { executor, batchSize = 64 }: PrepareEvaluationOptions,
+  options: PrepareEvaluationOptions,
 ): Promise<PreparedEvaluation> {
+  checkOptions("prepareEvaluation", options, { executor: true, batchSize: true });
+  const { executor, batchSize = 64 } = options;
   return prepare(model, params, model.imageShape, { executor, batchSize });
 }
 
@@ -113,6 +132,7 @@ async function prepare(
     constants: params,
   });
   const run = async (dataset: ImageDataset, options: MeasureOptions = {}) => {
+    checkOptions("evaluate", options, measureNames);
     checkMeasure("evaluate", options);
     const { numClasses } = model;
     checkDataset("evaluate", dataset, { imageShape, numClasses });

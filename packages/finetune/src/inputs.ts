@@ -1,5 +1,6 @@
 import {
   type Batch,
+  checkOptions,
   DmaeError,
   foldIn,
   generator,
@@ -47,6 +48,13 @@ export function finetuneInputs(
   batch: NoisyBatch,
   options: FinetuneInputOptions,
 ): HostTensors {
+  checkOptions("finetuneInputs", options, {
+    key: true,
+    step: true,
+    epoch: true,
+    config: true,
+    softLabels: true,
+  });
   const { key, step, epoch, config, softLabels } = options;
   const method = methodOf(recipe);
   const { copies } = method;
@@ -64,7 +72,9 @@ export function finetuneInputs(
   let mixing: Parameters<typeof softTargets>[3];
   if (mixes(recipe)) {
     const next = generator(foldIn(foldIn(key, "mix"), step));
-    mixing = drawMixing(next, { ...recipe, imageSize: config.imageSize });
+    const { mixup, cutmix, mixProbability, switchProbability } = recipe;
+    const { imageSize } = config;
+    mixing = drawMixing(next, { mixup, cutmix, mixProbability, switchProbability, imageSize });
     Object.assign(inputs, mixingInputs(mixing, config.imageSize));
   }
   const targetRows = mixes(recipe) ? rows : batch.size;

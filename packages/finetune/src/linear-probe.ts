@@ -1,5 +1,12 @@
 import { defaultExecutor } from "@dmae/compile";
-import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
+import {
+  checkOptions,
+  foldIn,
+  type HostTensor,
+  type HostTensors,
+  type ImageDataset,
+  type Key,
+} from "@dmae/core";
 import {
   type Executor,
   ones,
@@ -23,7 +30,7 @@ import { trainingEvaluation } from "./evaluate-training.ts";
 import { softTargets } from "./mixing.ts";
 import { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
 import { foldProbe, probeTask } from "./probe-step.ts";
-import type { RobustFinetuneOptions } from "./robust-finetune.ts";
+import { finetuneNames, type RobustFinetuneOptions } from "./robust-finetune.ts";
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link linearProbe}. */
@@ -54,6 +61,7 @@ export async function linearProbe(
   data: ImageDataset | BatchSource,
   options: LinearProbeOptions,
 ): Promise<LinearProbeResult> {
+  checkOptions("linearProbe", options, finetuneNames);
   checkProbeRecipe(recipe);
   const key = rootKey(options.seed);
   const vit = createViT(recipe.model, recipe.config);
@@ -72,8 +80,9 @@ export async function linearProbe(
   try {
     const head = initHead(vit, init);
     const task = probeTask(recipe, images, probeInputs(features, vit), head);
+    const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
     const { trained, ...result } = await trainModel({ ...task, ...evaluation, finish }, data, {
-      ...options,
+      ...training,
       executor,
     });
     const ready = trainedClassifier(vit, result.params, { executor });

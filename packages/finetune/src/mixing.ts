@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { randomBeta } from "d3-random";
 
@@ -38,6 +38,13 @@ export interface MixingOptions {
 
 /** Draws how one batch is mixed, as timm's `Mixup` in mode "batch". `next` gives uniforms in (0, 1). */
 export function drawMixing(next: () => number, options: MixingOptions): Mixing {
+  checkOptions("drawMixing", options, {
+    mixup: true,
+    cutmix: true,
+    mixProbability: true,
+    switchProbability: true,
+    imageSize: true,
+  });
   const { mixup, cutmix, mixProbability, switchProbability, imageSize } = options;
   if (!(mixup > 0 || cutmix > 0) || next() >= mixProbability) return { kind: "none" };
   const useCutmix = mixup > 0 && cutmix > 0 ? next() < switchProbability : cutmix > 0;

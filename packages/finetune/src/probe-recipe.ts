@@ -1,5 +1,5 @@
-import { DmaeError } from "@dmae/core";
-import type { TrainingRecipe } from "@dmae/train";
+import { checkOptions, DmaeError } from "@dmae/core";
+import { type TrainingRecipe, trainingRecipeNames } from "@dmae/train";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A linear-probing run, every field written out. */
@@ -18,7 +18,7 @@ export interface LinearProbeRecipe extends TrainingRecipe {
   readonly trustCoefficient: number;
 }
 
-/** Throws for a field outside its range. */
+/** Throws for unknown fields, and for one outside its range. */
 export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `linearProbe: ${rule}, got ${value}`, { value });
@@ -28,6 +28,16 @@ export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
       'the recipe must be an object, e.g. linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"]',
       recipe,
     );
+  const names = {
+    ...trainingRecipeNames,
+    model: true,
+    config: true,
+    sigma: true,
+    weightDecay: true,
+    momentum: true,
+    trustCoefficient: true,
+  } as const;
+  checkOptions("linearProbe", recipe, names, "recipe field");
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);

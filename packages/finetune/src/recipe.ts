@@ -1,7 +1,7 @@
 import { createMethod, type MethodSettings, type TrainingMethod } from "@dmae/certified-training";
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
 import type { Model } from "@dmae/nn";
-import type { TrainingRecipe } from "@dmae/train";
+import { type TrainingRecipe, trainingRecipeNames } from "@dmae/train";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A robust fine-tuning run, every field written out. */
@@ -61,12 +61,35 @@ export interface SgdRecipe {
   readonly gamma: number;
 }
 
+/** The names of {@link FinetuneRecipe}; those of the method are its own matter. */
+export const recipeNames = {
+  ...trainingRecipeNames,
+  model: true,
+  config: true,
+  sigma: true,
+  sigmaPer: true,
+  method: true,
+  labelSmoothing: true,
+  mixup: true,
+  cutmix: true,
+  mixProbability: true,
+  switchProbability: true,
+  dropPath: true,
+  layerDecay: true,
+  weightDecay: true,
+  beta1: true,
+  beta2: true,
+  clipNorm: true,
+  sgd: { learningRate: true, momentum: true, weightDecay: true, stepSize: true, gamma: true },
+  emaDecay: true,
+} satisfies OptionNames<FinetuneRecipe<Model>>;
+
 /** The training method of a recipe. */
 export function methodOf({ method }: Pick<FinetuneRecipe, "method">): TrainingMethod {
   return "loss" in method ? method : createMethod(method);
 }
 
-/** Throws for a field outside its range. */
+/** Throws for unknown fields, and for one outside its range. */
 export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `robustFinetune: ${rule}, got ${value}`, { value });
@@ -76,6 +99,7 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
       'the recipe must be an object, e.g. finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"]',
       recipe,
     );
+  checkOptions("robustFinetune", recipe, recipeNames, "recipe field");
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);

@@ -1,10 +1,12 @@
 import {
+  checkOptions,
   DmaeError,
   foldIn,
   type HostTensor,
   type HostTensors,
   type ImageDataset,
   type Key,
+  type OptionNames,
 } from "@dmae/core";
 import type { Model } from "@dmae/nn";
 import {
@@ -13,6 +15,7 @@ import {
   rootKey,
   type TrainingOptions,
   type TrainingResult,
+  trainingNames,
   trainModel,
   withDefaultBatch,
 } from "@dmae/train";
@@ -40,6 +43,15 @@ export interface RobustFinetuneOptions extends TrainingOptions {
   /** Regular evaluations under noise; the best state is kept as `best.safetensors`. */
   readonly evaluation?: FinetuneEvaluation;
 }
+
+/** The names of {@link RobustFinetuneOptions}. */
+export const finetuneNames = {
+  ...trainingNames,
+  pretrained: true,
+  loading: { allow: true, fresh: true, rename: true },
+  softLabels: true,
+  evaluation: { dataset: true, everyEpochs: true, limit: true, sigma: true },
+} satisfies OptionNames<RobustFinetuneOptions>;
 
 /** What {@link robustFinetune} returns. */
 export interface RobustFinetuneResult<M extends Model = ViT>
@@ -84,6 +96,7 @@ export async function robustFinetune(
   data: ImageDataset | BatchSource,
   options: RobustFinetuneOptions = {},
 ): Promise<RobustFinetuneResult<Model>> {
+  checkOptions("robustFinetune", options, finetuneNames);
   const recipe = withDefaultBatch<FinetuneRecipe<Model>>(given, data);
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
@@ -96,7 +109,8 @@ export async function robustFinetune(
     ? await startingParams(vit, key, options)
     : { params: ownParams(model, key, options), report: undefined };
   const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
-  const { trained, ...result } = await trainModel(task, data, options);
+  const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
+  const { trained, ...result } = await trainModel(task, data, training);
   return { ...result, model, report, ...trainedClassifier(model, result.params, options) };
 }
 

@@ -1,5 +1,5 @@
 import { defaultExecutor } from "@dmae/compile";
-import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensors } from "@dmae/core";
 import type { Executor, Model, Program } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 
@@ -54,14 +54,19 @@ export function trainedClassifier(
   params: HostTensors,
   defaults: { readonly executor?: Executor } = {},
 ): TrainedClassifier {
-  const program = ({ batchSize = 1 }: { readonly batchSize?: number } = {}): LogitsProgram => ({
-    fn: ({ images, ...rest }) => ({ logits: model.apply(rest, images).logits }),
-    specs: { images: [checkedBatch(batchSize), ...model.imageShape] },
-    constants: params,
-  });
+  const program = (options: { readonly batchSize?: number } = {}): LogitsProgram => {
+    checkOptions("program", options, { batchSize: true });
+    return {
+      fn: ({ images, ...rest }) => ({ logits: model.apply(rest, images).logits }),
+      specs: { images: [checkedBatch(options.batchSize ?? 1), ...model.imageShape] },
+      constants: params,
+    };
+  };
   return {
     program,
-    classifier({ batchSize = 64, executor = defaults.executor } = {}) {
+    classifier(options = {}) {
+      checkOptions("classifier", options, { batchSize: true, executor: true });
+      const { batchSize = 64, executor = defaults.executor } = options;
       const load = async (chosen: Executor | Promise<Executor>) =>
         (await chosen).prepareFunction(program({ batchSize }));
       let ready: ReturnType<typeof load> | undefined;

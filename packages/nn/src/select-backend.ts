@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { measureBackend, probeSize } from "./measure-backend.ts";
 import { quietly } from "./quietly.ts";
@@ -59,6 +59,7 @@ export async function selectBackend(
   name: BackendName = "auto",
   options: { readonly onReport?: (report: BackendReport) => void } = {},
 ): Promise<string> {
+  checkOptions("selectBackend", options, { onReport: true });
   const wanted = synonyms[name] ?? name;
   const { backend, tried } = wanted === "auto" ? await fastest() : await only(wanted);
   if (backend === undefined) throw unusable(name, wanted, tried);

@@ -1,6 +1,7 @@
+import { checkOptions } from "@dmae/core";
 import type { OpenRecipe } from "@dmae/train";
 import type { DmaeOptions } from "./config.ts";
-import type { PretrainRecipe } from "./recipe.ts";
+import { type PretrainRecipe, recipeNames } from "./recipe.ts";
 
 /**
  * A pre-training recipe from what you want to decide; everything else has the paper's value (Table 7), with a schedule
@@ -15,6 +16,7 @@ import type { PretrainRecipe } from "./recipe.ts";
 export function pretrainRecipe(
   fields: Partial<PretrainRecipe> & Pick<PretrainRecipe, "model">,
 ): OpenRecipe<PretrainRecipe> {
+  checkOptions("pretrainRecipe", fields, recipeNames, "recipe field");
   const { epochs = 50, model } = fields;
   return {
     config: {},

@@ -1,5 +1,11 @@
-import { DmaeError } from "@dmae/core";
-import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import {
+  resolveConfig,
+  type ViTConfig,
+  type ViTName,
+  type ViTOptions,
+  viTConfigNames,
+} from "@dmae/vit";
 
 /** The shape of a Denoising Masked Autoencoder and of the images it takes. */
 export interface DmaeConfig extends Omit<ViTConfig, "numClasses" | "globalPool"> {
@@ -16,6 +22,14 @@ export interface DmaeConfig extends Omit<ViTConfig, "numClasses" | "globalPool">
 /** What {@link createDmae} takes: an encoder by name or by `width`, `depth`, `heads`, and what differs. */
 export type DmaeOptions = Partial<DmaeConfig> & Pick<DmaeConfig, "width" | "depth" | "heads">;
 
+const names = {
+  ...viTConfigNames,
+  decoderWidth: true,
+  decoderDepth: true,
+  decoderHeads: true,
+  sigma: true,
+} satisfies OptionNames<DmaeConfig>;
+
 const decoderDefaults = { decoderWidth: 512, decoderDepth: 8, decoderHeads: 16, sigma: 0.25 };
 
 /** Completes a configuration and checks it. */
@@ -23,6 +37,8 @@ export function resolveDmaeConfig(
   model: ViTName | DmaeOptions,
   overrides: Partial<DmaeConfig> = {},
 ): DmaeConfig {
+  if (typeof model !== "string") checkOptions("createDmae", model, names);
+  checkOptions("createDmae", overrides, names);
   const given = { ...(typeof model === "string" ? {} : model), ...overrides };
   const { decoderWidth, decoderDepth, decoderHeads, sigma, ...encoder } = {
     ...decoderDefaults,

@@ -1,4 +1,4 @@
-import { foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
+import { checkOptions, foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
 import { batchNoise, type NoisyBatch, noiseKeys } from "@dmae/train";
 import { randomMasking } from "./masking.ts";
 
@@ -19,6 +19,12 @@ export interface PretrainInputOptions {
  * index alone, not on the batch it is in.
  */
 export function pretrainInputs(batch: NoisyBatch, options: PretrainInputOptions): HostTensors {
+  checkOptions("pretrainInputs", options, {
+    key: true,
+    epoch: true,
+    length: true,
+    maskRatio: true,
+  });
   const { key, epoch, length, maskRatio } = options;
   const shape = [batch.size, ...batch.imageShape];
   const maskKey = foldIn(foldIn(key, "mask"), epoch);

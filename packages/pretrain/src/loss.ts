@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import { patchify } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 
@@ -31,6 +31,12 @@ export function dmaeLoss(
   images: tf.Tensor,
   options: DmaeLossOptions,
 ): tf.Scalar {
+  checkOptions("dmaeLoss", options, {
+    patchSize: true,
+    normPixLoss: true,
+    region: true,
+    mask: true,
+  });
   const { patchSize, normPixLoss = false, region = "all", mask } = options;
   return tf.tidy(() => {
     const patches = patchify(images, patchSize);

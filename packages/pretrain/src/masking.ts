@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensors } from "@dmae/core";
 
 /** Number of patches that stay visible: `floor(length * (1 - maskRatio))`. */
 export function visiblePatches(length: number, maskRatio: number): number {
@@ -33,6 +33,7 @@ export function randomMasking(
   noise: Float32Array | Float64Array,
   options: { readonly length: number; readonly maskRatio: number },
 ): HostTensors & Record<"idsKeep" | "idsRestore" | "mask", HostTensors[string]> {
+  checkOptions("randomMasking", options, { length: true, maskRatio: true });
   const { length } = options;
   const keep = visiblePatches(length, options.maskRatio);
   const batch = noise.length / length;

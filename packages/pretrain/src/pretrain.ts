@@ -1,9 +1,11 @@
 import {
+  checkOptions,
   DmaeError,
   foldIn,
   type HostTensor,
   type HostTensors,
   type ImageDataset,
+  type OptionNames,
 } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import {
@@ -15,6 +17,7 @@ import {
   type TrainingOptions,
   type TrainingResult,
   type TrainingTask,
+  trainingNames,
   trainModel,
   withDefaultBatch,
 } from "@dmae/train";
@@ -34,6 +37,13 @@ export interface PretrainOptions extends Omit<TrainingOptions, "onEvaluation"> {
     readonly step: number;
   };
 }
+
+const { onEvaluation: _, ...runNames } = trainingNames;
+const pretrainNames = {
+  ...runNames,
+  initialParams: true,
+  initialOptimizer: { tensors: true, step: true },
+} satisfies OptionNames<PretrainOptions>;
 
 /** What {@link pretrain} returns. */
 export interface PretrainResult extends TrainingResult {
@@ -63,9 +73,10 @@ export async function pretrain(
   data: ImageDataset | BatchSource,
   options: PretrainOptions = {},
 ): Promise<PretrainResult> {
+  checkOptions("pretrain", options, pretrainNames);
   const recipe = withDefaultBatch<PretrainRecipe>(given, data);
   checkPretrainRecipe(recipe);
-  const { initialParams, initialOptimizer } = options;
+  const { initialParams, initialOptimizer, ...training } = options;
   const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });
   if (initialOptimizer !== undefined && !(initialOptimizer.step >= 0))
     throw new DmaeError(
@@ -80,7 +91,7 @@ export async function pretrain(
   const { trained: _, ...result } = await trainModel(
     initialOptimizer ? { ...task, initialOptimizer } : task,
     data,
-    options,
+    training,
   );
   return { ...result, encoder: encoderOf(result.params), dmae };
 }

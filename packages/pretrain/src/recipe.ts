@@ -1,5 +1,5 @@
-import { DmaeError } from "@dmae/core";
-import type { TrainingRecipe } from "@dmae/train";
+import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { type TrainingRecipe, trainingRecipeNames } from "@dmae/train";
 import type { ViTName } from "@dmae/vit";
 import type { DmaeConfig, DmaeOptions } from "./config.ts";
 import type { LossRegion } from "./loss.ts";
@@ -26,7 +26,21 @@ export interface PretrainRecipe extends TrainingRecipe {
   readonly beta2: number;
 }
 
-/** Throws for a field outside its range. */
+/** The names of {@link PretrainRecipe}. */
+export const recipeNames = {
+  ...trainingRecipeNames,
+  model: true,
+  config: true,
+  sigma: true,
+  maskRatio: true,
+  normPixLoss: true,
+  region: true,
+  weightDecay: true,
+  beta1: true,
+  beta2: true,
+} satisfies OptionNames<PretrainRecipe>;
+
+/** Throws for unknown fields, and for one outside its range. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   const fail = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `pretrain: ${rule}, got ${value}`, { value });
@@ -36,6 +50,7 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
       'the recipe must be an object, e.g. pretrainRecipes["dmae-vit-b-cifar10-continued"]',
       recipe,
     );
+  checkOptions("pretrain", recipe, recipeNames, "recipe field");
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);

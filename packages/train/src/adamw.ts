@@ -1,3 +1,4 @@
+import { checkOptions } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {
@@ -36,6 +37,13 @@ export interface AdamWOptions {
  * const state = optimizer.init(params);
  */
 export function adamw(options: AdamWOptions = {}): Optimizer {
+  checkOptions("adamw", options, {
+    beta1: true,
+    beta2: true,
+    epsilon: true,
+    weightDecay: true,
+    groups: true,
+  });
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01, groups } = options;
   requireRange("adamw: beta1", beta1, 0, 1);
   requireRange("adamw: beta2", beta2, 0, 1);

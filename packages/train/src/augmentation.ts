@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type OptionNames } from "@dmae/core";
 import {
   type ImageOperation,
   randAugment,
@@ -19,6 +19,14 @@ export interface Augmentation {
   /** RandAugment policy by its timm name; null for none. */
   readonly randAugment?: string | null;
 }
+
+/** The names of {@link Augmentation}. */
+export const augmentationNames = {
+  resizedCropScale: true,
+  cropPadding: true,
+  horizontalFlip: true,
+  randAugment: true,
+} satisfies OptionNames<Augmentation>;
 
 /**
  * An augmentation as operations on images of `side` x `side` pixels.

@@ -1,8 +1,27 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 import type { FitOptions } from "./fit.ts";
 
 /** Throws for an option of `fit` outside its range: an interval of 0 or NaN would switch off what it spaces. */
 export function checkFitOptions(options: FitOptions): void {
+  checkOptions("fit", options, {
+    executor: true,
+    step: true,
+    state: true,
+    steps: true,
+    batch: true,
+    stepsPerEpoch: true,
+    folder: true,
+    recipe: true,
+    checkpointEvery: true,
+    keepEvery: true,
+    logEvery: true,
+    logExtra: true,
+    evaluate: { every: true, run: true, best: { metric: true, mode: true } },
+    prefetch: true,
+    onProgress: true,
+    onEvaluation: true,
+    signal: true,
+  });
   const { steps, stepsPerEpoch, prefetch, evaluate } = options;
   if (!Number.isInteger(steps) || steps < 0) wrong("steps must be a whole number", steps);
   if (stepsPerEpoch !== undefined && !isPositiveInteger(stepsPerEpoch))

@@ -80,8 +80,8 @@ export interface FitResult {
  *   batch: async (step) => ({ ...(await data(step)), ...train.inputs(step) }), folder: "runs/a", recipe });
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
-  const { signal, folder } = options;
   checkFitOptions(options);
+  const { signal, folder } = options;
   signal?.throwIfAborted();
   const run =
     folder === undefined ? undefined : await openRunFolder(folder, options.recipe ?? null);

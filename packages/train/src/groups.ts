@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensors, type OptionNames } from "@dmae/core";
 import {
   type ParameterGroups,
   type ParameterOptions,
@@ -16,11 +16,18 @@ export interface DecayGroupsOptions {
   readonly noWeightDecay?: readonly string[];
 }
 
+const groupNames = {
+  weightDecay: true,
+  frozen: true,
+  noWeightDecay: true,
+} satisfies OptionNames<DecayGroupsOptions>;
+
 /**
  * Weight decay as timm's `add_weight_decay` hands it out, which DMAE pre-trains with: one-dimensional
  * parameters and biases have none; `cls_token` and `mask_token`, being three-dimensional, decay.
  */
 export function decayGroups(params: HostTensors, options: DecayGroupsOptions): ParameterGroups {
+  checkOptions("decayGroups", options, groupNames);
   const { weightDecay, frozen = [], noWeightDecay = [] } = options;
   requireRange("decayGroups: weightDecay", weightDecay, 0, Number.POSITIVE_INFINITY);
   requireNames("decayGroups", params, [...frozen, ...noWeightDecay]);
@@ -52,6 +59,12 @@ export function layerDecayGroups(
   params: HostTensors,
   options: LayerDecayGroupsOptions,
 ): ParameterGroups {
+  checkOptions("layerDecayGroups", options, {
+    ...groupNames,
+    layerDecay: true,
+    depth: true,
+    layerId: true,
+  });
   const { weightDecay, layerDecay, depth, layerId, frozen = [], noWeightDecay = [] } = options;
   if (!(layerDecay > 0 && layerDecay <= 1))
     throw new DmaeError(

@@ -46,6 +46,8 @@ export {
   type TrainingResult,
   type TrainingTask,
   taskStep,
+  trainingNames,
+  trainingRecipeNames,
   trainModel,
 } from "./train-model.ts";
 export {

@@ -1,3 +1,4 @@
+import { checkOptions } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {
@@ -29,6 +30,12 @@ export interface LarsOptions {
  * State: `mu.<name>`.
  */
 export function lars(options: LarsOptions = {}): Optimizer {
+  checkOptions("lars", options, {
+    momentum: true,
+    trustCoefficient: true,
+    weightDecay: true,
+    groups: true,
+  });
   const { momentum = 0.9, trustCoefficient = 0.001, weightDecay = 0, groups } = options;
   requireRange("lars: momentum", momentum, 0, 1);
   requireRange("lars: trustCoefficient", trustCoefficient, 0, Number.POSITIVE_INFINITY);

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { checkOptions, DmaeError } from "@dmae/core";
 
 /** Options of {@link cosineSchedule}; durations in epochs, as in the official scripts. */
 export interface CosineScheduleOptions {
@@ -22,6 +22,12 @@ export interface CosineScheduleOptions {
  * schedule(20); // 1.2e-3
  */
 export function cosineSchedule(options: CosineScheduleOptions): (epoch: number) => number {
+  checkOptions("cosineSchedule", options, {
+    learningRate: true,
+    minLearningRate: true,
+    warmupEpochs: true,
+    epochs: true,
+  });
   const { learningRate, minLearningRate = 0, warmupEpochs = 0, epochs } = options;
   if (!(epochs > 0))
     throw new DmaeError("argument", `cosineSchedule: epochs must be positive, got ${epochs}`);
@@ -74,6 +80,12 @@ export interface StepScheduleOptions {
  * schedule(31); // 0.001
  */
 export function stepSchedule(options: StepScheduleOptions): (epoch: number) => number {
+  checkOptions("stepSchedule", options, {
+    learningRate: true,
+    stepSize: true,
+    gamma: true,
+    steppedAt: true,
+  });
   const { learningRate, stepSize, gamma = 0.1, steppedAt = "start" } = options;
   for (const [name, value] of Object.entries({ learningRate, gamma }))
     if (!(value >= 0 && Number.isFinite(value)))

@@ -1,3 +1,4 @@
+import { checkOptions } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {
@@ -28,6 +29,12 @@ export interface SgdOptions {
  * State: `momentum_buffer.<name>`.
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
+  checkOptions("sgd", options, {
+    momentum: true,
+    nesterov: true,
+    weightDecay: true,
+    groups: true,
+  });
   const { momentum = 0, nesterov = false, weightDecay = 0, groups } = options;
   requireRange("sgd: momentum", momentum, 0, 1);
   requireDecay("sgd", weightDecay, groups);

@@ -1,16 +1,18 @@
 import { saveSafetensors } from "@dmae/checkpoint";
 import { defaultExecutor } from "@dmae/compile";
 import {
+  checkOptions,
   type DmaeError,
   type HostTensor,
   type HostTensors,
   type ImageDataset,
   type Key,
   key as keyOf,
+  type OptionNames,
 } from "@dmae/core";
 import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
-import type { Augmentation } from "./augmentation.ts";
+import { type Augmentation, augmentationNames } from "./augmentation.ts";
 import type { BatchSource } from "./batch-source.ts";
 import { fit, type Metrics } from "./fit.ts";
 import { checkpointSteps, stepsBetween } from "./fit-options.ts";
@@ -47,6 +49,19 @@ export interface TrainingRecipe {
   readonly augmentation: Augmentation | null;
 }
 
+/** The names of {@link TrainingRecipe}: `checkOptions` of `@dmae/core` refuses others. */
+export const trainingRecipeNames = {
+  name: true,
+  source: true,
+  epochs: true,
+  warmupEpochs: true,
+  batchSize: true,
+  accumulate: true,
+  baseLearningRate: true,
+  minLearningRate: true,
+  augmentation: augmentationNames,
+} satisfies OptionNames<TrainingRecipe>;
+
 /** How and where a training runs; the options that `pretrain`, `robustFinetune` and `linearProbe` share. */
 export interface TrainingOptions {
   /** Runs the steps; default: compiled if onnxruntime-node is installed, else eager. */
@@ -72,6 +87,21 @@ export interface TrainingOptions {
   /** Stops the run after a checkpoint; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
+
+/** The names of {@link TrainingOptions}. */
+export const trainingNames = {
+  executor: true,
+  seed: true,
+  folder: true,
+  workers: true,
+  onCorrupt: true,
+  checkpointEveryEpochs: true,
+  keepEveryEpochs: true,
+  logEvery: true,
+  onProgress: true,
+  onEvaluation: true,
+  signal: true,
+} satisfies OptionNames<TrainingOptions>;
 
 /** One training as data: what {@link trainModel} runs. */
 export interface TrainingTask {
@@ -148,6 +178,7 @@ export async function trainModel(
   data: ImageDataset | BatchSource,
   options: TrainingOptions = {},
 ): Promise<TrainedModel> {
+  checkOptions("trainModel", options, trainingNames);
   const { caller, recipe, objective, evaluation, initialOptimizer } = task;
   const { folder } = options;
   const key = rootKey(options.seed);

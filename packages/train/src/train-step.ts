@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import { type StepFunction, type Tensors, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { clipByGlobalNorm } from "./clip.ts";
@@ -73,9 +73,20 @@ export interface TrainStep {
  * await prepared({ ...batch, ...train.inputs(0) });
  */
 export function createTrainStep(options: TrainStepOptions): TrainStep {
+  checkOptions("createTrainStep", options, {
+    loss: true,
+    optimizer: true,
+    trainable: true,
+    schedule: true,
+    stepsPerEpoch: true,
+    accumulate: true,
+    clipNorm: true,
+    updateOffset: true,
+    emaDecay: true,
+  });
   const { optimizer, trainable, schedule, stepsPerEpoch, accumulate = 1, clipNorm } = options;
   const { emaDecay, updateOffset = 0 } = options;
-  checkOptions(options);
+  checkRanges(options);
   const isTrained = trainable === undefined ? () => true : inSet(trainable);
   const position = (step: number) => trainingPosition(step, stepsPerEpoch, accumulate);
 
@@ -231,7 +242,7 @@ function checkSlots(expected: HostTensors, given: HostTensors | undefined): Host
   return Object.fromEntries(Object.keys(expected).map((name) => [name, given[name]!]));
 }
 
-function checkOptions(options: TrainStepOptions) {
+function checkRanges(options: TrainStepOptions) {
   const { accumulate = 1, stepsPerEpoch, updateOffset = 0, clipNorm, emaDecay } = options;
   const wrong = (rule: string, value: unknown) => {
     throw new DmaeError("argument", `createTrainStep: ${rule}, got ${value}`, { value });

@@ -6,6 +6,7 @@ export {
   type ViTConfig,
   type ViTName,
   type ViTOptions,
+  viTConfigNames,
 } from "./config.ts";
 export {
   type FromPretrainedOptions,

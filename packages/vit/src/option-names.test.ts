@@ -35,5 +35,6 @@ testOptionNames(
     "sincosPositions2d",
     "unpatchify",
     "visibleTokens",
+    "viTConfigNames",
   ],
 );

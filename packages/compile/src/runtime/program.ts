@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors, type OptionNames } from "@dmae/core";
 import { lifetime } from "@dmae/nn/executors";
 import type { OutputSpec } from "../graph/graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
@@ -40,6 +40,12 @@ export interface PrecisionOptions {
   /** The fixed scales that `quantize` found for the same function. */
   readonly quantization?: Quantization;
 }
+
+/** The names of {@link PrecisionOptions}. */
+export const precisionNames = {
+  precision: true,
+  quantization: true,
+} satisfies OptionNames<PrecisionOptions>;
 
 /** Cleans a trace and, for int8, quantizes it. */
 export function finish(

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type OptionNames } from "@dmae/core";
 import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
 import { builtin, nodeProcess } from "./node.ts";
@@ -60,6 +60,14 @@ export interface RuntimeOptions {
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
   readonly onnxruntime?: Runtime;
 }
+
+/** The names of {@link RuntimeOptions}. */
+export const runtimeNames = {
+  provider: true,
+  threads: true,
+  kernels: true,
+  onnxruntime: true,
+} satisfies OptionNames<RuntimeOptions>;
 
 /** Checks options that ONNX Runtime would misread, or refuse in words of its own. */
 export function checkRuntimeOptions(caller: string, options: RuntimeOptions): void {

@@ -1,0 +1,39 @@
+import { testOptionNames } from "../../../testing/option-names.ts";
+import * as api from "./index.ts";
+
+const none = {} as never; // not looked at
+const recipe = api.finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"];
+const probe = api.linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"];
+
+testOptionNames(
+  api,
+  {
+    "checkFinetuneRecipe > robustFinetune": (fields) => api.checkFinetuneRecipe(fields),
+    "checkProbeRecipe > linearProbe": (fields) => api.checkProbeRecipe(fields),
+    drawMixing: (options) => api.drawMixing(() => 0, options),
+    evaluate: (options) => api.evaluate(none, none, none, options),
+    finetuneInputs: (options) => api.finetuneInputs(none, none, options),
+    finetuneRecipe: (fields) => api.finetuneRecipe(fields),
+    linearProbe: (options) => api.linearProbe(probe, none, options),
+    "linearProbe (recipe)": (fields) => api.linearProbe(fields, none, none),
+    prepareEvaluation: (options) => api.prepareEvaluation(none, none, options),
+    robustFinetune: (options) => api.robustFinetune(recipe, none, options),
+    "robustFinetune (recipe)": (fields) => api.robustFinetune(fields, none),
+  },
+  [
+    "batchNorm",
+    "cutmixBox",
+    "drawDropPath",
+    "dropPathRates",
+    "finetuneGroups",
+    "finetuneLoss",
+    "finetuneRecipes",
+    "finetuneTask",
+    "foldProbe",
+    "linearProbeRecipes",
+    "mixImages",
+    "mixingInputs",
+    "probeTask",
+    "softTargets",
+  ],
+);

@@ -1,0 +1,43 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import { testOptionNames } from "../../../testing/option-names.ts";
+import * as api from "./index.ts";
+
+const tensor = {} as tf.Tensor; // not looked at
+
+testOptionNames(
+  api,
+  {
+    conv2d: (options) => api.conv2d(tensor, tensor, options),
+    selectBackend: (options) => api.selectBackend("cpu", options),
+  },
+  [
+    "KERNELS",
+    "attention",
+    "batchNorm",
+    "bicubicMatrix",
+    "checkParameters",
+    "constantSpec",
+    "disposeTensors",
+    "dropPath",
+    "eagerExecutor",
+    "gelu",
+    "initializeParameters",
+    "layerNorm",
+    "linear",
+    "normalInit",
+    "normalize",
+    "ones",
+    "orthogonal",
+    "resizeBicubic",
+    "softmaxCrossEntropy",
+    "toHost",
+    "toHostSync",
+    "toTensors",
+    "truncatedNormal",
+    "uniformInit",
+    "valueAndGradients",
+    "withoutGradient",
+    "xavierUniform",
+    "zeros",
+  ],
+);

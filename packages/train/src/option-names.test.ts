@@ -1,0 +1,38 @@
+import { testOptionNames } from "../../../testing/option-names.ts";
+import * as api from "./index.ts";
+
+testOptionNames(
+  api,
+  {
+    adamw: (options) => api.adamw(options),
+    cosineSchedule: (options) => api.cosineSchedule(options),
+    createTrainStep: (options) => api.createTrainStep(options),
+    decayGroups: (options) => api.decayGroups({}, options),
+    fit: (options) => api.fit(options),
+    lars: (options) => api.lars(options),
+    layerDecayGroups: (options) => api.layerDecayGroups({}, options),
+    sgd: (options) => api.sgd(options),
+    stepSchedule: (options) => api.stepSchedule(options),
+    trainModel: (options) => api.trainModel({} as never, {} as never, options),
+  },
+  [
+    "batchNoise",
+    "clipByGlobalNorm",
+    "deepFreeze",
+    "globalNorm",
+    "noiseKeys",
+    "openRunFolder",
+    "prefixed",
+    "rootKey",
+    "scalarTensors",
+    "scaledLearningRate",
+    "specsOf",
+    "taskStep",
+    "torchGroups",
+    "trainingNames",
+    "trainingPosition",
+    "trainingRecipeNames",
+    "unprefixed",
+    "withDefaultBatch",
+  ],
+);
