@@ -33,6 +33,9 @@ export interface SoundNoise extends AddressedNoise {
  * the nearest k / 255: for inputs on the grid its copies under true Gaussian noise have exactly this law,
  * up to the total variation stated, about 3e-14 a pixel at sigma = 0.5.
  *
+ * A pixel within 2^-22 of k / 255, as other ways to divide by 255 give it, stands for k / 255: the certificate is for
+ * the image of the numbers k / 255, and radii are measured from there.
+ *
  * Limits: inputs must be 8-bit images, resized and cropped before and normalised after the noise is
  * added. The argument covers the noise and its counts, not a classifier whose answer for a row
  * depends on other rows or on chance, and it takes Philox4x32-10 for random.
