@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { findPackage, type InstalledPackage, readManifest } from "./addon.ts";
 import { findHardware } from "./cards.ts";
+import { checkOptions } from "./check-options.ts";
 import { addonRecipe, findCompiler } from "./compile-addon.ts";
 import { checkCudaLibraries } from "./cuda-libraries.ts";
 import { type Check, diagnose, type Facts, type Found } from "./diagnose.ts";
@@ -29,6 +30,7 @@ export interface DoctorReport {
  * @param options `project`: a folder of the program that uses `@tensorflow/tfjs-node`; default the working directory
  */
 export async function doctor(options: { readonly project?: string } = {}): Promise<DoctorReport> {
+  checkOptions("doctor", options, { project: true });
   const facts = await gather(options.project ?? ".");
   const checks = diagnose(facts);
   return { ok: checks.every(({ status }) => status !== "failure"), checks, facts };

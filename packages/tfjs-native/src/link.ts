@@ -8,6 +8,7 @@ import {
   installAddon,
   readManifest,
 } from "./addon.ts";
+import { checkOptions } from "./check-options.ts";
 import { addonRecipe, compileAddon, findCompiler } from "./compile-addon.ts";
 import { checkCudaLibraries } from "./cuda-libraries.ts";
 import { TfjsNativeError } from "./errors.ts";
@@ -70,6 +71,16 @@ export interface LinkResult {
  * ```
  */
 export async function link(options: LinkOptions = {}): Promise<LinkResult> {
+  checkOptions("link", options, {
+    project: true,
+    tensorflow: true,
+    gpu: true,
+    python: true,
+    wheels: true,
+    cache: true,
+    force: true,
+    report: true,
+  });
   const report = options.report ?? (() => {});
   const machine = supportedMachine("link");
   const installed = findPackage("link", options.project ?? ".");

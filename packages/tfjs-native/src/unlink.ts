@@ -1,4 +1,5 @@
 import { findPackage, uninstallAddon } from "./addon.ts";
+import { checkOptions } from "./check-options.ts";
 
 /** What {@link unlink} found. */
 export interface UnlinkResult {
@@ -16,6 +17,7 @@ export interface UnlinkResult {
  * @throws {@link TfjsNativeError} of code `foreign` for an addon that `link` did not put there
  */
 export async function unlink(options: { readonly project?: string } = {}): Promise<UnlinkResult> {
+  checkOptions("unlink", options, { project: true });
   const installed = findPackage("unlink", options.project ?? ".");
   const removed = await uninstallAddon(installed);
   return { status: removed ? "unlinked" : "absent", addon: installed.addon };

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import * as api from "./index.ts";
+
+const calls: Record<string, (options: never) => Promise<unknown>> = {
+  doctor: (options) => api.doctor(options),
+  link: (options) => api.link(options),
+  unlink: (options) => api.unlink(options),
+};
+const others = [
+  "TfjsNativeError",
+  "defaultTensorFlow",
+  "requiredSymbols",
+  "supplyUtil",
+  "tensorflowVersions",
+];
+
+test("every export is known to take options or not", () => {
+  expect([...Object.keys(calls), ...others].sort()).toEqual(Object.keys(api).sort());
+});
+
+test.each(Object.entries(calls))("%s refuses unknown names", async (name, call) => {
+  await expect(call({ projekt: "." } as never)).rejects.toThrow(
+    `${name}: unknown option "projekt"; known: project`,
+  );
+  await expect(call(0 as never)).rejects.toMatchObject({ code: "argument" });
+});
