@@ -42,7 +42,7 @@ const { onEvaluation: _, ...runNames } = trainingNames;
 const pretrainNames = {
   ...runNames,
   initialParams: true,
-  initialOptimizer: { tensors: true, step: true },
+  initialOptimizer: true, // `optimizerState` of `@dmae/checkpoint` says more
 } satisfies OptionNames<PretrainOptions>;
 
 /** What {@link pretrain} returns. */
