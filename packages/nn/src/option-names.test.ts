@@ -12,6 +12,7 @@ testOptionNames(
   },
   [
     "KERNELS",
+    "antialiasedBicubicMatrix",
     "attention",
     "batchNorm",
     "bicubicMatrix",
