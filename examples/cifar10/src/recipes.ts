@@ -1,3 +1,5 @@
+import { finetuneRecipes } from "@dmae/finetune";
+import { pretrainRecipes } from "@dmae/pretrain";
 import type {
   CertificationSettings,
   EvaluationSettings,
@@ -5,9 +7,7 @@ import type {
   PretrainingRecipe,
   PublishedAccuracy,
   Recipe,
-} from "@dmae/example-reproduction";
-import { finetuneRecipes } from "@dmae/finetune";
-import { pretrainRecipes } from "@dmae/pretrain";
+} from "@dmae/reproduce";
 import { deepFreeze } from "@dmae/train";
 
 /** Noise levels of the paper. */

@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isClassifierRecipe, reproduce } from "@dmae/example-reproduction";
-import { temporaryFolder, writeBinary } from "@dmae/example-reproduction/testing";
+import { reproduce } from "@dmae/reproduce";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  temporaryFolder,
+  writeBinary,
+} from "../../../packages/reproduce/src/testing/image-files.ts";
 import { recipes } from "./recipes.ts";
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -28,7 +31,7 @@ test.each(Object.values(recipes))("$name runs every stage with --smoke", async (
   const report = await readFile(join(folder, "report.html"), "utf8");
   expect(report).toContain("not comparable with the paper");
   expect(report).toContain("polyline"); // the loss
-  if (!isClassifierRecipe(recipe)) return;
+  if (!("certification" in recipe)) return;
   for (const percent of Object.values(recipe.published?.percent ?? {}))
     expect(report).toContain(`<td>${percent.toFixed(1)}</td>`);
   for (const sigma of recipe.certification.sigmas) {

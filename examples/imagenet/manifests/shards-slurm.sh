@@ -6,5 +6,5 @@
 #SBATCH --time=08:00:00
 set -euo pipefail
 [ $# -eq 2 ] || { echo "usage: sbatch shards-slurm.sh FROM TO" >&2; exit 2; }
-cd "${DMAE_ROOT:-$SLURM_SUBMIT_DIR/../../..}/examples/reproduction"
-npx tsx src/convert.ts --from "$1" --to "$2" --as shards
+cd "${DMAE_ROOT:-$SLURM_SUBMIT_DIR/../../..}/examples/imagenet"
+npx tsx src/main.ts convert --from "$1" --to "$2" --as shards

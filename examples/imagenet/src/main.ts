@@ -1,7 +1,7 @@
 // The paper's ImageNet experiments. `npm start -- --list`, `npm start -- --help`; docs/recipes.md has the commands.
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { runMain } from "@dmae/example-reproduction";
+import { runMain } from "@dmae/reproduce";
 import { recipes } from "./recipes.ts";
 
 await runMain(

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { reproduce } from "@dmae/example-reproduction";
+import { reproduce } from "@dmae/reproduce";
 import { expect, test } from "vitest";
 import { recipes } from "./recipes.ts";
 

@@ -1,3 +1,5 @@
+import { type FinetuneRecipe, finetuneRecipes, linearProbeRecipes } from "@dmae/finetune";
+import { type PretrainRecipeName, pretrainRecipes } from "@dmae/pretrain";
 import type {
   CertificationSettings,
   EvaluationSettings,
@@ -6,9 +8,7 @@ import type {
   ProbingRecipe,
   PublishedAccuracy,
   Recipe,
-} from "@dmae/example-reproduction";
-import { type FinetuneRecipe, finetuneRecipes, linearProbeRecipes } from "@dmae/finetune";
-import { type PretrainRecipeName, pretrainRecipes } from "@dmae/pretrain";
+} from "@dmae/reproduce";
 import { deepFreeze } from "@dmae/train";
 
 /** Noise levels of the paper. */

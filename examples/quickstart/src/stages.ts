@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
 import { batchLoader, randomHorizontalFlip } from "@dmae/datasets";
-import { progressLine } from "@dmae/example-reproduction/progress";
 import { robustFinetune } from "@dmae/finetune";
 import type { Executor } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
+import { progressLine } from "@dmae/reproduce";
 import { certifyDataset, type LogRow } from "@dmae/smoothing-certify";
 import type { Progress } from "@dmae/train";
 import type { ViT } from "@dmae/vit";

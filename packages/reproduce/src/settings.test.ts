@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { findRecipe, readOptions } from "./options.ts";
 import { parameterCount, planOf } from "./plan.ts";
 import { applySettings, changedFields } from "./settings.ts";
-import { testRecipes } from "./test-recipes.ts";
+import { testRecipes } from "./testing/recipes.ts";
 
 const cr = testRecipes.cr!;
 const code = (fn: () => unknown) => {

@@ -1,4 +1,6 @@
+export type { Downloads } from "./downloads.ts";
 export { runMain } from "./main.ts";
+export { progressLine } from "./progress.ts";
 export type {
   CertificationSettings,
   ClassifierRecipe,
@@ -11,5 +13,4 @@ export type {
   Recipe,
   Stage,
 } from "./recipe.ts";
-export { isClassifierRecipe } from "./recipe.ts";
 export { type Example, reproduce } from "./reproduce.ts";

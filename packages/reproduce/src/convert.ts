@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { writeCifar10, writeTarShards } from "@dmae/datasets";
@@ -8,18 +7,11 @@ import { openData } from "./data.ts";
 /**
  * Rewrites a data folder: `--from DIR --to DIR --as shards|binary [--side 32]`. Shards hold the image files byte for
  * byte; binary is CIFAR-10's format, for ten classes of 32x32 images.
+ *
+ * @throws DmaeError "argument" for other options
  */
 export async function convert(args: readonly string[]): Promise<string> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      from: { type: "string" },
-      to: { type: "string" },
-      as: { type: "string", default: "shards" },
-      side: { type: "string", default: "32" },
-    },
-  });
-  const { from, to } = values;
+  const { from, to, ...values } = parse(args);
   if (from === undefined || to === undefined)
     throw new DmaeError("argument", "convert: --from DIR and --to DIR are needed");
   if (values.as !== "shards" && values.as !== "binary")
@@ -33,11 +25,18 @@ export async function convert(args: readonly string[]): Promise<string> {
   return `${to}: ${data.train.length} training and ${data.test.length} validation images as ${values.as}`;
 }
 
-if (import.meta.url === `file://${process.argv[1]}`)
+function parse(args: readonly string[]) {
   try {
-    console.log(await convert(process.argv.slice(2)));
-  } catch (error) {
-    if (!DmaeError.isInstance(error)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = 1;
+    return parseArgs({
+      args: [...args],
+      options: {
+        from: { type: "string" },
+        to: { type: "string" },
+        as: { type: "string", default: "shards" },
+        side: { type: "string", default: "32" },
+      },
+    }).values;
+  } catch (cause) {
+    throw new DmaeError("argument", `convert: ${(cause as Error).message}`, {}, { cause });
   }
+}

@@ -11,8 +11,8 @@ import { decoderOf } from "./model.ts";
 import type { Recipe } from "./recipe.ts";
 import { reproduce } from "./reproduce.ts";
 import { smokeRecipe } from "./smoke.ts";
-import { testRecipes } from "./test-recipes.ts";
-import { jsonLines, temporaryFolder, writeBinary } from "./testing.ts";
+import { jsonLines, temporaryFolder, writeBinary } from "./testing/image-files.ts";
+import { testRecipes } from "./testing/recipes.ts";
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>;
 let server: TestServer;

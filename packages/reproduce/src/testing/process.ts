@@ -10,8 +10,8 @@ export async function startProcess(
   args: readonly string[],
   { cache, until }: { readonly cache: string; readonly until: string | undefined },
 ): Promise<void> {
-  const root = fileURLToPath(new URL("../../..", import.meta.url));
-  const main = fileURLToPath(new URL("./test-main.ts", import.meta.url));
+  const root = fileURLToPath(new URL("../../../..", import.meta.url));
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
   const child = spawn(process.execPath, ["--import", "tsx", main, ...args], {
     cwd: root, // its tsconfig maps our packages to their sources
     env: { ...process.env, DMAE_CACHE: cache, NODE_OPTIONS: "" },

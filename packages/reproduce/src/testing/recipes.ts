@@ -1,6 +1,6 @@
 import { finetuneRecipes, linearProbeRecipes } from "@dmae/finetune";
 import { pretrainRecipes } from "@dmae/pretrain";
-import type { ClassifierRecipe, Recipe } from "./recipe.ts";
+import type { ClassifierRecipe, Recipe } from "../recipe.ts";
 
 const classifier = {
   dataset: "cifar10",

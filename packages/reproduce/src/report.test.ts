@@ -1,7 +1,7 @@
 import type { LogRow } from "@dmae/smoothing-certify";
 import { expect, test } from "vitest";
 import { accuracyTable } from "./report-stage.ts";
-import { testRecipes } from "./test-recipes.ts";
+import { testRecipes } from "./testing/recipes.ts";
 
 const row = (idx: number, correct: 0 | 1, radius: number): LogRow => ({
   idx,

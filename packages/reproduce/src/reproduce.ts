@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DmaeError, key } from "@dmae/core";
 import { certifyStage } from "./certify-stage.ts";
+import { convert } from "./convert.ts";
 import { type Data, generatedData, openData } from "./data.ts";
 import {
   type Downloads,
@@ -44,6 +45,7 @@ export interface Example {
  */
 export async function reproduce(example: Example, args: readonly string[]): Promise<void> {
   const say = example.say ?? ((line: string) => console.log(line));
+  if (args[0] === "convert") return say(await convert(args.slice(1)));
   let options = readOptions(args);
   if (options.help) return say(helpText(example.name));
   if (options.list) return say(listing(example.recipes));

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readLog } from "@dmae/smoothing-certify";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startProcess } from "./test-process.ts";
-import { temporaryFolder, writeBinary } from "./testing.ts";
+import { temporaryFolder, writeBinary } from "./testing/image-files.ts";
+import { startProcess } from "./testing/process.ts";
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>;
 const at = (...parts: string[]) => join(place.folder, ...parts);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { crc32c, maskedCrc32c } from "./crc32c.ts";
 import { encodeEvent, eventWriter, record } from "./tensorboard.ts";
-import { temporaryFolder } from "./testing.ts";
+import { temporaryFolder } from "./testing/image-files.ts";
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {

@@ -9,8 +9,13 @@ import { convert } from "./convert.ts";
 import { reproduce } from "./reproduce.ts";
 import { explained } from "./run.ts";
 import { startOf } from "./start.ts";
-import { testRecipes } from "./test-recipes.ts";
-import { jsonLines, temporaryFolder, writeBinary, writeImageFolder } from "./testing.ts";
+import {
+  jsonLines,
+  temporaryFolder,
+  writeBinary,
+  writeImageFolder,
+} from "./testing/image-files.ts";
+import { testRecipes } from "./testing/recipes.ts";
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>;
 const at = (...parts: string[]) => join(place.folder, ...parts);

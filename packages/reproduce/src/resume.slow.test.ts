@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startProcess } from "./test-process.ts";
-import { temporaryFolder, writeBinary, writeImageFolder } from "./testing.ts";
+import { temporaryFolder, writeBinary, writeImageFolder } from "./testing/image-files.ts";
+import { startProcess } from "./testing/process.ts";
 
 let place: Awaited<ReturnType<typeof temporaryFolder>>;
 const at = (...parts: string[]) => join(place.folder, ...parts);

@@ -74,7 +74,9 @@ where it was and ends with the same bits.
   --compare DIR          run folder whose certified accuracy the report shows as well; as often as needed
   --smoke                the same code on a tiny model and a few images, in seconds
   --dry-run              the plan: steps, batch, learning rate, memory, and time from a step measured here
-  --no-measure           no measured step in the plan`;
+  --no-measure           no measured step in the plan
+
+convert --from DIR --to DIR [--as shards|binary] [--side 32]   rewrites a data folder as tar shards or as CIFAR-10's files`;
 
 /** Reads the command line of an example. */
 export function readOptions(args: readonly string[]): Options {

@@ -6,7 +6,7 @@ import { type Split, synthetic, writeCifar10 } from "@dmae/datasets";
 
 /** A folder of the system that is removed with `dispose`. */
 export async function temporaryFolder() {
-  const folder = await mkdtemp(join(tmpdir(), "dmae-reproduction-"));
+  const folder = await mkdtemp(join(tmpdir(), "dmae-reproduce-"));
   return { folder, dispose: () => rm(folder, { recursive: true, force: true }) };
 }
 
