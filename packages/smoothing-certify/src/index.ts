@@ -46,6 +46,9 @@ export type { NoiseSettings } from "./noise/noise-settings.ts";
 export { noiseInWorkers, type WorkerNoise } from "./noise/noise-workers.ts";
 export { type SoundNoise, soundNoise, soundNoiseSource } from "./noise/sound-noise.ts";
 export type { AtRadiusResult } from "./procedures/at-radius-procedure.ts";
+export { type AttackOptions, type AttackResult, attack } from "./procedures/attack/attack.ts";
+export type { AttackNorm } from "./procedures/attack/perturbation.ts";
+export type { SmoothedGradient } from "./procedures/attack/smoothed-votes.ts";
 export { type CertifyOptions, certify } from "./procedures/certify.ts";
 export {
   type AdaptiveDatasetOptions,
@@ -100,6 +103,7 @@ export {
   type TableFormat,
   usualRadii,
 } from "./report/analysis.ts";
+export { type AttackedRow, type CertificateTest, testCertificates } from "./report/attacked.ts";
 export {
   type CompareOptions,
   type Comparison,

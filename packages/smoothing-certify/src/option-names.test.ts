@@ -9,6 +9,7 @@ const address = { seed: 0, sigma: 1 } as const;
 testOptionNames(
   api,
   {
+    attack: (options) => api.attack(halves, x, options),
     certificate: (options) => api.certificate(options, [1], [1]),
     certifiedAccuracySvg: (options) => api.certifiedAccuracySvg([], options),
     certify: (options) => api.certify(halves, x, options),
@@ -66,6 +67,7 @@ testOptionNames(
     "shardFromEnvironment",
     "summarizeLog",
     "svgToPng",
+    "testCertificates",
     "usualRadii",
     "writeLog",
   ],
