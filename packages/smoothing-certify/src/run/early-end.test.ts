@@ -23,6 +23,31 @@ function mixingLater() {
   };
 }
 
+describe("a run whose classifier fails", () => {
+  const failing = (classify: typeof halves) => {
+    let batches = 0;
+    return (batch: Float32Array, shape: number[]) => {
+      if (++batches === 60) throw new Error("out of memory");
+      return classify(batch, shape);
+    };
+  };
+  const run = async (classify: typeof halves, log: string) => {
+    for await (const _ of certifyDataset(failing(classify), steps(40), { ...options, log }));
+  };
+
+  it("has its rows checked where the classifier still answers, and taken back", async () => {
+    const log = join(folder(), "log.tsv");
+    await expect(run(mixingLater(), log)).rejects.toThrow("do not use the rows of this run");
+    await expect(readLog(log)).rejects.toThrow("its rows are no certificates");
+  });
+
+  it("keeps its rows where they are fine, and reports its own error", async () => {
+    const log = join(folder(), "log.tsv");
+    await expect(run(halves, log)).rejects.toThrow("out of memory");
+    expect((await readLog(log)).length).toBeGreaterThan(5);
+  });
+});
+
 describe("a loop that is left early", () => {
   it.each(["break", "throw"] as const)("has its rows checked, and taken back (%s)", async (how) => {
     const log = join(folder(), "log.tsv");

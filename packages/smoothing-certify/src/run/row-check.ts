@@ -57,6 +57,7 @@ export class RowCheck {
   readonly company: number;
   private readonly size: number;
   private first: { image: FloatArray; batch: Float32Array; answers: Outputs } | undefined;
+  private hasBegun = false;
   private ids: ClassIdCheck | undefined;
   /** The rows of the first batch, which `ids` knows by identity. */
   private kept: Float32Array[] = [];
@@ -78,11 +79,12 @@ export class RowCheck {
     this.kept = rowsOf(first.batch, this.size);
     if (!first.answers.logits && this.company > 1) this.ids = this.startIdCheck();
     await this.compareInOtherCompany("");
+    this.hasBegun = true;
   }
 
   /** The check at the end of the run; its error says `rowsInvalid`. */
   async end(): Promise<void> {
-    if (this.first) await this.compareInOtherCompany(AT_END);
+    if (this.hasBegun) await this.compareInOtherCompany(AT_END);
   }
 
   /** A batch drawn for the check, where the first one of the run has too few rows. */

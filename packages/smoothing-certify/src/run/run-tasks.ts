@@ -1,4 +1,4 @@
-import type { FloatArray } from "@dmae/core";
+import { DmaeError, type FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
@@ -81,11 +81,21 @@ export async function* runTasks<R>(
     yield* runBatches(tasks, settings, check);
   } catch (error) {
     failed = true;
+    await endAfterError(check);
     throw error;
   } finally {
     if (!failed) await check?.end(); // also after an abort, or where the caller's loop was left: what was yielded is checked
   }
   signal?.throwIfAborted();
+}
+
+/** The check at the end where a run fails: only what it says about the rows matters more than the run's own error. */
+async function endAfterError(check: RowCheck | undefined): Promise<void> {
+  try {
+    await check?.end();
+  } catch (error) {
+    if (DmaeError.isInstance(error) && error.details.rowsInvalid) throw error;
+  }
 }
 
 async function* runBatches<R>(
