@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { compile } from "@dmae/compile";
 import { type HostTensor, key, normal } from "@dmae/core";
-import { certify, noiseInWorkers, noiseSource, soundNoiseSource } from "@dmae/smoothing-certify";
+import { certify, noiseInWorkers, noiseSource, soundNoise } from "@dmae/smoothing-certify";
 import { createViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
@@ -99,8 +99,9 @@ async function copyRows(): Promise<number> {
     );
     if (distribution === "gaussian") gaussian = seconds / count;
   }
-  const sound = soundNoiseSource({ ...address, stage: "estimation" });
-  await row("copies of 32x32x3, sound: true", out.length, () => sound.fill(out, image, 0, count));
+  const sound = soundNoise({ seed: address.seed, sigma: address.sigma });
+  const draw = { image: address.imageIndex, stage: "estimation", first: 0, count } as const;
+  await row("copies of 32x32x3, sound: true", out.length, () => sound.fill(out, image, draw));
   return gaussian;
 }
 

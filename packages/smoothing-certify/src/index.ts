@@ -44,7 +44,7 @@ export {
 } from "./noise/noise.ts";
 export type { NoiseSettings } from "./noise/noise-settings.ts";
 export { noiseInWorkers, type WorkerNoise } from "./noise/noise-workers.ts";
-export { type SoundNoise, soundNoise, soundNoiseSource } from "./noise/sound-noise.ts";
+export { type SoundNoise, soundNoise } from "./noise/sound-noise.ts";
 export type { AtRadiusResult } from "./procedures/at-radius-procedure.ts";
 export { type AttackOptions, type AttackResult, attack } from "./procedures/attack/attack.ts";
 export type { AttackNorm } from "./procedures/attack/perturbation.ts";
@@ -88,9 +88,7 @@ export { type PredictOptions, type PredictResult, predict } from "./procedures/p
 export { type PreflightOptions, type PreflightReport, preflight } from "./procedures/preflight.ts";
 export type { RegressionResult } from "./procedures/regression-procedure.ts";
 export {
-  bernsteinLower,
   certifySoft,
-  hoeffdingLower,
   type SoftBound,
   type SoftOptions,
   type SoftResult,
@@ -101,7 +99,6 @@ export {
   type NamedLog,
   summarizeLog,
   type TableFormat,
-  usualRadii,
 } from "./report/analysis.ts";
 export { type AttackedRow, type CertificateTest, testCertificates } from "./report/attacked.ts";
 export {
@@ -149,6 +146,5 @@ export {
   type NormRadiusOptions,
   radiusInNorm,
 } from "./statistics/noises-and-norms.ts";
-export { normalCdf, normalQuantile } from "./statistics/normal.ts";
 export { ABSTAIN, certifiedRadius } from "./statistics/radius.ts";
 export { type TopKOptions, topKRadius } from "./statistics/top-k.ts";
