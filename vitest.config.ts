@@ -40,6 +40,7 @@ export default defineConfig({
       provider: "v8",
       include: ["packages/*/src/**/*.ts"],
       reporter: ["text-summary", "json-summary", "html"],
+      thresholds: { lines: 80, branches: 80 },
     },
   },
 });
