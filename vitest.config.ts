@@ -7,7 +7,10 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Tests run on the sources: `@dmae/x` is `packages/x/src/index.ts`. */
 export const alias = [
-  { find: /^@dmae\/nn\/executors$/, replacement: here("packages/nn/src/executors.ts") },
+  ...["nn/executors", "train/tasks", "vit/parts"].map((name) => ({
+    find: `@dmae/${name}`,
+    replacement: here(`packages/${name.replace("/", "/src/")}.ts`),
+  })),
   ...readdirSync(here("packages")).map((name) => ({
     find: new RegExp(`^@dmae/${name}$`),
     replacement: here(`packages/${name}/src/index.ts`),

@@ -8,7 +8,8 @@ import {
   type EncodedDataset,
 } from "@dmae/datasets";
 import { createDmae, pretrainInputs, pretrainRecipes, pretrainTask } from "@dmae/pretrain";
-import { noiseKeys, specsOf, taskStep } from "@dmae/train";
+import { noiseKeys, taskStep } from "@dmae/train";
+import { specsOf } from "@dmae/train/tasks";
 
 const recipe = pretrainRecipes["dmae-vit-b-imagenet-pretrain"];
 const batchSize = 8;

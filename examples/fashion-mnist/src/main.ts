@@ -15,7 +15,7 @@ import { robustFinetune } from "@dmae/finetune";
 import { selectBackend } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
 import { progressLine } from "@dmae/reproduce";
-import type { Progress } from "@dmae/train";
+import type { TrainingProgress } from "@dmae/train";
 import { compareCurves, ownCurve, publishedCurve } from "./curve.ts";
 import { type MethodRow, methodRows } from "./method-rows.ts";
 import { type Row, rows } from "./recipes.ts";
@@ -57,7 +57,7 @@ function running(name: string, folder: string) {
     checkpointEveryEpochs: 0.25,
     logEvery: 20,
     signal: stop.signal,
-    onProgress: ({ step, steps, metrics }: Progress) =>
+    onProgress: ({ step, steps, metrics }: TrainingProgress) =>
       line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
   };
 }

@@ -9,7 +9,7 @@ import type {
   PublishedAccuracy,
   Recipe,
 } from "@dmae/reproduce";
-import { deepFreeze } from "@dmae/train";
+import { deepFreeze } from "@dmae/train/tasks";
 
 /** Noise levels of the paper. */
 const sigmas = ["0.25", "0.50", "1.00"] as const;

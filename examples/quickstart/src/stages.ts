@@ -6,7 +6,7 @@ import type { Executor } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
 import { progressLine } from "@dmae/reproduce";
 import { certifyDataset, type LogRow } from "@dmae/smoothing-certify";
-import type { Progress } from "@dmae/train";
+import type { TrainingProgress } from "@dmae/train";
 import type { ViT } from "@dmae/vit";
 import { vitClassifier } from "./certify.ts";
 import type { Options } from "./options.ts";
@@ -43,7 +43,7 @@ function training(
     folder: join(folder, name),
     checkpointEveryEpochs: 0.25,
     signal,
-    onProgress: ({ step, steps, metrics }: Progress) =>
+    onProgress: ({ step, steps, metrics }: TrainingProgress) =>
       line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
   };
 }

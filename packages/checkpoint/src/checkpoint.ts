@@ -1,6 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { ByteSource } from "./byte-source.ts";
-import { type StoredTensor, type TensorSpec, toHostTensor } from "./dtypes.ts";
+import { type StoredSpec, type StoredTensor, toHostTensor } from "./dtypes.ts";
 import type { PlainRecord, TensorReference } from "./plain-value.ts";
 import type { Metadata } from "./safetensors.ts";
 import { stateDict } from "./state-dict.ts";
@@ -20,7 +20,7 @@ export interface Checkpoint {
   /** The text that a safetensors file carries; empty for other formats. */
   readonly metadata: Metadata;
   /** Element type and shape of a tensor, without reading it. */
-  spec(name: string): TensorSpec;
+  spec(name: string): StoredSpec;
   /**
    * A tensor as host memory that the caller owns: float16 and bfloat16 widened exactly to float32,
    * float64 rounded to it, integers as int32 (checked).

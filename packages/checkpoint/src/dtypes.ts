@@ -18,7 +18,7 @@ export type StoredDType =
   | "bool";
 
 /** What a file says of a tensor before its values are read. */
-export interface TensorSpec {
+export interface StoredSpec {
   /** Element type in the file. */
   readonly dtype: StoredDType;
   /** Dimensions, outermost first; `[]` is a scalar. */
@@ -29,7 +29,7 @@ export interface TensorSpec {
  * A tensor exactly as a file stores it. A {@link HostTensor} is one too. `data` is the typed array of
  * the dtype: `BigInt64Array` for int64, the bits in a `Uint16Array` for float16 and bfloat16.
  */
-export interface StoredTensor extends TensorSpec {
+export interface StoredTensor extends StoredSpec {
   /** Values in row-major order. */
   readonly data: TypedArray;
 }
@@ -64,7 +64,7 @@ export const dtypes: Readonly<Record<StoredDType, DTypeFacts>> = {
 };
 
 /** Bytes of one tensor whose shape was checked. @internal */
-export function byteLength({ dtype, shape }: TensorSpec): number {
+export function byteLength({ dtype, shape }: StoredSpec): number {
   return shape.reduce((product, size) => product * size, dtypes[dtype].bytes);
 }
 

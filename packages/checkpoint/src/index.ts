@@ -3,7 +3,7 @@ export type { Checkpoint } from "./checkpoint.ts";
 export { type DownloadOptions, download } from "./download.ts";
 export type { DownloadProgress } from "./download-attempt.ts";
 export { type DownloadCifarOptions, downloadCifar10, downloadCifar100 } from "./download-cifar.ts";
-export type { StoredDType, StoredTensor, StoredTensors, TensorSpec } from "./dtypes.ts";
+export type { StoredDType, StoredSpec, StoredTensor, StoredTensors } from "./dtypes.ts";
 export { toFloat16 } from "./half.ts";
 export type { Fetch } from "./http-source.ts";
 export { type LoadCheckpointOptions, loadCheckpoint } from "./load-checkpoint.ts";

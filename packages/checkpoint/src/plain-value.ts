@@ -1,7 +1,7 @@
-import type { TensorSpec } from "./dtypes.ts";
+import type { StoredSpec } from "./dtypes.ts";
 
 /** A tensor inside {@link Checkpoint.contents}; give it to `read` or `readExact`. */
-export interface TensorReference extends TensorSpec {
+export interface TensorReference extends StoredSpec {
   /** Tells a tensor from a record of plain data. */
   readonly kind: "tensor";
 }

@@ -1,9 +1,9 @@
 import { DmaeError } from "@dmae/core";
-import { byteLength, dtypes, type StoredDType, type TensorSpec } from "./dtypes.ts";
+import { byteLength, dtypes, type StoredDType, type StoredSpec } from "./dtypes.ts";
 import { parseJson } from "./json.ts";
 
 /** A tensor's place in a safetensors file. @internal */
-export interface SafetensorsEntry extends TensorSpec {
+export interface SafetensorsEntry extends StoredSpec {
   /** First byte, counted from the start of the file. */
   readonly start: number;
   /** One past the last byte. */

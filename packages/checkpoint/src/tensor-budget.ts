@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { byteLength, type TensorSpec } from "./dtypes.ts";
+import { byteLength, type StoredSpec } from "./dtypes.ts";
 
 /** How many times the size of its file all tensors together may take. */
 const maxFactor = 4;
@@ -17,7 +17,7 @@ export function checkTotalSize(
   caller: string,
   label: string,
   fileSize: number,
-  tensors: Iterable<TensorSpec>,
+  tensors: Iterable<StoredSpec>,
 ): void {
   const limit = maxFactor * fileSize + allowance;
   let total = 0;
@@ -34,7 +34,7 @@ export function checkTotalSize(
 export async function withMemory<T>(
   caller: string,
   name: string,
-  spec: TensorSpec,
+  spec: StoredSpec,
   work: () => Promise<T> | T,
 ): Promise<T> {
   try {

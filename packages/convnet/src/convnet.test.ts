@@ -4,7 +4,7 @@ import { disposeTensors, selectBackend } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { createConvNet, createDnCNN, loadConvNet, type TensorSource } from "./index.ts";
+import { type ConvNetSource, createConvNet, createDnCNN, loadConvNet } from "./index.ts";
 
 beforeAll(() => selectBackend("cpu"));
 
@@ -152,7 +152,7 @@ test("configurations are checked", () => {
 describe("loadConvNet", () => {
   const net = createConvNet("cifar_resnet20", { width: 1, blocks: [1] });
   const own = net.initHost(key(5));
-  const source = (tensors: Record<string, HostTensor>): TensorSource => ({
+  const source = (tensors: Record<string, HostTensor>): ConvNetSource => ({
     names: Object.keys(tensors),
     spec: (name) => tensors[name]!,
     read: async (name) => tensors[name]!,

@@ -2,7 +2,7 @@ export type { ConvNetConfig, ConvNetName } from "./config.ts";
 export { type ConvNet, createConvNet } from "./convnet.ts";
 export { type DenoiserLoss, denoisedStabilityLoss, denoisingLoss } from "./denoiser-losses.ts";
 export { createDnCNN, type DenoiserOutput, type DnCnn, type DnCnnConfig } from "./dncnn.ts";
-export { loadConvNet, type TensorSource } from "./load.ts";
+export { type ConvNetSource, loadConvNet } from "./load.ts";
 export {
   type DiffusionSchedule,
   diffusionSchedule,

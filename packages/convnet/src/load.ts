@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensor } from "@dmae/core";
 
 /** Tensors by name that are read when asked for; a checkpoint of `@dmae/checkpoint` is one. */
-export interface TensorSource {
+export interface ConvNetSource {
   /** Every name. */
   readonly names: readonly string[];
   /** Shape of a tensor. */
@@ -29,7 +29,7 @@ const ignored = (name: string) => name.endsWith(".num_batches_tracked");
  */
 export async function loadConvNet(
   network: { readonly shapes: Readonly<Record<string, readonly number[]>> },
-  checkpoint: TensorSource,
+  checkpoint: ConvNetSource,
 ): Promise<Record<string, HostTensor>> {
   const { shapes } = network;
   const sources = new Map<string, string>();

@@ -8,7 +8,8 @@ import {
   type OptionNames,
 } from "@dmae/core";
 import type { Executor, Model, PreparedFunction, TensorSpec } from "@dmae/nn";
-import { rootKey, type Seed } from "@dmae/train";
+import type { TrainingSeed } from "@dmae/train";
+import { rootKey } from "@dmae/train/tasks";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evaluation-checks.ts";
 
@@ -17,7 +18,7 @@ export interface MeasureOptions {
   /** Standard deviation of the noise; default 0, clean images. */
   readonly sigma?: number;
   /** The noise follows from it; default 0. */
-  readonly seed?: Seed;
+  readonly seed?: TrainingSeed;
   /** Noisy copies of each image; default 1. */
   readonly samples?: number;
   /** Looks at the first so many images; default: all. */

@@ -12,7 +12,8 @@ import {
   type TrainingTask,
   unprefixed,
 } from "@dmae/train";
-import { createViT, layerId, type ViT, type ViTConfig } from "@dmae/vit";
+import { createViT, type ViT, type ViTConfig } from "@dmae/vit";
+import { layerId } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";
 import { dropPathInput, finetuneInputs, type InputShape } from "./inputs.ts";
 import { mixImages } from "./mixing.ts";

@@ -1,5 +1,5 @@
 export { finetuneRecipe } from "./build-recipe.ts";
-export { drawDropPath, dropPathRates } from "./drop-path.ts";
+
 export {
   type EvaluateOptions,
   type EvaluateResult,
@@ -10,30 +10,13 @@ export {
   prepareEvaluation,
 } from "./evaluate.ts";
 export type { FinetuneEvaluation } from "./evaluate-training.ts";
-export {
-  type FinetuneLossSettings,
-  finetuneGroups,
-  finetuneLoss,
-  finetuneTask,
-} from "./finetune-step.ts";
+export { type FinetuneLossSettings, finetuneTask } from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
-export {
-  cutmixBox,
-  drawMixing,
-  type Mixing,
-  type MixingOptions,
-  mixImages,
-  mixingInputs,
-  softTargets,
-} from "./mixing.ts";
-export { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
-export { batchNorm, foldProbe, probeTask } from "./probe-step.ts";
-export {
-  checkFinetuneRecipe,
-  type FinetuneRecipe,
-  type SgdRecipe,
-} from "./recipe.ts";
+
+export type { LinearProbeRecipe } from "./probe-recipe.ts";
+
+export type { FinetuneRecipe, SgdRecipe } from "./recipe.ts";
 export {
   type FinetuneRecipeName,
   finetuneRecipes,

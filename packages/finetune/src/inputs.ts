@@ -10,7 +10,8 @@ import {
   uniform,
 } from "@dmae/core";
 import type { Model } from "@dmae/nn";
-import { batchNoise, type NoisyBatch, noiseKeys, prefixed, scalarTensors } from "@dmae/train";
+import { type NoisyBatch, noiseKeys } from "@dmae/train";
+import { batchNoise, prefixed, scalarTensors } from "@dmae/train/tasks";
 import { drawDropPath, dropPathRates } from "./drop-path.ts";
 import { drawMixing, mixingInputs, softTargets } from "./mixing.ts";
 import { type FinetuneRecipe, methodOf, mixes, sigmaRange } from "./recipe.ts";

@@ -17,13 +17,12 @@ import {
 } from "@dmae/nn";
 import {
   type BatchSource,
-  batchNoise,
   noiseKeys,
   type Objective,
-  rootKey,
   type TrainingResult,
   trainModel,
 } from "@dmae/train";
+import { batchNoise, rootKey } from "@dmae/train/tasks";
 import { createViT, fromPretrained, type PretrainedReport, type ViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { trainingEvaluation } from "./evaluate-training.ts";

@@ -8,9 +8,6 @@ const probe = api.linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"];
 testOptionNames(
   api,
   {
-    "checkFinetuneRecipe > robustFinetune": (fields) => api.checkFinetuneRecipe(fields),
-    "checkProbeRecipe > linearProbe": (fields) => api.checkProbeRecipe(fields),
-    drawMixing: (options) => api.drawMixing(() => 0, options),
     evaluate: (options) => api.evaluate(none, none, none, options),
     finetuneInputs: (options) => api.finetuneInputs(none, none, options),
     finetuneRecipe: (fields) => api.finetuneRecipe(fields),
@@ -20,20 +17,5 @@ testOptionNames(
     robustFinetune: (options) => api.robustFinetune(recipe, none, options),
     "robustFinetune (recipe)": (fields) => api.robustFinetune(fields, none),
   },
-  [
-    "batchNorm",
-    "cutmixBox",
-    "drawDropPath",
-    "dropPathRates",
-    "finetuneGroups",
-    "finetuneLoss",
-    "finetuneRecipes",
-    "finetuneTask",
-    "foldProbe",
-    "linearProbeRecipes",
-    "mixImages",
-    "mixingInputs",
-    "probeTask",
-    "softTargets",
-  ],
+  ["finetuneRecipes", "finetuneTask", "linearProbeRecipes"],
 );

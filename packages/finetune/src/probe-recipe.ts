@@ -1,5 +1,6 @@
 import { checkOptions, DmaeError } from "@dmae/core";
-import { type TrainingRecipe, trainingRecipeNames } from "@dmae/train";
+import type { TrainingRecipe } from "@dmae/train";
+import { trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A linear-probing run, every field written out. */

@@ -1,7 +1,8 @@
 import { createMethod, type MethodSettings, type TrainingMethod } from "@dmae/certified-training";
 import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
 import type { Model } from "@dmae/nn";
-import { type TrainingRecipe, trainingRecipeNames } from "@dmae/train";
+import type { TrainingRecipe } from "@dmae/train";
+import { trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A robust fine-tuning run, every field written out. */

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { loadCheckpoint } from "@dmae/checkpoint";
 import { type HostTensor, type HostTensors, key } from "@dmae/core";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
-import { specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train";
+import { taskStep, unprefixed } from "@dmae/train";
+import { specsOf, torchGroups } from "@dmae/train/tasks";
 import {
   CIFAR10_NORMALIZATION,
   createViT,

@@ -12,13 +12,11 @@ import type { Model } from "@dmae/nn";
 import {
   type BatchSource,
   type OpenRecipe,
-  rootKey,
   type TrainingOptions,
   type TrainingResult,
-  trainingNames,
   trainModel,
-  withDefaultBatch,
 } from "@dmae/train";
+import { rootKey, trainingNames, withDefaultBatch } from "@dmae/train/tasks";
 import {
   createViT,
   type FromPretrainedOptions,

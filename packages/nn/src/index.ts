@@ -20,7 +20,7 @@ export {
   xavierUniform,
   zeros,
 } from "./init.ts";
-export { KERNELS } from "./kernels.ts";
+
 export { layerNorm } from "./layer-norm.ts";
 export { linear } from "./linear.ts";
 export type { ApplyFunction, ApplyOptions, Model, ModelOutput } from "./model.ts";

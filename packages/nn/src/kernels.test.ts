@@ -2,7 +2,8 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { attention, gelu, KERNELS, layerNorm, linear, selectBackend } from "./index.ts";
+import { attention, gelu, layerNorm, linear, selectBackend } from "./index.ts";
+import { KERNELS } from "./kernels.ts";
 
 // A backend of its own name that computes on the cpu: stands for the tracing backend.
 const own = "kernels-test";

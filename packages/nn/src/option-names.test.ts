@@ -11,7 +11,6 @@ testOptionNames(
     selectBackend: (options) => api.selectBackend("cpu", options),
   },
   [
-    "KERNELS",
     "antialiasedBicubicMatrix",
     "attention",
     "batchNorm",

@@ -1,11 +1,6 @@
 import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
-import {
-  resolveConfig,
-  type ViTConfig,
-  type ViTName,
-  type ViTOptions,
-  viTConfigNames,
-} from "@dmae/vit";
+import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
+import { viTConfigNames } from "@dmae/vit/parts";
 
 /** The shape of a Denoising Masked Autoencoder and of the images it takes. */
 export interface DmaeConfig extends Omit<ViTConfig, "numClasses" | "globalPool"> {

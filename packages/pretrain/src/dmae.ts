@@ -12,7 +12,8 @@ import {
   xavierUniform,
   zeros,
 } from "@dmae/nn";
-import { block, createViT, initBlock, patchify, positionTensor, type ViTName } from "@dmae/vit";
+import { createViT, type ViTName } from "@dmae/vit";
+import { block, initBlock, patchify, positionTensor } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
 import { dmaeLoss, type LossRegion } from "./loss.ts";

@@ -1,5 +1,5 @@
 import { checkOptions, DmaeError } from "@dmae/core";
-import { patchify } from "@dmae/vit";
+import { patchify } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Which patches count: all of them (DMAE) or the hidden ones (MAE). */

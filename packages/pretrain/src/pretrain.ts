@@ -13,14 +13,12 @@ import {
   type BatchSource,
   decayGroups,
   type OpenRecipe,
-  rootKey,
   type TrainingOptions,
   type TrainingResult,
   type TrainingTask,
-  trainingNames,
   trainModel,
-  withDefaultBatch,
 } from "@dmae/train";
+import { rootKey, trainingNames, withDefaultBatch } from "@dmae/train/tasks";
 import { createDmae, type Dmae, type DmaeInputs } from "./dmae.ts";
 import { pretrainInputs } from "./inputs.ts";
 import { checkPretrainRecipe, type PretrainRecipe } from "./recipe.ts";

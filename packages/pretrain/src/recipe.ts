@@ -1,5 +1,6 @@
 import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
-import { type TrainingRecipe, trainingRecipeNames } from "@dmae/train";
+import type { TrainingRecipe } from "@dmae/train";
+import { trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTName } from "@dmae/vit";
 import type { DmaeConfig, DmaeOptions } from "./config.ts";
 import type { LossRegion } from "./loss.ts";

@@ -1,4 +1,4 @@
-import { deepFreeze } from "@dmae/train";
+import { deepFreeze } from "@dmae/train/tasks";
 import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit";
 import type { PretrainRecipe } from "./recipe.ts";
 

@@ -1,11 +1,11 @@
-import type { Progress } from "@dmae/train";
+import type { TrainingProgress } from "@dmae/train";
 
 /** Collects steps; gives the means of an epoch with its last step. */
 export function epochMeans() {
   let sums: Record<string, number> = {};
   let count = 0;
   return {
-    add({ epoch, metrics }: Progress): Readonly<Record<string, number>> | undefined {
+    add({ epoch, metrics }: TrainingProgress): Readonly<Record<string, number>> | undefined {
       count++;
       for (const [name, value] of Object.entries(metrics)) sums[name] = (sums[name] ?? 0) + value;
       if (Math.abs(epoch - Math.round(epoch)) > 1e-9) return undefined;

@@ -2,7 +2,8 @@ import { foldIn, type HostTensors, type Key, key, uniform } from "@dmae/core";
 import { finetuneInputs, finetuneTask } from "@dmae/finetune";
 import type { Executor, Params } from "@dmae/nn";
 import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
-import { specsOf, type TrainStep, taskStep } from "@dmae/train";
+import { type TrainStep, taskStep } from "@dmae/train";
+import { specsOf } from "@dmae/train/tasks";
 import { createViT } from "@dmae/vit";
 import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";
 

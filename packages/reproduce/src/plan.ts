@@ -1,6 +1,7 @@
 import type { Executor } from "@dmae/nn";
 import { resolveDmaeConfig } from "@dmae/pretrain";
-import { createViT, parameterShapes, resolveConfig } from "@dmae/vit";
+import { createViT, resolveConfig } from "@dmae/vit";
+import { parameterShapes } from "@dmae/vit/parts";
 import { learningRateByEpoch } from "./learning-rate.ts";
 import { measureStep } from "./measure-step.ts";
 import type { Options } from "./options.ts";

@@ -1,5 +1,5 @@
 import { DmaeError, nearestNames } from "@dmae/core";
-import { deepFreeze } from "@dmae/train";
+import { deepFreeze } from "@dmae/train/tasks";
 import type { Recipe } from "./recipe.ts";
 
 /** Fields of a model's configuration that `--set` may add where the recipe names a model only. */

@@ -4,7 +4,7 @@ import { DmaeError, foldIn } from "@dmae/core";
 import { everyNth } from "@dmae/datasets";
 import { linearProbe, robustFinetune } from "@dmae/finetune";
 import { pretrain } from "@dmae/pretrain";
-import type { Progress } from "@dmae/train";
+import type { TrainingProgress } from "@dmae/train";
 import { epochMeans } from "./epochs.ts";
 import { learningRateByStep } from "./learning-rate.ts";
 import { progressLine } from "./progress.ts";
@@ -144,7 +144,7 @@ function watcher(run: Run, events: ReturnType<typeof eventWriter>, stepsPerEpoch
     pending.catch(() => {}); // told by `end`
   };
   return {
-    step(progress: Progress) {
+    step(progress: TrainingProgress) {
       const { step, steps, metrics, stepsPerSecond } = progress;
       line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`);
       const imagesPerSecond = stepsPerSecond * training.batchSize;

@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { Executor, PreparedStep, StepFunction, TensorSpecs } from "@dmae/nn";
 import { checkFitOptions } from "./fit-options.ts";
-import { type Progress, rateMeter } from "./progress.ts";
+import { rateMeter, type TrainingProgress } from "./progress.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
 
 /** Values measured by an evaluation, e.g. `{ accuracy: 0.71 }`. */
@@ -48,7 +48,7 @@ export interface FitOptions {
   /** Batches prepared ahead of the running step; default 1. */
   readonly prefetch?: number;
   /** Called after each step. */
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: (progress: TrainingProgress) => void;
   /** Called after each evaluation. */
   readonly onEvaluation?: (metrics: Metrics, step: number) => void;
   /** Stops the run: it saves a checkpoint and rejects with the signal's reason. */

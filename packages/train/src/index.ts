@@ -1,17 +1,9 @@
 export { type AdamWOptions, adamw } from "./adamw.ts";
 export type { Augmentation } from "./augmentation.ts";
 export type { BatchSource } from "./batch-source.ts";
-export { clipByGlobalNorm, globalNorm } from "./clip.ts";
-export { deepFreeze } from "./deep-freeze.ts";
-export { type OpenRecipe, withDefaultBatch } from "./default-batch.ts";
-export {
-  type Evaluation,
-  type FitOptions,
-  type FitResult,
-  fit,
-  type Metrics,
-  specsOf,
-} from "./fit.ts";
+
+export type { OpenRecipe } from "./default-batch.ts";
+export { type Evaluation, type FitOptions, type FitResult, fit, type Metrics } from "./fit.ts";
 export {
   type DecayGroupsOptions,
   decayGroups,
@@ -19,13 +11,13 @@ export {
   layerDecayGroups,
 } from "./groups.ts";
 export { type LarsOptions, lars } from "./lars.ts";
-export { prefixed, scalarTensors, unprefixed } from "./names.ts";
-export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
+export { unprefixed } from "./names.ts";
+export { type NoisyBatch, noiseKeys } from "./noise.ts";
 export type { Objective, StepPosition } from "./objective.ts";
 export type { ModelImages } from "./open-images.ts";
 export type { Optimizer, ParameterGroups, ParameterOptions } from "./optimizer.ts";
-export type { Progress } from "./progress.ts";
-export { type LogLine, openRunFolder, type RunFolder, type SavedState } from "./run-folder.ts";
+export type { TrainingProgress } from "./progress.ts";
+
 export {
   type CosineScheduleOptions,
   cosineSchedule,
@@ -36,18 +28,15 @@ export {
   trainingPosition,
 } from "./schedule.ts";
 export { type SgdOptions, sgd } from "./sgd.ts";
-export { torchGroups } from "./torch-groups.ts";
+
 export {
-  rootKey,
-  type Seed,
   type TrainedModel,
   type TrainingOptions,
   type TrainingRecipe,
   type TrainingResult,
+  type TrainingSeed,
   type TrainingTask,
   taskStep,
-  trainingNames,
-  trainingRecipeNames,
   trainModel,
 } from "./train-model.ts";
 export {

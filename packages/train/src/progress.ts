@@ -1,5 +1,5 @@
 /** Where a run stands. */
-export interface Progress {
+export interface TrainingProgress {
   /** Steps done, of the whole run (a resumed one included). */
   readonly step: number;
   /** Steps in the whole run. */

@@ -20,12 +20,12 @@ import { unprefixed } from "./names.ts";
 import type { Objective } from "./objective.ts";
 import { type ModelImages, openImages } from "./open-images.ts";
 import type { Optimizer } from "./optimizer.ts";
-import type { Progress } from "./progress.ts";
+import type { TrainingProgress } from "./progress.ts";
 import { cosineSchedule, scaledLearningRate } from "./schedule.ts";
 import { createTrainStep, type TrainStep } from "./train-step.ts";
 
 /** A seed, or a key derived from one. */
-export type Seed = number | bigint | string | Key;
+export type TrainingSeed = number | bigint | string | Key;
 
 /** The recipe fields that every training has. */
 export interface TrainingRecipe {
@@ -67,7 +67,7 @@ export interface TrainingOptions {
   /** Runs the steps; default: compiled if onnxruntime-node is installed, else eager. */
   readonly executor?: Executor;
   /** Every draw follows from it: initial values, order, augmentation, noise, masks; default 0. */
-  readonly seed?: Seed;
+  readonly seed?: TrainingSeed;
   /** Run folder: log, checkpoints, `model.safetensors` at the end; a run found there is resumed. */
   readonly folder?: string;
   /** Threads that decode, augment and draw noise, when `data` is a data set of `@dmae/datasets`; default 0. */
@@ -81,7 +81,7 @@ export interface TrainingOptions {
   /** Steps between two lines of the log; default 1. */
   readonly logEvery?: number;
   /** Called after each step. */
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: (progress: TrainingProgress) => void;
   /** Called after each evaluation. */
   readonly onEvaluation?: (metrics: Metrics, step: number) => void;
   /** Stops the run after a checkpoint; it rejects with the signal's reason. */
@@ -161,7 +161,8 @@ export interface TrainedModel extends TrainingResult {
 }
 
 /** The key that a seed stands for. */
-export const rootKey = (seed: Seed = 0): Key => (typeof seed === "object" ? seed : keyOf(seed));
+export const rootKey = (seed: TrainingSeed = 0): Key =>
+  typeof seed === "object" ? seed : keyOf(seed);
 
 /**
  * The one training loop of these packages: `pretrain`, `robustFinetune` and `linearProbe` describe their training as a

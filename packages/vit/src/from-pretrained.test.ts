@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { loadCheckpoint } from "@dmae/checkpoint";
 import { DmaeError, type HostTensor, key } from "@dmae/core";
 import { beforeAll, describe, expect, test } from "vitest";
-import { createViT, fromPretrained, interpolatePositions } from "./index.ts";
+import { createViT, fromPretrained } from "./index.ts";
+import { interpolatePositions } from "./positions.ts";
 
 const fixtures = new URL("../../checkpoint/src/__fixtures__/", import.meta.url);
 const open = (name: string) => loadCheckpoint(readFileSync(new URL(name, fixtures)));

@@ -1,4 +1,3 @@
-export { type BlockOptions, block, initBlock } from "./block.ts";
 export {
   CIFAR10_NORMALIZATION,
   IMAGENET_NORMALIZATION,
@@ -6,7 +5,6 @@ export {
   type ViTConfig,
   type ViTName,
   type ViTOptions,
-  viTConfigNames,
 } from "./config.ts";
 export {
   type FromPretrainedOptions,
@@ -15,21 +13,10 @@ export {
   type ShapeMismatch,
   type TensorSource,
 } from "./from-pretrained.ts";
-export { layerId } from "./layer-id.ts";
-export {
-  initPatchEmbed,
-  type PatchEmbedShape,
-  patchEmbed,
-  patchify,
-  unpatchify,
-} from "./patches.ts";
-export { interpolatePositions, sincosPositions2d } from "./positions.ts";
+
+export { unpatchify } from "./patches.ts";
+
 export { tiny } from "./tiny.ts";
-export { type AblationClassifier, visibleTokens } from "./visible-tokens.ts";
-export {
-  createViT,
-  parameterShapes,
-  positionTensor,
-  type ViT,
-  type ViTApplyOptions,
-} from "./vit.ts";
+export type { AblationClassifier } from "./visible-tokens.ts";
+export { visibleTokens } from "./visible-tokens.ts";
+export { createViT, type ViT, type ViTApplyOptions } from "./vit.ts";

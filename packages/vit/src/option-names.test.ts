@@ -10,7 +10,6 @@ const images = {} as tf.Tensor; // not looked at
 testOptionNames(
   api,
   {
-    block: (options) => api.block({}, "blocks.0", images, options),
     createViT: (options) => api.createViT(options),
     "createViT (overrides)": (options) => api.createViT("vit_tiny_patch16", options),
     "createViT > features": (options) => vit.features({}, images, options),
@@ -21,20 +20,5 @@ testOptionNames(
     fromPretrained: (options) => api.fromPretrained(vit, {}, options),
     tiny: (options) => api.tiny(data, options),
   },
-  [
-    "CIFAR10_NORMALIZATION",
-    "IMAGENET_NORMALIZATION",
-    "initBlock",
-    "initPatchEmbed",
-    "interpolatePositions",
-    "layerId",
-    "parameterShapes",
-    "patchEmbed",
-    "patchify",
-    "positionTensor",
-    "sincosPositions2d",
-    "unpatchify",
-    "visibleTokens",
-    "viTConfigNames",
-  ],
+  ["CIFAR10_NORMALIZATION", "IMAGENET_NORMALIZATION", "unpatchify", "visibleTokens"],
 );

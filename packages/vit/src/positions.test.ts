@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
-import { interpolatePositions, positionTensor, sincosPositions2d } from "./index.ts";
+import { interpolatePositions, sincosPositions2d } from "./positions.ts";
+import { positionTensor } from "./vit.ts";
 
 const fixture = readFixture(new URL("./__fixtures__/geometry.safetensors", import.meta.url));
 

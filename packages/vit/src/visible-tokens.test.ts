@@ -6,7 +6,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { createViT, type ViTOptions, visibleTokens } from "./index.ts";
+import { createViT, type ViTOptions } from "./index.ts";
+import { visibleTokens } from "./visible-tokens.ts";
 
 const gray = {
   ...{ imageSize: 12, patchSize: 4, channels: 1, mean: [0.3], std: [0.4] },

@@ -6,7 +6,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { createViT, layerId, parameterShapes, positionTensor, type ViTOptions } from "./index.ts";
+import { createViT, type ViTOptions } from "./index.ts";
+import { layerId } from "./layer-id.ts";
+import { parameterShapes, positionTensor } from "./vit.ts";
 
 const gray = {
   ...{ imageSize: 12, patchSize: 4, channels: 1, mean: [0.3], std: [0.4] },
