@@ -45,3 +45,7 @@ session = ort.InferenceSession(os.path.join(here, "small.onnx"))
 np.set_printoptions(precision=9)
 x = (np.arange(96) % 17 / 17).astype(np.float32).reshape(2, 3, 4, 4)
 print("logits of (i mod 17) / 17:", session.run(None, {"x": x})[0].tolist())
+
+# The same with its weights in a file of their own.
+external = onnx.load(os.path.join(here, "small.onnx"))
+onnx.save(external, os.path.join(here, "external.onnx"), save_as_external_data=True, location="external.bin", size_threshold=0)

@@ -14,7 +14,7 @@ import {
   readModel,
 } from "./onnx-runtime.ts";
 import { checkPreprocessing, type Preprocessing, preprocessingNames } from "./preprocessing.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256, sha256File } from "./sha256.ts";
 import { inTurn } from "./turns.ts";
 
 /** Options of {@link fromOnnx}. */
@@ -180,6 +180,18 @@ interface LoadedModel {
   lastOperator(output: string): string | undefined;
 }
 
+/** Hashes of the files of weights beside a model that was given by its path, by name; none elsewhere. */
+async function weightHashes(
+  source: string | Uint8Array,
+  files: ReadonlySet<string>,
+): Promise<string[]> {
+  if (typeof source !== "string" || files.size === 0) return [];
+  const { dirname, join } = await import("node:path");
+  return Promise.all(
+    [...files].sort().map(async (file) => sha256File(join(dirname(source), file))),
+  );
+}
+
 async function open(
   runtime: LoadedRuntime,
   model: string | URL | Blob | Uint8Array,
@@ -190,7 +202,7 @@ async function open(
     const { bytes, source } = await readModel(model);
     const graph = readOnnxGraph(bytes);
     const session = await runtime.InferenceSession.create(source, options.session);
-    const hash = await sha256(bytes);
+    const hash = await sha256(bytes, ...(await weightHashes(source, graph.weightFiles)));
     const lastOperator = (output: string) => lastOperatorOf(graph, output);
     return { session, suspects: findSuspects(graph), hash, lastOperator };
   } catch (cause) {

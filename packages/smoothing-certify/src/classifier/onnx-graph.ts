@@ -14,6 +14,15 @@ export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   /** Boolean and integer scalars among the initializers, by name. */
   readonly scalars: ReadonlyMap<string, number>;
+  /** Files that hold weights, relative to the folder of the model. */
+  readonly weightFiles: ReadonlySet<string>;
+}
+
+/** A graph that is being read. */
+interface Draft {
+  readonly nodes: OnnxNode[];
+  readonly scalars: Map<string, number>;
+  readonly weightFiles: Set<string>;
 }
 
 /** Parts of a graph that matter to a certificate, as phrases. */
@@ -27,16 +36,15 @@ export interface Suspects {
  * else is stepped over, so the size of the weights does not matter.
  */
 export function readOnnxGraph(bytes: Uint8Array): OnnxGraph {
-  const nodes: OnnxNode[] = [];
-  const scalars = new Map<string, number>();
+  const draft: Draft = { nodes: [], scalars: new Map(), weightFiles: new Set() };
   for (const [field, value] of fields(bytes)) {
     if (typeof value === "number") continue;
-    if (field === 7) readGraph(value, nodes, scalars);
+    if (field === 7) readGraph(value, draft);
     if (field === 25)
       for (const [part, inner] of fields(value))
-        if (part === 7 && typeof inner !== "number") readNode(inner, nodes, scalars);
+        if (part === 7 && typeof inner !== "number") readNode(inner, draft);
   }
-  return { nodes, scalars };
+  return draft;
 }
 
 /** Names the nodes that mix the rows of a batch or draw random numbers. */
@@ -73,17 +81,17 @@ export function lastOperatorOf({ nodes }: OnnxGraph, value: string): string | un
 /** Most nodes of a graph; the largest models have some ten thousand. */
 const maxNodes = 1_000_000;
 
-function readGraph(bytes: Uint8Array, nodes: OnnxNode[], scalars: Map<string, number>): void {
+function readGraph(bytes: Uint8Array, draft: Draft): void {
   for (const [field, value] of fields(bytes)) {
     if (typeof value === "number") continue;
-    if (field === 1) readNode(value, nodes, scalars);
-    if (field === 5) readScalar(value, scalars);
+    if (field === 1) readNode(value, draft);
+    if (field === 5) readScalar(value, draft);
     if (field === 15)
-      for (const [, part] of fields(value)) if (typeof part !== "number") checkExternal(part);
+      for (const [, part] of fields(value)) if (typeof part !== "number") readExternal(part, draft);
   }
 }
 
-function readNode(bytes: Uint8Array, nodes: OnnxNode[], scalars: Map<string, number>): void {
+function readNode(bytes: Uint8Array, draft: Draft): void {
   const inputs: string[] = [];
   const outputs: string[] = [];
   const integers = new Map<string, number>();
@@ -95,18 +103,17 @@ function readNode(bytes: Uint8Array, nodes: OnnxNode[], scalars: Map<string, num
     if (field === 2) outputs.push(text(value));
     if (field === 3) name = text(value);
     if (field === 4) type = text(value);
-    if (field === 5) readAttribute(value, integers, nodes, scalars, outputs[0]);
+    if (field === 5) readAttribute(value, integers, draft, outputs[0]);
   }
-  if (nodes.length >= maxNodes) throw new RangeError(`it has more than ${maxNodes} nodes`);
-  nodes.push({ type, name, inputs, outputs, integers });
+  if (draft.nodes.length >= maxNodes) throw new RangeError(`it has more than ${maxNodes} nodes`);
+  draft.nodes.push({ type, name, inputs, outputs, integers });
 }
 
 /** Integers are kept, subgraphs are read, a tensor is taken for the value of a Constant node. */
 function readAttribute(
   bytes: Uint8Array,
   integers: Map<string, number>,
-  nodes: OnnxNode[],
-  scalars: Map<string, number>,
+  draft: Draft,
   output: string | undefined,
 ): void {
   let name = "";
@@ -114,16 +121,16 @@ function readAttribute(
     if (typeof value === "number") {
       if (field === 3) integers.set(name, value);
     } else if (field === 1) name = text(value);
-    else if (field === 5 && output) readScalar(value, scalars, output);
-    else if (field === 5 || field === 10) checkExternal(value);
-    else if (field === 6 || field === 11) readGraph(value, nodes, scalars);
+    else if (field === 5 && output) readScalar(value, draft, output);
+    else if (field === 5 || field === 10) readExternal(value, draft);
+    else if (field === 6 || field === 11) readGraph(value, draft);
   }
 }
 
 const BOOL = 9;
 
 /** The one element of a boolean or small integer tensor; others are left out. */
-function readScalar(bytes: Uint8Array, scalars: Map<string, number>, as?: string): void {
+function readScalar(bytes: Uint8Array, draft: Draft, as?: string): void {
   let name = as ?? "";
   let size = 1;
   let type = 0;
@@ -135,23 +142,24 @@ function readScalar(bytes: Uint8Array, scalars: Map<string, number>, as?: string
     if (field === 8 && typeof value !== "number" && as === undefined) name = text(value);
     if (field === 9 && typeof value !== "number") element = value[0] ?? 0;
   }
-  checkExternal(bytes);
-  if (type === BOOL && size === 1) scalars.set(name, element);
+  readExternal(bytes, draft);
+  if (type === BOOL && size === 1) draft.scalars.set(name, element);
 }
 
 /** Weights of a tensor that lie in another file must lie in the folder of the model, or below it. */
-function checkExternal(tensor: Uint8Array): void {
+function readExternal(tensor: Uint8Array, { weightFiles }: Draft): void {
   for (const [field, entry] of fields(tensor)) {
     if (field !== 13 || typeof entry === "number") continue;
     const [key, value] = [1, 2].map((wanted) => {
       const found = [...fields(entry)].find(([part]) => part === wanted)?.[1];
       return typeof found === "object" ? text(found) : "";
     });
-    if (key !== "location" || !/(^|[\\/])\.\.([\\/]|$)|^[\\/]|^[a-z]:|\0/i.test(value ?? ""))
-      continue;
-    throw new RangeError(
-      `weights must lie in the folder of the model, got ${JSON.stringify(value)}`,
-    );
+    if (key !== "location" || !value) continue;
+    if (/(^|[\\/])\.\.([\\/]|$)|^[\\/]|^[a-z]:|\0/i.test(value))
+      throw new RangeError(
+        `weights must lie in the folder of the model, got ${JSON.stringify(value)}`,
+      );
+    weightFiles.add(value);
   }
 }
 

@@ -17,3 +17,12 @@ export async function sha256(...parts: readonly (Uint8Array | string)[]): Promis
   const bytes = new Uint8Array(await subtle.digest("SHA-256", whole));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+/** SHA-256 of a file, read in pieces: only in Node. */
+export async function sha256File(path: string): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  const { createReadStream } = await import("node:fs");
+  const hash = createHash("sha256");
+  for await (const part of createReadStream(path)) hash.update(part as Uint8Array);
+  return hash.digest("hex");
+}

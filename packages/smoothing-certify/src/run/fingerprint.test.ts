@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
@@ -134,4 +134,20 @@ it("wrappers know what they are made of", async () => {
   ].map(({ fingerprint }) => fingerprint);
   expect(new Set(made).size).toBe(made.length);
   for (const threads of [workers, logits]) await threads.dispose();
+});
+
+it("weights in a file of their own belong to a model's fingerprint", async () => {
+  const source = (name: string) => new URL(`../__fixtures__/${name}`, import.meta.url);
+  for (const name of ["external.onnx", "external.bin"]) copyFileSync(source(name), file(name));
+  const fingerprint = async () => {
+    const model = await fromOnnx(file("external.onnx"));
+    await model.dispose();
+    return model.fingerprint;
+  };
+  const first = await fingerprint();
+  expect(await fingerprint()).toBe(first);
+  const weights = readFileSync(file("external.bin"));
+  weights[weights.length - 20]! ^= 1; // a last bit of a weight, which changes no class
+  writeFileSync(file("external.bin"), weights);
+  expect(await fingerprint()).not.toBe(first);
 });
