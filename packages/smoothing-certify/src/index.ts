@@ -84,6 +84,13 @@ export {
   type PatchRow,
 } from "./procedures/patch/certify-patch.ts";
 export type { PatchResult } from "./procedures/patch/patch-procedure.ts";
+export {
+  type Plan,
+  type PlanGoal,
+  type PlannedRun,
+  type PlanOptions,
+  plan,
+} from "./procedures/plan.ts";
 export { type PredictOptions, type PredictResult, predict } from "./procedures/predict.ts";
 export { type PreflightOptions, type PreflightReport, preflight } from "./procedures/preflight.ts";
 export type { RegressionResult } from "./procedures/regression-procedure.ts";

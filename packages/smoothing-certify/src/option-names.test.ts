@@ -37,6 +37,7 @@ testOptionNames(
     noiseInWorkers: (options) => api.noiseInWorkers(address, options),
     "noiseInWorkers (settings)": (settings) => api.noiseInWorkers(settings),
     noiseSource: (options) => api.noiseSource(options),
+    plan: (options) => api.plan(halves, data, options),
     predict: (options) => api.predict(halves, x, options),
     preflight: (options) => api.preflight(halves, data, options),
     radiusInNorm: (options) => api.radiusInNorm(options),
