@@ -25,10 +25,10 @@ const gradient = (batch: Float32Array, [n = 0]: number[], label: number) => {
 
 describe("attack on a halfspace, of which the exact radius is known", () => {
   it.each([
-    ["l2", "votes", undefined, 1.3],
-    ["l2", "a gradient", gradient, 1.3],
-    ["linf", "votes", undefined, 1.6],
-    ["linf", "a gradient", gradient, 1.3],
+    ["l2", "votes", undefined, 2],
+    ["l2", "a gradient", gradient, 2],
+    ["linf", "votes", undefined, 2],
+    ["linf", "a gradient", gradient, 2],
   ] as const)("in %s by %s comes close to it, from above", async (norm, _, slope, factor) => {
     const result = await attack(linear, x, { ...base, norm, gradient: slope });
     expect(result).toMatchObject({ success: true, prediction: 1, adversarial: 0 });

@@ -61,7 +61,7 @@ const names = {
 } satisfies OptionNames<AttackOptions>;
 
 /** Factors by which the point is moved on until PREDICT is sure. */
-const MARGINS = [1, 1.02, 1.05, 1.1, 1.2, 1.4];
+const MARGINS = [1, 1.05, 1.1, 1.2, 1.4, 1.7, 2.2, 3];
 
 /**
  * Looks for a small perturbation that changes the class of the smoothed classifier: an upper bound on its true
@@ -121,13 +121,8 @@ export async function attack(
   if (prediction === ABSTAIN) return { ...none, drawn: found.drawn };
   const change = await found.smallest(prediction, options);
   for (const margin of change ? MARGINS : []) {
-    const point = moved(
-      image.data,
-      change!.map((v) => v * margin),
-      Number.MAX_VALUE,
-      norm,
-      range,
-    );
+    const further = change!.map((v) => v * margin);
+    const point = moved(image.data, further, largestOf(options), norm, range);
     const adversarial = await classAt(point);
     if (adversarial === ABSTAIN || adversarial === prediction) continue;
     const radius = distance(image.data, point, norm);
@@ -149,8 +144,8 @@ class Search {
 
   /** Descends to ever smaller radii, from x each time. */
   async smallest(label: number, options: AttackOptions): Promise<Float64Array | undefined> {
-    const { sigma, steps = 10, rounds = 4, signal } = options;
-    let { radius = this.norm === "l2" ? 4 * sigma : sigma } = options;
+    const { steps = 10, rounds = 4, signal } = options;
+    let radius = largestOf(options);
     let best: Float64Array | undefined;
     for (let round = 0; round < rounds; round++) {
       const change = await this.descend(label, radius, steps, signal);
@@ -205,6 +200,13 @@ class Search {
     return Float64Array.from(point, (value, i) => value - this.x[i]!);
   }
 }
+
+/** The largest perturbation that is tried. */
+const largestOf = ({
+  norm = "l2",
+  sigma,
+  radius = norm === "l2" ? 4 * sigma : sigma,
+}: AttackOptions) => radius;
 
 /** The options that PREDICT takes too. */
 function sampling(options: AttackOptions) {
