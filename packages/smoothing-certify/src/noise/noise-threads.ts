@@ -20,11 +20,14 @@ export interface NoiseThreads {
   close(): Promise<void>;
 }
 
-/** The built worker beside this file; when the sources run (in tests), the one of the last build. */
-const workerFile = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/noise-worker.js" : "./noise-worker.js",
-  import.meta.url,
-);
+const here = import.meta.url;
+
+/**
+ * The built worker beside this file; when the sources run (in tests), the one of the last build. Bundlers take
+ * `new URL(…, import.meta.url)` for a file that they must find, and webpack's app then fails when it starts.
+ */
+const workerFile = () =>
+  new URL(here.endsWith(".ts") ? "../../dist/noise-worker.js" : "./noise-worker.js", here);
 
 /** Most pieces of spare memory that are kept. */
 const MOST_SPARE = 64;
@@ -100,5 +103,5 @@ async function startWorkers(settings: NoiseSettings, count: number): Promise<Wor
   if (!inNode) return [];
   const { Worker } = await import("node:worker_threads");
   const options = { name: "dmae-noise", workerData: settings, execArgv: [] };
-  return Array.from({ length: count }, () => new Worker(workerFile, options));
+  return Array.from({ length: count }, () => new Worker(workerFile(), options));
 }
