@@ -1,4 +1,4 @@
-// Writes src/pinned-wheels.ts: for each TensorFlow release the wheels that `link` may fetch, with their SHA-256.
+// Writes src/pinned-wheels.json: for each TensorFlow release the wheels that `link` may fetch, with their SHA-256.
 // Run by hand when a release is added: `node scripts/pin-wheels.mjs`. Reads the package index and, by range requests,
 // the list of CUDA libraries inside each CUDA wheel; downloads no wheel.
 import { readFileSync, writeFileSync } from "node:fs";
@@ -87,10 +87,7 @@ for (const version of releases) {
   console.error(`${version}: ${nvidia.length} CUDA wheels`);
 }
 const strip = (key, value) => (key === "url" ? undefined : value);
-const template = readFileSync(new URL("../src/pinned-wheels.ts", import.meta.url), "utf8");
-const marker = "// generated below this line by scripts/pin-wheels.mjs\n";
-const head = template.slice(0, template.indexOf(marker) + marker.length);
 writeFileSync(
-  new URL("../src/pinned-wheels.ts", import.meta.url),
-  `${head}export const pinnedReleases: readonly PinnedRelease[] = ${JSON.stringify(pinned, strip, 2)};\n`,
+  new URL("../src/pinned-wheels.json", import.meta.url),
+  `${JSON.stringify(pinned, strip, 2)}\n`,
 );

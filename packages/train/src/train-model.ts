@@ -134,7 +134,9 @@ export interface TrainingTask {
   readonly initialOptimizer?: { readonly tensors?: HostTensors; readonly step: number };
   /** Regular evaluations; the state with the best accuracy is kept as `best.safetensors`. */
   readonly evaluation?: {
+    /** Epochs between two evaluations. */
     readonly everyEpochs: number;
+    /** Measures the parameters. */
     run(params: HostTensors, executor: Executor): Promise<Metrics>;
   };
   /** The trained parameters as `model.safetensors` and the result hold them; default: as they are. */

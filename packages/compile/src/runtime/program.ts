@@ -3,6 +3,7 @@ import { lifetime } from "@dmae/nn/executors";
 import type { OutputSpec } from "../graph/graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
 import { type OptimizeOptions, optimize, type Program } from "../graph/optimize.ts";
+import { printGraph } from "../graph/print-graph.ts";
 import { type Quantization, quantizeProgram } from "../graph/quantize-graph.ts";
 import { tuneForCpu } from "../graph/tune-for-cpu.ts";
 import { type GeneratedKernels, generateKernels } from "../kernels/generate.ts";
@@ -10,6 +11,7 @@ import { withoutHoles } from "../kernels/large-blocks.ts";
 import { createNativeSession } from "../kernels/native-session.ts";
 import { type ExternalData, encodeModel } from "../onnx/onnx-model.ts";
 import type { Trace } from "../tracing/trace.ts";
+import { nodeProcess } from "./node.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import {
   createSession,
@@ -125,6 +127,7 @@ export class LoadedProgram {
     const generated = await generateKernels(caller, () => finished(true), options, pairs.size > 0);
     const whole = generated?.fused.program ?? finished(false);
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
+    if (nodeProcess?.env?.DMAE_PRINT_GRAPH) console.error(`${caller}\n${printGraph(program)}`);
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
     const writesInto = isNodeCpu(options);
