@@ -71,7 +71,7 @@ describe("the built package without TensorFlow.js, onnxruntime, sharp and data s
         await attempt().then(() => console.log("no error"), (e) => console.log(e.code, e.message));`);
     const [tensor, onnx, png, json] = printed.trim().split("\n");
     expect(tensor).toContain(
-      "unsupported certify: this classifier takes tensors, but @tensorflow/tfjs-core is not installed",
+      "unsupported certify: this classifier takes tensors, but TensorFlow.js is not loaded",
     );
     expect(onnx).toContain("unsupported fromOnnx: onnxruntime-node is needed");
     expect(png).toContain("unsupported svgToPng: PNG pictures need sharp");
