@@ -1,4 +1,4 @@
-import { constants, type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { DmaeError, standIn } from "@dmae/core";
 
 /** Largest number of bytes that a loader keeps in memory unless told otherwise: 2 GiB - 1. */
@@ -60,6 +60,7 @@ export async function withFile<T>(
   file: string,
   use: (handle: FileHandle, size: number) => Promise<T>,
 ): Promise<T> {
+  const { constants, open } = await import("node:fs/promises"); // here, so that the rest runs in browsers
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
   const handle = await open(file, flags).catch((cause: unknown) => {
     throw unreadable(caller, file, cause);

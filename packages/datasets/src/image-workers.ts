@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { DmaeError } from "@dmae/core";
 import type { NoiseTask } from "./noise.ts";
 import { type RenderFailure, type RenderTask, unpackError } from "./render-items.ts";
@@ -33,10 +33,19 @@ interface Pending {
 const maxSpare = 16;
 
 /** The built worker beside this file; when the sources run (in tests), the one of the last build. */
-const workerFile = new URL(
-  import.meta.url.endsWith(".ts") ? "../dist/worker.js" : "./worker.js",
-  import.meta.url,
-);
+const workerFile = () =>
+  new URL(import.meta.url.endsWith(".ts") ? "../dist/worker.js" : "./worker.js", import.meta.url);
+
+/** Node's threads, without an import that bundlers for browsers would follow. */
+function threads(): typeof import("node:worker_threads") {
+  const { process } = globalThis as { process?: NodeJS.Process };
+  const found = process?.getBuiltinModule?.("node:worker_threads");
+  if (found) return found;
+  throw new DmaeError(
+    "unsupported",
+    "createImageWorkers: threads need Node; in a browser leave `workers` at 0",
+  );
+}
 
 /**
  * Starts threads for {@link batches} and {@link batchLoader}. One set can serve several loaders, one after the
@@ -67,9 +76,10 @@ export function createPool(count: number): WorkerPool {
       "argument",
       `createImageWorkers: count must be a positive integer, got ${count}`,
     );
+  const { Worker } = threads();
   const queue: Pending[] = [];
   const spare: ArrayBuffer[] = []; // memory of finished tasks, for the next ones
-  const lanes = Array.from({ length: count }, () => startLane(next, spare));
+  const lanes = Array.from({ length: count }, () => startLane(Worker, next, spare));
   let closed = false;
 
   function next(): void {
@@ -116,7 +126,11 @@ export function createPool(count: number): WorkerPool {
 }
 
 /** One thread, one task at a time; a thread that dies fails its task and is started again for the next. */
-function startLane(free: () => void, spare: ArrayBuffer[]) {
+function startLane(
+  Worker: typeof import("node:worker_threads").Worker,
+  free: () => void,
+  spare: ArrayBuffer[],
+) {
   let worker: Worker | undefined;
   let pending: Pending | undefined;
   let id = 0;
@@ -131,7 +145,7 @@ function startLane(free: () => void, spare: ArrayBuffer[]) {
   };
 
   const open = () => {
-    const started = new Worker(workerFile, { name: "dmae-images", execArgv: [] });
+    const started = new Worker(workerFile(), { name: "dmae-images", execArgv: [] });
     started.on("message", (reply: WorkerReply) => {
       if (!pending || reply.id !== id) return;
       pending.receive(reply, new Float32Array(reply.memory));

@@ -28,14 +28,15 @@ it("programs 3 and 4: pre-trains and fine-tunes on a folder of photos, certifies
   expect(tuned.report!.loaded).toContain("blocks.3.mlp.fc2.weight");
 
   const { image: x } = await images.get(0);
-  const options = { n0: 10, n: 30, seed: 1 };
+  const shape = [224, 224, 3];
+  const options = { shape, n0: 10, n: 30, seed: 1 };
   const classifier = tuned.classifier();
   const certificate = await certify(classifier, x, { sigma: 0.25, ...options });
   await classifier.dispose();
   const file = join(scratch(), "model.onnx");
   await writeFile(file, exportOnnx(tuned.program(), { dynamicBatch: true }));
   const exported = await fromOnnx(file);
-  const again = await certify(exported, x, { sigma: 0.25, shape: [224, 224, 3], ...options });
+  const again = await certify(exported, x, { sigma: 0.25, ...options });
   expect({ ...again, seed: 1 }).toMatchObject({ ...certificate, seed: 1 });
   expect(readFileSync(file).length).toBeGreaterThan(1e6);
 }, 300_000);
