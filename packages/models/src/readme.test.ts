@@ -4,10 +4,14 @@ import { modelCards } from "./pretrained.ts";
 
 test("the example of the README runs and prints what it says", async () => {
   const example = new URL("./readme.example.ts", import.meta.url);
-  expectReadmeExample(new URL("../README.md", import.meta.url), example);
+  for (const readme of ["../README.md", "../../../README.md"])
+    expectReadmeExample(new URL(readme, import.meta.url), example);
   const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
   await import("./readme.example.ts");
-  expect(log.mock.calls).toEqual([["Ankle boot", true, "0.616"]]);
+  expect(log.mock.calls).toEqual([["Ankle boot", true, expect.any(Number)]]);
+  const radius = log.mock.calls[0]![2]; // fresh noise: about one vote in 10,000 goes elsewhere
+  expect(radius).toBeGreaterThan(0.7);
+  expect(radius).toBeLessThan(0.8);
   log.mockRestore();
 });
 
