@@ -15,8 +15,8 @@ export interface CompileOptions extends RuntimeOptions, PrecisionOptions {}
  *
  * `compile(fn, specs)` is short for `compile({ fn, specs })`; a program with `constants` is given as a whole.
  *
- * @param program function, specs and constants; the function is synchronous, returns a tensor or a record of tensors,
- * reads no values (`dataSync`) and draws no random numbers
+ * @param fn synchronous, returns a tensor or a record of tensors, reads no values (`dataSync`) and draws no random numbers
+ * @param specs shapes and dtypes of its inputs
  * @returns a function of the inputs (plain arrays, typed arrays or host tensors); dispose of it when you are done
  * @throws DmaeError "argument", "shape" or "numeric" if an option, spec, constant or result is invalid; "unsupported"
  * naming an operation without translation, a host read or an unseeded draw together with the line that called it, or
@@ -33,7 +33,11 @@ export function compile<Specs extends InputSpecs, Result extends ResultForm<Resu
   specs: Specs,
   options?: CompileOptions,
 ): Promise<CompiledFunction<Specs, Result>>;
-/** Compiles a whole program: function, specs and constants. */
+/**
+ * Compiles a whole program.
+ *
+ * @param program function, specs and constants
+ */
 export function compile<Specs extends InputSpecs, Result extends ResultForm<Result>>(
   program: Program<Specs, Result>,
   options?: CompileOptions,

@@ -7,7 +7,7 @@ import type { LoadedBatch } from "./render-batch.ts";
  * The batches of one epoch, as an async iterator that prepares the next ones ahead.
  *
  * @param dataset any `ImageDataset`
- * @param options `epoch` (0 by default) chooses the order and the draws of the transforms
+ * @param given `epoch` (0 by default) chooses the order and the draws of the transforms
  * @returns batches of float32 NHWC images in [0, 1]; the last may be smaller, see `dropLast`
  * @throws DmaeError "argument" for options outside their ranges; "file" for damaged images
  *

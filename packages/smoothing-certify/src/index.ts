@@ -27,6 +27,7 @@ export {
 export { fromModelJson } from "./classifier/model-json.ts";
 export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runtime.ts";
 export type { CheckedPreprocessing, Layout, Preprocessing } from "./classifier/preprocessing.ts";
+export type { Range } from "./classifier/range.ts";
 export type { TensorLike } from "./classifier/tensors.ts";
 export { readLog, writeLog } from "./log/log-file.ts";
 export type { LogRow, LogSettings } from "./log/log-row.ts";
@@ -73,6 +74,7 @@ export {
 export { type CertifyDatasetOptions, certifyDataset } from "./procedures/certify-dataset.ts";
 export type { CertifyResult } from "./procedures/certify-procedure.ts";
 export { certifyRegression, type RegressionOptions } from "./procedures/certify-regression.ts";
+export type { LogitsLayout } from "./procedures/component-decoders.ts";
 export type { ComponentsResult } from "./procedures/components-procedure.ts";
 export type { Encoding } from "./procedures/patch/ablated-copies.ts";
 export type { Ablation, PatchSize } from "./procedures/patch/ablation.ts";
@@ -114,7 +116,7 @@ export {
   compare,
   type PairedDifference,
 } from "./report/compare.ts";
-export { formatPatchAccuracy } from "./report/patch-accuracy.ts";
+export { formatPatchAccuracy, type PatchAccuracyRow } from "./report/patch-accuracy.ts";
 export { certifiedAccuracySvg, svgToPng } from "./report/plot.ts";
 export {
   type AccuracyInterval,

@@ -1,7 +1,7 @@
 // Writes src/pinned-wheels.json: for each TensorFlow release the wheels that `link` may fetch, with their SHA-256.
 // Run by hand when a release is added: `node scripts/pin-wheels.mjs`. Reads the package index and, by range requests,
 // the list of CUDA libraries inside each CUDA wheel; downloads no wheel.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { inflateRawSync } from "node:zlib";
 
 const releases = ["2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0"];

@@ -32,7 +32,7 @@ export function patchify(images: tf.Tensor, patchSize: number): tf.Tensor {
 }
 
 /**
- * Puts patches together again, the inverse of {@link patchify}.
+ * Puts patches together again, the inverse of `patchify`.
  *
  * @param patches `[B, N, patchSize^2 C]`
  * @param patchSize side of a patch in pixels

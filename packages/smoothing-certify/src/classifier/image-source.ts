@@ -15,6 +15,7 @@ export interface ImageDataLike {
 export interface CanvasLike {
   readonly width: number;
   readonly height: number;
+  /** Its drawing context, which gives the pixels. */
   getContext(kind: "2d"): unknown;
 }
 

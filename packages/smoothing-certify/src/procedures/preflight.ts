@@ -49,7 +49,7 @@ export interface PreflightReport {
  * Looks at a run before hours are spent on it: which radius n and alpha can reach at all, clean and
  * noisy accuracy on a few images, number and order of classes, pixel range against sigma.
  *
- * @param options those of the run; the samples are n, else maxSamples
+ * @param given the options of the run; the samples are n, else maxSamples
  * @example
  * const { warnings } = await preflight(classify, test, { sigma: 0.25, n: 10_000 });
  */
