@@ -32,7 +32,7 @@ function erfinv(x: tf.Tensor): tf.Tensor {
  * float32 as in PyTorch: within 6e-8 of 0 or 1 there is no finite value, and `finite` is 0 there.
  *
  * @param p probabilities in [0, 1]
- * @returns `value`, 0 where there is none, with the gradient `sqrt(2 pi) exp(value^2 / 2)`; and `finite`, 1 or 0
+ * @returns `value` (0 if it is not finite), with the gradient `sqrt(2 pi) exp(value^2 / 2)`; and `finite`, 1 or 0
  */
 export function inverseNormal(p: tf.Tensor): { value: tf.Tensor; finite: tf.Tensor } {
   const x = tf.sub(tf.mul(p, 2), 1);

@@ -271,7 +271,7 @@ async function finished(
   return { params, trained, averaged, step, resumedFrom, metrics };
 }
 
-/** The parameters of a state, those that were trained by their moving average where there is one. */
+/** The parameters of a state; the moving average of the trained ones if the run keeps one. */
 const averagedParams = (state: HostTensors): Record<string, HostTensor> => ({
   ...unprefixed("params.", state),
   ...unprefixed("ema.", state),

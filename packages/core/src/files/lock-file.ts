@@ -132,7 +132,7 @@ function observer(most: number) {
 }
 
 /**
- * Makes the lock file; false where there is one. It appears with its content: a kill must not leave an empty
+ * Creates the lock file; returns false if it exists already. It appears with its content: a kill must not leave an empty
  * lock, which nobody could take over for a minute.
  */
 async function create(file: string, text: string, caller: string): Promise<boolean> {
@@ -156,7 +156,7 @@ async function create(file: string, text: string, caller: string): Promise<boole
 /** How file systems answer that know no hard links. */
 const withoutLinks = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"]);
 
-/** What a lock file says, and when it was touched; undefined where there is none. */
+/** What a lock file says, and when it was touched; undefined if the file does not exist. */
 async function look(file: string, caller: string) {
   const { lstat, open } = await import("node:fs/promises");
   try {

@@ -41,7 +41,7 @@ export function hasNumbers({ dtype }: TensorLike): boolean {
  * The engine of the TensorFlow.js that the program has loaded. All its copies share one, under this global
  * name; so nothing is imported here, and bundlers need no TensorFlow.js where no tensors are.
  *
- * @throws {DmaeError} "unsupported" where there is none
+ * @throws {DmaeError} "unsupported" if TensorFlow.js is not loaded
  */
 export function loadTensorFlow(caller: string): TensorFlow {
   const { _tfengine: engine } = globalThis as { _tfengine?: TensorFlow };

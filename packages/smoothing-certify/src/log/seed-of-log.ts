@@ -3,8 +3,8 @@ import { parseSeed, type Seed } from "../noise/fresh-seed.ts";
 import { parseLog } from "./log-format.ts";
 
 /**
- * The seed of a log's first row, with which a run that is given none goes on. Undefined where there is
- * no row yet, or none that can be read: opening the log then says what is wrong with it.
+ * Returns the seed of a log's first row: a run without a seed of its own continues with it. Undefined if the
+ * log has no readable row; opening the log then reports what is wrong with it.
  */
 export async function seedOfLog(path: string | URL): Promise<Seed | undefined> {
   requireNode("certifyDataset", "logs");

@@ -29,7 +29,7 @@ export interface SharedSettings {
 
 /**
  * Runs the requests that are under way: each batch is shared among them in equal parts, the next is filled while the
- * model works, and it rests where there is none.
+ * model works. Without requests it waits.
  */
 export class SharedBatches {
   private live: Request[] = [];

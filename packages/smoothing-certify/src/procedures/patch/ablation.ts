@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkInteger, show } from "../../checks.ts";
 
-/** What of the image an ablated copy keeps: a band of columns or rows, or a square block; sizes in pixels. */
+/** The part of the image that an ablated copy keeps: a band of columns or rows, or a square block; sizes in pixels. */
 export type Ablation =
   | { readonly columns: number }
   | { readonly rows: number }
