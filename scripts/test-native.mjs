@@ -26,7 +26,7 @@ const release = values.tensorflow ?? "2.18.1";
 const repository = fileURLToPath(new URL("..", import.meta.url));
 const project = values.keep ? resolve(values.keep) : mkdtempSync(join(tmpdir(), "dmae-native-"));
 mkdirSync(project, { recursive: true });
-const cli = join(repository, "packages/tfjs-native/dist/cli.js");
+const cli = join(repository, "packages/native/dist/cli.js");
 const quickstart = join(repository, "examples/quickstart/src/main.ts");
 const quiet = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "2", NODE_NO_WARNINGS: "1" };
 const onNative = {
@@ -46,12 +46,14 @@ function run(name, program, parameters, { cwd = project, env = quiet, status = 0
 }
 
 const native = (command, more = [], status = 0) =>
-  run(command, process.execPath, [cli, command, ...more, "--project", project], { status });
+  run(command, process.execPath, [cli, ...command.split(" "), ...more, "--project", project], {
+    status,
+  });
 
 function main() {
   if (!existsSync(join(project, "package.json")))
     writeFileSync(join(project, "package.json"), '{ "private": true }\n');
-  const needed = ["--filter=@dmae/tfjs-native", "--filter=@dmae/nn..."];
+  const needed = ["--filter=@dmae/native", "--filter=@dmae/nn..."];
   if (!values.quick && existsSync(quickstart)) needed.push("--filter=@dmae/example-quickstart...");
   run("build", "npx", ["turbo", "run", "build", ...needed, "--output-logs=errors-only"], {
     cwd: repository,
@@ -62,8 +64,8 @@ function main() {
   ]);
   const link = ["--cache", join(project, "cache"), "--tensorflow", release];
   if (values.gpu) link.push("--gpu");
-  native("link", link);
-  native("link", link); // the second time changes nothing
+  native("link tensorflow", link);
+  native("link tensorflow", link); // the second time changes nothing
   // Without a card the CUDA build works on the CPU, and the doctor says that the driver is missing.
   native("doctor", [], values.gpu && !hasDriver() ? 1 : 0);
   run("tests", "npx", ["vitest", "run", "--config", "vitest.native.config.ts"], {
@@ -72,7 +74,7 @@ function main() {
   });
   if (values.gpu && !hasDriver()) checkCudaLibraries();
   if (!values.quick) runQuickstart();
-  native("unlink");
+  native("unlink tensorflow");
   native("doctor", [], 1);
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { runCommand } from "./run-command.ts";
-import type { CudaBuild } from "./tensorflow.ts";
+import type { CudaBuild } from "./tensorflow/tensorflow.ts";
 
 /** An NVIDIA card, as its driver describes it. */
 export interface Card {

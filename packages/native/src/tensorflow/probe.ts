@@ -1,5 +1,5 @@
+import { runCommand } from "../run-command.ts";
 import { supplyUtil } from "./node-util.ts";
-import { runCommand } from "./run-command.ts";
 
 /** What an addon says once loaded. */
 export interface LoadedAddon {

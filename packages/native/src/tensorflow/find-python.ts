@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { TfjsNativeError } from "./errors.ts";
-import { runCommand } from "./run-command.ts";
+import { NativeError } from "../errors.ts";
+import { runCommand } from "../run-command.ts";
 
 /** Isolated by `-I` from files of the working directory; only the user's own packages are added again. */
 const locate = `
@@ -22,14 +22,14 @@ export async function findTensorFlowOf(python: string): Promise<string> {
   const interpreter = isFolder ? join(python, "bin", "python") : python;
   const { status, stdout, stderr } = await runCommand(interpreter, ["-I", "-c", locate]);
   if (status !== 0) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "argument",
       `link: --python must name a Python 3 or a virtual environment, got ${python} (${stderr.trim().split("\n").at(-1)})`,
     );
   }
   const folder = stdout.trim();
   if (folder === "") {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "tensorflow",
       `link: ${interpreter} has no TensorFlow`,
       `run ${interpreter} -m pip install tensorflow-cpu==2.18.1 (or 'tensorflow[and-cuda]==2.18.1')`,

@@ -1,20 +1,20 @@
 import { parseArgs } from "node:util";
 import { doctor } from "./doctor.ts";
-import { TfjsNativeError } from "./errors.ts";
-import { link } from "./link.ts";
-import { unlink } from "./unlink.ts";
+import { NativeError } from "./errors.ts";
+import { linkTensorFlow } from "./tensorflow/link.ts";
+import { unlinkTensorFlow } from "./tensorflow/unlink.ts";
 
-const usage = `tfjs-native: @tensorflow/tfjs-node on a current TensorFlow
+const usage = `native: links native runtimes for JavaScript to what PyPI's wheels hold
 
-  tfjs-native link      compile the installed addon against a TensorFlow wheel
-      --tensorflow X    release to fetch: 2.16.2 2.17.1 2.18.1 (default) 2.19.1 2.20.0 2.21.0
-      --gpu             the CUDA build with its libraries (2.4 GB, 3.8 GB unpacked)
-      --python PATH     use the TensorFlow of this Python or virtual environment
-      --wheel FILE      use this wheel (repeat it for the nvidia-* wheels of a CUDA build)
-      --cache DIR       where fetched releases are kept (default ~/.cache/tfjs-native)
-      --force           compile even when nothing changed
-  tfjs-native doctor    say what is there, what does not fit and the command that mends it
-  tfjs-native unlink    take the addon away, put back the one that was there
+  native link tensorflow    compile the addon of @tensorflow/tfjs-node against a TensorFlow wheel
+      --tensorflow X        release to fetch: 2.16.2 2.17.1 2.18.1 (default) 2.19.1 2.20.0 2.21.0
+      --gpu                 the CUDA build with its libraries (2.4 GB, 3.8 GB unpacked)
+      --python PATH         use the TensorFlow of this Python or virtual environment
+      --wheel FILE          use this wheel (repeat it for the nvidia-* wheels of a CUDA build)
+      --cache DIR           where fetched releases are kept (default ~/.cache/dmae/native)
+      --force               compile even when nothing changed
+  native doctor             say what is there, what does not fit and the command that fixes it
+  native unlink tensorflow  remove the addon, restore the one that was there
 
   all: --project DIR (default .), --json
 `;
@@ -44,21 +44,17 @@ export async function main(
       allowPositionals: true,
     });
     const { wheel, json = false, help = false, ...rest } = values;
-    const command = positionals.length === 1 ? positionals[0] : undefined;
-    if (help || command === undefined) {
-      print(usage);
-      return help ? 0 : 2;
-    }
-    if (command === "link")
+    const command = help ? "help" : positionals.join(" ");
+    if (command === "link tensorflow")
       return await runLink({ ...rest, wheels: wheel ?? [], report: progress }, json, print);
+    if (command === "unlink tensorflow") return await runUnlink(rest, json, print);
     if (command === "doctor") return await runDoctor(rest, json, print);
-    if (command === "unlink") return await runUnlink(rest, json, print);
     print(usage);
-    return 2;
+    return help ? 0 : 2;
   } catch (error) {
     if (
       !(
-        error instanceof TfjsNativeError ||
+        error instanceof NativeError ||
         (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS") ||
         typeof (error as NodeJS.ErrnoException).syscall === "string" // e.g. a full disk
       )
@@ -71,11 +67,11 @@ export async function main(
 }
 
 async function runLink(
-  settings: NonNullable<Parameters<typeof link>[0]>,
+  settings: NonNullable<Parameters<typeof linkTensorFlow>[0]>,
   json: boolean,
   print: (text: string) => void,
 ): Promise<number> {
-  const result = await link(settings);
+  const result = await linkTensorFlow(settings);
   const { version, build } = result.tensorflow;
   if (json) print(JSON.stringify(result, null, 2));
   else {
@@ -105,17 +101,15 @@ async function runDoctor(
 }
 
 async function runUnlink(
-  settings: NonNullable<Parameters<typeof unlink>[0]>,
+  settings: NonNullable<Parameters<typeof unlinkTensorFlow>[0]>,
   json: boolean,
   print: (text: string) => void,
 ): Promise<number> {
-  const result = await unlink(settings);
+  const result = await unlinkTensorFlow(settings);
   if (json) print(JSON.stringify(result, null, 2));
   else
     print(
-      result.status === "unlinked"
-        ? `${result.addon}: taken away`
-        : `${result.addon}: there was none`,
+      result.status === "unlinked" ? `${result.addon}: removed` : `${result.addon}: there was none`,
     );
   return 0;
 }

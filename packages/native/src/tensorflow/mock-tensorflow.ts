@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "nod
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
-import { currentPlatform } from "./platform.ts";
+import { currentPlatform } from "../platform.ts";
 import { requiredSymbols } from "./symbols.ts";
 
 const source = (name: string) =>

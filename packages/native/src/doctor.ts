@@ -1,16 +1,16 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { findPackage, type InstalledPackage, readManifest } from "./addon.ts";
 import { findHardware } from "./cards.ts";
 import { checkOptions } from "./check-options.ts";
-import { addonRecipe, findCompiler } from "./compile-addon.ts";
-import { checkCudaLibraries } from "./cuda-libraries.ts";
 import { type Check, diagnose, type Facts, type Found } from "./diagnose.ts";
-import { TfjsNativeError } from "./errors.ts";
-import type { LegacyUtil } from "./node-util.ts";
+import { NativeError } from "./errors.ts";
 import { currentPlatform, supportedMachine } from "./platform.ts";
-import { probePackage } from "./probe.ts";
-import { inspectTensorFlow } from "./tensorflow.ts";
+import { findPackage, type InstalledPackage, readManifest } from "./tensorflow/addon.ts";
+import { addonRecipe, findCompiler } from "./tensorflow/compile-addon.ts";
+import { checkCudaLibraries } from "./tensorflow/cuda-libraries.ts";
+import type { LegacyUtil } from "./tensorflow/node-util.ts";
+import { probePackage } from "./tensorflow/probe.ts";
+import { inspectTensorFlow } from "./tensorflow/tensorflow.ts";
 
 /** What {@link doctor} found. */
 export interface DoctorReport {
@@ -83,7 +83,7 @@ async function attempt<Value>(get: () => Value | Promise<Value>): Promise<Found<
   try {
     return { value: await get() };
   } catch (error) {
-    if (!(error instanceof TfjsNativeError)) throw error;
+    if (!(error instanceof NativeError)) throw error;
     const problem =
       error.fix === undefined ? error.message : error.message.slice(0, -error.fix.length - 2);
     return {

@@ -1,4 +1,4 @@
-import { TfjsNativeError } from "./errors.ts";
+import { NativeError } from "./errors.ts";
 
 /** Throws where `options` is not an object, or has a name that `names` lacks. */
 export function checkOptions<T extends object>(
@@ -7,10 +7,10 @@ export function checkOptions<T extends object>(
   names: Readonly<Record<keyof T, true>>,
 ): void {
   if (typeof options !== "object" || options === null)
-    throw new TfjsNativeError("argument", `${caller}: options must be an object, got ${options}`);
+    throw new NativeError("argument", `${caller}: options must be an object, got ${options}`);
   for (const name of Object.keys(options))
     if (!Object.hasOwn(names, name))
-      throw new TfjsNativeError(
+      throw new NativeError(
         "argument",
         `${caller}: unknown option ${JSON.stringify(name)}`,
         `known: ${Object.keys(names).join(", ")}`,

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { readSharedLibrary } from "./elf.ts";
-import { TfjsNativeError } from "./errors.ts";
+import { NativeError } from "./errors.ts";
 
 /** A wheel opened for reading: a zip file with its members by name. */
 interface Wheel {
@@ -35,7 +35,7 @@ export async function unpackTensorFlow(file: string, site: string): Promise<void
   await withWheel(file, async (wheel) => {
     for (const library of libraries) {
       if (!wheel.members.has(library)) {
-        throw new TfjsNativeError(
+        throw new NativeError(
           "tensorflow",
           `link: a TensorFlow wheel must hold ${library}, got ${file}`,
           "choose a Linux wheel of TensorFlow 2.16 to 2.21",
@@ -62,7 +62,7 @@ export async function unpackCudaLibraries(file: string, site: string): Promise<v
         !/\/include\/|\.a$|\/$/.test(name),
     );
     if (wanted.length === 0) {
-      throw new TfjsNativeError(
+      throw new NativeError(
         "argument",
         `link: expected a wheel of nvidia-* libraries, got ${file}`,
       );
@@ -76,7 +76,7 @@ async function withWheel(file: string, use: (wheel: Wheel) => Promise<void>): Pr
   try {
     zip = await openPromise(file, { autoClose: false, lazyEntries: true });
   } catch (cause) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "argument",
       `link: cannot read ${file} as a wheel (${(cause as Error).message})`,
       "download it again",

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { TfjsNativeError } from "./errors.ts";
+import { NativeError } from "./errors.ts";
 
 /** A processor for which there are TensorFlow wheels. */
 export type Machine = "x64" | "arm64";
@@ -40,21 +40,21 @@ export function supportedMachine(caller: string, platform = currentPlatform()): 
   const { system, machine, glibc, avx } = platform;
   const rule = `${caller}: TensorFlow wheels need Linux on x64 or arm64 with the GNU C library`;
   if (system !== "linux" || (machine !== "x64" && machine !== "arm64")) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "platform",
       `${rule}, got ${system} on ${machine}`,
       "use the addon that @tensorflow/tfjs-node ships (npm rebuild @tensorflow/tfjs-node), or WSL 2 on Windows",
     );
   }
   if (glibc === undefined) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "platform",
       `${rule}, got musl (Alpine)`,
       "use an image with glibc, such as node:22-bookworm",
     );
   }
   if (!avx) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "platform",
       `${caller}: the x64 wheels need a processor with AVX, got one without`,
     );

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { readSharedLibrary, type SharedLibrary } from "./elf.ts";
-import { TfjsNativeError } from "./errors.ts";
+import { readSharedLibrary, type SharedLibrary } from "../elf.ts";
+import { NativeError } from "../errors.ts";
 import { requiredSymbols } from "./symbols.ts";
 
 /** What a CUDA build of TensorFlow was compiled with, as its wheel records it. */
@@ -43,7 +43,7 @@ export async function inspectTensorFlow(folder: string): Promise<TensorFlow> {
     (name) => !main!.defines.has(name) && !framework!.defines.has(name),
   );
   if (missing.length > 0) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "tensorflow",
       `link: TensorFlow must export ${requiredSymbols.length} functions of its C API, ${folder} lacks ${missing.join(", ")}`,
       "choose TensorFlow 2.16 to 2.21",
@@ -64,13 +64,13 @@ export async function inspectTensorFlow(folder: string): Promise<TensorFlow> {
 async function readLibrary(path: string): Promise<SharedLibrary> {
   const library = existsSync(path) ? await readSharedLibrary(path, "TF") : undefined;
   if (library === undefined) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "tensorflow",
       `link: expected a TensorFlow of a Linux wheel (2.16 to 2.21), ${path} is ${existsSync(path) ? "no 64-bit ELF library" : "missing"}`,
     );
   }
   if (library.machine !== process.arch) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "tensorflow",
       `link: ${path} must be built for ${process.arch}, got ${library.machine}`,
     );
@@ -85,7 +85,7 @@ async function readVersion(folder: string): Promise<string> {
     const version = /^(?:tensorflow(?:_cpu)?|tf_nightly(?:_cpu)?)-(.+)\.dist-info$/.exec(name)?.[1];
     if (version !== undefined) return version;
   }
-  throw new TfjsNativeError(
+  throw new NativeError(
     "tensorflow",
     `link: ${dirname(folder)} must hold the record of an installed wheel (tensorflow-….dist-info), found none`,
     "install TensorFlow with pip",

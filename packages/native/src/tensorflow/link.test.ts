@@ -12,11 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { main } from "../cli.ts";
+import { doctor } from "../doctor.ts";
+import { readSharedLibrary } from "../elf.ts";
 import { readManifest } from "./addon.ts";
-import { main } from "./cli.ts";
-import { doctor } from "./doctor.ts";
-import { readSharedLibrary } from "./elf.ts";
-import { link } from "./link.ts";
+import { linkTensorFlow as link } from "./link.ts";
 import {
   buildCudaLibrary,
   buildTensorFlow,
@@ -26,11 +26,11 @@ import {
   packWheel,
 } from "./mock-tensorflow.ts";
 import { requiredSymbols } from "./symbols.ts";
-import { unlink } from "./unlink.ts";
+import { unlinkTensorFlow as unlink } from "./unlink.ts";
 
-if (!hasCompiler) console.log("tfjs-native: no g++ on Linux here, the tests that link are skipped");
+if (!hasCompiler) console.log("native: no g++ on Linux here, the tests that link are skipped");
 
-const root = mkdtempSync(join(tmpdir(), "tfjs-native-test-"));
+const root = mkdtempSync(join(tmpdir(), "dmae-native-test-"));
 const cache = join(root, "cache");
 let wheel = "";
 let count = 0;
@@ -75,7 +75,7 @@ describe.skipIf(!hasCompiler)("link, doctor, unlink on a mock TensorFlow", () =>
       name: "addon",
       status: "failure",
       found: "none",
-      fix: "npx @dmae/tfjs-native link",
+      fix: "npx @dmae/native link tensorflow",
     });
 
     const linked = await link({ project, wheels: [wheel], cache });
@@ -137,7 +137,9 @@ describe.skipIf(!hasCompiler)("link, doctor, unlink on a mock TensorFlow", () =>
     writeFileSync(addon, "the addon that was shipped");
     await expect(unlink({ project })).rejects.toThrow(/was not put there by link/);
     const { checks } = await doctor({ project });
-    expect(checks.find(({ name }) => name === "addon")?.fix).toBe("npx @dmae/tfjs-native link");
+    expect(checks.find(({ name }) => name === "addon")?.fix).toBe(
+      "npx @dmae/native link tensorflow",
+    );
     await link({ project, wheels: [wheel], cache });
     await link({ project, wheels: [wheel], cache, force: true });
     await unlink({ project });
@@ -266,25 +268,31 @@ describe.skipIf(!hasCompiler)("link, doctor, unlink on a mock TensorFlow", () =>
       );
       return { status, out: out.join("\n"), log: log.join("\n") };
     };
-    expect(await run("link", "--wheel", wheel, "--cache", cache)).toMatchObject({
+    expect(await run("link", "tensorflow", "--wheel", wheel, "--cache", cache)).toMatchObject({
       status: 0,
       out: `${addon}: linked to TensorFlow 2.18.1 (cpu)`,
       log: expect.stringContaining("compiling with g++"),
     });
-    expect((await run("link", "--wheel", wheel, "--cache", cache)).out).toContain("already linked");
+    expect((await run("link", "tensorflow", "--wheel", wheel, "--cache", cache)).out).toContain(
+      "already linked",
+    );
     const { status, out } = await run("doctor", "--json");
     expect(status).toBe(0);
     expect(JSON.parse(out).facts.loaded.product).toEqual([19, 22, 43, 50]);
     expect((await run("doctor")).out).toMatch(
       /^ok {4}load +TensorFlow 2.18.1 multiplies on the CPU$/m,
     );
-    expect((await run("unlink")).out).toBe(`${addon}: taken away`);
+    expect((await run("unlink", "tensorflow")).out).toBe(`${addon}: removed`);
     expect((await run("doctor")).status).toBe(1);
-    expect(await run("link", "--tensorflow", "1.15.0", "--cache", cache)).toMatchObject({
+    expect(
+      await run("link", "tensorflow", "--tensorflow", "1.15.0", "--cache", cache),
+    ).toMatchObject({
       status: 1,
       log: expect.stringContaining("must be one of 2.16.2, 2.17.1"),
     });
-    expect(await run("link", "--tensorflow", "2.18.1", "--wheel", wheel)).toMatchObject({
+    expect(
+      await run("link", "tensorflow", "--tensorflow", "2.18.1", "--wheel", wheel),
+    ).toMatchObject({
       status: 1,
     });
     expect((await run("links")).status).toBe(2);

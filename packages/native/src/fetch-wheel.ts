@@ -4,7 +4,7 @@ import { rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { TfjsNativeError } from "./errors.ts";
+import { NativeError } from "./errors.ts";
 import type { PinnedWheel } from "./pinned-wheels.ts";
 import { runCommand } from "./run-command.ts";
 
@@ -38,7 +38,7 @@ export async function checkSpace(wheels: readonly PinnedWheel[], folder: string)
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize < bytes) {
     const giga = (count: number) => `${(count / 1e9).toFixed(1)} GB`;
-    throw new TfjsNativeError(
+    throw new NativeError(
       "download",
       `link: ${folder} must have ${giga(bytes)} free, got ${giga(bavail * bsize)}`,
       "choose another folder with --cache DIR",
@@ -46,8 +46,8 @@ export async function checkSpace(wheels: readonly PinnedWheel[], folder: string)
   }
 }
 
-function downloadError(wheel: PinnedWheel, reason: string): TfjsNativeError {
-  return new TfjsNativeError(
+function downloadError(wheel: PinnedWheel, reason: string): NativeError {
+  return new NativeError(
     "download",
     `link: cannot fetch ${wheel.file}: ${reason}`,
     `fetch it by other means (https://pypi.org/project/${wheel.project}/${wheel.version}/#files) and pass --wheel FILE`,

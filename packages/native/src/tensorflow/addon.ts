@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { constants, copyFile, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { TfjsNativeError } from "./errors.ts";
+import { NativeError } from "../errors.ts";
 
 /** The release whose addon is compiled. */
 export const supportedPackage = "4.22.0";
@@ -32,7 +32,7 @@ export interface AddonManifest {
   readonly recipe: string;
 }
 
-const manifestMark = "tfjs-native-manifest:";
+const manifestMark = "dmae-native-manifest:";
 
 /** Finds `@tensorflow/tfjs-node` as a program in `project` would. */
 export function findPackage(caller: string, project: string): InstalledPackage {
@@ -43,7 +43,7 @@ export function findPackage(caller: string, project: string): InstalledPackage {
       "@tensorflow/tfjs-node/package.json",
     );
   } catch {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "package",
       `${caller}: @tensorflow/tfjs-node must be installed, found none`,
       install,
@@ -54,7 +54,7 @@ export function findPackage(caller: string, project: string): InstalledPackage {
     binary: { napi_versions: number[] };
   };
   if (version !== supportedPackage) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "package",
       `${caller}: @tensorflow/tfjs-node must be ${supportedPackage}, got ${version}`,
       install,
@@ -77,7 +77,7 @@ export function findPackage(caller: string, project: string): InstalledPackage {
 /** The C++ line that carries the manifest into the addon. */
 export function manifestSource(manifest: AddonManifest): string {
   const text = JSON.stringify(manifestMark + JSON.stringify(manifest));
-  return `extern "C" __attribute__((used, visibility("default"))) const char tfjs_native_manifest[] = ${text};\n`;
+  return `extern "C" __attribute__((used, visibility("default"))) const char dmae_native_manifest[] = ${text};\n`;
 }
 
 /** The manifest of the addon in place; undefined when there is no addon or another's. */
@@ -107,7 +107,7 @@ export async function installAddon(built: string, target: InstalledPackage): Pro
 export async function uninstallAddon(target: InstalledPackage): Promise<boolean> {
   if (!existsSync(target.addon)) return false;
   if ((await readManifest(target.addon)) === undefined) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "foreign",
       `unlink: ${target.addon} was not put there by link, left as it is`,
     );

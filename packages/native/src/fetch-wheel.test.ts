@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { checkSpace, fetchWheel } from "./fetch-wheel.ts";
-import { findTensorFlowOf } from "./find-python.ts";
 import { pinnedReleases } from "./pinned-wheels.ts";
+import { findTensorFlowOf } from "./tensorflow/find-python.ts";
 
-const root = mkdtempSync(join(tmpdir(), "tfjs-native-fetch-"));
+const root = mkdtempSync(join(tmpdir(), "dmae-native-fetch-"));
 const content = "the bytes of a wheel";
 const wheel = {
   project: "nvidia-mock-cu12",

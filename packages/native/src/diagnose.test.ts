@@ -92,7 +92,7 @@ describe("diagnose", () => {
     } as Facts;
     expect(check(cpu, "cards")).toMatchObject({
       status: "warning",
-      fix: "npx @dmae/tfjs-native link --gpu",
+      fix: "npx @dmae/native link tensorflow --gpu",
     });
     expect(
       statuses({ ...onCpu, loaded: { version: "2.18.1", gpu: false, product: [19, 22, 43, 50] } })

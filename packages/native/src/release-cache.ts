@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join, relative } from "node:path";
-import { TfjsNativeError } from "./errors.ts";
+import { NativeError } from "./errors.ts";
 import { checkSpace, fetchWheel, sha256 } from "./fetch-wheel.ts";
 import { type PinnedRelease, type PinnedWheel, pinnedReleases } from "./pinned-wheels.ts";
 import { type Machine, runsWheel } from "./platform.ts";
@@ -12,9 +12,9 @@ import { unpackCudaLibraries, unpackTensorFlow } from "./wheel.ts";
 /** Written last: an unpacked release without it, or whose files differ from it, is unpacked anew. */
 const inventoryName = "inventory.json";
 
-/** The cache folder when none is named: `$XDG_CACHE_HOME/tfjs-native`, else `~/.cache/tfjs-native`. */
+/** The cache folder when none is named: `$XDG_CACHE_HOME/dmae/native`, else `~/.cache/dmae/native`. */
 export const defaultCache = (): string =>
-  join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "tfjs-native");
+  join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dmae", "native");
 
 /** The wheels pinned for a release, or an error that lists the releases there are. */
 export function pinnedWheels(
@@ -27,14 +27,11 @@ export function pinnedWheels(
   );
   if (release === undefined) {
     const known = pinnedReleases.map((each) => each.version).join(", ");
-    throw new TfjsNativeError(
-      "argument",
-      `link: --tensorflow must be one of ${known}, got ${version}`,
-    );
+    throw new NativeError("argument", `link: --tensorflow must be one of ${known}, got ${version}`);
   }
   if (!gpu) return [release.cpu[machine]];
   if (machine !== "x64") {
-    throw new TfjsNativeError("platform", `link: the CUDA wheels are for x64, got ${machine}`);
+    throw new NativeError("platform", `link: the CUDA wheels are for x64, got ${machine}`);
   }
   return release.gpu.x64;
 }
@@ -48,10 +45,7 @@ export async function fetchRelease(
 ): Promise<string> {
   for (const { file } of wheels) {
     if (runsWheel(file, glibc)) continue;
-    throw new TfjsNativeError(
-      "platform",
-      `link: ${file} needs a newer C library than glibc ${glibc}`,
-    );
+    throw new NativeError("platform", `link: ${file} needs a newer C library than glibc ${glibc}`);
   }
   const identity = wheels.map((wheel) => wheel.sha256);
   return unpackOnce(cache, nameOf(wheels[0]!.file, identity), async (partial) => {
@@ -74,7 +68,7 @@ export async function unpackRelease(
   const isTensorFlow = (file: string) => /^tensorflow(_cpu|_intel)?-/.test(basename(file));
   const main = files.filter(isTensorFlow);
   if (main.length !== 1) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "argument",
       `link: --wheel must name one wheel of TensorFlow, got ${main.length} among ${files.join(", ")}`,
       "repeat --wheel for the nvidia-* wheels of a CUDA build",
@@ -93,13 +87,13 @@ export async function unpackRelease(
 
 async function checkWheel(file: string, report: (line: string) => void): Promise<string> {
   if (!existsSync(file))
-    throw new TfjsNativeError("argument", `link: --wheel must name a file, got ${file}`);
+    throw new NativeError("argument", `link: --wheel must name a file, got ${file}`);
   const found = await sha256(file);
   const known = pinnedReleases
     .flatMap(({ cpu, gpu }) => [cpu.x64, cpu.arm64, ...gpu.x64])
     .find((wheel) => wheel.file === basename(file));
   if (known !== undefined && known.sha256 !== found) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "download",
       `link: ${file} must have SHA-256 ${known.sha256}, got ${found}`,
       "download it again",

@@ -1,6 +1,10 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { checkOptions } from "../check-options.ts";
+import { NativeError } from "../errors.ts";
+import { currentPlatform, supportedMachine } from "../platform.ts";
+import { defaultCache, fetchRelease, pinnedWheels, unpackRelease } from "../release-cache.ts";
 import {
   type AddonManifest,
   findPackage,
@@ -8,24 +12,20 @@ import {
   installAddon,
   readManifest,
 } from "./addon.ts";
-import { checkOptions } from "./check-options.ts";
 import { addonRecipe, compileAddon, findCompiler } from "./compile-addon.ts";
 import { checkCudaLibraries } from "./cuda-libraries.ts";
-import { TfjsNativeError } from "./errors.ts";
 import { findTensorFlowOf } from "./find-python.ts";
-import { currentPlatform, supportedMachine } from "./platform.ts";
 import { probeAddon } from "./probe.ts";
-import { defaultCache, fetchRelease, pinnedWheels, unpackRelease } from "./release-cache.ts";
 import { inspectTensorFlow, type TensorFlow } from "./tensorflow.ts";
 
 /** The TensorFlow that `link` fetches when none is named. */
 export const defaultTensorFlow = "2.18.1";
 
-/** What {@link link} links, and to what. */
-export interface LinkOptions {
+/** What {@link linkTensorFlow} links, and to what. */
+export interface TensorFlowLinkOptions {
   /** A folder of the program that uses `@tensorflow/tfjs-node`; default the working directory. */
   readonly project?: string;
-  /** The release to fetch: one of {@link tensorflowVersions}; default 2.18.1. */
+  /** The release to fetch: 2.16.2, 2.17.1, 2.18.1, 2.19.1, 2.20.0 or 2.21.0; default 2.18.1. */
   readonly tensorflow?: string;
   /** Fetch the CUDA build with its libraries (2.4 GB), or insist that what `python` or `wheels` name is one. */
   readonly gpu?: boolean;
@@ -33,7 +33,7 @@ export interface LinkOptions {
   readonly python?: string;
   /** Use these wheels: the one of TensorFlow and, for a CUDA build, those of its libraries. */
   readonly wheels?: readonly string[];
-  /** Where fetched releases are kept; default `~/.cache/tfjs-native`. */
+  /** Where fetched releases are kept; default `~/.cache/dmae/native`. */
   readonly cache?: string;
   /** Compile even when the addon in place is up to date. */
   readonly force?: boolean;
@@ -41,8 +41,8 @@ export interface LinkOptions {
   readonly report?: (line: string) => void;
 }
 
-/** What {@link link} did. */
-export interface LinkResult {
+/** What {@link linkTensorFlow} did. */
+export interface TensorFlowLink {
   /** `unchanged` when the addon in place was made from the same sources for the same TensorFlow and loads. */
   readonly status: "linked" | "unchanged";
   /** The file that `require("@tensorflow/tfjs-node")` opens. */
@@ -62,16 +62,16 @@ export interface LinkResult {
  * Files are written in two folders only: the cache, and `lib/napi-v8` of `@tensorflow/tfjs-node`, where an addon that was
  * there before is kept beside ours as `tfjs_binding.node.original`.
  *
- * @throws {@link TfjsNativeError} whose `fix` names the command that mends it
+ * @throws {@link NativeError} whose `fix` names the command that mends it
  *
  * @example
  * ```ts
- * const { tensorflow } = await link({ project: "." });
+ * const { tensorflow } = await linkTensorFlow({ project: "." });
  * console.log(tensorflow.version); // 2.18.1
  * ```
  */
-export async function link(options: LinkOptions = {}): Promise<LinkResult> {
-  checkOptions("link", options, {
+export async function linkTensorFlow(options: TensorFlowLinkOptions = {}): Promise<TensorFlowLink> {
+  checkOptions("linkTensorFlow", options, {
     project: true,
     tensorflow: true,
     gpu: true,
@@ -87,7 +87,7 @@ export async function link(options: LinkOptions = {}): Promise<LinkResult> {
   const compiler = await findCompiler();
   const tensorflow = await inspectTensorFlow(await obtain(options, machine, report));
   if (options.gpu && tensorflow.build !== "cuda") {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "tensorflow",
       `link: gpu needs a CUDA build, ${tensorflow.folder} is a CPU build`,
     );
@@ -116,17 +116,14 @@ export async function link(options: LinkOptions = {}): Promise<LinkResult> {
 
 /** The folder `tensorflow` of the release that the options name. */
 async function obtain(
-  options: LinkOptions,
+  options: TensorFlowLinkOptions,
   machine: ReturnType<typeof supportedMachine>,
   report: (line: string) => void,
 ): Promise<string> {
   const { python, wheels = [], gpu = false } = options;
   const sources = [python !== undefined, wheels.length > 0, options.tensorflow !== undefined];
   if (sources.filter(Boolean).length > 1) {
-    throw new TfjsNativeError(
-      "argument",
-      "link: name at most one of python, wheels and tensorflow",
-    );
+    throw new NativeError("argument", "link: name at most one of python, wheels and tensorflow");
   }
   const cache = resolve(options.cache ?? defaultCache());
   if (python !== undefined) return findTensorFlowOf(python);
@@ -143,13 +140,13 @@ async function checkLoads(
 ): Promise<void> {
   const loaded = await probeAddon(built);
   if ("failure" in loaded) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "load",
       `link: the addon was built but does not load (${loaded.failure}); ${installed.addon} is unchanged`,
     );
   }
   if (!loaded.version.startsWith(tensorflow.version)) {
-    throw new TfjsNativeError(
+    throw new NativeError(
       "load",
       `link: the addon must load TensorFlow ${tensorflow.version}, got ${loaded.version}`,
       "unset LD_LIBRARY_PATH or LD_PRELOAD",
@@ -158,7 +155,7 @@ async function checkLoads(
 }
 
 async function withTemporaryFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), "tfjs-native-"));
+  const folder = await mkdtemp(join(tmpdir(), "dmae-native-"));
   try {
     await use(folder);
   } finally {

@@ -1,8 +1,8 @@
-import { type AddonManifest, type InstalledPackage, supportedPackage } from "./addon.ts";
 import { atLeast, type Card, codePath, type NvidiaHardware } from "./cards.ts";
-import type { CudaLibrary } from "./cuda-libraries.ts";
-import type { LoadedAddon, LoadFailure } from "./probe.ts";
-import type { CudaBuild, TensorFlow } from "./tensorflow.ts";
+import { type AddonManifest, type InstalledPackage, supportedPackage } from "./tensorflow/addon.ts";
+import type { CudaLibrary } from "./tensorflow/cuda-libraries.ts";
+import type { LoadedAddon, LoadFailure } from "./tensorflow/probe.ts";
+import type { CudaBuild, TensorFlow } from "./tensorflow/tensorflow.ts";
 
 /** One line of the doctor's report. */
 export interface Check {
@@ -37,7 +37,7 @@ export interface Facts {
   readonly hardware: NvidiaHardware;
 }
 
-const relink = "npx @dmae/tfjs-native link";
+const relink = "npx @dmae/native link tensorflow";
 
 /** The doctor's judgement: pure, so that cards that are not here can be tested. */
 export function diagnose(facts: Facts): readonly Check[] {
@@ -84,7 +84,7 @@ function nodeCheck({ node }: Facts): Check {
     name,
     status: "warning",
     found: `Node ${node.version} has no util.isNullOrUndefined, which tf.topk and others of tfjs-node call`,
-    fix: 'import "@dmae/tfjs-native/register" first, or node --import @dmae/tfjs-native/register',
+    fix: 'import "@dmae/native/register" first, or node --import @dmae/native/register',
   };
 }
 
@@ -221,7 +221,7 @@ function deviceCheck(loaded: Facts["loaded"]): Check[] {
     failure(
       "device",
       "TensorFlow uses the CPU in spite of the card",
-      "TF_CPP_MIN_LOG_LEVEL=0 npx @dmae/tfjs-native doctor",
+      "TF_CPP_MIN_LOG_LEVEL=0 npx @dmae/native doctor",
     ),
   ];
 }

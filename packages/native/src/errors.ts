@@ -1,5 +1,5 @@
 /** What went wrong, as a word that programs can test: `error.code === "compiler"`. */
-export type TfjsNativeErrorCode =
+export type NativeErrorCode =
   | "argument" // an option outside its rule
   | "platform" // an operating system, processor or C library that has no TensorFlow wheel
   | "package" // @tensorflow/tfjs-node is missing or of another release
@@ -10,16 +10,16 @@ export type TfjsNativeErrorCode =
   | "foreign"; // an addon that this package did not put there
 
 /** The error of this package: `function: rule, got value`, and the command that mends it. */
-export class TfjsNativeError extends Error {
+export class NativeError extends Error {
   /** The kind of failure. */
-  readonly code: TfjsNativeErrorCode;
+  readonly code: NativeErrorCode;
   /** What to run or install; a command where one is known. */
   readonly fix: string | undefined;
 
   /** @param message one sentence without the fix; `fix` is appended to it */
-  constructor(code: TfjsNativeErrorCode, message: string, fix?: string, options?: ErrorOptions) {
+  constructor(code: NativeErrorCode, message: string, fix?: string, options?: ErrorOptions) {
     super(fix === undefined ? message : `${message}; ${fix}`, options);
-    this.name = "TfjsNativeError";
+    this.name = "NativeError";
     this.code = code;
     this.fix = fix;
   }

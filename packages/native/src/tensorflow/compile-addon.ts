@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { NativeError } from "../errors.ts";
+import { installCompiler } from "../platform.ts";
+import { runCommand } from "../run-command.ts";
 import { type AddonManifest, type InstalledPackage, manifestSource } from "./addon.ts";
-import { TfjsNativeError } from "./errors.ts";
-import { installCompiler } from "./platform.ts";
-import { runCommand } from "./run-command.ts";
 import type { TensorFlow } from "./tensorflow.ts";
 
 /** A C++ compiler: the command, what comes before its parameters, and what it says it is. */
@@ -32,7 +32,7 @@ export async function findCompiler(): Promise<Compiler> {
     const { status, stdout } = await runCommand(program, ["--version"]);
     if (status === 0) return { program, parameters, version: stdout.split("\n")[0] ?? "" };
   }
-  throw new TfjsNativeError(
+  throw new NativeError(
     "compiler",
     `link: a C++17 compiler is needed once, found none of ${candidates.join(", ")}`,
     installCompiler(),
@@ -64,7 +64,7 @@ export async function compileAddon(
   folder: string,
 ): Promise<string> {
   if (tensorflow.folder.includes(":"))
-    throw new TfjsNativeError(
+    throw new NativeError(
       "argument",
       `link: the folder of TensorFlow must not have a colon in its path, which ends a search path, got ${tensorflow.folder}`,
       "choose another folder with --cache DIR",
@@ -107,7 +107,7 @@ async function compile({ program, parameters }: Compiler, more: readonly string[
   if (status === 0) return;
   const errors = stderr.split("\n").filter((line) => /error|cannot|undefined/i.test(line));
   const shown = (errors.length > 0 ? errors : stderr.split("\n")).slice(0, 5).join("\n  ");
-  throw new TfjsNativeError(
+  throw new NativeError(
     "compiler",
     `link: ${program} failed (${more.at(-1)}):\n  ${shown}`,
     "use g++ 9 or newer, or set CXX",
