@@ -33,15 +33,15 @@ export async function vitClassifier(vit: ViT, params: HostTensors, settings: Cla
     executor = compiledExecutor({ precision: "int8", quantization });
   }
   const prepared = await executor.prepareFunction({ fn: logits, specs, constants: params });
-  const classifier: Classifier = {
+  return {
     name: `quickstart ${settings.precision}`,
     input: "array",
     fixedBatchSize: batchSize,
     numClasses,
     predict: async (batch: Float32Array) =>
       (await prepared({ images: { dtype: "float32", shape, data: batch } })).logits,
-  };
-  return { classifier, dispose: () => prepared.dispose() };
+    dispose: () => prepared.dispose(),
+  } satisfies Classifier & { dispose: () => void };
 }
 
 async function* noisyBatches(

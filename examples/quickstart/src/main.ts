@@ -8,17 +8,22 @@ import { eagerExecutor, selectBackend } from "@dmae/nn";
 import { help, type Options, readOptions } from "./options.ts";
 import { reportRun } from "./report-run.ts";
 import { runFolder } from "./run-folder.ts";
-import { certifyStage, finetuneStage, pretrainStage, type Run } from "./stages.ts";
+import { shippedModel } from "./shipped-model.ts";
+import { certifyStage, classifierStage, finetuneStage, pretrainStage, type Run } from "./stages.ts";
 
 async function main(options: Options): Promise<void> {
   const run = await prepare(options);
   console.log(
     `sigma ${options.sigma}, seed ${options.seed}, ${run.runner}, run folder ${run.folder}`,
   );
-  const pretrained = await pretrainStage(run);
-  const { model: vit, params } = await finetuneStage(run, pretrained.params);
-  const certified = await certifyStage(run, vit, params);
-  await reportRun(run, pretrained, certified);
+  if (options.pretrained) {
+    const { classifier, autoencoder } = await shippedModel(options.sigma);
+    return reportRun(run, autoencoder, await certifyStage(run, classifier));
+  }
+  const autoencoder = await pretrainStage(run);
+  const { model: vit, params } = await finetuneStage(run, autoencoder.params);
+  const certified = await certifyStage(run, await classifierStage(run, vit, params));
+  await reportRun(run, autoencoder, certified);
 }
 
 /** Everything that the stages share. */
@@ -35,13 +40,15 @@ async function prepare(options: Options): Promise<Run> {
     },
   });
   const executor = compiled ? compiledExecutor() : eagerExecutor();
+  const trained = compiled ? executor.name : `eager on ${backend} (${reason})`;
+  const runner = options.pretrained ? "the shipped int8 model" : trained;
   const { train, test } = await fashionMnist();
   return {
     options,
     folder: runFolder(options),
     root: key(options.seed),
     executor,
-    runner: compiled ? executor.name : `eager on ${backend} (${reason})`,
+    runner,
     train: take(train, options.trainImages),
     test,
     signal: stop.signal,

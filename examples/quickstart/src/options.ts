@@ -12,6 +12,8 @@ export interface Options {
   executor: "compiled" | "eager";
   precision: "float32" | "int8";
   folder: string | undefined;
+  /** Certify the classifier of `@dmae/models` instead of training one. */
+  pretrained: boolean;
   /** Training images that are used; fewer in a smoke run. */
   trainImages: number;
 }
@@ -31,6 +33,7 @@ Interrupted and started again with the same options, it goes on where it was.
   --executor compiled   compiled (one ONNX graph in ONNX Runtime) or eager (op by op on --backend)
   --precision float32   float32 or int8: certifies the int8 classifier, faster, compiled executor only
   --folder DIR          run folder (default: runs/quickstart-<options>)
+  --pretrained          nothing is trained: certifies 20 images with the classifier of @dmae/models, in seconds
   --longer              --epochs 6 --n 10000: a better classifier, and larger radii, in half an hour rather than five minutes
   --smoke               a run of seconds that shows that every stage works: 1,200 training images, 5 test images, n = 100
   --help                this text`;
@@ -44,12 +47,32 @@ const number = (name: string, text: string, rule: string, ok: (value: number) =>
 
 const natural = (value: number) => Number.isSafeInteger(value) && value >= 1;
 
-/** What `--smoke`, `--longer` and neither of them stand for; any option named beside them wins. */
-const presets: Record<"smoke" | "normal" | "longer", Record<string, string>> = {
+/** What `--smoke`, `--longer`, `--pretrained` and none of them stand for; any option named beside them wins. */
+const presets = {
   smoke: { epochs: "1", images: "5", n: "100" },
   normal: { epochs: "1", images: "200", n: "1000" },
   longer: { epochs: "6", images: "200", n: "10000" },
-};
+  pretrained: { epochs: "1", images: "20", n: "1000" },
+} satisfies Record<string, Record<string, string>>;
+
+/** Options that say how to train, or how the trained model is run: a shipped classifier is int8 in ONNX Runtime. */
+const trainingOptions = ["epochs", "backend", "executor", "precision"] as const;
+
+/** The preset that was asked for; at most one. */
+function preset(values: Record<string, unknown>): keyof typeof presets {
+  const [name = "normal", other] = (["smoke", "longer", "pretrained"] as const).filter(
+    (word) => values[word] === true,
+  );
+  if (other !== undefined)
+    throw new DmaeError("argument", `quickstart: --${name} and --${other} exclude each other`);
+  const idle = trainingOptions.find((option) => values[option] !== undefined);
+  if (name === "pretrained" && idle !== undefined)
+    throw new DmaeError(
+      "argument",
+      `quickstart: --${idle} says how to train, which --pretrained does not do; leave one of them out`,
+    );
+  return name;
+}
 
 /** Reads the command line; throws a `DmaeError` that names the option, its rule and the value. */
 export function readOptions(args: readonly string[]): Options | "help" {
@@ -66,10 +89,11 @@ export function readOptions(args: readonly string[]): Options | "help" {
         seed: { type: "string", default: "0" },
         backend: { type: "string" },
         executor: { type: "string" },
-        precision: { type: "string", default: "float32" },
+        precision: { type: "string" },
         folder: { type: "string" },
         smoke: { type: "boolean", default: false },
         longer: { type: "boolean", default: false },
+        pretrained: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     }));
@@ -77,10 +101,8 @@ export function readOptions(args: readonly string[]): Options | "help" {
     throw new DmaeError("argument", `quickstart: ${(error as Error).message}\n\n${help}`);
   }
   if (values.help) return "help";
-  const smoke = values.smoke === true;
-  if (smoke && values.longer === true)
-    throw new DmaeError("argument", "quickstart: --smoke and --longer exclude each other");
-  const fallback = presets[smoke ? "smoke" : values.longer === true ? "longer" : "normal"];
+  const chosen = preset(values);
+  const fallback: Record<string, string> = presets[chosen];
   const text = (name: string) => String(values[name] ?? fallback[name]);
   // A backend named without an executor means: run on that backend.
   const executor = values.executor ?? (values.backend === undefined ? "compiled" : "eager");
@@ -89,7 +111,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
       "argument",
       `quickstart: --executor must be compiled or eager, got ${executor}`,
     );
-  const { precision } = values;
+  const precision = values.precision ?? (chosen === "pretrained" ? "int8" : "float32");
   if (precision !== "float32" && precision !== "int8")
     throw new DmaeError(
       "argument",
@@ -117,6 +139,7 @@ export function readOptions(args: readonly string[]): Options | "help" {
     executor,
     precision,
     folder: values.folder === undefined ? undefined : text("folder"),
-    trainImages: smoke ? 1200 : 60_000,
+    pretrained: chosen === "pretrained",
+    trainImages: chosen === "smoke" ? 1200 : 60_000,
   };
 }

@@ -50,6 +50,23 @@ test("a killed run, started again, ends with the numbers of one that was not", a
   expect(page).not.toMatch(/(src|href)="http/);
 }, 300_000);
 
+test("--pretrained certifies the shipped model without training", async () => {
+  const command = [tsx, main, "--pretrained", "--images", "2", "--n", "100"];
+  const shipped = spawnSync(process.execPath, [...command, "--folder", join(folder, "shipped")], {
+    encoding: "utf8",
+  });
+  expect(shipped.status, shipped.stderr).toBe(0);
+  expect(shipped.stdout).toContain("DMAE, shipped model (2 images, n = 100)");
+  const log = await readLog(join(folder, "shipped", "certify-n-100-images-2-int8.tsv"));
+  expect(log.map(({ idx, predict }) => [idx, predict])).toEqual([
+    [0, 9],
+    [5000, 2],
+  ]);
+  const none = spawnSync(process.execPath, [...command, "--sigma", "0.3"], { encoding: "utf8" });
+  expect(none.status).toBe(1);
+  expect(none.stderr).toContain("--pretrained needs --sigma 0.25");
+});
+
 test("options: defaults, and errors that name option, rule and value", () => {
   expect(readOptions([])).toMatchObject({
     sigma: 0.25,
@@ -60,7 +77,12 @@ test("options: defaults, and errors that name option, rule and value", () => {
   expect(readOptions(["--backend", "wasm"])).toMatchObject({ executor: "eager", backend: "wasm" });
   expect(readOptions(["--longer"])).toMatchObject({ epochs: 6, images: 200, n: 10_000 });
   expect(readOptions(["--longer", "--n", "2000"])).toMatchObject({ epochs: 6, n: 2000 });
+  expect(readOptions(["--pretrained"])).toMatchObject({ images: 20, n: 1000, precision: "int8" });
   expect(() => readOptions(["--longer", "--smoke"])).toThrow("exclude each other");
+  expect(() => readOptions(["--pretrained", "--longer"])).toThrow("exclude each other");
+  expect(() => readOptions(["--pretrained", "--epochs", "2"])).toThrow(
+    "--epochs says how to train",
+  );
   expect(readOptions(["--help"])).toBe("help");
   expect(() => readOptions(["--sigma=-1"])).toThrow("--sigma must be a number in (0, 2], got -1");
   expect(() => readOptions(["--n", "1.5"])).toThrow("--n must be a whole number of at least 1");

@@ -21,14 +21,15 @@ const radii = [0, 0.25, 0.5, 0.75];
 /** Steps 6 and 7: the table on the terminal; report, curve and pictures in the run folder. */
 export async function reportRun(
   run: Run,
-  { dmae, params }: PretrainResult,
+  { dmae, params }: Pick<PretrainResult, "dmae" | "params">,
   { rows, log }: { rows: readonly LogRow[]; log: string },
 ): Promise<void> {
   const { options, folder, root, executor, runner, test, started } = run;
   const { sigma, n } = options;
   const { n0, alpha } = certification;
   const reachable = certifiedRadius(clopperPearsonLower(n, n, alpha), sigma);
-  const ours = `DMAE, this run (${rows.length} images, n = ${n.toLocaleString("en")})`;
+  const model = options.pretrained ? "shipped model" : "this run";
+  const ours = `DMAE, ${model} (${rows.length} images, n = ${n.toLocaleString("en")})`;
   const published = await publishedRows(sigma, rows, { radii, n });
   const table = [...published, ourRow(ours, rows, radii)];
   const limit = `No radius above ${reachable.toFixed(3)} can be certified with n = ${n} and alpha = ${alpha}.`;

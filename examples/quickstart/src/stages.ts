@@ -5,7 +5,7 @@ import { robustFinetune } from "@dmae/finetune";
 import type { Executor } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
 import { progressLine } from "@dmae/reproduce";
-import { certifyDataset, type LogRow } from "@dmae/smoothing-certify";
+import { type Classifier, certifyDataset, type LogRow } from "@dmae/smoothing-certify";
 import type { TrainingProgress } from "@dmae/train";
 import type { ViT } from "@dmae/vit";
 import { vitClassifier } from "./certify.ts";
@@ -78,16 +78,18 @@ export async function finetuneStage(run: Run, pretrained: HostTensors) {
 /** Multiples of ten, where that leaves enough images: published logs can then be compared. */
 const everyTenth = (skip: number) => (skip < 10 ? Math.floor(skip) : 10 * Math.floor(skip / 10));
 
-/** Steps 4 and 5: the smoothed classifier, and a certificate for each chosen test image. */
-export async function certifyStage(run: Run, vit: ViT, params: HostTensors) {
-  const { options, folder, root, executor, train, test, signal } = run;
+/** Step 4: the fine-tuned ViT as a classifier that can be smoothed. */
+export const classifierStage = (
+  { options: { sigma, precision }, root: key, executor, train: dataset }: Run,
+  vit: ViT,
+  params: HostTensors,
+) => vitClassifier(vit, params, { executor, precision, calibration: { dataset, sigma, key } });
+
+/** Step 5: a certificate for each chosen test image. */
+export async function certifyStage(run: Run, classifier: Classifier & { dispose: () => unknown }) {
+  const { options, folder, test, signal } = run;
   const { sigma, seed, n, images, precision } = options;
-  const progress = progressLine("3/3 certifying", "images");
-  const { classifier, dispose } = await vitClassifier(vit, params, {
-    executor,
-    precision,
-    calibration: { dataset: train, sigma, key: root },
-  });
+  const progress = progressLine(options.pretrained ? "certifying" : "3/3 certifying", "images");
   const suffix = precision === "int8" ? "-int8" : "";
   const log = join(folder, `certify-n-${n}-images-${images}${suffix}.tsv`);
   const rows: LogRow[] = [];
@@ -104,7 +106,7 @@ export async function certifyStage(run: Run, vit: ViT, params: HostTensors) {
       progress.update(done, total, `${Math.round(rate)} noisy images/s`),
   }))
     rows.push(row);
-  dispose();
+  await classifier.dispose();
   progress.end(`${rows.length} test images`);
   return { rows, log };
 }

@@ -8,10 +8,13 @@ export interface ModelFile {
   readonly sha256: string;
 }
 
+/** Names of the shipped models. */
+export type ModelName = "fashion-mnist-cr-0.25";
+
 /** What a model is, where it comes from and what it was certified to do. */
 export interface ModelCard {
   /** Name for {@link pretrained}. */
-  readonly name: string;
+  readonly name: ModelName;
   /** What it is, in one sentence. */
   readonly description: string;
   /** Standard deviation of the noise that it was trained for, in images in [0, 1]. */

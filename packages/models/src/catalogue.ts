@@ -1,5 +1,5 @@
 import fashionMnistCr025 from "../files/fashion-mnist-cr-0.25/card.json" with { type: "json" };
-import type { ModelCard } from "./card.ts";
+import type { ModelCard, ModelName } from "./card.ts";
 
 /** A model with the addresses of its files, written out so that bundlers find them. */
 interface Entry {
@@ -18,6 +18,3 @@ export const catalogue = {
     autoencoder: new URL("../files/fashion-mnist-cr-0.25/autoencoder.safetensors", import.meta.url),
   },
 } as const satisfies Readonly<Record<ModelName, Entry>>;
-
-/** Names of the shipped models. */
-export type ModelName = "fashion-mnist-cr-0.25";

@@ -1,5 +1,4 @@
-export type { ModelCard, ModelFile } from "./card.ts";
-export type { ModelName } from "./catalogue.ts";
+export type { ModelCard, ModelFile, ModelName } from "./card.ts";
 export {
   modelCards,
   type PretrainedClassifier,

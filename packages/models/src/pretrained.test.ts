@@ -1,7 +1,8 @@
 import { fashionMnist } from "@dmae/datasets";
 import { certifyDataset, readLog } from "@dmae/smoothing-certify";
 import { describe, expect, test } from "vitest";
-import { catalogue, type ModelName } from "./catalogue.ts";
+import type { ModelName } from "./card.ts";
+import { catalogue } from "./catalogue.ts";
 import { modelCards, pretrained } from "./pretrained.ts";
 import { readVerified } from "./read-verified.ts";
 

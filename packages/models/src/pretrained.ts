@@ -1,8 +1,8 @@
 import { decodeSafetensors } from "@dmae/checkpoint";
 import { checkOptions, DmaeError, type HostTensors, type OptionNames } from "@dmae/core";
 import { fromOnnx, type LoadedClassifier, type OnnxOptions } from "@dmae/smoothing-certify";
-import type { ModelCard } from "./card.ts";
-import { catalogue, type ModelName } from "./catalogue.ts";
+import type { ModelCard, ModelName } from "./card.ts";
+import { catalogue } from "./catalogue.ts";
 import { readVerified } from "./read-verified.ts";
 
 /** A shipped classifier, ready for `certify`, with what it was made of. */
