@@ -1,116 +1,117 @@
-// Certified robustness on Fashion-MNIST, one named row at a time: `npm start -- --row NAME [--images 1000] [--n 10000]`.
-// Interrupted and started again with the same words, it goes on where it was. Hours on two cores; README.md has the costs.
-// Rows are DMAE's (recipes.ts) or published methods with LeNet (method-rows.ts), which `--compare` sets beside their published
-// training curves and `--epochs N` trains for N more epochs.
+// Certified robustness on Fashion-MNIST, one named row at a time: trains it, certifies it, and keeps its log in results/.
+// Interrupted and started again with the same words, it goes on where it was. README.md has the rows and what they cost.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createMethod, type MethodSettings } from "@dmae/certified-training";
-import { compiledExecutor } from "@dmae/compile";
-import type { ConvNet } from "@dmae/convnet";
-import { DmaeError, foldIn, key } from "@dmae/core";
-import { batchLoader, fashionMnist, randomCrop, randomHorizontalFlip } from "@dmae/datasets";
-import { robustFinetune } from "@dmae/finetune";
+import { DmaeError } from "@dmae/core";
+import { fashionMnist } from "@dmae/datasets";
+import type { TrainedClassifier } from "@dmae/finetune";
 import { selectBackend } from "@dmae/nn";
-import { pretrain } from "@dmae/pretrain";
-import { progressLine } from "@dmae/reproduce";
-import type { TrainingProgress } from "@dmae/train";
+import { certifyRow, resultName, results } from "./certify-row.ts";
 import { compareCurves, ownCurve, publishedCurve } from "./curve.ts";
 import { type MethodRow, methodRows } from "./method-rows.ts";
+import { questionRows } from "./questions.ts";
 import { type Row, rows } from "./recipes.ts";
-import { softLabels } from "./soft-labels.ts";
+import { runFolder, type Training, trainMethod, trainRow } from "./train-row.ts";
+
+const help = `npm start -- --row NAME[,NAME…] [options]
+
+  --row NAMES      rows by name, or "questions" for all rows of the paper's questions
+  --seed 0         every random draw follows from it
+  --seeds 3        runs each row with the seeds 0, 1, 2
+  --certify        certifies the trained row and keeps the log in results/
+  --every 10       every how many test images are certified; 20 for the paper's questions
+  --n 10000        noisy copies of an image
+  --epochs N       published methods only: trains for N more epochs and stops
+  --compare        published methods only: prints the training curve beside the published one
+  --list           the names of the rows`;
 
 const { values } = parseArgs({
   options: {
     row: { type: "string" },
     seed: { type: "string", default: "0" },
+    seeds: { type: "string" },
+    certify: { type: "boolean", default: false },
+    every: { type: "string" },
+    n: { type: "string", default: "10000" },
     epochs: { type: "string" },
     compare: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
-const named = <T extends { readonly name: string }>(list: readonly T[]) =>
-  list.find(({ name }) => name === values.row);
-const row = named(rows);
-const methodRow = named(methodRows);
-if (!row && !methodRow)
+
+const all: readonly (Row | MethodRow)[] = [...rows, ...questionRows, ...methodRows];
+
+/** The rows that `--row` names. */
+function chosenRows(): readonly (Row | MethodRow)[] {
+  if (values.row === "questions") return questionRows;
+  return (values.row ?? "").split(",").map((name) => {
+    const row = all.find((candidate) => candidate.name === name);
+    if (row) return row;
+    const names = all.map((candidate) => candidate.name).join(", ");
+    throw new DmaeError("argument", `--row: must be one of ${names}, got ${name || "none"}`);
+  });
+}
+
+/** A whole number of at least `least`. */
+function whole(name: "seed" | "seeds" | "every" | "n" | "epochs", fallback: number, least = 1) {
+  const value = Number(values[name] ?? fallback);
+  if (Number.isSafeInteger(value) && value >= least) return value;
   throw new DmaeError(
     "argument",
-    `--row: must be one of ${[...rows, ...methodRows].map(({ name }) => name).join(", ")}, got ${values.row}`,
+    `--${name}: must be a whole number of at least ${least}, got ${values[name]}`,
   );
+}
 
-await selectBackend("cpu");
-const root = key(Number(values.seed));
-const runs = fileURLToPath(new URL("../runs", import.meta.url));
-const { train, test } = await fashionMnist();
+/** Trains a row where it is not trained yet, and certifies it where it is not certified yet. */
+async function runRow(row: Row | MethodRow, training: Training): Promise<void> {
+  const { seed } = training;
+  const isMethod = "recipe" in row;
+  const every = whole("every", questionRows.includes(row as Row) ? 20 : 10);
+  const sigmas = isMethod ? [row.recipe.sigma as number] : row.sigmas;
+  const certifications = sigmas.map((sigma) => ({
+    ...{ name: row.name, sigma, n: whole("n", 10_000), every },
+    precision: isMethod ? ("float32" as const) : ("int8" as const),
+    pretraining: isMethod ? undefined : row.pretraining?.name,
+  }));
+  const missing = certifications.filter(
+    (wanted) => !existsSync(join(results, `${resultName(wanted, seed)}.json`)),
+  );
+  if (values.certify && missing.length === 0) return;
+  let trained: TrainedClassifier | undefined;
+  if (!isMethod) trained = await trainRow(row, training);
+  else if (!values.compare) trained = await trainMethod(row, training, epochs);
+  if (values.certify && trained)
+    for (const wanted of missing) await certifyRow(trained, wanted, training);
+  if (isMethod)
+    console.log(
+      compareCurves(ownCurve(runFolder(row.name, seed)), publishedCurve(row.name)).join("\n"),
+    );
+}
+
+const epochs = values.epochs === undefined ? undefined : whole("epochs", 1);
 const stop = new AbortController();
-const enough = new Error("--epochs are done");
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-
-/** What both trainings are told: where to run, where checkpoints go, whom to tell. */
-function running(name: string, folder: string) {
-  const line = progressLine(name, "steps");
-  return {
-    executor: compiledExecutor(),
-    seed: foldIn(root, name),
-    folder: join(runs, `${folder}-seed-${values.seed}`),
-    checkpointEveryEpochs: 0.25,
-    logEvery: 20,
-    signal: stop.signal,
-    onProgress: ({ step, steps, metrics }: TrainingProgress) =>
-      line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
-  };
-}
-
-/** The images in a new order, flipped and shifted in each epoch. */
-const augmented = (batchSize: number, name: string, shift: number) =>
-  batchLoader(train, {
-    batchSize,
-    shuffle: true,
-    dropLast: true,
-    key: foldIn(root, name),
-    transform: [randomCrop(28, { padding: shift }), randomHorizontalFlip()],
-  });
-
-/** Pre-training, which rows share, then fine-tuning. */
-async function trainDmae({ name, pretraining, finetuning, shift }: Row): Promise<void> {
-  const { encoder } = await pretrain(
-    pretraining,
-    augmented(pretraining.batchSize, "pretrain-data", 0),
-    running("pretrain", pretraining.name!),
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () =>
+    stop.abort(new DmaeError("resume", "stopped; start again to go on where it was")),
   );
-  await robustFinetune(finetuning, augmented(finetuning.batchSize, "finetune-data", shift), {
-    ...running("finetune", name),
-    pretrained: encoder,
-  });
-}
 
-/** A published method from scratch, measured on the test set under one draw of noise after each epoch. */
-async function trainMethod({ name, recipe }: MethodRow): Promise<void> {
-  const options = running(name, name);
-  const needsLabels = createMethod(recipe.method as MethodSettings).needsSoftLabels;
-  const labels = needsLabels && {
-    softLabels: await softLabels(recipe.model as ConvNet, train, {
-      executor: options.executor,
-      trained: join(runs, `gaussian-0.25-seed-${values.seed}`),
-      file: join(runs, `soft-labels-seed-${values.seed}.safetensors`),
-    }),
-  };
-  let epochs = Number(values.epochs ?? recipe.epochs);
-  await robustFinetune(recipe, train, {
-    ...options,
-    ...labels,
-    evaluation: { dataset: test },
-    onEvaluation: () => {
-      if (--epochs === 0) stop.abort(enough);
-    },
-  });
+try {
+  if (values.help) console.log(help);
+  else if (values.list) console.log(all.map(({ name }) => name).join("\n"));
+  else {
+    const chosen = chosenRows();
+    await selectBackend("cpu");
+    const { train, test } = await fashionMnist();
+    const first = whole("seed", 0, 0);
+    const seeds = values.seeds ? Array.from({ length: whole("seeds", 3) }, (_, i) => i) : [first];
+    for (const seed of seeds)
+      for (const row of chosen) await runRow(row, { seed, train, test, signal: stop.signal });
+  }
+} catch (error) {
+  if (!DmaeError.isInstance(error)) throw error;
+  process.stderr.write(`\n${error.message}\n`);
+  process.exit(error.code === "resume" ? 130 : 1);
 }
-
-const folder = join(runs, `${values.row}-seed-${values.seed}`);
-if (!values.compare)
-  await (row ? trainDmae(row) : trainMethod(methodRow!)).catch((error: unknown) => {
-    if (error !== enough) throw error; // stopped by --epochs, after a checkpoint
-  });
-if (methodRow)
-  console.log(compareCurves(ownCurve(folder), publishedCurve(methodRow.name)).join("\n"));

@@ -1,41 +1,49 @@
-import type { FinetuneRecipe } from "@dmae/finetune";
+import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
 import type { PretrainRecipe } from "@dmae/pretrain";
 
-/** One row of the table: an encoder, what it is fine-tuned with, and the noise it is certified under. */
+/** One row of a table: how an encoder is pre-trained, what follows, and the noise it is certified under. */
 export interface Row {
-  /** Name of the row and of its run folder. */
+  /** Name of the row and of its run folders. */
   readonly name: string;
-  /** Pre-training; rows with the same name share its result. */
-  readonly pretraining: PretrainRecipe;
-  /** Fine-tuning. */
-  readonly finetuning: FinetuneRecipe;
-  /** Largest shift of a training image when fine-tuning, in pixels. */
+  /** What the row is, in a table. */
+  readonly label: string;
+  /** Pre-training, or null for none; rows with the same recipe name share its result. */
+  readonly pretraining: PretrainRecipe | null;
+  /** Fine-tuning of the whole model. */
+  readonly finetuning?: FinetuneRecipe;
+  /** Linear probing of the frozen encoder instead. */
+  readonly probing?: LinearProbeRecipe;
+  /** Largest shift of a training image, in pixels, after pre-training. */
   readonly shift: number;
+  /** Standard deviations of the noise that the row is certified under. */
+  readonly sigmas: readonly number[];
 }
 
-/** 49 patches of 4x4, 0.8 M parameters; mean and deviation of the training pixels. */
-const encoder = {
-  imageSize: 28,
-  patchSize: 4,
-  channels: 1,
-  width: 128,
-  depth: 4,
-  heads: 4,
-  mean: [0.286],
-  std: [0.353],
-} as const;
+/** A small ViT, 0.8 M parameters; mean and deviation of the training pixels. */
+export const encoder = (patchSize: number) =>
+  ({
+    imageSize: 28,
+    patchSize,
+    channels: 1,
+    width: 128,
+    depth: 4,
+    heads: 4,
+    mean: [0.286],
+    std: [0.353],
+  }) as const;
 
-const pretraining: PretrainRecipe = {
-  name: "dmae-patch4-pretrain",
+/** The paper's Table 7, scaled down. */
+export const pretraining = (name: string, patchSize: number, epochs: number): PretrainRecipe => ({
+  name,
   source: "the method of the paper's Table 7, scaled down",
-  model: { ...encoder, decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
+  model: { ...encoder(patchSize), decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
   config: {},
   sigma: 0.25,
   maskRatio: 0.75,
   normPixLoss: false,
   region: "all",
-  epochs: 30,
-  warmupEpochs: 2,
+  epochs,
+  warmupEpochs: epochs / 15,
   batchSize: 128,
   accumulate: 1,
   baseLearningRate: 4e-3,
@@ -44,12 +52,17 @@ const pretraining: PretrainRecipe = {
   beta1: 0.9,
   beta2: 0.95,
   augmentation: { resizedCropScale: null, cropPadding: 0, horizontalFlip: 0.5 },
-};
+});
 
-const finetuning = (sigma: number, lambda: number): FinetuneRecipe => ({
-  name: `dmae-patch4-cr-${sigma.toFixed(2)}`,
-  source: "the method of the paper's Table 8, scaled down; lambda chosen on training images",
-  model: { ...encoder, numClasses: 10, globalPool: true },
+/** The paper's Table 8, scaled down; consistency regularisation with this lambda. */
+export const finetuning = (
+  name: string,
+  sigma: FinetuneRecipe["sigma"],
+  { patchSize, epochs, lambda, shift }: Record<"patchSize" | "epochs" | "lambda" | "shift", number>,
+): FinetuneRecipe => ({
+  name,
+  source: "the method of the paper's Table 8, scaled down",
+  model: { ...encoder(patchSize), numClasses: 10, globalPool: true },
   config: {},
   sigma,
   sigmaPer: "image",
@@ -61,8 +74,8 @@ const finetuning = (sigma: number, lambda: number): FinetuneRecipe => ({
   switchProbability: 0,
   dropPath: 0,
   layerDecay: 0.75,
-  epochs: 30,
-  warmupEpochs: 2,
+  epochs,
+  warmupEpochs: epochs / 15,
   batchSize: 48,
   accumulate: 1,
   baseLearningRate: 1.07e-2,
@@ -71,13 +84,18 @@ const finetuning = (sigma: number, lambda: number): FinetuneRecipe => ({
   beta1: 0.9,
   beta2: 0.999,
   clipNorm: null,
-  augmentation: { resizedCropScale: null, cropPadding: 1, horizontalFlip: 0.5 },
+  augmentation: { resizedCropScale: null, cropPadding: shift, horizontalFlip: 0.5 },
 });
 
-/** The rows by name. */
-export const rows: readonly Row[] = [0.25, 0.5, 1].map((sigma) => ({
-  name: `dmae-patch4-cr-${sigma.toFixed(2)}`,
-  pretraining,
-  finetuning: finetuning(sigma, 10),
-  shift: 1,
-}));
+/** The main rows: 49 patches of 4x4, lambda chosen on training images. */
+export const rows: readonly Row[] = [0.25, 0.5, 1].map((sigma) => {
+  const name = `dmae-patch4-cr-${sigma.toFixed(2)}`;
+  return {
+    name,
+    label: "DMAE, patches of 4x4, CR",
+    pretraining: pretraining("dmae-patch4-pretrain", 4, 30),
+    finetuning: finetuning(name, sigma, { patchSize: 4, epochs: 30, lambda: 10, shift: 1 }),
+    shift: 1,
+    sigmas: [sigma],
+  };
+});

@@ -7,8 +7,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { loadCheckpoint, saveSafetensors, toFloat16 } from "@dmae/checkpoint";
-import { exportOnnx, quantize } from "@dmae/compile";
-import { foldIn, type ImageDataset, key, normal } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import type { FinetuneRecipe } from "@dmae/finetune";
 import { selectBackend, type Tensors } from "@dmae/nn";
@@ -21,6 +19,7 @@ import {
   readLog,
 } from "@dmae/smoothing-certify";
 import { createViT } from "@dmae/vit";
+import { int8Onnx } from "./int8.ts";
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +58,7 @@ async function open(path: string) {
   }
 }
 
-/** The classifier as int8 ONNX, with scales found on noisy training images. */
+/** The classifier as int8 ONNX. */
 async function int8Classifier(): Promise<Uint8Array> {
   const vit = createViT(recipe.model, recipe.config);
   const program = {
@@ -67,29 +66,7 @@ async function int8Classifier(): Promise<Uint8Array> {
     specs: { images: [64, ...train.imageShape] },
     constants: params,
   };
-  const calibration = noisyBatches(train, program.specs.images);
-  const quantization = await quantize(program, { calibration });
-  return exportOnnx(program, {
-    dynamicBatch: true,
-    precision: "int8",
-    quantization,
-    graphName: name,
-  });
-}
-
-async function* noisyBatches(dataset: ImageDataset, shape: readonly number[]) {
-  const [rows = 0, ...sides] = shape;
-  const size = sides.reduce((product, side) => product * side, 1);
-  for (let batch = 0; batch < 8; batch++) {
-    const data = new Float32Array(rows * size);
-    for (let row = 0; row < rows; row++) {
-      const index = batch * rows + row;
-      const { image: mean } = await dataset.get(index);
-      const out = data.subarray(row * size, (row + 1) * size);
-      normal(foldIn(key(0), "calibration"), out, { index, mean, standardDeviation: sigma });
-    }
-    yield { images: data };
-  }
+  return int8Onnx(program, { name, train, sigma });
 }
 
 /** Certifies the shipped bytes and computes the card's numbers from the log. */

@@ -1,0 +1,141 @@
+// The paper's questions at a size that minutes on two cores can answer: the quickstart's ViT (16 patches of 7x7), four epochs of
+// pre-training and two of fine-tuning unless the question is about them. Each row differs from the base in what its name says.
+import type { LinearProbeRecipe } from "@dmae/finetune";
+import type { PretrainRecipe } from "@dmae/pretrain";
+import { encoder, finetuning, pretraining, type Row } from "./recipes.ts";
+
+/** A question of the paper, and the rows whose comparison answers it. */
+export interface Question {
+  /** The question, with the table that asks it. */
+  readonly title: string;
+  /** Names of {@link questionRows}, in the order of the table. */
+  readonly rows: readonly string[];
+  /** Noise of the certifications; default 0.25 alone. */
+  readonly sigmas?: readonly number[];
+}
+
+const base = pretraining("q-dmae", 7, 4);
+const variant = (name: string, fields: Partial<PretrainRecipe>): PretrainRecipe => ({
+  ...base,
+  ...fields,
+  name,
+});
+const mae = variant("q-mae", { sigma: 0, region: "masked" });
+const size = { patchSize: 7, epochs: 2, lambda: 2, shift: 0 };
+
+const row = (name: string, label: string, from: PretrainRecipe | null): Row => ({
+  name,
+  label,
+  pretraining: from,
+  finetuning: finetuning(name, 0.25, size),
+  shift: 0,
+  sigmas: [0.25],
+});
+
+/** The same, fine-tuned with cross entropy under noise alone. */
+const withoutConsistency = (name: string, label: string, from: PretrainRecipe | null): Row => {
+  const { finetuning: recipe, ...rest } = row(name, label, from);
+  return { ...rest, finetuning: { ...recipe!, method: { name: "gaussian", copies: 1 } } };
+};
+
+/** One classifier, certified under two levels of noise. */
+const withSigma = (
+  name: string,
+  label: string,
+  sigma: number | readonly [number, number],
+): Row => ({
+  ...row(name, label, base),
+  finetuning: finetuning(name, sigma, size),
+  sigmas: [0.25, 0.5],
+});
+
+const probing = (name: string, label: string, from: PretrainRecipe): Row => ({
+  name,
+  label,
+  pretraining: from,
+  probing: {
+    name,
+    source: "the method of the paper's Table 4, scaled down",
+    model: { ...encoder(7), numClasses: 10, globalPool: true },
+    config: {},
+    sigma: 0.25,
+    epochs: 8,
+    warmupEpochs: 1,
+    batchSize: 512,
+    accumulate: 1,
+    baseLearningRate: 0.1,
+    minLearningRate: 0,
+    weightDecay: 0,
+    momentum: 0.9,
+    trustCoefficient: 0.001,
+    augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
+  } satisfies LinearProbeRecipe,
+  shift: 0,
+  sigmas: [0.25],
+});
+
+/** The rows of every question. */
+export const questionRows: readonly Row[] = [
+  withSigma("q-dmae-cr", "DMAE, CR", 0.25),
+  row("q-mae-cr", "MAE, CR", mae),
+  row("q-scratch-cr", "no pre-training, CR", null),
+  withoutConsistency("q-dmae-rs", "DMAE, RS", base),
+  withoutConsistency("q-mae-rs", "MAE, RS", mae),
+  withoutConsistency("q-scratch-rs", "no pre-training, RS", null),
+  probing("q-dmae-probe", "DMAE, linear probe", base),
+  probing("q-mae-probe", "MAE, linear probe", mae),
+  ...[1, 12].map((epochs) =>
+    row(
+      `q-epochs-${epochs}`,
+      epochs === 1 ? "1 epoch of pre-training" : `${epochs} epochs of pre-training`,
+      { ...pretraining(`q-dmae-epochs-${epochs}`, 7, epochs) },
+    ),
+  ),
+  withSigma("q-sigma-0.50", "fine-tuned at sigma 0.5", 0.5),
+  withSigma("q-sigma-any", "fine-tuned with sigma in [0, 0.75]", [0, 0.75]),
+  row("q-region-masked", "loss on masked patches", variant("q-dmae-masked", { region: "masked" })),
+  ...[0.5, 0.9].map((maskRatio) =>
+    row(
+      `q-mask-${maskRatio}`,
+      `mask ratio ${maskRatio}`,
+      variant(`q-dmae-mask-${maskRatio}`, { maskRatio }),
+    ),
+  ),
+  ...[0.1, 0.5].map((sigma) =>
+    row(
+      `q-pretrain-sigma-${sigma}`,
+      `pre-trained at sigma ${sigma}`,
+      variant(`q-dmae-sigma-${sigma}`, { sigma }),
+    ),
+  ),
+];
+
+/** The questions in the order of the report. */
+export const questions: readonly Question[] = [
+  {
+    title: "Does denoising pre-training help? (Table 9; and RS against CR, Table 6)",
+    rows: [
+      ...["q-scratch-rs", "q-mae-rs", "q-dmae-rs"],
+      ...["q-scratch-cr", "q-mae-cr", "q-dmae-cr"],
+    ],
+  },
+  { title: "What do the frozen features hold? (Table 4)", rows: ["q-mae-probe", "q-dmae-probe"] },
+  {
+    title: "Does longer pre-training help? (Table 5)",
+    rows: ["q-epochs-1", "q-dmae-cr", "q-epochs-12"],
+  },
+  {
+    title: "Can one model serve several levels of noise? (Table 10)",
+    rows: ["q-dmae-cr", "q-sigma-0.50", "q-sigma-any"],
+    sigmas: [0.25, 0.5],
+  },
+  {
+    title: "Should the loss cover all patches?",
+    rows: ["q-region-masked", "q-dmae-cr"],
+  },
+  { title: "How much should be masked?", rows: ["q-mask-0.5", "q-dmae-cr", "q-mask-0.9"] },
+  {
+    title: "How much noise in pre-training?",
+    rows: ["q-mae-cr", "q-pretrain-sigma-0.1", "q-dmae-cr", "q-pretrain-sigma-0.5"],
+  },
+];

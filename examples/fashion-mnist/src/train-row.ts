@@ -1,0 +1,136 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createMethod, type MethodSettings } from "@dmae/certified-training";
+import { compiledExecutor } from "@dmae/compile";
+import type { ConvNet } from "@dmae/convnet";
+import { foldIn, type ImageDataset, type Key, key } from "@dmae/core";
+import { batchLoader, randomCrop, randomHorizontalFlip } from "@dmae/datasets";
+import { linearProbe, robustFinetune, type TrainedClassifier } from "@dmae/finetune";
+import { pretrain } from "@dmae/pretrain";
+import { progressLine } from "@dmae/reproduce";
+import type { TrainingProgress } from "@dmae/train";
+import type { MethodRow } from "./method-rows.ts";
+import type { Row } from "./recipes.ts";
+import { softLabels } from "./soft-labels.ts";
+
+/** Where unfinished and finished runs are kept; ignored by git. */
+export const runs = fileURLToPath(new URL("../runs", import.meta.url));
+
+/** What the trainings of one command share. */
+export interface Training {
+  readonly seed: number;
+  readonly train: ImageDataset;
+  readonly test: ImageDataset;
+  readonly signal: AbortSignal;
+}
+
+/** The run folder of a row or a pre-training. */
+export const runFolder = (name: string, seed: number) => join(runs, `${name}-seed-${seed}`);
+
+/** What every training is told: where to run, where checkpoints go, whom to tell. */
+function running({ seed, signal }: Training, name: string, folder: string) {
+  const line = progressLine(name, "steps");
+  return {
+    executor: compiledExecutor(),
+    seed: foldIn(key(seed), name),
+    folder: runFolder(folder, seed),
+    checkpointEveryEpochs: 0.25,
+    logEvery: 20,
+    signal,
+    onProgress: ({ step, steps, metrics }: TrainingProgress) =>
+      line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
+  };
+}
+
+/** The images in a new order, flipped and shifted in each epoch. */
+const augmented = (train: ImageDataset, batchSize: number, order: Key, shift: number) =>
+  batchLoader(train, {
+    batchSize,
+    shuffle: true,
+    dropLast: true,
+    key: order,
+    transform: [randomCrop(28, { padding: shift }), randomHorizontalFlip()],
+  });
+
+/**
+ * Pre-training, which rows share, then fine-tuning or probing; a finished run is only read.
+ *
+ * @throws the signal's reason after a checkpoint, when it is aborted
+ */
+export async function trainRow(row: Row, training: Training): Promise<TrainedClassifier> {
+  const { seed, train } = training;
+  const { name, pretraining, finetuning, probing, shift } = row;
+  const images = (batchSize: number, data: string, pixels: number) =>
+    augmented(train, batchSize, foldIn(key(seed), data), pixels);
+  const encoder = pretraining && {
+    pretrained: (
+      await pretrain(
+        pretraining,
+        images(pretraining.batchSize, "pretrain-data", 0),
+        running(training, "pretrain", pretraining.name!),
+      )
+    ).encoder,
+  };
+  if (probing)
+    return linearProbe(probing, images(probing.batchSize, "probe-data", shift), {
+      ...running(training, "probe", name),
+      ...encoder!,
+    });
+  return robustFinetune(finetuning!, images(finetuning!.batchSize, "finetune-data", shift), {
+    ...running(training, "finetune", name),
+    ...encoder,
+  });
+}
+
+/**
+ * A published method from scratch, measured on the test set under one draw of noise after each epoch.
+ *
+ * @param epochs stops after this many more; default: the whole schedule
+ */
+export async function trainMethod(
+  { name, recipe }: MethodRow,
+  training: Training,
+  epochs = Number.POSITIVE_INFINITY,
+): Promise<TrainedClassifier | undefined> {
+  const { seed, train, test } = training;
+  const enough = new AbortController();
+  const signal = AbortSignal.any([training.signal, enough.signal]);
+  const options = running({ ...training, signal }, name, name);
+  const needsLabels = createMethod(recipe.method as MethodSettings).needsSoftLabels;
+  const labels = needsLabels && {
+    softLabels: await softLabels(recipe.model as ConvNet, train, {
+      executor: options.executor,
+      trained: runFolder("gaussian-0.25", seed),
+      file: join(runs, `soft-labels-seed-${seed}.safetensors`),
+    }),
+  };
+  let left = epochs;
+  const run = robustFinetune(recipe, train, {
+    ...options,
+    ...labels,
+    evaluation: { dataset: test },
+    onEvaluation: () => {
+      left--;
+      if (left === 0) enough.abort();
+    },
+  });
+  return run.catch((error: unknown) => {
+    if (enough.signal.aborted && !training.signal.aborted) return undefined; // after a checkpoint
+    throw error;
+  });
+}
+
+/** Seconds that the run folder's training took so far, as its log has them; a resumed run begins again at 0. */
+export function trainingSeconds(folder: string): number {
+  const log = join(folder, "log.jsonl");
+  if (!existsSync(log)) return 0;
+  let [total, last] = [0, 0];
+  for (const line of readFileSync(log, "utf8").trim().split("\n")) {
+    const { seconds } = JSON.parse(line) as { seconds?: number };
+    if (seconds === undefined) continue;
+    if (seconds < last) total += last;
+    last = seconds;
+  }
+  return total + last;
+}
