@@ -29,7 +29,7 @@ const steps = {
     "tsc -p tsconfig.json",
     "turbo run check:pack --output-logs=errors-only",
     "node scripts/check-install.mjs",
-    "typedoc --logLevel Warn",
+    "npm run --silent docs",
     `vitest run ${forwarded}`,
   ],
 }[command];
