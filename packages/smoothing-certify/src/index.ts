@@ -1,4 +1,17 @@
 export type {
+  CertificateFile,
+  CertificateSignature,
+  CertifiedInput,
+  CertifiedModel,
+} from "./certificate/certificate-file.ts";
+export { certificateHtml } from "./certificate/certificate-html.ts";
+export { type IssueOptions, issueCertificate } from "./certificate/issue-certificate.ts";
+export {
+  type CertificateReport,
+  type VerifyOptions,
+  verifyCertificate,
+} from "./certificate/verify-certificate.ts";
+export type {
   Classifier,
   ClassifierFunction,
   ClassifierOptions,

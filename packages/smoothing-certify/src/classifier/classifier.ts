@@ -39,6 +39,8 @@ export interface ClassifierTraits {
    * only continued and merged with the same one. The wrappers of this package set it.
    */
   readonly fingerprint?: string;
+  /** SHA-256 of the model's file, hexadecimal; where weights lie in files of their own, of all of them together. */
+  readonly sha256?: string;
 }
 
 /**

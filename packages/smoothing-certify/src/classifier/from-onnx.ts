@@ -78,6 +78,7 @@ export async function fromOnnx(
     ...about.suspects,
     preprocessing: [preprocessing],
     fingerprint: JSON.stringify(["onnx", about.hash, input, output, preprocessing, binary]),
+    ...(owned && about.hash !== "" && { sha256: about.hash }),
     ...(typeof model === "string" && { name: model.replace(/^.*[\\/]/, "") }),
     async predict(batch, shape) {
       let spare: Float32Array | undefined;

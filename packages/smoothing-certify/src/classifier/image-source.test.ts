@@ -47,6 +47,17 @@ describe("image", () => {
     expect((await image(at, { size: 4, crop: 2 })).shape).toEqual([2, 2, 3]);
   });
 
+  it("takes grey as Pillow does", async () => {
+    const colours = [255, 0, 0, 0, 255, 0, 10, 200, 77, 255, 255, 254];
+    const rgba = [0, 1, 2, 3].flatMap((i) => [...colours.slice(3 * i, 3 * i + 3), 255]);
+    const source = { data: Uint8Array.from(rgba), height: 1, width: 4 };
+    // Pillow 13.0.0: Image.new("RGB", (4, 1)), putdata(colours), convert("L").getdata()
+    const expected = { data: unit(Uint8Array.of(76, 150, 129, 255)), shape: [1, 4, 1] };
+    expect(await image(source, { channels: 1 })).toEqual(expected);
+    expect((await image(at, { channels: 1, size: 4 })).shape).toEqual([4, 4, 1]);
+    await expect(image(at, { channels: 4 as never })).rejects.toThrow("channels must be 1 or 3");
+  });
+
   it("says what is wrong", async () => {
     const text = new TextEncoder().encode("<svg xmlns='http://www.w3.org/2000/svg'/>");
     await expect(image(text)).rejects.toThrow("the given image is not a readable image");

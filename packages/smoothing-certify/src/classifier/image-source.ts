@@ -35,20 +35,25 @@ export interface ImageOptions {
   readonly size?: number | readonly [height: number, width: number] | undefined;
   /** The middle `crop` x `crop` pixels are taken; default `size`, where that is a number. */
   readonly crop?: number | undefined;
+  /**
+   * 3 (default) for red, green and blue; 1 for grey, `0.299 R + 0.587 G + 0.114 B` rounded to a byte, as Pillow's
+   * `convert("L")`.
+   */
+  readonly channels?: 1 | 3 | undefined;
 }
 
 /** An image with its shape, as {@link certify} takes it. */
 export interface LoadedImage {
-  /** Red, green and blue in [0, 1], row by row. */
+  /** Red, green and blue, or grey, in [0, 1], row by row. */
   readonly data: Float32Array;
-  /** `[height, width, 3]`. */
+  /** `[height, width, channels]`. */
   readonly shape: [height: number, width: number, channels: number];
 }
 
-const names = { size: true, crop: true } satisfies OptionNames<ImageOptions>;
+const names = { size: true, crop: true, channels: true } satisfies OptionNames<ImageOptions>;
 
 /**
- * Reads an image for {@link certify}: red, green and blue as float32 in [0, 1], `[H, W, 3]`. Transparency, colour profiles
+ * Reads an image for {@link certify}: red, green and blue, or grey, as float32 in [0, 1], `[H, W, C]`. Transparency, colour profiles
  * and EXIF orientation are ignored. In Node, files and resizing need the optional packages `@dmae/datasets` and
  * `sharp`: JPEG, PNG, WebP, TIFF and GIF, resized as Pillow does (bicubic). Browsers decode and resize by themselves.
  *
@@ -64,7 +69,9 @@ const names = { size: true, crop: true } satisfies OptionNames<ImageOptions>;
  */
 export async function image(source: ImageSource, options: ImageOptions = {}): Promise<LoadedImage> {
   checkOptions("image", options, names);
-  const { size, crop = typeof size === "number" ? size : undefined } = options;
+  const { size, crop = typeof size === "number" ? size : undefined, channels = 3 } = options;
+  if (channels !== 1 && channels !== 3)
+    throw new DmaeError("argument", `image: channels must be 1 or 3, got ${show(channels)}`);
   for (const side of [size ?? [], crop ?? []].flat()) checkInteger("image", "size and crop", side);
   const pixels = pixelsOf(source) ?? (await bytesOf(source));
   const target = (height: number, width: number) => sizeOf(size, height, width);
@@ -72,7 +79,15 @@ export async function image(source: ImageSource, options: ImageOptions = {}): Pr
     ? await inPillow(pixels, labelOf(source), target)
     : await decodeInBrowser(pixels, target);
   const { data, height, width } = crop === undefined ? whole : centre(whole, crop);
-  return { data: Float32Array.from(data, (byte) => byte / 255), shape: [height, width, 3] };
+  const bytes = channels === 1 ? toGrey(data) : data;
+  return { data: Float32Array.from(bytes, (byte) => byte / 255), shape: [height, width, channels] };
+}
+
+/** Luminance (ITU-R BT.601) of red, green and blue bytes, in Pillow's fixed point. */
+function toGrey(data: Uint8Array): Uint8Array {
+  const grey = (i: number) =>
+    (19595 * data[3 * i]! + 38470 * data[3 * i + 1]! + 7471 * data[3 * i + 2]! + 0x8000) >> 16;
+  return Uint8Array.from({ length: data.length / 3 }, (_, i) => grey(i));
 }
 
 /** Height and width after resizing, the shorter side first, as torchvision's `Resize` rounds. */

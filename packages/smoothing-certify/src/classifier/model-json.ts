@@ -111,6 +111,7 @@ function classifierOf(
     ...(binary && { numClasses: 2 }),
     preprocessing: [preprocessing],
     fingerprint: JSON.stringify(["model.json", hash, output, preprocessing, binary]),
+    ...(hash !== "" && { sha256: hash }),
     name: "model.json",
     async predict(batch, shape) {
       const tf = loadTensorFlow(CALLER);

@@ -27,10 +27,15 @@ export const options = {
     "probability or logit: what the single output of a two-class model is",
   ],
   data: ["text", "fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, an image folder, or a module"],
+  image: ["text", "one image file in place of --data"],
+  "image-channels": [["1", "3"], "channels of --image: 1 (gray) or 3 (default: 3)"],
   labels: ["text", 'JSON file that names the model\'s class of each class of --data: {"cat": 281}'],
   "num-classes": ["count", "classes of the model (default: what it says, else those of --data)"],
   split: [["train", "test"], "train or test (default: test)"],
-  "image-size": ["count", "resize and crop images of a folder (default: 224)"],
+  "image-size": [
+    "count",
+    "resize and crop images of a folder (default: 224) or --image (default: as it is)",
+  ],
   sigma: ["positive", "standard deviation of the noise, in the units of the pixels"],
   range: ["list", "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0"],
   n: ["count", "estimation samples (default: 10000; predict: 1000)"],
@@ -38,7 +43,10 @@ export const options = {
   alpha: ["fraction", "allowed probability of a wrong certificate (default: 0.001)"],
   seed: ["text", "seed of the noise (default: that of the log, or a fresh one)"],
   radius: ["positive", "at-radius: the l2 radius to certify"],
-  "max-samples": ["count", "at-radius, adaptive: most samples (default: 100000)"],
+  "max-samples": [
+    "count",
+    "at-radius, adaptive: most samples (default: 100000); verify: to draw again (1000000)",
+  ],
   patience: [
     "count",
     "at-radius: votes that an image is worth (default: 1600 / (1 - Phi(r / sigma)))",
@@ -69,6 +77,13 @@ export const options = {
     "count",
     "compare: samples of each row of a log that does not say (also --sigma, --alpha)",
   ],
+  certificate: [
+    "text",
+    "write a certificate of one image (--image, or one of --indices) to this file",
+  ],
+  key: ["text", "certificate: sign it with the Ed25519 private key in this PEM file"],
+  "public-key": ["text", "verify: the certificate must be signed by this Ed25519 key (PEM file)"],
+  html: ["text", "verify: write a page for print to this file"],
   images: ["count", "merge: rows that there must be"],
   partial: ["switch", "merge: accept missing or unfinished shards; analyze: a cut-off last line"],
   radii: ["list", "analyze: radii, e.g. 0,0.25,0.5"],
@@ -138,6 +153,10 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
       "max-samples",
       "pilot",
       "skip-wrong-guess",
+      "image",
+      "image-channels",
+      "certificate",
+      "key",
       ...output,
     ],
   },
@@ -173,6 +192,21 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
     takes: ["alpha", "bound", "norm", "dimension", "top-k", "out", "help"],
   },
   merge: { about: "one log from those of all shards", takes: ["out", "images", "partial", "help"] },
+  verify: {
+    about: "check a certificate; with --model and an image, draw its noise again and recount",
+    takes: [
+      "public-key",
+      ...model,
+      "image",
+      "data",
+      "split",
+      "indices",
+      "image-size",
+      "max-samples",
+      "html",
+      "help",
+    ],
+  },
   compare: {
     about: "two logs on their common images, at a common n, with paired 95 % intervals",
     takes: ["radii", "n", "sigma", "alpha", "votes", "help"],
@@ -286,7 +320,7 @@ export function parseArguments(command: string, argv: readonly string[]): Argume
     const value = args.text(name);
     if (typeof value === "string") checkValue(name, value);
   }
-  if (args.files.length > 0 && !readsLogs(command))
+  if (args.files.length > 0 && !readsLogs(command) && command !== "verify")
     throw new DmaeError(
       "argument",
       `${command}: takes options only, got ${args.files.join(" ")}; see ${command} --help`,
@@ -312,7 +346,7 @@ export function help(command?: string): string {
     );
     return `smoothing-certify COMMAND [options]\n\n${list.join("\n")}\n\nsmoothing-certify COMMAND --help lists a command's options; smoothing-certify --version prints the version.\n`;
   }
-  const files = readsLogs(command!) ? " LOG..." : "";
+  const files = readsLogs(command!) ? " LOG..." : command === "verify" ? " FILE" : "";
   const list = chosen.takes.map((name) => {
     const [kind, about] = options[name];
     const usage = kind === "switch" ? `--${name}` : `--${name} ${placeholderOf(kind)}`;

@@ -23,18 +23,18 @@ export interface LoadedModel {
   dispose(): Promise<void>;
 }
 
-/** Loads what `--model` names. */
-export async function loadModel(args: Arguments): Promise<LoadedModel> {
+/** Loads what `--model` names; `known` is how it wants its images where no option says so. */
+export async function loadModel(args: Arguments, known?: Preprocessing): Promise<LoadedModel> {
   const file = args.needed("model");
   if (!existsSync(file)) throw new DmaeError("file", `--model: there is no file ${file}`, { file });
   const name = basename(file);
   const kind = extname(file);
   if (kind === ".onnx") {
-    const classifier = await fromOnnx(file, preprocessingOf(args));
+    const classifier = await fromOnnx(file, preprocessingOf(args, known));
     return { classifier, name, dispose: () => classifier.dispose() };
   }
   if (kind === ".json") {
-    const classifier = await fromModelJson(file, preprocessingOf(args));
+    const classifier = await fromModelJson(file, preprocessingOf(args, known));
     return { classifier, name, dispose: () => classifier.dispose() };
   }
   if (![".js", ".mjs", ".cjs", ".ts"].includes(kind))
@@ -64,7 +64,8 @@ export async function loadModel(args: Arguments): Promise<LoadedModel> {
 }
 
 /** How the model wants its images. */
-function preprocessingOf(args: Arguments): Preprocessing {
+function preprocessingOf(args: Arguments, known?: Preprocessing): Preprocessing {
+  if (known && !preprocessing.some((option) => args.has(option))) return known;
   const size = args.numbers("size");
   const given = {
     size: (size?.length === 1 ? size[0] : size) as Preprocessing["size"],

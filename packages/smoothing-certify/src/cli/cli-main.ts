@@ -1,6 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { version } from "../../package.json";
 import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
+import { certifyImage, isOneImage, verify } from "./cli-certificate.ts";
 import { runLogs } from "./cli-logs.ts";
 import { runModel, type Streams } from "./cli-run.ts";
 
@@ -28,6 +29,8 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
       );
     const args = parseArguments(command, rest);
     if (args.on("help")) await io.out(help(command));
+    else if (command === "verify") await verify(args, io);
+    else if (command === "certify" && isOneImage(args)) await certifyImage(args, io);
     else if (readsLogs(command)) await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;

@@ -114,7 +114,7 @@ function runOptions(command: string, args: Arguments, { signal }: Streams) {
 }
 
 /** The seed that was given (digits are a number, anything else a text), that of the log, or a fresh one. */
-async function seedOf(args: Arguments): Promise<Seed> {
+export async function seedOf(args: Arguments): Promise<Seed> {
   const text = args.text("seed");
   if (text !== undefined) return parseSeed(text) ?? text;
   const log = args.text("log");
@@ -122,7 +122,7 @@ async function seedOf(args: Arguments): Promise<Seed> {
 }
 
 /** Options without those that are undefined, whose names the procedure may not know. */
-function given<T extends object>(options: T): T {
+export function given<T extends object>(options: T): T {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as T;
