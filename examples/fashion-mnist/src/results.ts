@@ -11,6 +11,7 @@ import {
 } from "@dmae/smoothing-certify";
 import { type ResultFacts, results } from "./certify-row.ts";
 import { methodRows } from "./method-rows.ts";
+import { patchSection } from "./patch/patch-results.ts";
 import { type Question, questionRows, questions } from "./questions.ts";
 import { rows as mainRows } from "./recipes.ts";
 
@@ -24,7 +25,7 @@ const radii = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 
 /** Every result in {@link results}. */
 export async function readResults(): Promise<readonly Result[]> {
-  const names = readdirSync(results).filter((name) => name.endsWith(".json"));
+  const names = readdirSync(results).filter((name) => /(?<!\.patch)\.json$/.test(name));
   return Promise.all(
     names.sort().map(async (name) => ({
       ...(JSON.parse(readFileSync(join(results, name), "utf8")) as ResultFacts),
@@ -188,6 +189,8 @@ To make a row again: \`npm start -- --row NAME --certify\` in
 \`examples/fashion-mnist/results\` and \`packages/models/files\`.
 
 ${tables.join("\n\n")}
+
+${patchSection()}
 
 ## The paper's questions at a small size
 

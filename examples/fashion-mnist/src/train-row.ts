@@ -7,7 +7,7 @@ import type { ConvNet } from "@dmae/convnet";
 import { foldIn, type ImageDataset, type Key, key } from "@dmae/core";
 import { batchLoader, randomCrop, randomHorizontalFlip } from "@dmae/datasets";
 import { linearProbe, robustFinetune, type TrainedClassifier } from "@dmae/finetune";
-import { pretrain } from "@dmae/pretrain";
+import { type PretrainRecipe, pretrain } from "@dmae/pretrain";
 import { progressLine } from "@dmae/reproduce";
 import type { TrainingProgress } from "@dmae/train";
 import type { MethodRow } from "./method-rows.ts";
@@ -29,7 +29,7 @@ export interface Training {
 export const runFolder = (name: string, seed: number) => join(runs, `${name}-seed-${seed}`);
 
 /** What every training is told: where to run, where checkpoints go, whom to tell. */
-function running({ seed, signal }: Training, name: string, folder: string) {
+export function running({ seed, signal }: Training, name: string, folder: string) {
   const line = progressLine(name, "steps");
   return {
     executor: compiledExecutor(),
@@ -44,7 +44,7 @@ function running({ seed, signal }: Training, name: string, folder: string) {
 }
 
 /** The images in a new order, flipped and shifted in each epoch. */
-const augmented = (train: ImageDataset, batchSize: number, order: Key, shift: number) =>
+export const augmented = (train: ImageDataset, batchSize: number, order: Key, shift: number) =>
   batchLoader(train, {
     batchSize,
     shuffle: true,
@@ -52,6 +52,14 @@ const augmented = (train: ImageDataset, batchSize: number, order: Key, shift: nu
     key: order,
     transform: [randomCrop(28, { padding: shift }), randomHorizontalFlip()],
   });
+
+/** The encoder of a pre-training, which rows share, as the option that takes it. */
+export async function preTrained(recipe: PretrainRecipe, training: Training) {
+  const order = foldIn(key(training.seed), "pretrain-data");
+  const images = augmented(training.train, recipe.batchSize, order, 0);
+  const { encoder } = await pretrain(recipe, images, running(training, "pretrain", recipe.name!));
+  return { pretrained: encoder };
+}
 
 /**
  * Pre-training, which rows share, then fine-tuning or probing; a finished run is only read.
@@ -61,23 +69,15 @@ const augmented = (train: ImageDataset, batchSize: number, order: Key, shift: nu
 export async function trainRow(row: Row, training: Training): Promise<TrainedClassifier> {
   const { seed, train } = training;
   const { name, pretraining, finetuning, probing, shift } = row;
-  const images = (batchSize: number, data: string, pixels: number) =>
-    augmented(train, batchSize, foldIn(key(seed), data), pixels);
-  const encoder = pretraining && {
-    pretrained: (
-      await pretrain(
-        pretraining,
-        images(pretraining.batchSize, "pretrain-data", 0),
-        running(training, "pretrain", pretraining.name!),
-      )
-    ).encoder,
-  };
+  const images = (batchSize: number, data: string) =>
+    augmented(train, batchSize, foldIn(key(seed), data), shift);
+  const encoder = pretraining && (await preTrained(pretraining, training));
   if (probing)
-    return linearProbe(probing, images(probing.batchSize, "probe-data", shift), {
+    return linearProbe(probing, images(probing.batchSize, "probe-data"), {
       ...running(training, "probe", name),
       ...encoder!,
     });
-  return robustFinetune(finetuning!, images(finetuning!.batchSize, "finetune-data", shift), {
+  return robustFinetune(finetuning!, images(finetuning!.batchSize, "finetune-data"), {
     ...running(training, "finetune", name),
     ...encoder,
   });

@@ -1,0 +1,74 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { compiledExecutor } from "@dmae/compile";
+import type { HostTensors } from "@dmae/core";
+import { disposeTensors, toTensors } from "@dmae/nn";
+import { progressLine } from "@dmae/reproduce";
+import { type Classifier, certifyDatasetPatch } from "@dmae/smoothing-certify";
+import { visibleTokens } from "@dmae/vit";
+import { results } from "../certify-row.ts";
+import { runFolder, type Training, trainingSeconds } from "../train-row.ts";
+import { columns, convolutional, type PatchRow, vit } from "./patch-rows.ts";
+
+/** Copies of an image: one for each start of a band. */
+const copies = 28;
+
+/** A classifier of ablated copies `[n, 28, 28, 2]`, and what frees it. */
+async function classifierOf({ recipe }: PatchRow, params: HostTensors) {
+  if (recipe.model !== convolutional) {
+    const tensors = toTensors(params);
+    const classifier: Classifier = visibleTokens(vit, tensors);
+    return { classifier, dispose: () => disposeTensors(tensors) };
+  }
+  const shape = [copies, 28, 28, 2];
+  const prepared = await compiledExecutor().prepareFunction({
+    fn: ({ images, ...rest }) => ({ logits: convolutional.apply(rest, images!).logits }),
+    specs: { images: shape },
+    constants: params,
+  });
+  const classifier: Classifier = {
+    input: "array",
+    fixedBatchSize: copies,
+    numClasses: 10,
+    predict: async (images: Float32Array) => (await prepared({ images })).logits!,
+  };
+  return { classifier, dispose: () => prepared.dispose() };
+}
+
+/** Certifies test images against patches and keeps `idx label predict margin largestPatch` in {@link results}. */
+export async function certifyPatchRow(
+  row: PatchRow,
+  params: HostTensors,
+  { seed, test, signal }: Training,
+  every: number,
+): Promise<void> {
+  const { classifier, dispose } = await classifierOf(row, params);
+  const line = progressLine(`certify ${row.name}`, "images");
+  const total = Math.ceil(test.length / every);
+  const started = Date.now();
+  const lines: string[] = [];
+  for await (const found of certifyDatasetPatch(classifier, test, {
+    ...{ ablation: { columns }, encoding: "mask", skip: every, batchSize: copies, signal },
+  })) {
+    const { idx, label, predict, margin, largestPatch } = found;
+    lines.push([idx, label, predict, margin, largestPatch].join("\t"));
+    line.update(lines.length, total, "");
+  }
+  dispose();
+  line.end(`${lines.length} test images`);
+  const name = `${row.name}-every-${every}-seed-${seed}`;
+  const text = `idx\tlabel\tpredict\tmargin\tlargestPatch\n${lines.join("\n")}\n`;
+  await mkdir(results, { recursive: true });
+  await writeFile(join(results, `${name}.tsv.gz`), gzipSync(text, { level: 9 }));
+  const facts = {
+    ...{ row: row.name, seed, every, columns },
+    seconds: {
+      pretraining: row.from ? Math.round(trainingSeconds(runFolder(row.from.name!, seed))) : 0,
+      training: Math.round(trainingSeconds(runFolder(row.name, seed))),
+      certification: Math.round((Date.now() - started) / 1000),
+    },
+    date: new Date().toISOString().slice(0, 10),
+  };
+  await writeFile(join(results, `${name}.patch.json`), `${JSON.stringify(facts, null, 2)}\n`);
+}
