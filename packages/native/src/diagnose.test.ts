@@ -108,9 +108,9 @@ describe("diagnose", () => {
       statuses({ ...facts, loaded: { version: "2.18.1", gpu: false, product: [19, 22, 43, 51] } })
         .load,
     ).toBe("failure");
-    expect(check({ ...facts, loaded: { failure: "ended by SIGILL: " } }, "load")?.found).toContain(
-      "SIGILL",
-    );
+    expect(
+      check({ ...facts, loaded: { failure: "ended by SIGILL: ", details: "" } }, "load")?.found,
+    ).toContain("SIGILL");
     expect(
       check({ ...facts, node: { version: "24.9.0", hasLegacyUtil: false } }, "node")?.fix,
     ).toContain("register");

@@ -1,7 +1,9 @@
 import { atLeast, type Card, codePath, type NvidiaHardware } from "./cards.ts";
+import type { OnnxRuntimeFacts } from "./onnxruntime/diagnose.ts";
+import type { LoadFailure } from "./probe.ts";
 import { type AddonManifest, type InstalledPackage, supportedPackage } from "./tensorflow/addon.ts";
 import type { CudaLibrary } from "./tensorflow/cuda-libraries.ts";
-import type { LoadedAddon, LoadFailure } from "./tensorflow/probe.ts";
+import type { LoadedAddon } from "./tensorflow/probe.ts";
 import type { CudaBuild, TensorFlow } from "./tensorflow/tensorflow.ts";
 
 /** One line of the doctor's report. */
@@ -35,11 +37,19 @@ export interface Facts {
   readonly loaded?: (LoadedAddon & { readonly product: readonly number[] }) | LoadFailure;
   readonly libraries: readonly CudaLibrary[];
   readonly hardware: NvidiaHardware;
+  /** Absent where onnxruntime-node is not installed. */
+  readonly onnxruntime?: OnnxRuntimeFacts;
 }
 
 const relink = "npx @dmae/native link tensorflow";
 
-/** The doctor's judgement: pure, so that cards that are not here can be tested. */
+/** The checks that do not depend on a runtime. */
+export const commonChecks = ({ platform, node }: Facts): readonly Check[] => [
+  found("platform", platform, (text) => text),
+  { name: "node", status: "ok", found: `Node ${node.version}` },
+];
+
+/** The doctor's judgement of TensorFlow: pure, so that cards that are not here can be tested. */
 export function diagnose(facts: Facts): readonly Check[] {
   return [
     found("platform", facts.platform, (text) => text),

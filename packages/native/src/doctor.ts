@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { findHardware } from "./cards.ts";
 import { checkOptions } from "./check-options.ts";
-import { type Check, diagnose, type Facts, type Found } from "./diagnose.ts";
+import { type Check, commonChecks, diagnose, type Facts, type Found } from "./diagnose.ts";
 import { NativeError } from "./errors.ts";
+import { diagnoseOnnxRuntime, gatherOnnxRuntime } from "./onnxruntime/diagnose.ts";
+import { findOnnxRuntime } from "./onnxruntime/package.ts";
 import { currentPlatform, supportedMachine } from "./platform.ts";
 import { findPackage, type InstalledPackage, readManifest } from "./tensorflow/addon.ts";
 import { addonRecipe, findCompiler } from "./tensorflow/compile-addon.ts";
@@ -23,16 +25,20 @@ export interface DoctorReport {
 }
 
 /**
- * Looks at everything that a native TensorFlow.js depends on (platform, Node, package, compiler, addon, TensorFlow,
- * CUDA libraries, driver, cards), multiplies two matrices with it in a process of its own, and names for each thing that
- * does not fit the command that mends it. Changes nothing.
+ * Looks at everything that a native runtime depends on (platform, Node, package, compiler, addon, TensorFlow, provider, CUDA
+ * libraries, driver, cards), computes with each runtime that is installed in a process of its own, and names for each thing
+ * that does not fit the command that fixes it. Changes nothing.
  *
- * @param options `project`: a folder of the program that uses `@tensorflow/tfjs-node`; default the working directory
+ * @param options `project`: a folder of the program that uses `@tensorflow/tfjs-node` or `onnxruntime-node`; default the working
+ * directory
  */
 export async function doctor(options: { readonly project?: string } = {}): Promise<DoctorReport> {
   checkOptions("doctor", options, { project: true });
   const facts = await gather(options.project ?? ".");
-  const checks = diagnose(facts);
+  const checks = [
+    ...(facts.onnxruntime && "problem" in facts.installed ? commonChecks(facts) : diagnose(facts)),
+    ...(facts.onnxruntime ? diagnoseOnnxRuntime(facts.onnxruntime, facts.hardware) : []),
+  ];
   return { ok: checks.every(({ status }) => status !== "failure"), checks, facts };
 }
 
@@ -40,7 +46,9 @@ async function gather(project: string): Promise<Facts> {
   const installed = await attempt(() => findPackage("doctor", project));
   const own = await linked("value" in installed ? installed.value : undefined);
   const platform = currentPlatform();
+  const onnxruntime = await attempt(() => findOnnxRuntime("doctor", project));
   return {
+    ...("value" in onnxruntime && { onnxruntime: await gatherOnnxRuntime(onnxruntime.value) }),
     platform: await attempt(() => {
       supportedMachine("doctor", platform);
       return `Linux on ${platform.machine}, glibc ${platform.glibc}`;

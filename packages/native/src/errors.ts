@@ -1,13 +1,14 @@
 /** What went wrong, as a word that programs can test: `error.code === "compiler"`. */
 export type NativeErrorCode =
   | "argument" // an option outside its rule
-  | "platform" // an operating system, processor or C library that has no TensorFlow wheel
-  | "package" // @tensorflow/tfjs-node is missing or of another release
+  | "platform" // an operating system, processor or C library that has no such wheel
+  | "package" // @tensorflow/tfjs-node or onnxruntime-node is missing or of another release
   | "tensorflow" // no TensorFlow in the place named, or one without what the addon needs
   | "download" // a wheel that could not be fetched, or whose hash differs
   | "compiler" // no C++ compiler, or one that failed
   | "load" // an addon that was built but does not load
-  | "foreign"; // an addon that this package did not put there
+  | "cuda" // CUDA libraries that are missing or of another release
+  | "foreign"; // files that this package did not put there
 
 /** The error of this package: `function: rule, got value`, and the command that mends it. */
 export class NativeError extends Error {

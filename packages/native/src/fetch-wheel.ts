@@ -71,13 +71,19 @@ async function fetchWithPip(wheel: PinnedWheel, folder: string): Promise<string 
     ..."-I -m pip download --quiet --no-deps --no-cache-dir --only-binary=:all: --require-hashes".split(
       " ",
     ),
-    ...["--python-version", "3.11", "--abi", abi],
+    ...["--python-version", pythonOf(implementation), "--abi", abi],
     ...["--implementation", implementation.startsWith("cp") ? "cp" : "py"],
     ...platforms.split(".").flatMap((platform) => ["--platform", platform]),
     ...["--dest", folder, "--requirement", requirements],
   ]);
   await rm(requirements, { force: true });
   return status === 0 ? undefined : `pip says: ${lastLine(stderr)}`;
+}
+
+/** `cp312` is Python 3.12; a wheel for any Python 3 (`py3`) is taken for 3.11. */
+function pythonOf(implementation: string): string {
+  const minor = /^cp3(\d+)$/.exec(implementation)?.[1] ?? "11";
+  return `3.${minor}`;
 }
 
 /** `-I` everywhere: Python would otherwise run a `pip.py` that lies in the working directory. */

@@ -3,7 +3,9 @@ import * as api from "./index.ts";
 
 const calls: Record<string, (options: never) => Promise<unknown>> = {
   doctor: (options) => api.doctor(options),
+  linkOnnxRuntime: (options) => api.linkOnnxRuntime(options),
   linkTensorFlow: (options) => api.linkTensorFlow(options),
+  unlinkOnnxRuntime: (options) => api.unlinkOnnxRuntime(options),
   unlinkTensorFlow: (options) => api.unlinkTensorFlow(options),
 };
 const others = ["NativeError"];

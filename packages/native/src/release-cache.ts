@@ -36,9 +36,17 @@ export function pinnedWheels(
   return release.gpu.x64;
 }
 
-/** Fetches and unpacks pinned wheels unless the cache holds them; returns the folder `tensorflow`. */
+/** How a wheel is unpacked into a `site-packages`. */
+export type Unpack = (file: string, site: string) => Promise<void>;
+
+/**
+ * Fetches and unpacks pinned wheels unless the cache holds them; returns their `site-packages`.
+ *
+ * @param unpackFirst for the wheel of the release itself; the others hold CUDA libraries
+ */
 export async function fetchRelease(
   wheels: readonly PinnedWheel[],
+  unpackFirst: Unpack,
   cache: string,
   glibc: string,
   report: (line: string) => void,
@@ -53,13 +61,13 @@ export async function fetchRelease(
     for (const [i, wheel] of wheels.entries()) {
       report(`fetching ${wheel.file} (${Math.ceil(wheel.bytes / 1e6)} MB)`);
       const file = await fetchWheel(wheel, partial);
-      await (i === 0 ? unpackTensorFlow : unpackCudaLibraries)(file, join(partial, "site"));
+      await (i === 0 ? unpackFirst : unpackCudaLibraries)(file, join(partial, "site"));
       await rm(file);
     }
   });
 }
 
-/** Unpacks wheels that lie on the disk: the one of TensorFlow and, for a CUDA build, those of its libraries. */
+/** Unpacks wheels that lie on the disk; returns their `site-packages`: the one of TensorFlow and, for a CUDA build, those of its libraries. */
 export async function unpackRelease(
   files: readonly string[],
   cache: string,
@@ -117,8 +125,8 @@ async function unpackOnce(
   fill: (partial: string) => Promise<void>,
 ): Promise<string> {
   const target = join(cache, name);
-  const tensorflow = join(target, "site", "tensorflow");
-  if (await isComplete(target)) return tensorflow;
+  const site = join(target, "site");
+  if (await isComplete(target)) return site;
   await mkdir(cache, { recursive: true });
   await removeAbandoned(cache);
   const partial = await mkdtemp(join(cache, `partial-${process.pid}-`));
@@ -126,13 +134,13 @@ async function unpackOnce(
     await fill(partial);
     const inventory = await listFiles(join(partial, "site"));
     await writeFile(join(partial, inventoryName), `${JSON.stringify(inventory, null, 1)}\n`);
-    if (await isComplete(target)) return tensorflow; // another process was faster
+    if (await isComplete(target)) return site; // another process was faster
     await rm(target, { recursive: true, force: true });
     await rename(partial, target);
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
-  return tensorflow;
+  return site;
 }
 
 /** SHA-256 of every file, by its path. */

@@ -53,6 +53,22 @@ export async function unpackTensorFlow(file: string, site: string): Promise<void
   });
 }
 
+/** Unpacks of an `onnxruntime-gpu` wheel the CUDA provider and what loads it. */
+export async function unpackProviders(file: string, site: string): Promise<void> {
+  await withWheel(file, async (wheel) => {
+    const names = ["cuda", "shared"].map(
+      (name) => `onnxruntime/capi/libonnxruntime_providers_${name}.so`,
+    );
+    const missing = names.find((name) => !wheel.members.has(name));
+    if (missing !== undefined)
+      throw new NativeError(
+        "argument",
+        `link: an onnxruntime-gpu wheel must hold ${missing}, got ${file}`,
+      );
+    await extractAll(wheel, names, site);
+  });
+}
+
 /** Unpacks an `nvidia-*` wheel without its headers and static libraries. */
 export async function unpackCudaLibraries(file: string, site: string): Promise<void> {
   await withWheel(file, async (wheel) => {

@@ -11,6 +11,7 @@ import { withoutHoles } from "../kernels/large-blocks.ts";
 import { createNativeSession } from "../kernels/native-session.ts";
 import { type ExternalData, encodeModel } from "../onnx/onnx-model.ts";
 import type { Trace } from "../tracing/trace.ts";
+import { explainRun } from "./cuda-fix.ts";
 import { nodeProcess } from "./node.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import {
@@ -216,7 +217,7 @@ export class LoadedProgram {
       const reason = error instanceof Error ? error.message : String(error);
       throw new DmaeError(
         "unsupported",
-        `${this.caller}: ONNX Runtime failed: ${reason}`,
+        `${this.caller}: ONNX Runtime failed: ${explainRun(reason, batchOf(feeds))}`,
         {},
         { cause: error },
       );
@@ -234,6 +235,15 @@ export class LoadedProgram {
       `${this.caller}: this program was disposed of; compile it again`,
     );
   }
+}
+
+/** The batch size: the smallest first dimension above 1 of the inputs that are no state. */
+function batchOf(feeds: Record<string, RuntimeTensor>): number | undefined {
+  const first = Object.entries(feeds)
+    .filter(([name]) => !name.startsWith("state:"))
+    .map(([, { dims }]) => dims?.[0] ?? 1)
+    .filter((size) => size > 1);
+  return first.sort((a, b) => a - b)[0];
 }
 
 let lastRun: Promise<unknown> = Promise.resolve();

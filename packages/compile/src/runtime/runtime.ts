@@ -1,6 +1,7 @@
 import { DmaeError, type OptionNames } from "@dmae/core";
 import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
+import { cudaFix } from "./cuda-fix.ts";
 import { builtin, nodeProcess } from "./node.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */
@@ -14,6 +15,7 @@ export interface Runtime {
 /** A tensor of ONNX Runtime, as far as this package uses it. */
 export interface RuntimeTensor {
   readonly data: unknown;
+  readonly dims?: readonly number[];
   getData?(): Promise<unknown>;
   dispose?(): void;
 }
@@ -187,7 +189,7 @@ export async function createSession(
     return { runtime, session };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const hint = provider === providerOf({}) ? "" : "; this machine may lack it";
+    const hint = provider === providerOf({}) ? "" : hintFor(provider, reason);
     throw new DmaeError(
       "unsupported",
       `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${reason}`,
@@ -196,6 +198,9 @@ export async function createSession(
     );
   }
 }
+
+const hintFor = (provider: ExecutionProvider, reason: string): string =>
+  provider === "cuda" ? `; ${cudaFix(reason)}` : "; this machine may lack it";
 
 /** With DMAE_ORT_PROFILE=prefix ONNX Runtime writes a profile of every session when it is disposed of. */
 function profiling(): object {

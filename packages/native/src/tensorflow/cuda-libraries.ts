@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { probeLibraries } from "./probe.ts";
+import { probeLibraries } from "../probe.ts";
 import { siteOf, type TensorFlow } from "./tensorflow.ts";
 
 /** A CUDA library that a build of TensorFlow opens when it finds a card. */

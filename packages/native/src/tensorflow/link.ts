@@ -5,6 +5,7 @@ import { checkOptions } from "../check-options.ts";
 import { NativeError } from "../errors.ts";
 import { currentPlatform, supportedMachine } from "../platform.ts";
 import { defaultCache, fetchRelease, pinnedWheels, unpackRelease } from "../release-cache.ts";
+import { unpackTensorFlow } from "../wheel.ts";
 import {
   type AddonManifest,
   findPackage,
@@ -128,10 +129,13 @@ async function obtain(
   const cache = resolve(options.cache ?? defaultCache());
   if (python !== undefined) return findTensorFlowOf(python);
   await mkdir(cache, { recursive: true });
-  if (wheels.length > 0) return unpackRelease(wheels, cache, report);
+  if (wheels.length > 0) return inSite(await unpackRelease(wheels, cache, report));
   const pinned = pinnedWheels(options.tensorflow ?? defaultTensorFlow, gpu, machine);
-  return fetchRelease(pinned, cache, currentPlatform().glibc!, report);
+  const glibc = currentPlatform().glibc!;
+  return inSite(await fetchRelease(pinned, unpackTensorFlow, cache, glibc, report));
 }
+
+const inSite = (site: string) => join(site, "tensorflow");
 
 async function checkLoads(
   built: string,
