@@ -6,10 +6,11 @@ import type {
   FinetuningRecipe,
   PretrainingRecipe,
   ProbingRecipe,
-  PublishedAccuracy,
   Recipe,
 } from "@dmae/reproduce";
 import { deepFreeze } from "@dmae/train/tasks";
+import { publishedFor } from "./published.ts";
+import { rivals } from "./rivals.ts";
 
 /** Noise levels of the paper. */
 const sigmas = ["0.25", "0.50", "1.00"] as const;
@@ -19,8 +20,8 @@ type Sigma = (typeof sigmas)[number];
 const evaluation: EvaluationSettings = { images: null, votes: 100, voteEvery: 50 };
 
 /** certify.py of quanlin-wu/dmae (at 782f139427) and `certify_evaluate_dist`: n0 100, n 10,000, alpha 0.001, every 50th image. */
-const certification = (...levels: readonly number[]): CertificationSettings => ({
-  sigmas: levels,
+const certification = (sigma: number): CertificationSettings => ({
+  sigmas: [sigma],
   n0: 100,
   n: 10_000,
   alpha: 0.001,
@@ -30,14 +31,13 @@ const certification = (...levels: readonly number[]): CertificationSettings => (
   radii: [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3],
 });
 
-const table1 = (percent: PublishedAccuracy["percent"]): PublishedAccuracy => ({
-  percent,
-  bestOverSigma: true,
-  source:
-    "Table 1 of the paper, as shown in README.md of quanlin-wu/dmae (assets/imagenet.png, at 782f139427)",
+/** The rivals' papers: n 100,000 on every 100th image, every vote counted. */
+const rivalCertification = (sigma: number): CertificationSettings => ({
+  ...certification(sigma),
+  n: 100_000,
+  every: 100,
+  skipWrongGuess: false,
 });
-const base = table1({ "0.50": 69.6, "1.00": 57.9, "1.50": 47.8, "2.00": 35.4, "3.00": 22.5 });
-const large = table1({ "0.50": 73.6, "1.00": 64.6, "1.50": 53.7, "2.00": 41.5, "3.00": 27.5 });
 
 const [dmae, dmae700, dmaeLarge, mae] = [
   "dmae-vit-b-imagenet-pretrain",
@@ -61,127 +61,88 @@ const sourceOf = (source: string, startsFrom: string | null) =>
     ? source
     : `${source}, begun with ${startsFrom}; no official command`;
 
-/** A fine-tuning under another name: another encoder, or another sigma. */
+/** A fine-tuning under another name: another encoder. */
 function finetuning(
+  base: string,
+  sigma: Sigma,
   training: FinetuneRecipe,
-  facts: Pick<FinetuningRecipe, "name" | "paper" | "startsFrom" | "published">,
-  levels: readonly number[],
+  facts: Pick<FinetuningRecipe, "paper" | "startsFrom">,
 ): FinetuningRecipe {
+  const name = `${base}-${sigma}`;
+  const source = sourceOf(training.source!, facts.startsFrom);
   return {
+    name,
     ...facts,
     dataset: "imagenet",
     task: "finetune",
-    training: {
-      ...training,
-      name: facts.name,
-      source: sourceOf(training.source!, facts.startsFrom),
-    },
+    training: { ...training, name, source },
     evaluation,
-    certification: certification(...levels),
+    certification: certification(Number(sigma)),
+    published: publishedFor(base, sigma),
   };
 }
 
-function probing(name: string, sigma: Sigma, startsFrom: string, paper: string): ProbingRecipe {
+function probing(
+  base: string,
+  sigma: Sigma,
+  facts: Pick<ProbingRecipe, "paper" | "startsFrom">,
+): ProbingRecipe {
   const recipe = linearProbeRecipes[`dmae-vit-b-imagenet-probe-${sigma}`];
+  const name = `${base}-${sigma}`;
+  const source = sourceOf(recipe.source!, facts.startsFrom);
   return {
     name,
-    paper,
+    ...facts,
     dataset: "imagenet",
     task: "probe",
-    startsFrom,
-    training: {
-      ...recipe,
-      name,
-      source: sourceOf(recipe.source!, startsFrom),
-    },
+    training: { ...recipe, name, source },
     evaluation,
     certification: certification(Number(sigma)),
-    published: null,
+    published: publishedFor(base, sigma),
   };
 }
 
 function atSigma(sigma: Sigma): readonly Recipe[] {
   const cr = finetuneRecipes[`dmae-vit-b-imagenet-cr-${sigma}`];
   const rs = finetuneRecipes[`dmae-vit-b-imagenet-rs-${sigma}`];
-  const level = [Number(sigma)];
-  const make = (
-    training: FinetuneRecipe,
-    name: string,
-    startsFrom: string,
-    paper: string,
-    published: PublishedAccuracy | null = null,
-  ) => finetuning(training, { name: `${name}-${sigma}`, paper, startsFrom, published }, level);
+  const largeCr = finetuneRecipes[`dmae-vit-l-imagenet-cr-${sigma}`];
+  const largeRs = finetuneRecipes[`dmae-vit-l-imagenet-rs-${sigma}`];
+  const regularised = `consistency regularisation, sigma ${sigma}`;
+  const augmented = `Gaussian augmentation alone, sigma ${sigma}`;
+  const table9 = sigma === "0.50" ? " (Table 9)" : "";
+  const make = (base: string, training: FinetuneRecipe, startsFrom: string, paper: string) =>
+    finetuning(base, sigma, training, { startsFrom, paper });
   return [
+    make("dmae-vit-b-imagenet-cr", cr, dmae, `ViT-B, ${regularised} (Tables 1, 2)`),
+    make("dmae-vit-b-imagenet-rs", rs, dmae, `ViT-B, ${augmented}${table9}`),
+    make("dmae-vit-l-imagenet-cr", largeCr, dmaeLarge, `ViT-L, ${regularised} (Tables 1, 2, 6)`),
+    make("dmae-vit-l-imagenet-rs", largeRs, dmaeLarge, `ViT-L, ${augmented} (Table 6)`),
     make(
-      cr,
-      "dmae-vit-b-imagenet-cr",
-      dmae,
-      `ViT-B, consistency regularisation, sigma ${sigma} (Table 1)`,
-      base,
-    ),
-    make(rs, "dmae-vit-b-imagenet-rs", dmae, `ViT-B, Gaussian augmentation alone, sigma ${sigma}`),
-    make(
-      finetuneRecipes[`dmae-vit-l-imagenet-rs-${sigma}`],
-      "dmae-vit-l-imagenet-rs",
-      dmaeLarge,
-      `ViT-L, sigma ${sigma} (Table 1; the official command has no consistency regularisation)`,
-      large,
-    ),
-    make(
-      cr,
       "dmae-vit-b-700-imagenet-cr",
-      dmae700,
-      `ViT-B pre-trained for 700 epochs, consistency regularisation, sigma ${sigma}`,
-    ),
-    make(
       cr,
-      "mae-vit-b-imagenet-cr",
-      mae,
-      `baseline: MAE ViT-B, consistency regularisation, sigma ${sigma}`,
+      dmae700,
+      `ViT-B pre-trained for 700 epochs, ${regularised} (Table 5)`,
     ),
-    make(
-      rs,
-      "mae-vit-b-imagenet-rs",
-      mae,
-      `baseline: MAE ViT-B, Gaussian augmentation alone, sigma ${sigma}`,
-    ),
-    probing(
-      `dmae-vit-b-imagenet-probe-${sigma}`,
-      sigma,
-      dmae,
-      `linear probe of DMAE ViT-B, sigma ${sigma}`,
-    ),
-    probing(
-      `mae-vit-b-imagenet-probe-${sigma}`,
-      sigma,
-      mae,
-      `baseline: linear probe of MAE ViT-B, sigma ${sigma}`,
-    ),
+    make("mae-vit-b-imagenet-cr", cr, mae, `baseline: MAE ViT-B, ${regularised}${table9}`),
+    make("mae-vit-b-imagenet-rs", rs, mae, `baseline: MAE ViT-B, ${augmented}${table9}`),
+    probing("dmae-vit-b-imagenet-probe", sigma, {
+      startsFrom: dmae,
+      paper: `linear probe of DMAE ViT-B, sigma ${sigma} (Table 4)`,
+    }),
+    probing("mae-vit-b-imagenet-probe", sigma, {
+      startsFrom: mae,
+      paper: `baseline: linear probe of MAE ViT-B, sigma ${sigma} (Table 4)`,
+    }),
   ];
 }
 
-const oneForAll = "dmae-vit-b-imagenet-cr-0-0.75";
 const all: readonly Recipe[] = [
   pretraining(dmae, "pre-training of DMAE ViT-B (Table 7)"),
-  pretraining(dmae700, "pre-training of DMAE ViT-B, 700 epochs"),
+  pretraining(dmae700, "pre-training of DMAE ViT-B, 700 epochs (Table 5)"),
   pretraining(dmaeLarge, "pre-training of DMAE ViT-L (Table 7)"),
   pretraining(mae, "baseline: pre-training of MAE ViT-B"),
   ...sigmas.flatMap(atSigma),
-  finetuning(
-    {
-      ...finetuneRecipes["dmae-vit-b-imagenet-cr-0.50"],
-      source:
-        "FINETUNE.md, ViT-Base on ImageNet, with sigma drawn from [0, 0.75] for each image; no official command",
-      sigma: [0, 0.75],
-    },
-    {
-      name: oneForAll,
-      paper: "one ViT-B for all sigma in [0, 0.75]",
-      startsFrom: dmae,
-      published: null,
-    },
-    [0.25, 0.5, 0.75],
-  ),
+  ...rivals(evaluation, rivalCertification),
 ];
 
 /** The paper's ImageNet rows by name, every field written out; frozen. */

@@ -16,7 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => place.dispose());
 
-test.each(Object.values(recipes))("$name runs every stage with --smoke", async (recipe) => {
+// The rivals' other noise levels differ from 0.25 in numbers alone.
+const smoked = Object.values(recipes).filter(({ name }) => !/^resnet.*-(0\.50|1\.00)$/.test(name));
+
+test.each(smoked)("$name runs every stage with --smoke", async (recipe) => {
   const folder = join(place.folder, recipe.name);
   const say: string[] = [];
   await reproduce(
@@ -27,7 +30,7 @@ test.each(Object.values(recipes))("$name runs every stage with --smoke", async (
   expect(report).toContain("not comparable with the paper");
   expect(report).toContain("polyline"); // the loss
   if (!("certification" in recipe)) return;
-  for (const percent of Object.values(recipe.published?.percent ?? {}))
+  for (const percent of recipe.published.flatMap((row) => Object.values(row.percent)))
     expect(report).toContain(`<td>${percent.toFixed(1)}</td>`);
   for (const sigma of recipe.certification.sigmas) {
     const log = await readFile(join(folder, "certify", `sigma-${sigma.toFixed(2)}.tsv`), "utf8");
@@ -48,7 +51,16 @@ test("every recipe is frozen, named as its key, and begins with one that exists"
   }
 });
 
-test("docs/recipes.md has a line for every recipe", async () => {
+test("docs/recipes.md has a line for every recipe, with the paper's numbers", async () => {
   const text = await readFile(new URL("../../../docs/recipes.md", import.meta.url), "utf8");
-  for (const name of Object.keys(recipes)) expect(text).toContain(`| \`${name}\` |`);
+  for (const recipe of Object.values(recipes)) {
+    const line = text.split("\n").find((one) => one.startsWith(`| \`${recipe.name}\` |`));
+    expect(line, recipe.name).toContain(`| ${recipe.paper} |`);
+    for (const { percent, sigma, source } of "published" in recipe ? recipe.published : []) {
+      const where = sigma === null ? ", best over sigma" : ` at sigma ${sigma}`;
+      const reached = Object.entries(percent).filter(([, value]) => value > 0);
+      const numbers = reached.map(([radius, value]) => `${Number(radius)}: ${value.toFixed(1)}`);
+      expect(line).toContain(`${source.split(":")[0]}${where} (${numbers.join(", ")})`);
+    }
+  }
 });

@@ -143,10 +143,10 @@ function optimizerOf(
   groups: ParameterGroups,
 ): { optimizer: Optimizer; schedule?: (epoch: number) => number } {
   if (!settings) return { optimizer: adamw({ beta1, beta2, groups }) };
-  const { learningRate, momentum, weightDecay, stepSize, gamma } = settings;
+  const { momentum, weightDecay, steppedAt = "end", ...steps } = settings;
   return {
     optimizer: sgd({ momentum, weightDecay }),
-    schedule: stepSchedule({ learningRate, stepSize, gamma, steppedAt: "end" }),
+    schedule: stepSchedule({ ...steps, steppedAt }),
   };
 }
 

@@ -60,6 +60,11 @@ export interface SgdRecipe {
   readonly stepSize: number;
   /** Factor of each drop. */
   readonly gamma: number;
+  /**
+   * `"start"`: a drop acts from epoch `stepSize` on, counted from 0 (locuslab/smoothing, Hadisalman/smoothing-adversarial);
+   * `"end"`, the default: an epoch later (alinlab/smoothing-catrs and its relatives).
+   */
+  readonly steppedAt?: "start" | "end";
 }
 
 /** The names of {@link FinetuneRecipe}; those of the method are its own matter. */
@@ -81,7 +86,14 @@ export const recipeNames = {
   beta1: true,
   beta2: true,
   clipNorm: true,
-  sgd: { learningRate: true, momentum: true, weightDecay: true, stepSize: true, gamma: true },
+  sgd: {
+    learningRate: true,
+    momentum: true,
+    weightDecay: true,
+    stepSize: true,
+    gamma: true,
+    steppedAt: true,
+  },
   emaDecay: true,
 } satisfies OptionNames<FinetuneRecipe<Model>>;
 

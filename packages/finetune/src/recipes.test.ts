@@ -31,7 +31,7 @@ const commands: [string, string[], Partial<FinetuneRecipe>, number, number, numb
   ],
   [
     "dmae-vit-l-imagenet",
-    ["rs"],
+    ["cr", "rs"],
     {
       model: "vit_large_patch16",
       epochs: 50,

@@ -1,21 +1,23 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { type Checkpoint, loadCheckpoint } from "@dmae/checkpoint";
+import { loadCheckpoint } from "@dmae/checkpoint";
+import { loadConvNet } from "@dmae/convnet";
 import { DmaeError, type HostTensors } from "@dmae/core";
-import type { Params } from "@dmae/nn";
-import type { Classifier } from "@dmae/smoothing-certify";
-import { createViT, fromPretrained, type ViT } from "@dmae/vit";
-import type { ClassifierRecipe } from "./recipe.ts";
+import type { Model } from "@dmae/nn";
+import { type Classifier, ensemble } from "@dmae/smoothing-certify";
+import { fromPretrained } from "@dmae/vit";
+import { modelOf } from "./model.ts";
+import { type ClassifierRecipe, ensembleOf } from "./recipe.ts";
 import type { Run } from "./run.ts";
-import { modelFile } from "./train-stage.ts";
+import { modelFiles } from "./train-stage.ts";
 
 /** The classifier that a run has trained. */
 export interface TrainedClassifier {
   /** The model. */
-  readonly vit: ViT;
-  /** Its parameters. */
-  readonly params: HostTensors;
-  /** Recipe and first digits of the file's SHA-256: what logs call the model. */
+  readonly model: Model;
+  /** Its parameters; of an ensemble those of each member. */
+  readonly members: readonly HostTensors[];
+  /** Recipe and first digits of the SHA-256 of the file (or files): what logs call the model. */
   readonly id: string;
 }
 
@@ -24,44 +26,72 @@ export async function trainedClassifier(
   run: Run,
   recipe: ClassifierRecipe,
 ): Promise<TrainedClassifier> {
-  const file = modelFile(run);
-  const bytes = await readFile(file).catch((cause: Error) => {
-    throw new DmaeError(
-      "file",
-      `${recipe.name}: no trained classifier in ${file}; run the stage ${recipe.task} first`,
-      { file },
-      { cause },
-    );
-  });
-  const vit = createViT(recipe.training.model, recipe.training.config);
-  const checkpoint: Checkpoint = await loadCheckpoint(file);
-  const { params } = await fromPretrained(vit, checkpoint).finally(() => checkpoint.close());
-  const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 12);
-  return { vit, params, id: `${recipe.name}@${digest}` };
+  const model = modelOf(recipe.training);
+  const digest = createHash("sha256");
+  const members: HostTensors[] = [];
+  for (const file of modelFiles(run)) {
+    const bytes = await readFile(file).catch((cause: Error) => {
+      throw new DmaeError(
+        "file",
+        `${recipe.name}: no trained classifier in ${file}; run the stage ${recipe.task} first`,
+        { file },
+        { cause },
+      );
+    });
+    digest.update(bytes);
+    members.push(await readParameters(model, file));
+  }
+  return { model, members, id: `${recipe.name}@${digest.digest("hex").slice(0, 12)}` };
 }
 
-/** The classifier as `certify` takes it. */
+async function readParameters(
+  model: ReturnType<typeof modelOf>,
+  file: string,
+): Promise<HostTensors> {
+  const checkpoint = await loadCheckpoint(file);
+  try {
+    if ("features" in model) return (await fromPretrained(model, checkpoint)).params;
+    return await loadConvNet(model, checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** The classifier as `certify` takes it; of an ensemble the sum of the logits. */
 export async function classifierOf(
-  { vit, params, id }: TrainedClassifier,
+  { model, members: parameters, id }: TrainedClassifier,
   run: Run,
   batchSize: number,
 ) {
-  const { inputSize, channels, numClasses } = vit.config;
-  const shape = [batchSize, inputSize, inputSize, channels];
+  const prepared: Awaited<ReturnType<typeof preparedMember>>[] = [];
+  for (const params of parameters)
+    prepared.push(await preparedMember(model, params, run, batchSize));
+  const { numClasses } = model;
+  const members = prepared.map(({ predict }, i) => ({
+    ...({ input: "array", fixedBatchSize: batchSize, numClasses, predict } as const),
+    fingerprint: `${id}/${i}`,
+  }));
+  const { consensus = 1 } = ensembleOf(run.recipe) ?? {};
+  const whole = members.length === 1 ? members[0]! : ensemble(members, "logits", { consensus });
+  const classifier: Classifier = { ...whole, name: id, numClasses };
+  return {
+    classifier,
+    dispose: () => {
+      for (const { dispose } of prepared) dispose();
+    },
+  };
+}
+
+async function preparedMember(model: Model, params: HostTensors, run: Run, batchSize: number) {
+  const shape = [batchSize, ...model.imageShape];
   const prepared = await run.executor.prepareFunction({
-    fn: ({ images, ...weights }) => ({ logits: vit.logits(weights as Params, images!) }),
+    fn: ({ images, ...weights }) => ({ logits: model.apply(weights, images!).logits }),
     specs: { images: { shape } },
     constants: params,
   });
-  const classifier: Classifier = {
-    name: id,
-    input: "array",
-    fixedBatchSize: batchSize,
-    numClasses,
-    predict: async (batch: Float32Array) => {
-      const { logits } = await prepared({ images: { dtype: "float32", shape, data: batch } });
-      return logits;
-    },
+  return {
+    predict: async (batch: Float32Array) =>
+      (await prepared({ images: { dtype: "float32", shape, data: batch } })).logits,
+    dispose: () => prepared.dispose(),
   };
-  return { classifier, dispose: () => prepared.dispose() };
 }

@@ -76,11 +76,11 @@ interface Task {
 }
 
 /** The classifier, compiled when it is first asked for: a finished stage does not need it. */
-function compiledOnce(run: Run, { vit, params }: TrainedClassifier, batchSize: number) {
+function compiledOnce(run: Run, { model, members }: TrainedClassifier, batchSize: number) {
   let ready: Promise<PreparedEvaluation> | undefined;
   return {
     get() {
-      ready ??= prepareEvaluation(vit, params, { executor: run.executor, batchSize });
+      ready ??= prepareEvaluation(model, members[0]!, { executor: run.executor, batchSize });
       return ready;
     },
     dispose: async () => (await ready)?.dispose(),

@@ -4,7 +4,9 @@ export { progressLine } from "./progress.ts";
 export type {
   CertificationSettings,
   ClassifierRecipe,
+  ConvNetRecipe,
   DatasetName,
+  EnsembleSettings,
   EvaluationSettings,
   FinetuningRecipe,
   PretrainingRecipe,

@@ -1,10 +1,14 @@
-import { cosineSchedule, scaledLearningRate, trainingPosition } from "@dmae/train";
+import { cosineSchedule, scaledLearningRate, stepSchedule, trainingPosition } from "@dmae/train";
 import type { Recipe } from "./recipe.ts";
 
 /** The learning rate by fractional epoch. */
 export function learningRateByEpoch({ training }: Recipe): (epoch: number) => number {
   const { baseLearningRate, minLearningRate, warmupEpochs, epochs, batchSize, accumulate } =
     training;
+  if ("sgd" in training && training.sgd) {
+    const { learningRate, stepSize, gamma, steppedAt = "end" } = training.sgd;
+    return stepSchedule({ learningRate, stepSize, gamma, steppedAt });
+  }
   const learningRate = scaledLearningRate(baseLearningRate, batchSize * accumulate);
   return cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs });
 }

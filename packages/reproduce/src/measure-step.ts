@@ -5,6 +5,7 @@ import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
 import { type TrainStep, taskStep } from "@dmae/train";
 import { specsOf } from "@dmae/train/tasks";
 import { createViT } from "@dmae/vit";
+import { finetuneRecipeOf, modelOf } from "./model.ts";
 import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";
 
 /** What one training step took here. */
@@ -42,17 +43,17 @@ function timePretraining({ training }: PretrainingRecipe, batchSize: number, exe
 }
 
 function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, executor: Executor) {
-  const vit = createViT(training.model, training.config);
-  const batch = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
-  const params = vit.initHost(key(0));
-  const changed = { ...training, batchSize, accumulate: 1 };
-  const train = taskStep(finetuneTask(vit, changed, params), { stepsPerEpoch: 100 });
-  const inputs = finetuneInputs(changed, batch, {
-    key: key(0),
-    step: 0,
-    epoch: 0,
-    config: vit.config,
-  });
+  const model = modelOf(training);
+  const batch = randomBatch(batchSize, model.config.inputSize, model.config.channels);
+  const params = model.initHost(key(0));
+  const changed = { ...finetuneRecipeOf(training), batchSize, accumulate: 1 };
+  const train = taskStep(finetuneTask(model, changed, params), { stepsPerEpoch: 100 });
+  const { numClasses } = model;
+  const config =
+    "features" in model
+      ? model.config
+      : { imageSize: model.config.inputSize, numClasses, depth: 0 };
+  const inputs = finetuneInputs(changed, batch, { key: key(0), step: 0, epoch: 0, config });
   return timeStep(train, params, inputs, executor);
 }
 

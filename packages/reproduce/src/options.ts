@@ -24,6 +24,8 @@ export interface Options {
   readonly workers: number;
   /** Every random draw follows from it. */
   readonly seed: number;
+  /** How many seeds are run, from `seed` on. */
+  readonly seeds: number;
   /** Part of the certification. */
   readonly shard: Shard | undefined;
   /** Epochs between two checkpoints. */
@@ -68,6 +70,7 @@ where it was and ends with the same bits.
   --precision float32    what everything is computed in; others are refused: docs/gpu.md says what each backend offers
   --workers N            threads that decode, augment and draw noise (default: all cores but one)
   --seed 0               every random draw follows from it
+  --seeds N              runs the recipe N times, with seeds from --seed on, and averages the certified accuracy
   --shard i/n            certifies every n-th image from the i-th; also read from Kubernetes and SLURM job arrays
   --checkpoint-every E   epochs between checkpoints (default 1; less than 1 is possible)
   --keep-every E         epochs between checkpoints that are kept
@@ -97,6 +100,7 @@ export function readOptions(args: readonly string[]): Options {
     backend: values.backend ?? "compiled",
     workers: values.smoke && values.workers === undefined ? 0 : workers,
     seed: number("seed", values.seed ?? "0", 0),
+    seeds: number("seeds", values.seeds ?? "1", 1),
     shard: values.shard === undefined ? shardFromEnvironment() : parseShard(values.shard),
     checkpointEvery: positive("checkpoint-every", values["checkpoint-every"] ?? "1"),
     keepEvery:
@@ -149,6 +153,7 @@ const flags = {
   precision: { type: "string" },
   workers: { type: "string" },
   seed: { type: "string" },
+  seeds: { type: "string" },
   shard: { type: "string" },
   "checkpoint-every": { type: "string" },
   "keep-every": { type: "string" },

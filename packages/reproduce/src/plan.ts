@@ -1,12 +1,13 @@
 import type { Executor } from "@dmae/nn";
 import { resolveDmaeConfig } from "@dmae/pretrain";
-import { createViT, resolveConfig } from "@dmae/vit";
+import { resolveConfig } from "@dmae/vit";
 import { parameterShapes } from "@dmae/vit/parts";
 import { learningRateByEpoch } from "./learning-rate.ts";
 import { measureStep } from "./measure-step.ts";
+import { modelOf } from "./model.ts";
 import type { Options } from "./options.ts";
 import { duration } from "./progress.ts";
-import { isClassifierRecipe, type Recipe, stagesOf } from "./recipe.ts";
+import { ensembleOf, isClassifierRecipe, type Recipe, stagesOf } from "./recipe.ts";
 
 /** Training images of the data sets. */
 const lengths = { imagenet: 1_281_167, cifar10: 50_000 } as const;
@@ -24,6 +25,7 @@ export async function planOf(
   const stepsPerEpoch = Math.floor(lengths[dataset] / batchSize);
   const updates = Math.floor(stepsPerEpoch / accumulate);
   const count = parameterCount(recipe);
+  const { members = 1 } = ensembleOf(recipe) ?? {};
   const trained = recipe.task === "probe" ? headCount(recipe) : count;
   const stateCopies = (recipe.task === "probe" ? 2 : 3) + (accumulate > 1 ? 1 : 0);
   const lines = [
@@ -32,7 +34,7 @@ export async function planOf(
     `stages            ${stagesOf(recipe).join(", ")}`,
     `begins with       ${recipe.startsFrom === null ? "fresh parameters" : (options.from ?? `the result of ${recipe.startsFrom} (--from)`)}`,
     `images            ${thousands(lengths[dataset])} for training, ${thousands(testLengths[dataset])} for validation (${dataset})`,
-    `parameters        ${(count / 1e6).toFixed(1)} million`,
+    `parameters        ${(count / 1e6).toFixed(1)} million${members > 1 ? ` in each of ${members} classifiers` : ""}`,
     `effective batch   ${thousands(batchSize * accumulate)} = ${batchSize} images x ${accumulate} micro-batches`,
     `micro-batches     ${thousands(stepsPerEpoch)} an epoch, ${thousands(stepsPerEpoch * epochs)} in ${epochs} epochs`,
     `updates           ${thousands(updates)} an epoch, ${thousands(updates * epochs)} in all`,
@@ -43,7 +45,7 @@ export async function planOf(
   if (executor) {
     const { images, seconds, peakBytes } = await measureStep(recipe, executor);
     const perImage = seconds / images;
-    const total = perImage * batchSize * stepsPerEpoch * epochs;
+    const total = perImage * batchSize * stepsPerEpoch * epochs * members;
     lines.push(
       `measured here     ${seconds.toFixed(2)} s for a micro-batch of ${images} on ${executor.name}, at most ${gigabytes(peakBytes)} of memory`,
       `training here     ${duration(total)}, were it as slow per image at ${batchSize} images`,
@@ -62,16 +64,19 @@ function certificationLines(recipe: Recipe): string[] {
 }
 
 function learningRates(recipe: Recipe): string {
-  const { warmupEpochs, epochs } = recipe.training;
+  const { training } = recipe;
+  const { warmupEpochs, epochs } = training;
   const schedule = learningRateByEpoch(recipe);
-  const at = [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
+  const sgd = "sgd" in training ? training.sgd : undefined;
+  const at = sgd
+    ? [0, sgd.stepSize + 1, 2 * sgd.stepSize + 1, epochs]
+    : [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
   return at.map((epoch) => `${schedule(epoch).toPrecision(3)} at epoch ${epoch}`).join(", ");
 }
 
 /** Numbers in the model that is trained, the decoder among them in pre-training. */
 export function parameterCount(recipe: Recipe): number {
-  if (isClassifierRecipe(recipe))
-    return countOf(createViT(recipe.training.model, recipe.training.config).config);
+  if (isClassifierRecipe(recipe)) return classifierCount(modelOf(recipe.training));
   const {
     decoderWidth,
     decoderDepth,
@@ -93,15 +98,23 @@ export function parameterCount(recipe: Recipe): number {
   return countOf(resolveConfig(encoder, { numClasses: 0, globalPool: false })) + decoder;
 }
 
-const countOf = (config: Parameters<typeof parameterShapes>[0]) =>
-  Object.values(parameterShapes(config)).reduce(
+const sizeOf = (shapes: Readonly<Record<string, readonly number[]>>) =>
+  Object.values(shapes).reduce(
     (sum, shape) => sum + shape.reduce((product, side) => product * side, 1),
     0,
   );
+const countOf = (config: Parameters<typeof parameterShapes>[0]) => sizeOf(parameterShapes(config));
+
+/** Running statistics are left out. */
+function classifierCount(model: ReturnType<typeof modelOf>): number {
+  if ("features" in model) return countOf(model.config);
+  const { shapes, buffers } = model;
+  return sizeOf(Object.fromEntries(Object.entries(shapes).filter(([n]) => !buffers.includes(n))));
+}
 
 function headCount(recipe: Recipe): number {
   if (!isClassifierRecipe(recipe)) return 0;
-  const { width, numClasses } = createViT(recipe.training.model, recipe.training.config).config;
+  const { width, numClasses } = modelOf(recipe.training).config;
   return (width + 1) * numClasses;
 }
 

@@ -19,7 +19,7 @@ const recipe: Recipe = {
     batchSize: 100,
     radii: [0, 0.25, 0.5, 0.75, 1],
   },
-  published: null, // the paper's numbers, for the report
+  published: [], // rows of the paper, for the report
 };
 
 // --smoke runs every stage with a tiny model on generated images, in seconds.

@@ -1,3 +1,5 @@
+import type { MethodSettings } from "@dmae/certified-training";
+import type { ConvNetConfig, ConvNetName } from "@dmae/convnet";
 import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
 import type { PretrainRecipe } from "@dmae/pretrain";
 
@@ -34,13 +36,13 @@ export interface CertificationSettings {
   readonly radii: readonly number[];
 }
 
-/** Certified accuracies that the paper reports. */
+/** One row of a table of the paper: certified accuracies. */
 export interface PublishedAccuracy {
-  /** Per cent by radius; a radius without a verified number is absent. */
+  /** Per cent by radius, the radius with two decimals: `{ "0.50": 69.6 }`. A radius that the paper leaves out is absent. */
   readonly percent: Readonly<Record<string, number>>;
-  /** True where each number is the best over the noise levels, not that of one model. */
-  readonly bestOverSigma: boolean;
-  /** Where it stands, and where it was read. */
+  /** Noise level of the certification; null where each number is the best over the noise levels. */
+  readonly sigma: number | null;
+  /** The table, and how its protocol differs from the recipe's. */
   readonly source: string;
 }
 
@@ -69,15 +71,35 @@ interface ClassifierCommon extends Common {
   readonly evaluation: EvaluationSettings;
   /** How it is certified. */
   readonly certification: CertificationSettings;
-  /** What the paper reports; null where no number of this row could be verified. */
-  readonly published: PublishedAccuracy | null;
+  /** The paper's rows for this classifier; empty where it reports none. */
+  readonly published: readonly PublishedAccuracy[];
 }
 
-/** Fine-tuning with Gaussian augmentation (RS) or consistency regularisation (CR), then certification. */
+/** The training of a convolutional network of `@dmae/convnet`, every field written out. */
+export interface ConvNetRecipe extends Omit<FinetuneRecipe, "model" | "config" | "method"> {
+  /** The network. */
+  readonly model: ConvNetName;
+  /** Fields of its configuration that differ from the network's, and `numClasses`. */
+  readonly config: Partial<ConvNetConfig> & Pick<ConvNetConfig, "numClasses">;
+  /** The training method of `@dmae/certified-training`, by name and settings. */
+  readonly method: MethodSettings;
+}
+
+/** Several classifiers whose logits are added (Horváth et al. 2022, arXiv:2106.06946). */
+export interface EnsembleSettings {
+  /** Classifiers, each trained with a seed of its own. */
+  readonly members: number;
+  /** The other members are asked only where the first `consensus` disagree; `members` for no early stop. */
+  readonly consensus: number;
+}
+
+/** Training under noise by any method, of a ViT (from a pre-trained encoder) or a convolutional network, then certification. */
 export interface FinetuningRecipe extends ClassifierCommon {
   readonly task: "finetune";
   /** Every field of the training. */
-  readonly training: FinetuneRecipe;
+  readonly training: FinetuneRecipe | ConvNetRecipe;
+  /** Trains and certifies an ensemble; left out or null for one classifier. */
+  readonly ensemble?: EnsembleSettings | null;
 }
 
 /** Linear probing, then certification. */
@@ -107,8 +129,12 @@ export type Stage =
 export const isClassifierRecipe = (recipe: Recipe): recipe is ClassifierRecipe =>
   recipe.task === "finetune" || recipe.task === "probe";
 
-/** The stages of a recipe. */
+/** The ensemble that a recipe trains; undefined for one classifier. */
+export const ensembleOf = (recipe: Recipe): EnsembleSettings | undefined =>
+  (recipe.task === "finetune" && recipe.ensemble) || undefined;
+
+/** The stages of a recipe; of an ensemble only the certificates are measured. */
 export function stagesOf(recipe: Recipe): readonly Stage[] {
-  if (isClassifierRecipe(recipe)) return [recipe.task, "evaluate", "certify", "report"];
-  return [recipe.task, "report"];
+  if (!isClassifierRecipe(recipe)) return [recipe.task, "report"];
+  return [recipe.task, ...(ensembleOf(recipe) ? [] : ["evaluate" as const]), "certify", "report"];
 }

@@ -11,15 +11,16 @@ import { certifiedRows } from "./certify-stage.ts";
 import { trainedClassifier } from "./classifier.ts";
 import { readMeasurements } from "./evaluate-stage.ts";
 import { type LossPoint, lossSvg } from "./loss-svg.ts";
-import { isClassifierRecipe, type Recipe } from "./recipe.ts";
+import { isClassifierRecipe, type PublishedAccuracy, type Recipe } from "./recipe.ts";
 import { type AccuracyTable, type ReportPage, reportHtml } from "./report-page.ts";
 import { logLine, type Run, writeWhole } from "./run.ts";
 import { changedFields } from "./settings.ts";
+import { trainingParts } from "./train-stage.ts";
 
 /** Writes `report.html`: our numbers beside the paper's, from whatever the run folder holds. */
 export async function reportStage(run: Run): Promise<void> {
   const { recipe, folder, original, data, executor, options } = run;
-  const log = await trainingLog(join(folder, recipe.task, "log.jsonl"));
+  const log = await trainingLog(join(folder, trainingParts(recipe)[0]!, "log.jsonl"));
   const logs = isClassifierRecipe(recipe) ? await allLogs(run, recipe.certification.sigmas) : [];
   const classifier = isClassifierRecipe(recipe) ? await trainedClassifier(run, recipe) : undefined;
   const page: ReportPage = {
@@ -45,70 +46,92 @@ export async function reportStage(run: Run): Promise<void> {
   await logLine(run, { stage: "report", event: "end", file });
 }
 
+/** A log with the noise level that it was certified at. */
+export interface RunLog extends NamedLog {
+  readonly sigma: number;
+  /** True for a log of this run, not of one to compare with. */
+  readonly isOwn: boolean;
+}
+
 /** Logs of this run by noise level, then those of the runs to compare with. */
-async function allLogs(run: Run, sigmas: readonly number[]): Promise<NamedLog[]> {
-  const logs: NamedLog[] = [];
-  const add = async (folder: string, sigma: number, name: string) => {
+async function allLogs(run: Run, sigmas: readonly number[]): Promise<RunLog[]> {
+  const logs: RunLog[] = [];
+  const add = async (folder: string, sigma: number, name: string, isOwn: boolean) => {
     const rows = await certifiedRows(folder, sigma);
-    if (rows) logs.push({ name, rows });
+    if (rows) logs.push({ name: `${name}, sigma ${sigma}`, rows, sigma, isOwn });
   };
-  for (const sigma of sigmas) await add(run.folder, sigma, `this run, sigma ${sigma}`);
+  for (const sigma of sigmas) await add(run.folder, sigma, "this run", true);
   for (const folder of run.options.compare) {
     const { recipe } = JSON.parse(await readFile(join(folder, "recipe.json"), "utf8")) as {
       recipe: Recipe;
     };
     if (!isClassifierRecipe(recipe)) continue;
     for (const sigma of recipe.certification.sigmas)
-      await add(folder, sigma, `${basename(folder)}, sigma ${sigma}`);
+      await add(folder, sigma, basename(folder), false);
   }
   return logs;
 }
 
 /** Certified accuracy of every log, the best of them, and what the paper has. */
-export function accuracyTable(
-  recipe: Recipe,
-  logs: readonly NamedLog[],
-): AccuracyTable | undefined {
+export function accuracyTable(recipe: Recipe, logs: readonly RunLog[]): AccuracyTable | undefined {
   if (!isClassifierRecipe(recipe) || logs.length === 0) return undefined;
   const { certification, published } = recipe;
   const { radii } = certification;
-  const ours = logs.map(({ name, rows }) => ({
-    name,
-    images: rows.length,
-    cells: certifiedAccuracyIntervals(rows as LogRow[], radii).map(
-      ({ accuracy, low, high }) => `${percent(accuracy)} [${percent(low)}, ${percent(high)}]`,
-    ),
-    values: certifiedAccuracyIntervals(rows as LogRow[], radii).map(
-      ({ accuracy }) => 100 * accuracy,
-    ),
+  const ours = logs.map((log) => ({
+    ...log,
+    intervals: certifiedAccuracyIntervals(log.rows as LogRow[], radii),
   }));
-  const best = radii.map((_, i) => Math.max(...ours.map(({ values }) => values[i]!)));
-  const paper = radii.map((radius) => published?.percent[radius.toFixed(2)]);
+  const best = (of: typeof ours) =>
+    radii.map((_, i) => Math.max(...of.map(({ intervals }) => 100 * intervals[i]!.accuracy)));
   return {
     radii,
     rows: [
-      ...ours.map(({ name, images, cells }) => ({ name, images: String(images), cells })),
+      ...ours.map(({ name, rows, intervals }) => ({
+        name,
+        images: String(rows.length),
+        cells: intervals.map(
+          ({ accuracy, low, high }) => `${percent(accuracy)} [${percent(low)}, ${percent(high)}]`,
+        ),
+      })),
       ...(ours.length > 1
-        ? [{ name: "best of these", images: "", cells: best.map((value) => value.toFixed(1)) }]
+        ? [{ name: "best of these", images: "", cells: best(ours).map(points) }]
         : []),
-      {
-        name: published ? (published.bestOverSigma ? "paper, best over sigma" : "paper") : "paper",
-        images: "",
-        cells: paper.map((value) => (value === undefined ? "" : value.toFixed(1))),
-      },
-      {
-        name: "difference, points",
-        images: "",
-        cells: paper.map((value, i) => (value === undefined ? "" : signed(best[i]! - value))),
-      },
+      ...published.flatMap((row) => {
+        const own = row.sigma === null ? ours : ours.filter((log) => isOf(row, log));
+        return paperRows(row, radii, own.length > 0 ? best(own) : undefined);
+      }),
     ],
-    note: published
-      ? `Paper: ${published.source}. An empty cell: the number could not be verified.`
-      : "No number of the paper for this row could be verified, so its cells are empty.",
+    note:
+      published.length > 0
+        ? `Paper: ${published.map(({ source }) => source).join("; ")}. An empty cell: the paper has no number.`
+        : "The paper has no numbers for this row.",
   };
 }
 
-const percent = (share: number) => (100 * share).toFixed(1);
+const isOf = (row: PublishedAccuracy, log: RunLog) => log.isOwn && log.sigma === row.sigma;
+
+/** A row of the paper, and by how many points ours lies above it. */
+export function paperRows(
+  { percent, sigma, source }: PublishedAccuracy,
+  radii: readonly number[],
+  ours: readonly number[] | undefined,
+): AccuracyTable["rows"] {
+  const values = radii.map((radius) => percent[radius.toFixed(2)]);
+  const where = sigma === null ? "best over sigma" : `sigma ${sigma}`;
+  const name = `paper, ${source.split(/[,:]/)[0]}, ${where}`;
+  const cells = values.map((value) => (value === undefined ? "" : points(value)));
+  if (!ours) return [{ name, images: "", cells }];
+  const differences = values.map((value, i) =>
+    value === undefined ? "" : signed(ours[i]! - value),
+  );
+  return [
+    { name, images: "", cells },
+    { name: "difference, points", images: "", cells: differences },
+  ];
+}
+
+const percent = (share: number) => points(100 * share);
+const points = (value: number) => value.toFixed(1);
 const signed = (value: number) => `${value >= 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`;
 
 async function trainingLog(file: string): Promise<LossPoint[]> {

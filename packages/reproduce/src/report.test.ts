@@ -12,18 +12,32 @@ const row = (idx: number, correct: 0 | 1, radius: number): LogRow => ({
   time: 0,
 });
 
-test("the table sets the best of our logs beside the paper's number, and leaves unverified cells empty", () => {
-  const first = [row(0, 1, 0.6), row(1, 1, 0.1), row(2, 0, 0), row(3, 1, 0.5)];
-  const second = [row(0, 1, 1.2), row(1, 0, 0), row(2, 0, 0), row(3, 0, 0)];
-  const table = accuracyTable(testRecipes.cr!, [
-    { name: "a", rows: first },
-    { name: "b", rows: second },
-  ])!;
-  const cells = Object.fromEntries(table.rows.map(({ name, cells: list }) => [name, list]));
-  expect(cells.a!.map((cell) => cell.split(" ")[0])).toEqual(["75.0", "50.0", "0.0"]);
-  expect(cells.b!.map((cell) => cell.split(" ")[0])).toEqual(["25.0", "25.0", "25.0"]);
-  expect(cells["best of these"]).toEqual(["75.0", "50.0", "25.0"]);
-  expect(cells["paper, best over sigma"]).toEqual(["", "60.0", ""]);
-  expect(cells["difference, points"]).toEqual(["", "−10.0", ""]);
-  expect(table.note).toContain("could not be verified");
+const first = [row(0, 1, 0.6), row(1, 1, 0.1), row(2, 0, 0), row(3, 1, 0.5)];
+const second = [row(0, 1, 1.2), row(1, 0, 0), row(2, 0, 0), row(3, 0, 0)];
+const own = { name: "a", rows: first, sigma: 0.25, isOwn: true };
+const other = { name: "b", rows: second, sigma: 0.25, isOwn: false };
+
+test("the table sets our logs beside the paper's row at their sigma, and the best of them beside the best", () => {
+  const table = accuracyTable(testRecipes.cr!, [own, other])!;
+  const cells = table.rows.map(({ name, cells }) => [name, ...cells.map((c) => c.split(" ")[0])]);
+  expect(cells).toEqual([
+    ["a", "75.0", "50.0", "0.0"],
+    ["b", "25.0", "25.0", "25.0"],
+    ["best of these", "75.0", "50.0", "25.0"],
+    ["paper, Table 2, sigma 0.25", "", "50.0", ""],
+    ["difference, points", "", "+0.0", ""],
+    ["paper, Table 1, best over sigma", "", "60.0", ""],
+    ["difference, points", "", "−10.0", ""],
+  ]);
+  expect(table.note).toContain("Paper: Table 2; Table 1. An empty cell");
+});
+
+test("a row of the paper at a sigma that was not certified stands without a difference", () => {
+  const table = accuracyTable(testRecipes.cr!, [{ ...own, sigma: 0.5 }])!;
+  expect(table.rows.map(({ name }) => name)).toEqual([
+    "a",
+    "paper, Table 2, sigma 0.25",
+    "paper, Table 1, best over sigma",
+    "difference, points",
+  ]);
 });

@@ -12,12 +12,13 @@ import {
 } from "./downloads.ts";
 import { evaluateStage } from "./evaluate-stage.ts";
 import { executorOf } from "./executor.ts";
-import { encoderOf } from "./model.ts";
+import { inputSizeOf } from "./model.ts";
 import { chosenStages, findRecipe, helpText, type Options, readOptions } from "./options.ts";
 import { planOf } from "./plan.ts";
 import { isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
 import { reportStage } from "./report-stage.ts";
 import { claimFolder, explained, logLine, type Run } from "./run.ts";
+import { seedFolder, seedsReport } from "./seeds-report.ts";
 import { applySettings } from "./settings.ts";
 import { smokeRecipe } from "./smoke.ts";
 import { trainStage } from "./train-stage.ts";
@@ -71,7 +72,8 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
       "argument",
       `--data: ${original.name} needs the folder of its images; --smoke runs without, --dry-run prints the plan`,
     );
-  await runStages(example, { original, settled, stages, options, say });
+  const request = { original, settled, stages, options, say };
+  await (options.seeds === 1 ? runStages(example, request) : runSeeds(example, request));
 }
 
 interface Request {
@@ -82,8 +84,25 @@ interface Request {
   readonly say: (line: string) => void;
 }
 
-async function runStages(example: Example, { original, settled, stages, options, say }: Request) {
-  const side = encoderOf(settled).inputSize;
+/** Runs every seed in a folder of its own, then averages them. */
+async function runSeeds(example: Example, request: Request): Promise<void> {
+  const { options, say } = request;
+  const folder = folderOf(example, request);
+  const seeds = Array.from({ length: options.seeds }, (_, i) => options.seed + i);
+  for (const seed of seeds)
+    await runStages(example, {
+      ...request,
+      options: { ...options, seed, folder: seedFolder(folder, seed) },
+    });
+  for (const line of await seedsReport(request, folder, seeds)) say(line);
+}
+
+const folderOf = ({ runs }: Example, { options, settled }: Request): string =>
+  options.folder ?? join(runs, `${settled.name}${options.smoke ? "-smoke" : ""}`);
+
+async function runStages(example: Example, request: Request) {
+  const { original, settled, stages, options, say } = request;
+  const side = inputSizeOf(settled);
   const data = options.data
     ? await openData(options.data, settled.dataset, side)
     : generatedData(side);
@@ -91,8 +110,7 @@ async function runStages(example: Example, { original, settled, stages, options,
     ? applySettings(smokeRecipe(original, data.train.numClasses), options.set)
     : settled;
   requireClasses(recipe, data);
-  const folder =
-    options.folder ?? join(example.runs, `${recipe.name}${options.smoke ? "-smoke" : ""}`);
+  const folder = folderOf(example, request);
   const run: Run = {
     recipe,
     original,

@@ -1,8 +1,10 @@
 import { DmaeError, nearestNames } from "@dmae/core";
 import { deepFreeze } from "@dmae/train/tasks";
+import { isConvNet } from "./model.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** Fields of a model's configuration that `--set` may add where the recipe names a model only. */
+const convNetFields = ["width", "blocks", "inputSize", "channels"];
 const modelFields = ["width", "depth", "heads", "patchSize", "imageSize", "inputSize", "mlpRatio"];
 const decoderFields = ["decoderWidth", "decoderDepth", "decoderHeads"];
 
@@ -33,10 +35,11 @@ export function settablePaths(recipe: Recipe): string[] {
   const names = ["name", "training.name", "training.method.name"];
   const fixed = new Set([...names, "paper", "dataset", "task", "startsFrom"]);
   const paths = leaves(recipe as unknown as Record<string, unknown>).filter(
-    (path) => !fixed.has(path) && !path.startsWith("published") && path !== "training.source",
+    (path) => !fixed.has(path) && path !== "published" && path !== "training.source",
   );
   const isPretraining = recipe.task === "pretrain" || recipe.task === "continue";
-  const extra = [...modelFields, ...(isPretraining ? decoderFields : [])].map(
+  const own = isConvNet(recipe.training) ? convNetFields : modelFields;
+  const extra = [...own, ...(isPretraining ? decoderFields : [])].map(
     (name) => `training.config.${name}`,
   );
   return [...new Set([...paths, ...extra])];
@@ -127,4 +130,5 @@ function leaves(node: Readonly<Record<string, unknown>>, prefix = ""): string[] 
 }
 
 /** Records that may also be set as a whole, e.g. to null. */
-const isSettableWhole = (name: string) => ["method", "augmentation", "model"].includes(name);
+const isSettableWhole = (name: string) =>
+  ["method", "augmentation", "model", "ensemble", "sgd"].includes(name);

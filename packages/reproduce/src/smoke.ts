@@ -1,18 +1,15 @@
-import { isClassifierRecipe, type Recipe } from "./recipe.ts";
+import { isConvNet } from "./model.ts";
+import { type ConvNetRecipe, ensembleOf, isClassifierRecipe, type Recipe } from "./recipe.ts";
 import { applySettings } from "./settings.ts";
 
 /**
  * The recipe with a tiny model, one epoch and a few noisy copies: the same code in seconds. Augmentation, mixing,
- * consistency, accumulation, schedule and decay stay as they are.
+ * consistency, accumulation, schedule and decay stay as they are; attacks take two steps.
  */
 export function smokeRecipe(recipe: Recipe, numClasses: number): Recipe {
-  const isSmall = recipe.dataset === "cifar10"; // resized inside the model, as the recipe does it
   const settings = [
-    "training.config.width=16",
-    "training.config.depth=2",
-    "training.config.heads=2",
-    "training.config.patchSize=8",
-    `training.config.imageSize=${isSmall ? 48 : 32}`,
+    ...(isConvNet(recipe.training) ? tinyConvNet(recipe.training) : tinyViT(recipe)),
+    ...(ensembleOf(recipe) ? ["ensemble.members=3", "ensemble.consensus=2"] : []),
     "training.config.inputSize=32",
     "training.epochs=1",
     "training.warmupEpochs=0.5",
@@ -37,3 +34,18 @@ export function smokeRecipe(recipe: Recipe, numClasses: number): Recipe {
   ];
   return applySettings(recipe, settings);
 }
+
+const tinyViT = ({ dataset }: Recipe): string[] => [
+  "training.config.width=16",
+  "training.config.depth=2",
+  "training.config.heads=2",
+  "training.config.patchSize=8",
+  `training.config.imageSize=${dataset === "cifar10" ? 48 : 32}`, // resized inside the model, as the recipe does it
+];
+
+const tinyConvNet = ({ model, method }: ConvNetRecipe): string[] => [
+  "training.config.width=4",
+  `training.config.blocks=${model === "resnet50" ? "[1,1,1,1]" : "[1,1,1]"}`,
+  ...("copies" in method && method.copies! > 2 ? ["training.method.copies=2"] : []),
+  ...("steps" in method && method.steps > 2 ? ["training.method.steps=2"] : []),
+];

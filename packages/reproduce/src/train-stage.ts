@@ -7,9 +7,11 @@ import { pretrain } from "@dmae/pretrain";
 import type { TrainingProgress } from "@dmae/train";
 import { epochMeans } from "./epochs.ts";
 import { learningRateByStep } from "./learning-rate.ts";
+import { finetuneRecipeOf } from "./model.ts";
 import { progressLine } from "./progress.ts";
 import {
   type ClassifierRecipe,
+  ensembleOf,
   isClassifierRecipe,
   type PretrainingRecipe,
   type Recipe,
@@ -18,31 +20,46 @@ import { logLine, type Run } from "./run.ts";
 import { type Start, startOf } from "./start.ts";
 import { eventFile, eventWriter } from "./tensorboard.ts";
 
-/** Where a training stage leaves the parameters of its last step. */
-export const modelFile = ({ folder, recipe }: Pick<Run, "folder" | "recipe">) =>
-  join(folder, recipe.task, "model.safetensors");
+/** What a training stage trains: one model, or the members of an ensemble one after the other. */
+export const trainingParts = (recipe: Recipe): readonly string[] => {
+  const { members } = ensembleOf(recipe) ?? {};
+  return members === undefined
+    ? [recipe.task]
+    : Array.from({ length: members }, (_, i) => `${recipe.task}/member-${i}`);
+};
+
+const modelFile = (folder: string, part: string) => join(folder, part, "model.safetensors");
+
+/** Where a training stage leaves the parameters of its last step; of an ensemble those of each member. */
+export const modelFiles = ({ folder, recipe }: Pick<Run, "folder" | "recipe">) =>
+  trainingParts(recipe).map((part) => modelFile(folder, part));
 
 /** Trains: pre-training (afresh or continued), fine-tuning or probing; goes on where an earlier process was. */
 export async function trainStage(run: Run): Promise<void> {
+  for (const part of trainingParts(run.recipe)) await trainPart(run, part);
+}
+
+async function trainPart(run: Run, part: string): Promise<void> {
   const { recipe, folder, key, options, data } = run;
-  if (await stat(modelFile(run)).catch(() => undefined)) {
-    run.say(`${recipe.task}: done before, ${modelFile(run)}`);
+  const file = modelFile(folder, part);
+  if (await stat(file).catch(() => undefined)) {
+    run.say(`${part}: done before, ${file}`);
     return;
   }
   const smoke = options.smoke ? { key } : undefined;
   const start = await startOf(recipe, options.from, smoke);
-  const stageKey = foldIn(key, recipe.task);
+  const stageKey = foldIn(key, part);
   const stepsPerEpoch = stepsOf(recipe, data);
   let damaged = 0;
   const onCorrupt = (error: DmaeError) => {
     damaged++;
     run.say(error.message);
-    void logLine(run, { stage: recipe.task, event: "damaged image", message: error.message });
+    void logLine(run, { stage: part, event: "damaged image", message: error.message });
   };
-  const stageFolder = join(folder, recipe.task);
-  const events = eventWriter(eventFile(folder, recipe.task), join(stageFolder, "log.jsonl"));
-  const watch = watcher(run, events, stepsPerEpoch);
-  await logLine(run, { stage: recipe.task, event: "start", executor: run.executor.name });
+  const stageFolder = join(folder, part);
+  const events = eventWriter(eventFile(folder, part), join(stageFolder, "log.jsonl"));
+  const watch = watcher(run, part, events, stepsPerEpoch);
+  await logLine(run, { stage: part, event: "start", executor: run.executor.name });
   try {
     const training = { run, start, onCorrupt, seed: stageKey, folder: stageFolder, watch };
     const result = await (isClassifierRecipe(recipe)
@@ -50,7 +67,7 @@ export async function trainStage(run: Run): Promise<void> {
       : runPretraining(recipe, training));
     await watch.end(result);
     await logLine(run, {
-      stage: recipe.task,
+      stage: part,
       event: "end",
       ...result,
       damaged,
@@ -98,18 +115,15 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
     evaluation: { dataset: everyNth(run.data.test, voteEvery) },
     onEvaluation: watch.evaluation,
   };
-  if (start === undefined)
-    throw new DmaeError("argument", `--from: ${recipe.name} needs a pre-trained encoder`);
+  const { train } = run.data;
+  const pretrained = start?.source;
   const { step, resumedFrom, report } =
     recipe.task === "finetune"
-      ? await robustFinetune(recipe.training, training.run.data.train, {
+      ? await robustFinetune(finetuneRecipeOf(recipe.training), train, {
           ...shared,
-          pretrained: start.source,
+          ...(pretrained ? { pretrained } : {}),
         })
-      : await linearProbe(recipe.training, training.run.data.train, {
-          ...shared,
-          pretrained: start.source,
-        });
+      : await linearProbe(recipe.training, train, { ...shared, pretrained: requireStart(start) });
   await logLine(run, {
     stage: recipe.task,
     event: "parameters",
@@ -117,6 +131,11 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
     ignored: report?.ignored.length,
   });
   return { step, resumedFrom };
+}
+
+function requireStart(start: Start | undefined): Start["source"] {
+  if (start) return start.source;
+  throw new DmaeError("argument", "--from: a linear probe needs a pre-trained encoder");
 }
 
 function common({ run, onCorrupt, seed, folder, watch }: Training) {
@@ -133,8 +152,13 @@ function common({ run, onCorrupt, seed, folder, watch }: Training) {
 }
 
 /** Follows a training: progress line, TensorBoard, a line of the log for each epoch. */
-function watcher(run: Run, events: ReturnType<typeof eventWriter>, stepsPerEpoch: number) {
-  const { task, training }: Recipe = run.recipe;
+function watcher(
+  run: Run,
+  task: string,
+  events: ReturnType<typeof eventWriter>,
+  stepsPerEpoch: number,
+) {
+  const { training } = run.recipe;
   const line = progressLine(task, "micro-batches", run.say);
   const learningRate = learningRateByStep(run.recipe, stepsPerEpoch);
   const epochs = epochMeans();

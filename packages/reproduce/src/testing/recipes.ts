@@ -16,7 +16,10 @@ const classifier = {
     batchSize: 100,
     radii: [0, 0.5, 1],
   },
-  published: { percent: { "0.50": 60 }, bestOverSigma: true, source: "a table" },
+  published: [
+    { percent: { "0.50": 50 }, sigma: 0.25, source: "Table 2" },
+    { percent: { "0.50": 60 }, sigma: null, source: "Table 1" },
+  ],
 } as const satisfies Partial<ClassifierRecipe>;
 
 /** A recipe of each task, for tests. */
@@ -43,6 +46,21 @@ export const testRecipes: Readonly<Record<string, Recipe>> = {
     paper: "a test",
     task: "finetune",
     training: finetuneRecipes["dmae-vit-b-cifar10-cr-0.25"],
+  },
+  boosting: {
+    ...classifier,
+    name: "boosting",
+    paper: "a test",
+    task: "finetune",
+    startsFrom: null,
+    training: {
+      ...finetuneRecipes["dmae-vit-b-cifar10-rs-0.25"],
+      model: "cifar_resnet110",
+      config: { numClasses: 10 },
+      method: { name: "gaussian", copies: 1 },
+      ...{ dropPath: 0, layerDecay: 1 },
+    },
+    ensemble: { members: 10, consensus: 10 },
   },
   probe: {
     ...classifier,
