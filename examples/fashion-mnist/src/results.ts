@@ -9,6 +9,7 @@ import {
   type LogRow,
   readLog,
 } from "@dmae/smoothing-certify";
+import { canvasSection } from "./canvas/canvas-results.ts";
 import { type ResultFacts, results } from "./certify-row.ts";
 import { methodRows } from "./method-rows.ts";
 import { patchSection } from "./patch/patch-results.ts";
@@ -191,6 +192,8 @@ To make a row again: \`npm start -- --row NAME --certify\` in
 ${tables.join("\n\n")}
 
 ${patchSection()}
+
+${canvasSection()}
 
 ## The paper's questions at a small size
 

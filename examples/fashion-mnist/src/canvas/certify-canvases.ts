@@ -1,0 +1,87 @@
+import { compiledExecutor } from "@dmae/compile";
+import type { HostTensors } from "@dmae/core";
+import { progressLine } from "@dmae/reproduce";
+import { type Classifier, certifyMultiLabel, certifySegmentation } from "@dmae/smoothing-certify";
+import * as tf from "@tensorflow/tfjs-core";
+import { background, type Canvas, type Canvases, side } from "./canvases.ts";
+import { applyDense } from "./dense-vit.ts";
+import { sigma } from "./train-dense.ts";
+
+/** Noisy copies in one call. */
+const batchSize = 16;
+
+/** What one canvas came to, shares of its pixels or of its ten labels. */
+export interface CanvasResult {
+  readonly index: number;
+  /** Certified with the right class. */
+  readonly segmentsRight: number;
+  /** No certificate. */
+  readonly segmentsAbstained: number;
+  readonly labelsRight: number;
+  readonly labelsAbstained: number;
+  /** The l2 radius within which all of them hold. */
+  readonly radius: number;
+}
+
+/** One answer of the model, compiled. */
+async function prepare(params: HostTensors, answer: "segments" | "present") {
+  const prepared = await compiledExecutor().prepareFunction({
+    fn: ({ images, ...rest }) => {
+      const found = applyDense(rest, images!);
+      if (answer === "present") return { scores: found.present };
+      // class ids: a twelfth of the numbers to move
+      return { scores: tf.cast(tf.argMax(found.segments, 3), "int32") };
+    },
+    specs: { images: [batchSize, side, side, 1] },
+    constants: params,
+  });
+  const classifier: Classifier = {
+    input: "array",
+    fixedBatchSize: batchSize,
+    predict: async (images: Float32Array) => (await prepared({ images })).scores!,
+  };
+  return { classifier, dispose: () => prepared.dispose() };
+}
+
+const share = (predictions: ArrayLike<number>, keep: (value: number, i: number) => boolean) =>
+  Array.from(predictions).filter(keep).length / predictions.length;
+
+/**
+ * Certifies the class of every pixel, and which of the ten items are there, of the first `count` canvases.
+ *
+ * @param n noisy copies; tau 0.75 gives the radius sigma 0.674
+ */
+export async function certifyCanvases(
+  params: HostTensors,
+  test: Canvases,
+  { count, n, seed, signal }: { count: number; n: number; seed: number; signal: AbortSignal },
+): Promise<readonly CanvasResult[]> {
+  const segment = await prepare(params, "segments");
+  const tag = await prepare(params, "present");
+  const line = progressLine("certify canvases", "canvases");
+  const results: CanvasResult[] = [];
+  for (let index = 0; index < count; index++) {
+    const canvas: Canvas = await test.canvas(index);
+    const x = { data: canvas.image, shape: [side, side, 1] };
+    const options = { sigma, n, alpha: 0.001, tau: 0.75, index, seed, signal };
+    const segments = await certifySegmentation(segment.classifier, x, {
+      ...options,
+      numClasses: background + 1,
+      output: "classes",
+    });
+    const labels = await certifyMultiLabel(tag.classifier, x, options);
+    results.push({
+      index,
+      segmentsRight: share(segments.predictions, (value, i) => value === canvas.segments[i]),
+      segmentsAbstained: share(segments.predictions, (value) => value === -1),
+      labelsRight: share(labels.predictions, (value, i) => value === canvas.present[i]),
+      labelsAbstained: share(labels.predictions, (value) => value === -1),
+      radius: Math.min(segments.radius, labels.radius),
+    });
+    line.update(index + 1, count, "");
+  }
+  segment.dispose();
+  tag.dispose();
+  line.end(`${count} canvases`);
+  return results;
+}

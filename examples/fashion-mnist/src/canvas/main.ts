@@ -1,0 +1,56 @@
+// Many outputs certified at once: `npm run canvas -- [--seed 0] [--count 100] [--n 1000]`. Trains a ViT on canvases of several
+// items under noise, then certifies the class of every pixel, and which items are there. Training goes on where it was.
+import { mkdirSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { DmaeError } from "@dmae/core";
+import { fashionMnist } from "@dmae/datasets";
+import { selectBackend } from "@dmae/nn";
+import { results } from "../certify-row.ts";
+import { canvases } from "./canvases.ts";
+import { certifyCanvases } from "./certify-canvases.ts";
+import { trainDense } from "./train-dense.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "0" },
+    count: { type: "string", default: "100" },
+    n: { type: "string", default: "1000" },
+  },
+});
+const [seed, count, n] = [values.seed, values.count, values.n].map(Number) as [
+  number,
+  number,
+  number,
+];
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () =>
+    stop.abort(new DmaeError("resume", "stopped; start again to go on where it was")),
+  );
+
+try {
+  if (![seed, count, n].every((value) => Number.isSafeInteger(value) && value >= 0))
+    throw new DmaeError(
+      "argument",
+      `canvas: --seed, --count and --n must be whole numbers, got ${process.argv.slice(2).join(" ")}`,
+    );
+  await selectBackend("cpu");
+  const { train, test } = await fashionMnist();
+  const { signal } = stop;
+  const params = await trainDense(canvases(train, 12_000, "train"), { seed, signal });
+  const found = await certifyCanvases(params, canvases(test, count, "test"), {
+    ...{ count, n, seed, signal },
+  });
+  const [first] = found;
+  if (first) {
+    const [head, ...body] = [Object.keys(first), ...found.map((row) => Object.values(row))];
+    const text = [head!, ...body].map((cells) => cells.join("\t")).join("\n");
+    mkdirSync(results, { recursive: true });
+    writeFileSync(`${results}/canvases-n-${n}-seed-${seed}.canvas.tsv`, `${text}\n`);
+  }
+} catch (error) {
+  if (!DmaeError.isInstance(error)) throw error;
+  process.stderr.write(`\n${error.message}\n`);
+  process.exit(error.code === "resume" ? 130 : 1);
+}
