@@ -1,13 +1,22 @@
+import { readFileSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
+
+/** `src/index.ts`, and `src/x.ts` for each `./x` among the exports of the package being built. */
+function entries(): Record<string, string> {
+  const { exports } = JSON.parse(readFileSync("package.json", "utf8"));
+  const parts = Object.keys(exports).filter((path) => /^\.\/[a-z-]+$/.test(path));
+  const names = ["index", ...parts.map((path) => path.slice(2))];
+  return Object.fromEntries(names.map((name) => [name, `src/${name}.ts`]));
+}
 
 /**
  * The build shared by every package: ESM for ES2022, types, source maps; dependencies stay external.
- * `overrides` changes the entry `src/index.ts`; each of `more` is a further build without types.
+ * `overrides` changes the main build, of the package's exports; each of `more` is a further build without types.
  */
 export const library = (overrides: Options = {}, ...more: Options[]) => {
   const base: Options = { format: ["esm"], target: "es2022", platform: "neutral", sourcemap: true };
   return defineConfig([
-    { ...base, entry: { index: "src/index.ts" }, dts: { resolve: false }, ...overrides },
+    { ...base, entry: entries(), dts: { resolve: false }, ...overrides },
     ...more.map((options) => ({ ...base, ...options })),
   ]);
 };

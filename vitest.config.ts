@@ -1,20 +1,13 @@
-import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import type { Reporter, TestModule } from "vitest/node";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Tests run on the sources: `@dmae/x` is `packages/x/src/index.ts`. */
+/** Tests run on the sources: `@dmae/x` is `packages/x/src/index.ts`, `@dmae/x/part` is `packages/x/src/part.ts`. */
 export const alias = [
-  ...["nn/executors", "train/tasks", "vit/parts"].map((name) => ({
-    find: `@dmae/${name}`,
-    replacement: here(`packages/${name.replace("/", "/src/")}.ts`),
-  })),
-  ...readdirSync(here("packages")).map((name) => ({
-    find: new RegExp(`^@dmae/${name}$`),
-    replacement: here(`packages/${name}/src/index.ts`),
-  })),
+  { find: /^@dmae\/([a-z-]+)$/, replacement: here("packages/$1/src/index.ts") },
+  { find: /^@dmae\/([a-z-]+)\/([a-z-]+)$/, replacement: here("packages/$1/src/$2.ts") },
 ];
 
 /** Prints the closing line that CI reads. */

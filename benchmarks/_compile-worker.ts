@@ -6,9 +6,10 @@ import { compiledExecutor, type ProgramStatistics, quantize } from "@dmae/compil
 import { type ConvNetName, createConvNet } from "@dmae/convnet";
 import { foldIn, type HostTensors, key } from "@dmae/core";
 import { type Executor, eagerExecutor, type Params, selectBackend, type Tensors } from "@dmae/nn";
-import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
+import { createDmae } from "@dmae/pretrain";
+import { pretrainInputs, pretrainTask } from "@dmae/pretrain/tasks";
 import { certify } from "@dmae/smoothing-certify";
-import { taskStep } from "@dmae/train";
+import { taskStep } from "@dmae/train/tasks";
 import { createViT } from "@dmae/vit";
 import { classifierStep, floats } from "./_classifier-step.ts";
 

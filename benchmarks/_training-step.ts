@@ -4,12 +4,12 @@ import {
   type BatchLoader,
   type BatchOptions,
   batchLoader,
-  createImageWorkers,
   type EncodedDataset,
 } from "@dmae/datasets";
-import { createDmae, pretrainInputs, pretrainRecipes, pretrainTask } from "@dmae/pretrain";
-import { noiseKeys, taskStep } from "@dmae/train";
-import { specsOf } from "@dmae/train/tasks";
+import { createImageWorkers } from "@dmae/datasets/images";
+import { createDmae, pretrainRecipes } from "@dmae/pretrain";
+import { pretrainInputs, pretrainTask } from "@dmae/pretrain/tasks";
+import { noiseKeys, specsOf, taskStep } from "@dmae/train/tasks";
 
 const recipe = pretrainRecipes["dmae-vit-b-imagenet-pretrain"];
 const batchSize = 8;

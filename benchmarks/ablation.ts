@@ -3,7 +3,8 @@
 import { key, uniform } from "@dmae/core";
 import { selectBackend } from "@dmae/nn";
 import { certifyPatch } from "@dmae/smoothing-certify";
-import { createViT, visibleTokens } from "@dmae/vit";
+import { createViT } from "@dmae/vit";
+import { visibleTokens } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-wasm";
 

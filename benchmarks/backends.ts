@@ -5,7 +5,8 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import process from "node:process";
-import { compiledExecutor, physicalCores } from "@dmae/compile";
+import { compiledExecutor } from "@dmae/compile";
+import { physicalCores } from "@dmae/compile/executors";
 import { key } from "@dmae/core";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
 import { createViT } from "@dmae/vit";

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { physicalCores } from "@dmae/compile";
+import { physicalCores } from "@dmae/compile/executors";
 import * as ort from "onnxruntime-node";
 import type { Model, Request } from "./_compile-worker.ts";
 

@@ -5,19 +5,20 @@ import { foldIn, key, normal } from "@dmae/core";
 import {
   type BatchOptions,
   batchLoader,
-  createImageWorkers,
-  decodeImage,
   type EncodedDataset,
-  evaluationTransform,
   loadImageFolder,
+  synthetic,
+} from "@dmae/datasets";
+import { createImageWorkers, decodeImage } from "@dmae/datasets/images";
+import {
+  evaluationTransform,
   randAugment,
   randomErasing,
   randomHorizontalFlip,
   randomResizedCrop,
   resizePixels,
-  synthetic,
   toUnit,
-} from "@dmae/datasets";
+} from "@dmae/datasets/transforms";
 import sharp from "sharp";
 import { measureTrainingStep } from "./_training-step.ts";
 

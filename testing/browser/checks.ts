@@ -20,7 +20,8 @@ import {
   type Tensors,
 } from "@dmae/nn";
 import { certify, fromOnnx } from "@dmae/smoothing-certify";
-import { adamw, createTrainStep, unprefixed } from "@dmae/train";
+import { adamw, createTrainStep } from "@dmae/train";
+import { unprefixed } from "@dmae/train/tasks";
 import { createViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 
@@ -225,7 +226,8 @@ export async function chosenBackend(): Promise<string> {
 
 /** Errors of things that a browser cannot do, as `code: message`. */
 export async function refusals(): Promise<string[]> {
-  const { inWorkers, readLog } = await import("@dmae/smoothing-certify");
+  const { readLog } = await import("@dmae/smoothing-certify");
+  const { inWorkers } = await import("@dmae/smoothing-certify/workers");
   const attempts = [
     () => fromOnnx(Uint8Array.of(1, 2, 3)),
     () => fromOnnx("/nowhere.onnx"),

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mutate } from "../../packages/checkpoint/src/fuzz-mutations.ts";
-import { DmaeError, generator, key } from "../../packages/core/src/index.ts";
+import { DmaeError, key } from "../../packages/core/src/index.ts";
+import { generator } from "../../packages/core/src/random.ts";
 import { allFormats } from "./formats.ts";
 
 /** Processor time that one file may take, and resident memory that it may add. */

@@ -38,7 +38,7 @@ const kinds: Record<string, () => Promise<() => Promise<unknown>>> = {
     return () => demoRun({ folder, steps: 30, keepEvery: 3, checkpointEvery: 3 });
   },
   async download() {
-    const { download } = await import("@dmae/checkpoint");
+    const { download } = await import("@dmae/checkpoint/downloads");
     return () => download(address, { to: join(folder, "file.bin") });
   },
   async saving() {

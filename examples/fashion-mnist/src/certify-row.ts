@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { TrainedClassifier } from "@dmae/finetune";
-import { progressLine } from "@dmae/reproduce";
+import { progressLine } from "@dmae/reproduce/progress";
 import { certifyDataset, fromOnnx } from "@dmae/smoothing-certify";
 import { int8Onnx } from "./int8.ts";
 import { runFolder, runs, type Training, trainingSeconds } from "./train-row.ts";

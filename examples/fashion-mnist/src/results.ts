@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist";
+import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist/logs";
 import { modelCards } from "@dmae/models";
 import {
   averageCertifiedRadius,

@@ -10,7 +10,7 @@ import { loadCheckpoint, saveSafetensors, toFloat16 } from "@dmae/checkpoint";
 import { fashionMnist } from "@dmae/datasets";
 import type { FinetuneRecipe } from "@dmae/finetune";
 import { selectBackend, type Tensors } from "@dmae/nn";
-import { progressLine } from "@dmae/reproduce";
+import { progressLine } from "@dmae/reproduce/progress";
 import {
   averageCertifiedRadius,
   certifiedAccuracy,

@@ -1,7 +1,8 @@
 import type { HostTensors, ImageDataset, Key } from "@dmae/core";
 import type { Executor, Params } from "@dmae/nn";
-import { type Dmae, type DmaeInputs, pretrainInputs } from "@dmae/pretrain";
-import { unpatchify } from "@dmae/vit";
+import type { Dmae, DmaeInputs } from "@dmae/pretrain";
+import { pretrainInputs } from "@dmae/pretrain/tasks";
+import { unpatchify } from "@dmae/vit/parts";
 import { type Picture, sheet } from "./pictures.ts";
 
 /** Draws `count` test images: original, noisy, masked (what the encoder saw), reconstructed. */

@@ -4,12 +4,8 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { foldIn } from "@dmae/core";
 import type { PretrainResult } from "@dmae/pretrain";
-import {
-  certifiedAccuracySvg,
-  certifiedRadius,
-  clopperPearsonLower,
-  type LogRow,
-} from "@dmae/smoothing-certify";
+import { certifiedRadius, clopperPearsonLower, type LogRow } from "@dmae/smoothing-certify";
+import { certifiedAccuracySvg } from "@dmae/smoothing-certify/report";
 import { toPng } from "./pictures.ts";
 import { reconstructions } from "./reconstruct.ts";
 import { certificateText, writeReport } from "./report.ts";

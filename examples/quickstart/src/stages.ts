@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
-import { batchLoader, randomHorizontalFlip } from "@dmae/datasets";
+import { batchLoader } from "@dmae/datasets";
+import { randomHorizontalFlip } from "@dmae/datasets/transforms";
 import { robustFinetune } from "@dmae/finetune";
 import type { Executor } from "@dmae/nn";
 import { pretrain } from "@dmae/pretrain";
-import { progressLine } from "@dmae/reproduce";
+import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyDataset, type LogRow } from "@dmae/smoothing-certify";
 import type { TrainingProgress } from "@dmae/train";
 import type { ViT } from "@dmae/vit";

@@ -1,4 +1,4 @@
-import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist";
+import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist/logs";
 import { averageCertifiedRadius, compare, type LogRow, readLog } from "@dmae/smoothing-certify";
 import { expect, test } from "vitest";
 import { publishedRows } from "./table.ts";

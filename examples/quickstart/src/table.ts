@@ -1,4 +1,4 @@
-import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist";
+import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist/logs";
 import {
   averageCertifiedRadius,
   certifiedAccuracy,

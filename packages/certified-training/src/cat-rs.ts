@@ -1,6 +1,7 @@
-import { klDivergence } from "@dmae/consistency-loss";
+import { klDivergence } from "@dmae/consistency-loss/divergence";
 import { DmaeError } from "@dmae/core";
-import { type ApplyFunction, type Params, softmaxCrossEntropy, withoutGradient } from "@dmae/nn";
+import { type ApplyFunction, type Params, softmaxCrossEntropy } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { binomial } from "./binomial.ts";
 import { checkSettings, nonNegative, positiveInteger, wholeNumber } from "./check-settings.ts";

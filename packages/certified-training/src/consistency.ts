@@ -1,5 +1,6 @@
 import { type ConsistencyMode, consistencyLoss } from "@dmae/consistency-loss";
-import { softmaxCrossEntropy, withoutGradient } from "@dmae/nn";
+import { softmaxCrossEntropy } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientOf, l2Norms, projectToBall } from "./ball.ts";
 import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { withoutGradient } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import type { MethodDraws } from "./method.ts";
 

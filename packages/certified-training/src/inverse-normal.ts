@@ -1,4 +1,4 @@
-import { withoutGradient } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 // Coefficients of Giles, "Approximating the erfinv function" (GPU Computing Gems, 2010), single precision, highest power first.

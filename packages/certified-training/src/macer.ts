@@ -1,4 +1,4 @@
-import { withoutGradient } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   checkSettings,

@@ -1,6 +1,7 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { key, uniform } from "@dmae/core";
-import { type ApplyFunction, linear, valueAndGradients } from "@dmae/nn";
+import { type ApplyFunction, valueAndGradients } from "@dmae/nn";
+import { linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";

@@ -1,4 +1,4 @@
-import { klDivergence } from "@dmae/consistency-loss";
+import { klDivergence } from "@dmae/consistency-loss/divergence";
 import type { ApplyFunction, Params } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientOf, l2Norms, projectToBall } from "./ball.ts";

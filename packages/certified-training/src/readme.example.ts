@@ -1,6 +1,7 @@
 import { smoothAdv } from "@dmae/certified-training";
 import { key, normal, uniform } from "@dmae/core";
-import { linear, selectBackend, valueAndGradients } from "@dmae/nn";
+import { selectBackend, valueAndGradients } from "@dmae/nn";
+import { linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 await selectBackend("auto");

@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
-import { softmaxCrossEntropy, withoutGradient } from "@dmae/nn";
+import { softmaxCrossEntropy } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";
 import type { AttackProblem } from "./classification-attack.ts";

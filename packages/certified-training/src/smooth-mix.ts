@@ -1,6 +1,7 @@
-import { klDivergence } from "@dmae/consistency-loss";
+import { klDivergence } from "@dmae/consistency-loss/divergence";
 import { DmaeError } from "@dmae/core";
-import { softmaxCrossEntropy, withoutGradient } from "@dmae/nn";
+import { softmaxCrossEntropy } from "@dmae/nn";
+import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientOf, l2Norms, projectToBall } from "./ball.ts";
 import {

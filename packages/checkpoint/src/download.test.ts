@@ -11,7 +11,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { sendFile, startServer, type TestServer } from "../../../testing/http-server.ts";
 import { downloadArchive } from "./download-archive.ts";
-import { cacheFolder, download, downloadCheckpoint, publishedCheckpoints } from "./index.ts";
+import { cacheFolder, download, downloadCheckpoint, publishedCheckpoints } from "./downloads.ts";
 
 const body = Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7919) >> 3);
 const sha256 = createHash("sha256").update(body).digest("hex");

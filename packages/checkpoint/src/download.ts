@@ -1,12 +1,6 @@
-import {
-  checkOptions,
-  DmaeError,
-  fileError,
-  lockFile,
-  makeFolder,
-  type OptionNames,
-  standIn,
-} from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames, standIn } from "@dmae/core/checks";
+import { fileError, lockFile, makeFolder } from "@dmae/core/files";
 import { cacheFolder } from "./cache-folder.ts";
 import {
   type Attempt,

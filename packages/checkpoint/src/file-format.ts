@@ -1,4 +1,5 @@
-import { DmaeError, standIn } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { standIn } from "@dmae/core/checks";
 
 /**
  * Tells the formats apart by the first bytes of a file; what cannot be read is named, with advice.

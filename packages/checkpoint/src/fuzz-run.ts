@@ -1,6 +1,7 @@
 // Test helper: loads damaged files and checks that each loads right or fails as it should.
 import { readFileSync } from "node:fs";
-import { DmaeError, generator, key } from "@dmae/core";
+import { DmaeError, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { mutate, type Random } from "./fuzz-mutations.ts";
 import { type Checkpoint, encodeSafetensors, loadCheckpoint, type StoredTensor } from "./index.ts";
 import { archive } from "./pickle-builder.ts";

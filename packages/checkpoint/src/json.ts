@@ -1,4 +1,5 @@
-import { DmaeError, parseStrictJson } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { parseStrictJson } from "@dmae/core/checks";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -6,11 +6,11 @@ import { describe, expect, test } from "vitest";
 import {
   decodeSafetensors,
   encodeSafetensors,
-  isTensorReference,
   loadCheckpoint,
   type TensorReference,
 } from "./index.ts";
 import { archive, dict, pickle, tensor, text } from "./pickle-builder.ts";
+import { isTensorReference } from "./resume.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
 const digests = JSON.parse(readFileSync(fixture("digests.json"), "utf8")) as Record<

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { type ByteSource, blobSource, bytesSource, fileSource } from "./byte-source.ts";
 import { type Checkpoint, makeCheckpoint } from "./checkpoint.ts";
 import { recogniseFormat } from "./file-format.ts";

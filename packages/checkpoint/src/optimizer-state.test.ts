@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { loadCheckpoint, optimizerState, weightDecayGroups } from "./index.ts";
+import { loadCheckpoint } from "./index.ts";
+import { optimizerState, weightDecayGroups } from "./resume.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
 const recorded = JSON.parse(readFileSync(fixture("pretrain.json"), "utf8"));

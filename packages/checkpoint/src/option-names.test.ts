@@ -1,5 +1,9 @@
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as downloads from "./downloads.ts";
+import * as main from "./index.ts";
+import * as resume from "./resume.ts";
+
+const api = { ...main, ...downloads, ...resume };
 
 const none = { names: [], spec: () => ({ dtype: "float32" as const, shape: [] }) };
 

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { cacheFolder } from "./cache-folder.ts";
 import { type DownloadOptions, download, transferNames } from "./download.ts";
 import { findFault } from "./verify-file.ts";

@@ -2,7 +2,9 @@ import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import * as downloads from "./downloads.ts";
 import * as checkpointPackage from "./index.ts";
+import * as resume from "./resume.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -44,7 +46,7 @@ test("the second example runs", async () => {
   const [, second] = await blocks();
   const url = new URL("./__fixtures__/pretrain-3.pth", import.meta.url);
   const checkpoint = await checkpointPackage.loadCheckpoint(url);
-  const { optimizerState, weightDecayGroups } = checkpointPackage;
+  const { optimizerState, weightDecayGroups } = resume;
   const run = new Function(
     ...["checkpoint", "optimizerState", "weightDecayGroups"],
     `return (async () => {${second}; return [tensors["exp_avg.cls_token"], step];})()`,
@@ -57,5 +59,6 @@ test("the second example runs", async () => {
 
 test("every exported function is in the README", async () => {
   const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
-  for (const name of Object.keys(checkpointPackage)) expect(readme).toContain(`\`${name}`);
+  for (const name of Object.keys({ ...checkpointPackage, ...downloads, ...resume }))
+    expect(readme).toContain(`\`${name}`);
 });

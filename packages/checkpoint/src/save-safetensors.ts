@@ -1,4 +1,4 @@
-import { writeAtomically } from "@dmae/core";
+import { writeAtomically } from "@dmae/core/files";
 import type { StoredTensors } from "./dtypes.ts";
 import { type Metadata, safetensorsParts } from "./safetensors.ts";
 

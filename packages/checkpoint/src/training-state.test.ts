@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { encodeSafetensors, loadCheckpoint, trainingState } from "./index.ts";
+import { encodeSafetensors, loadCheckpoint } from "./index.ts";
+import { trainingState } from "./resume.ts";
 
 const scalar = (value: number) =>
   ({ dtype: "float32", shape: [], data: new Float32Array([value]) }) as const;

@@ -1,4 +1,5 @@
-import { DmaeError, type HostTensor, type HostTensors, parseStrictJson } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { parseStrictJson } from "@dmae/core/checks";
 import type { Checkpoint } from "./checkpoint.ts";
 import { isTensorReference, type PlainValue } from "./plain-value.ts";
 

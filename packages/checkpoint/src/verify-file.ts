@@ -1,4 +1,5 @@
-import { DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 
 /** What a file must be. */
 export interface FileFacts {

@@ -1,4 +1,4 @@
-import { checkOptions } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { StepFunction, StepInit } from "@dmae/nn";
 import { type CompiledStep, prepareStep } from "./prepared-step.ts";
 import { precisionNames } from "./runtime/program.ts";

@@ -1,4 +1,4 @@
-import { checkOptions } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { InputSpecs, Program, ResultForm } from "@dmae/nn";
 import { type CompiledFunction, loadFunction } from "./compiled-executor.ts";
 import { type PrecisionOptions, precisionNames } from "./runtime/program.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, type HostTensor, type HostTensors } from "@dmae/core";
+import type { HostTensor, HostTensors } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { Executor, InputSpecs, PreparedFunction, Program, ResultForm } from "@dmae/nn";
 import { type FlatProgram, flatProgram } from "@dmae/nn/executors";
 import { prepareStep } from "./prepared-step.ts";

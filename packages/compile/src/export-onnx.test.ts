@@ -1,6 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { DmaeError, type HostTensor, key, normal } from "@dmae/core";
-import { attention, gelu, layerNorm, linear } from "@dmae/nn";
+import { attention, gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";

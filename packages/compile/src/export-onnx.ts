@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { InputSpecs, Program, ResultForm, TensorSpecs } from "@dmae/nn";
 import { flatProgram, isSpec, specOf } from "@dmae/nn/executors";
 import { checkDifferent, checkNames } from "./export-names.ts";

@@ -5,15 +5,9 @@ export {
   type CompiledFunction,
   compiledExecutor,
 } from "./compiled-executor.ts";
-export { defaultExecutor } from "./default-executor.ts";
 export { type ExportOptions, exportOnnx } from "./export-onnx.ts";
 export type { ActivationRange, Quantization } from "./graph/quantize-graph.ts";
 export type { CompiledStep } from "./prepared-step.ts";
 export { type QuantizeOptions, quantize, type RangeRule } from "./quantize.ts";
 export type { PrecisionOptions, ProgramStatistics } from "./runtime/program.ts";
-export {
-  type ExecutionProvider,
-  physicalCores,
-  type Runtime,
-  type RuntimeOptions,
-} from "./runtime/runtime.ts";
+export type { ExecutionProvider, Runtime, RuntimeOptions } from "./runtime/runtime.ts";

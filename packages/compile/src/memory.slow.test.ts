@@ -1,7 +1,8 @@
 import "@tensorflow/tfjs-backend-cpu";
 import process from "node:process";
 import type { HostTensor } from "@dmae/core";
-import { linear, valueAndGradients } from "@dmae/nn";
+import { valueAndGradients } from "@dmae/nn";
+import { linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { compile, compileStep } from "./index.ts";

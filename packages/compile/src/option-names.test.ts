@@ -1,5 +1,8 @@
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as executors from "./executors.ts";
+import * as main from "./index.ts";
+
+const api = { ...main, ...executors };
 
 const program = { fn: () => ({}), specs: {} };
 

@@ -1,6 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { type HostTensor, key, normal } from "@dmae/core";
-import { gelu, layerNorm, linear } from "@dmae/nn";
+import { gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";

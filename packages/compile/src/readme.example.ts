@@ -1,6 +1,7 @@
 import { compile, compileStep, exportOnnx, quantize } from "@dmae/compile";
 import { foldIn, key, normal, uniform } from "@dmae/core";
-import { gelu, linear, type Tensors, valueAndGradients, xavierUniform, zeros } from "@dmae/nn";
+import { type Tensors, valueAndGradients } from "@dmae/nn";
+import { gelu, linear, xavierUniform, zeros } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 // Any function: its inputs are plain arrays, the specs know the shapes.

@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { type ConsistencyMode, consistencyLoss, entropy, klDivergence } from "./index.ts";
+import { entropy, klDivergence } from "./divergence.ts";
+import { type ConsistencyMode, consistencyLoss } from "./index.ts";
 
 const fixture = readFixture(new URL("./__fixtures__/consistency.safetensors", import.meta.url));
 const cases = ["normal", "wide", "near_equal", "identical", "extreme", "underflow"].flatMap(

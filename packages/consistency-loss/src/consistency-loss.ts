@@ -1,5 +1,6 @@
 import "#gradients";
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Which loss: see {@link consistencyLoss}. */

@@ -3,4 +3,3 @@ export {
   type ConsistencyOptions,
   consistencyLoss,
 } from "./consistency-loss.ts";
-export { entropy, klDivergence } from "./divergence.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkCounts } from "./network.ts";
 
 /** The networks of the official certified-training code, by its names. */

@@ -4,7 +4,8 @@ import { disposeTensors, selectBackend } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { type ConvNetSource, createConvNet, createDnCNN, loadConvNet } from "./index.ts";
+import { createDnCNN } from "./denoising.ts";
+import { type ConvNetSource, createConvNet, loadConvNet } from "./index.ts";
 
 beforeAll(() => selectBackend("cpu"));
 

@@ -1,5 +1,6 @@
 import type { Key } from "@dmae/core";
-import { type Model, normalize, type ParameterSpecs, type Params } from "@dmae/nn";
+import type { Model, Params } from "@dmae/nn";
+import { normalize, type ParameterSpecs } from "@dmae/nn/layers";
 import type * as tf from "@tensorflow/tfjs-core";
 import { type ConvNetConfig, type ConvNetName, resolveConfig } from "./config.ts";
 import type { Pass } from "./layers.ts";

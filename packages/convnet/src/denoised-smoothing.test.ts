@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import "@tensorflow/tfjs-backend-cpu";
-import { conv2d, linear, selectBackend, valueAndGradients } from "@dmae/nn";
+import { selectBackend, valueAndGradients } from "@dmae/nn";
+import { conv2d, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
@@ -12,7 +13,7 @@ import {
   diffusionSchedule,
   diffusionStep,
   oneShotDenoise,
-} from "./index.ts";
+} from "./denoising.ts";
 
 beforeAll(() => selectBackend("cpu"));
 

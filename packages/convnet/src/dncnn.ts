@@ -1,12 +1,7 @@
-import { checkOptions, DmaeError, type HostTensor, type Key } from "@dmae/core";
-import {
-  constantSpec,
-  orthogonal,
-  type ParameterSpecs,
-  type Params,
-  type Tensors,
-  zeros,
-} from "@dmae/nn";
+import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import type { Params, Tensors } from "@dmae/nn";
+import { constantSpec, orthogonal, type ParameterSpecs, zeros } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { convolved, convParameters, normalized, normParameters, type Pass } from "./layers.ts";
 import { checkCounts, networkParts } from "./network.ts";

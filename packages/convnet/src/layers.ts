@@ -1,4 +1,5 @@
 import type { HostTensor, Key } from "@dmae/core";
+import type { Params, Tensors } from "@dmae/nn";
 import {
   batchNorm,
   constantSpec,
@@ -7,11 +8,9 @@ import {
   normalInit,
   ones,
   type ParameterSpecs,
-  type Params,
-  type Tensors,
   uniformInit,
   zeros,
-} from "@dmae/nn";
+} from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** One pass through a network: where its layers read their parameters and leave their new running statistics. */

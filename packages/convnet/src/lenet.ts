@@ -1,4 +1,4 @@
-import type { ParameterSpecs } from "@dmae/nn";
+import type { ParameterSpecs } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ConvNetConfig } from "./config.ts";
 import { convolved, defaultParameters, flattened, type Pass, projected } from "./layers.ts";

@@ -1,13 +1,7 @@
-import { checkOptions, DmaeError, type HostTensor, type ImageShape, type Key } from "@dmae/core";
-import {
-  type ApplyOptions,
-  checkParameters,
-  initializeParameters,
-  type ParameterSpecs,
-  type Params,
-  type Tensors,
-  toTensors,
-} from "@dmae/nn";
+import { DmaeError, type HostTensor, type ImageShape, type Key } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import { type ApplyOptions, type Params, type Tensors, toTensors } from "@dmae/nn";
+import { checkParameters, initializeParameters, type ParameterSpecs } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { isBuffer, type Pass } from "./layers.ts";
 

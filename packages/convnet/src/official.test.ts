@@ -11,7 +11,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
-import { createConvNet, createDnCNN } from "./index.ts";
+import { createDnCNN } from "./denoising.ts";
+import { createConvNet } from "./index.ts";
 
 // Recorded by testing/reference/convnet.py; command, versions and seed are in the metadata.
 const fixture = readFixture(new URL("./__fixtures__/convnet.safetensors", import.meta.url));

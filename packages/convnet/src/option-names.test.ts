@@ -1,6 +1,9 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as denoising from "./denoising.ts";
+import * as main from "./index.ts";
+
+const api = { ...main, ...denoising };
 
 const images = {} as tf.Tensor; // not looked at
 

@@ -1,4 +1,5 @@
-import { createConvNet, createDnCNN } from "@dmae/convnet";
+import { createConvNet } from "@dmae/convnet";
+import { createDnCNN } from "@dmae/convnet/denoising";
 import { key } from "@dmae/core";
 import { disposeTensors, selectBackend } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";

@@ -1,4 +1,4 @@
-import type { ParameterSpecs } from "@dmae/nn";
+import type { ParameterSpecs } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   convolved,

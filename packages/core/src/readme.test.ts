@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import * as checks from "./checks.ts";
+import * as files from "./files.ts";
 import * as core from "./index.ts";
+import * as random from "./random.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
@@ -15,5 +18,6 @@ test("the README's example runs, and says what it does", () => {
 });
 
 test("the README's table names every exported function", () => {
-  for (const name of Object.keys(core)) expect(readme).toContain(`\`${name}`);
+  for (const name of Object.keys({ ...core, ...checks, ...files, ...random }))
+    expect(readme).toContain(`\`${name}`);
 });

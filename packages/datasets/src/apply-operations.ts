@@ -1,4 +1,5 @@
-import { DmaeError, foldIn, generator, type ImageShape, type Key, normal } from "@dmae/core";
+import { DmaeError, foldIn, type ImageShape, type Key, normal } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import {
   crop,
   cropCenter,

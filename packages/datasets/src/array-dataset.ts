@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type ImageShape, type LabeledImage } from "@dmae/core";
+import { DmaeError, type ImageShape, type LabeledImage } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkIndex, type PixelDataset } from "./dataset.ts";
 import { type LabeledPixels, toLabeledImage } from "./pixels.ts";
 

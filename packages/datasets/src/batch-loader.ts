@@ -1,5 +1,4 @@
 import {
-  checkOptions,
   DmaeError,
   foldIn,
   type ImageDataset,
@@ -7,6 +6,7 @@ import {
   type Key,
   permutation,
 } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { type BatchOptions, batchNames, checkBatchOptions } from "./batch-options.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { createPool, type WorkerPool } from "./image-workers.ts";

@@ -4,8 +4,8 @@ import {
   type ImageShape,
   type Key,
   type LabeledImage,
-  type OptionNames,
 } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { isPixelDataset } from "./dataset.ts";
 import type { ImageWorkers } from "./image-workers.ts";
 import { type ImageOperation, isRandom } from "./operations.ts";

@@ -1,4 +1,5 @@
-import { DmaeError, foldIn, generator, type ImageDataset, key, permutation } from "@dmae/core";
+import { DmaeError, foldIn, type ImageDataset, key, permutation } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { expect, test } from "vitest";
 import { arrayDataset } from "./array-dataset.ts";
 import { batchLoader } from "./batch-loader.ts";

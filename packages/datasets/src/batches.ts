@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { createLoader } from "./batch-loader.ts";
 import { type BatchOptions, batchNames } from "./batch-options.ts";
 import type { LoadedBatch } from "./render-batch.ts";

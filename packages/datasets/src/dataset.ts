@@ -1,4 +1,5 @@
-import { DmaeError, type ImageDataset, type OptionNames } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
 

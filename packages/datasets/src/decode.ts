@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { type DecodeLimits, type ImageLocation, limitNames } from "./dataset.ts";
 import { readSlice, readWhole, reason, refuseStandIn } from "./files.ts";
 import { imageFormat } from "./image-format.ts";

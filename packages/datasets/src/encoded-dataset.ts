@@ -1,4 +1,5 @@
-import { DmaeError, type ImageShape, type OptionNames } from "@dmae/core";
+import { DmaeError, type ImageShape } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { outputShape } from "./apply-operations.ts";
 import {
   checkIndex,

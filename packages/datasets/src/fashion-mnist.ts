@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { ArrayDataset } from "./array-dataset.ts";
 import type { Split, Splits } from "./dataset.ts";
 import { readIdxSplit } from "./load-idx.ts";

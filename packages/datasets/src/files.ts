@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
-import { DmaeError, standIn } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { standIn } from "@dmae/core/checks";
 
 /** Largest number of bytes that a loader keeps in memory unless told otherwise: 2 GiB - 1. */
 export const defaultMaxBytes = 2 ** 31 - 1;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseStrictJson } from "@dmae/core";
+import { parseStrictJson } from "@dmae/core/checks";
 import { defaultMaxBytes, readWhole } from "./files.ts";
 import { writeWhole } from "./write-files.ts";
 

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { type ArrayDataset, arrayDataset } from "./array-dataset.ts";
 import type { Split, Splits } from "./dataset.ts";
 import { defaultMaxBytes, readWhole, reason } from "./files.ts";

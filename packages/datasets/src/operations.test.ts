@@ -1,4 +1,5 @@
-import { foldIn, generator, key } from "@dmae/core";
+import { foldIn, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { expect, test } from "vitest";
 import { flipHorizontal, outputShape, renderImage } from "./apply-operations.ts";
 import { arrayDataset } from "./array-dataset.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { parseRandAugment, type RandAugmentConfig } from "./rand-augment.ts";
 
 /** One step of an image transform: a plain object, so that it can be logged and sent to a worker. */

@@ -1,6 +1,11 @@
 import { key } from "@dmae/core";
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as images from "./images.ts";
+import * as main from "./index.ts";
+import * as transforms from "./transforms.ts";
+import * as writers from "./writers.ts";
+
+const api = { ...main, ...images, ...transforms, ...writers };
 
 const data = api.synthetic({ length: 4, key: key(0) });
 
@@ -29,12 +34,9 @@ testOptionNames(
   },
   [
     "centerCrop",
-    "cifar10Classes",
     "createImageWorkers",
     "evaluationTransform",
     "everyNth",
-    "imagenetMean",
-    "imagenetStd",
     "randomHorizontalFlip",
     "resize",
     "resizePixels",

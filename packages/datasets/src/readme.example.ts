@@ -1,5 +1,6 @@
 import { key } from "@dmae/core";
-import { batches, everyNth, fashionMnist, randomHorizontalFlip } from "@dmae/datasets";
+import { batches, everyNth, fashionMnist } from "@dmae/datasets";
+import { randomHorizontalFlip } from "@dmae/datasets/transforms";
 
 const { train, test } = await fashionMnist();
 console.log(train.length, train.imageShape, train.classNames?.[train.get(0).label]);

@@ -1,4 +1,5 @@
-import { generator, key } from "@dmae/core";
+import { key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { expect, test } from "vitest";
 import type { PixelImage } from "./pixels.ts";
 import { resizeInJavaScript } from "./resize-javascript.ts";

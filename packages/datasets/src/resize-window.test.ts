@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError, generator, key } from "@dmae/core";
+import { DmaeError, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import sharp from "sharp";
 import { expect, test } from "vitest";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";

@@ -1,11 +1,5 @@
-import {
-  checkOptions,
-  DmaeError,
-  foldIn,
-  type ImageDataset,
-  key as keyOf,
-  permutation,
-} from "@dmae/core";
+import { DmaeError, foldIn, type ImageDataset, key as keyOf, permutation } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { PixelDataset } from "./dataset.ts";
 import { subset } from "./views.ts";
 

@@ -1,4 +1,6 @@
-import { checkOptions, DmaeError, foldIn, generator, type ImageShape, type Key } from "@dmae/core";
+import { DmaeError, foldIn, type ImageShape, type Key } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import { generator } from "@dmae/core/random";
 import type { ArrayDataset } from "./array-dataset.ts";
 import { checkIndex, type Split } from "./dataset.ts";
 import { type LabeledPixels, toLabeledImage } from "./pixels.ts";

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { makeFolder, writeAtomically } from "@dmae/core";
+import { makeFolder, writeAtomically } from "@dmae/core/files";
 
 /** Writes a file whole or not at all, in a folder that is made if it is not there. */
 export async function writeWhole(

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { readSlice, readWhole } from "./files.ts";

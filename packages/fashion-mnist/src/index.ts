@@ -1,5 +1,3 @@
-export { type PublishedLog, publishedLogs, publishedSettings } from "./published-logs.ts";
-
 /** Locations of the four original gzip IDX files of Fashion-MNIST (Xiao et al. 2017, MIT licence). */
 export const files = {
   /** 60,000 training images, 28x28. */

@@ -1,4 +1,4 @@
-import { checkOptions } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
 import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
 

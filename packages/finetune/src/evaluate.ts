@@ -1,12 +1,5 @@
-import {
-  checkOptions,
-  DmaeError,
-  foldIn,
-  type HostTensors,
-  type ImageDataset,
-  normal,
-  type OptionNames,
-} from "@dmae/core";
+import { DmaeError, foldIn, type HostTensors, type ImageDataset, normal } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Executor, Model, PreparedFunction, TensorSpec } from "@dmae/nn";
 import type { TrainingSeed } from "@dmae/train";
 import { rootKey } from "@dmae/train/tasks";

@@ -1,17 +1,15 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
-import { type ApplyFunction, type Model, resizeBicubic, type Tensors } from "@dmae/nn";
+import type { ApplyFunction, Model, Tensors } from "@dmae/nn";
+import { resizeBicubic } from "@dmae/nn/layers";
 import {
   adamw,
-  decayGroups,
   type LossFunction,
-  layerDecayGroups,
   type Optimizer,
   type ParameterGroups,
   sgd,
-  stepSchedule,
   type TrainingTask,
-  unprefixed,
 } from "@dmae/train";
+import { decayGroups, layerDecayGroups, stepSchedule, unprefixed } from "@dmae/train/tasks";
 import { createViT, type ViT, type ViTConfig } from "@dmae/vit";
 import { layerId } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";

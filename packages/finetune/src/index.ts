@@ -5,13 +5,8 @@ export {
   type EvaluateResult,
   evaluate,
   type MeasureOptions,
-  type PreparedEvaluation,
-  type PrepareEvaluationOptions,
-  prepareEvaluation,
 } from "./evaluate.ts";
 export type { FinetuneEvaluation } from "./evaluate-training.ts";
-export { type FinetuneLossSettings, finetuneTask } from "./finetune-step.ts";
-export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
 
 export type { LinearProbeRecipe } from "./probe-recipe.ts";

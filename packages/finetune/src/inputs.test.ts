@@ -1,6 +1,6 @@
 import { type Batch, key, normal } from "@dmae/core";
-import { noiseKeys } from "@dmae/train";
-import { resolveConfig } from "@dmae/vit";
+import { noiseKeys } from "@dmae/train/tasks";
+import { resolveConfig } from "@dmae/vit/parts";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { finetuneInputs } from "./inputs.ts";

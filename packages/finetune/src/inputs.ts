@@ -1,17 +1,16 @@
 import {
   type Batch,
-  checkOptions,
   DmaeError,
   foldIn,
-  generator,
   type HostTensor,
   type HostTensors,
   type Key,
   uniform,
 } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import { generator } from "@dmae/core/random";
 import type { Model } from "@dmae/nn";
-import { type NoisyBatch, noiseKeys } from "@dmae/train";
-import { batchNoise, prefixed, scalarTensors } from "@dmae/train/tasks";
+import { batchNoise, type NoisyBatch, noiseKeys, prefixed, scalarTensors } from "@dmae/train/tasks";
 import { drawDropPath, dropPathRates } from "./drop-path.ts";
 import { drawMixing, mixingInputs, softTargets } from "./mixing.ts";
 import { type FinetuneRecipe, methodOf, mixes, sigmaRange } from "./recipe.ts";

@@ -1,28 +1,10 @@
-import { defaultExecutor } from "@dmae/compile";
-import {
-  checkOptions,
-  foldIn,
-  type HostTensor,
-  type HostTensors,
-  type ImageDataset,
-  type Key,
-} from "@dmae/core";
-import {
-  type Executor,
-  ones,
-  type PreparedFunction,
-  type TensorSpec,
-  truncatedNormal,
-  zeros,
-} from "@dmae/nn";
-import {
-  type BatchSource,
-  noiseKeys,
-  type Objective,
-  type TrainingResult,
-  trainModel,
-} from "@dmae/train";
-import { batchNoise, rootKey } from "@dmae/train/tasks";
+import { defaultExecutor } from "@dmae/compile/executors";
+import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import type { Executor, PreparedFunction, TensorSpec } from "@dmae/nn";
+import { ones, truncatedNormal, zeros } from "@dmae/nn/layers";
+import type { BatchSource, Objective, TrainingResult } from "@dmae/train";
+import { batchNoise, noiseKeys, rootKey, trainModel } from "@dmae/train/tasks";
 import { createViT, fromPretrained, type PretrainedReport, type ViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { trainingEvaluation } from "./evaluate-training.ts";

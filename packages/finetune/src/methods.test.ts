@@ -4,15 +4,8 @@ import type { MethodSettings } from "@dmae/certified-training";
 import { compiledExecutor } from "@dmae/compile";
 import { type HostTensor, key } from "@dmae/core";
 import { synthetic } from "@dmae/datasets";
-import {
-  eagerExecutor,
-  linear,
-  type Model,
-  normalInit,
-  ones,
-  selectBackend,
-  zeros,
-} from "@dmae/nn";
+import { eagerExecutor, type Model, selectBackend } from "@dmae/nn";
+import { linear, normalInit, ones, zeros } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";

@@ -1,6 +1,7 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import { foldIn, generator, key } from "@dmae/core";
+import { foldIn, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { selectBackend, toTensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import * as tf from "@tensorflow/tfjs-core";
 import { randomBeta } from "d3-random";
 

@@ -1,11 +1,13 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import { loadCheckpoint, optimizerState } from "@dmae/checkpoint";
+import { loadCheckpoint } from "@dmae/checkpoint";
+import { optimizerState } from "@dmae/checkpoint/resume";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, selectBackend, type Tensors, toTensors, valueAndGradients } from "@dmae/nn";
-import { type TrainStep, taskStep, unprefixed } from "@dmae/train";
-import { specsOf, torchGroups } from "@dmae/train/tasks";
-import { CIFAR10_NORMALIZATION, createViT, fromPretrained } from "@dmae/vit";
+import type { TrainStep } from "@dmae/train";
+import { specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train/tasks";
+import { createViT, fromPretrained } from "@dmae/vit";
+import { CIFAR10_NORMALIZATION } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";

@@ -1,5 +1,8 @@
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as main from "./index.ts";
+import * as tasks from "./tasks.ts";
+
+const api = { ...main, ...tasks };
 
 const none = {} as never; // not looked at
 const recipe = api.finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"];

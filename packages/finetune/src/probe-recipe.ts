@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
 import { trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";

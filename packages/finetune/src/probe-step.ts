@@ -1,5 +1,6 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
-import { linear, softmaxCrossEntropy, type Tensors } from "@dmae/nn";
+import { softmaxCrossEntropy, type Tensors } from "@dmae/nn";
+import { linear } from "@dmae/nn/layers";
 import {
   type LossFunction,
   lars,

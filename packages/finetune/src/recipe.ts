@@ -1,5 +1,6 @@
 import { createMethod, type MethodSettings, type TrainingMethod } from "@dmae/certified-training";
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { TrainingRecipe } from "@dmae/train";
 import { trainingRecipeNames } from "@dmae/train/tasks";

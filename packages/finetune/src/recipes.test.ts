@@ -1,4 +1,5 @@
-import { createViT, resolveConfig } from "@dmae/vit";
+import { createViT } from "@dmae/vit";
+import { resolveConfig } from "@dmae/vit/parts";
 import { expect, it } from "vitest";
 import { checkProbeRecipe } from "./probe-recipe.ts";
 import { checkFinetuneRecipe, type FinetuneRecipe } from "./recipe.ts";

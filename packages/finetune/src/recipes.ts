@@ -1,5 +1,5 @@
 import { deepFreeze } from "@dmae/train/tasks";
-import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit";
+import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit/parts";
 import type { LinearProbeRecipe } from "./probe-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 

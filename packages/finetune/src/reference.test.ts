@@ -3,14 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { loadCheckpoint } from "@dmae/checkpoint";
 import { type HostTensor, type HostTensors, key } from "@dmae/core";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
-import { taskStep, unprefixed } from "@dmae/train";
-import { specsOf, torchGroups } from "@dmae/train/tasks";
-import {
-  CIFAR10_NORMALIZATION,
-  createViT,
-  fromPretrained,
-  IMAGENET_NORMALIZATION,
-} from "@dmae/vit";
+import { specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train/tasks";
+import { createViT, fromPretrained } from "@dmae/vit";
+import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit/parts";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { type FixtureTensor, readFixture } from "../../../testing/fixtures.ts";

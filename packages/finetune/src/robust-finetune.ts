@@ -1,22 +1,15 @@
 import {
-  checkOptions,
   DmaeError,
   foldIn,
   type HostTensor,
   type HostTensors,
   type ImageDataset,
   type Key,
-  type OptionNames,
 } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
-import {
-  type BatchSource,
-  type OpenRecipe,
-  type TrainingOptions,
-  type TrainingResult,
-  trainModel,
-} from "@dmae/train";
-import { rootKey, trainingNames, withDefaultBatch } from "@dmae/train/tasks";
+import type { BatchSource, OpenRecipe, TrainingOptions, TrainingResult } from "@dmae/train";
+import { rootKey, trainingNames, trainModel, withDefaultBatch } from "@dmae/train/tasks";
 import {
   createViT,
   type FromPretrainedOptions,

@@ -1,5 +1,6 @@
-import { defaultExecutor } from "@dmae/compile";
-import { checkOptions, DmaeError, type HostTensors } from "@dmae/core";
+import { defaultExecutor } from "@dmae/compile/executors";
+import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { Executor, Model, Program } from "@dmae/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 

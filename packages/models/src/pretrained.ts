@@ -1,5 +1,6 @@
 import { decodeSafetensors } from "@dmae/checkpoint";
-import { checkOptions, DmaeError, type HostTensors, type OptionNames } from "@dmae/core";
+import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { fromOnnx, type LoadedClassifier, type OnnxOptions } from "@dmae/smoothing-certify";
 import type { ModelCard, ModelName } from "./card.ts";
 import { catalogue } from "./catalogue.ts";

@@ -1,5 +1,6 @@
 import "#gradients";
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import * as tf from "@tensorflow/tfjs-core";
 import { completeGradientKernels } from "./gradient-kernels.ts";
 

@@ -1,7 +1,7 @@
 import { key } from "@dmae/core";
 import { expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { normalInit, ones, truncatedNormal, xavierUniform, zeros } from "./index.ts";
+import { normalInit, ones, truncatedNormal, xavierUniform, zeros } from "./layers.ts";
 
 const moments = (data: ArrayLike<number>) => {
   const values = Array.from(data);

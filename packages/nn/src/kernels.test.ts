@@ -2,8 +2,9 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { attention, gelu, layerNorm, linear, selectBackend } from "./index.ts";
+import { selectBackend } from "./index.ts";
 import { KERNELS } from "./kernels.ts";
+import { attention, gelu, layerNorm, linear } from "./layers.ts";
 
 // A backend of its own name that computes on the cpu: stands for the tracing backend.
 const own = "kernels-test";

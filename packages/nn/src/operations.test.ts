@@ -6,20 +6,22 @@ import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import {
-  attention,
-  batchNorm,
-  conv2d,
   disposeTensors,
-  dropPath,
-  gelu,
-  layerNorm,
-  linear,
-  normalize,
   selectBackend,
   softmaxCrossEntropy,
   type Tensors,
   valueAndGradients,
 } from "./index.ts";
+import {
+  attention,
+  batchNorm,
+  conv2d,
+  dropPath,
+  gelu,
+  layerNorm,
+  linear,
+  normalize,
+} from "./layers.ts";
 
 // Recorded by testing/reference/nn_operations.py: PyTorch autograd in float64.
 const fixture = readFixture(new URL("./__fixtures__/operations.safetensors", import.meta.url));

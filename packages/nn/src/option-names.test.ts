@@ -1,6 +1,9 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as main from "./index.ts";
+import * as layers from "./layers.ts";
+
+const api = { ...main, ...layers };
 
 const tensor = {} as tf.Tensor; // not looked at
 
@@ -31,7 +34,6 @@ testOptionNames(
     "resizeBicubic",
     "softmaxCrossEntropy",
     "toHost",
-    "toHostSync",
     "toTensors",
     "truncatedNormal",
     "uniformInit",

@@ -46,16 +46,6 @@ export async function toHost(tensors: Readonly<Tensors>): Promise<Record<string,
   );
 }
 
-/** {@link toHost} without awaiting; webgpu cannot do it. */
-export function toHostSync(tensors: Readonly<Tensors>): Record<string, HostTensor> {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [
-      name,
-      toHostTensor(tensor, tensor.dataSync()),
-    ]),
-  );
-}
-
 /** Disposes of every tensor of the record. */
 export function disposeTensors(tensors: Readonly<Tensors>): void {
   for (const tensor of Object.values(tensors)) tensor.dispose();

@@ -1,14 +1,6 @@
 import { key } from "@dmae/core";
-import {
-  eagerExecutor,
-  gelu,
-  linear,
-  selectBackend,
-  softmaxCrossEntropy,
-  valueAndGradients,
-  xavierUniform,
-  zeros,
-} from "@dmae/nn";
+import { eagerExecutor, selectBackend, softmaxCrossEntropy, valueAndGradients } from "@dmae/nn";
+import { gelu, linear, xavierUniform, zeros } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 await selectBackend("auto"); // the fastest of tensorflow (native), webgpu, wasm and cpu that works here

@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { bicubicMatrix, resizeBicubic, selectBackend } from "./index.ts";
+import { selectBackend } from "./index.ts";
+import { bicubicMatrix, resizeBicubic } from "./layers.ts";
 
 const fixture = readFixture(new URL("./__fixtures__/resize-bicubic.safetensors", import.meta.url));
 

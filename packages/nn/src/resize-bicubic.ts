@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import * as tf from "@tensorflow/tfjs-core";
 import { matMulEach } from "./mat-mul.ts";
 

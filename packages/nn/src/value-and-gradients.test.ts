@@ -4,7 +4,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { disposeTensors, gelu, linear, selectBackend, valueAndGradients } from "./index.ts";
+import { disposeTensors, selectBackend, valueAndGradients } from "./index.ts";
+import { gelu, linear } from "./layers.ts";
 
 describe.each(["cpu", "wasm"])("valueAndGradients on %s", (backend) => {
   beforeAll(() => selectBackend(backend));

@@ -1,6 +1,7 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
-import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
-import { viTConfigNames } from "@dmae/vit/parts";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
+import { resolveConfig, viTConfigNames } from "@dmae/vit/parts";
 
 /** The shape of a Denoising Masked Autoencoder and of the images it takes. */
 export interface DmaeConfig extends Omit<ViTConfig, "numClasses" | "globalPool"> {

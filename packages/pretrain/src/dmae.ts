@@ -1,17 +1,15 @@
 import { DmaeError, foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { type Params, type Tensors, toTensors } from "@dmae/nn";
 import {
   layerNorm,
   linear,
   normalInit,
   normalize,
   ones,
-  type Params,
   resizeBicubic,
-  type Tensors,
-  toTensors,
   xavierUniform,
   zeros,
-} from "@dmae/nn";
+} from "@dmae/nn/layers";
 import { createViT, type ViTName } from "@dmae/vit";
 import { block, initBlock, patchify, positionTensor } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";

@@ -1,9 +1,8 @@
 export { pretrainRecipe } from "./build-recipe.ts";
-export { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
+export type { DmaeConfig, DmaeOptions } from "./config.ts";
 export { createDmae, type Dmae, type DmaeInputs, type DmaeOutputs } from "./dmae.ts";
-export { type PretrainInputOptions, pretrainInputs } from "./inputs.ts";
 export type { LossRegion } from "./loss.ts";
 
-export { type PretrainOptions, type PretrainResult, pretrain, pretrainTask } from "./pretrain.ts";
+export { type PretrainOptions, type PretrainResult, pretrain } from "./pretrain.ts";
 export type { PretrainRecipe } from "./recipe.ts";
 export { type PretrainRecipeName, pretrainRecipes } from "./recipes.ts";

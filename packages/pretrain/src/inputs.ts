@@ -1,6 +1,6 @@
-import { checkOptions, foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
-import { type NoisyBatch, noiseKeys } from "@dmae/train";
-import { batchNoise } from "@dmae/train/tasks";
+import { foldIn, type HostTensors, type Key, uniform } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import { batchNoise, type NoisyBatch, noiseKeys } from "@dmae/train/tasks";
 import { randomMasking } from "./masking.ts";
 
 /** Options of {@link pretrainInputs}. */

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { patchify } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 
 /** Number of patches that stay visible: `floor(length * (1 - maskRatio))`. */
 export function visiblePatches(length: number, maskRatio: number): number {

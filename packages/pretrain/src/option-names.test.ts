@@ -1,5 +1,8 @@
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as main from "./index.ts";
+import * as tasks from "./tasks.ts";
+
+const api = { ...main, ...tasks };
 
 const recipe = api.pretrainRecipes["dmae-vit-b-cifar10-continued"];
 const config = { width: 4, depth: 1, heads: 1 };

@@ -1,24 +1,27 @@
 import {
-  checkOptions,
   DmaeError,
   foldIn,
   type HostTensor,
   type HostTensors,
   type ImageDataset,
-  type OptionNames,
 } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Tensors } from "@dmae/nn";
 import {
   adamw,
   type BatchSource,
-  decayGroups,
   type OpenRecipe,
   type TrainingOptions,
   type TrainingResult,
   type TrainingTask,
-  trainModel,
 } from "@dmae/train";
-import { rootKey, trainingNames, withDefaultBatch } from "@dmae/train/tasks";
+import {
+  decayGroups,
+  rootKey,
+  trainingNames,
+  trainModel,
+  withDefaultBatch,
+} from "@dmae/train/tasks";
 import { createDmae, type Dmae, type DmaeInputs } from "./dmae.ts";
 import { pretrainInputs } from "./inputs.ts";
 import { checkPretrainRecipe, type PretrainRecipe } from "./recipe.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
 import { trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTName } from "@dmae/vit";

@@ -1,5 +1,5 @@
 import { deepFreeze } from "@dmae/train/tasks";
-import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit";
+import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit/parts";
 import type { PretrainRecipe } from "./recipe.ts";
 
 // The runs of the paper's Table 7. Values come from the command lines of PRETRAIN.md of quanlin-wu/dmae (at 782f139427)

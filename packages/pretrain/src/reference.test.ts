@@ -1,11 +1,11 @@
 import "@tensorflow/tfjs-backend-wasm";
 import { existsSync, readFileSync } from "node:fs";
-import { loadCheckpoint, optimizerState } from "@dmae/checkpoint";
+import { loadCheckpoint } from "@dmae/checkpoint";
+import { optimizerState } from "@dmae/checkpoint/resume";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, selectBackend, toTensors, valueAndGradients } from "@dmae/nn";
-import { decayGroups, taskStep, unprefixed } from "@dmae/train";
-import { specsOf, torchGroups } from "@dmae/train/tasks";
-import { CIFAR10_NORMALIZATION } from "@dmae/vit";
+import { decayGroups, specsOf, taskStep, torchGroups, unprefixed } from "@dmae/train/tasks";
+import { CIFAR10_NORMALIZATION } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";

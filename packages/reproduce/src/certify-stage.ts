@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { certifyDataset, type LogRow, mergeLogs, type Shard } from "@dmae/smoothing-certify";
+import { certifyDataset, type LogRow, mergeLogs } from "@dmae/smoothing-certify";
+import type { Shard } from "@dmae/smoothing-certify/log";
 import { classifierOf, trainedClassifier } from "./classifier.ts";
 import { progressLine } from "./progress.ts";
 import type { ClassifierRecipe } from "./recipe.ts";

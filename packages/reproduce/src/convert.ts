@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
-import { writeCifar10, writeTarShards } from "@dmae/datasets";
+import { writeCifar10, writeTarShards } from "@dmae/datasets/writers";
 import { openData } from "./data.ts";
 
 /**

@@ -2,17 +2,15 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError, key } from "@dmae/core";
 import {
-  centerCrop,
-  evaluationTransform,
   type ImageOperation,
   loadCifar10,
   loadImageFolder,
   loadTarShards,
   type PixelDataset,
-  resize,
   type Split,
   synthetic,
 } from "@dmae/datasets";
+import { centerCrop, evaluationTransform, resize } from "@dmae/datasets/transforms";
 import type { DatasetName } from "./recipe.ts";
 
 /** Training and validation images. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { download, saveSafetensors } from "@dmae/checkpoint";
+import { saveSafetensors } from "@dmae/checkpoint";
+import { download } from "@dmae/checkpoint/downloads";
 import { key } from "@dmae/core";
 import { createDmae } from "@dmae/pretrain";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";

@@ -6,7 +6,7 @@ import {
   type DownloadOptions,
   downloadCheckpoint,
   downloadCifar10,
-} from "@dmae/checkpoint";
+} from "@dmae/checkpoint/downloads";
 import { DmaeError } from "@dmae/core";
 import { progressLine } from "./progress.ts";
 import type { DatasetName, Recipe } from "./recipe.ts";

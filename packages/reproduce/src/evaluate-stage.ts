@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { foldIn, type ImageDataset } from "@dmae/core";
 import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
-import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune";
+import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune/tasks";
 import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
 import { progressLine } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";

@@ -1,5 +1,6 @@
 import { compiledExecutor } from "@dmae/compile";
-import { DmaeError, nearestNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { nearestNames } from "@dmae/core/checks";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
 
 const providers = ["cpu", "cuda", "webgpu"] as const;

@@ -1,6 +1,5 @@
 export type { Downloads } from "./downloads.ts";
 export { runMain } from "./main.ts";
-export { progressLine } from "./progress.ts";
 export type {
   CertificationSettings,
   ClassifierRecipe,

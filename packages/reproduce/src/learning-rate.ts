@@ -1,4 +1,5 @@
-import { cosineSchedule, scaledLearningRate, stepSchedule, trainingPosition } from "@dmae/train";
+import { cosineSchedule } from "@dmae/train";
+import { scaledLearningRate, stepSchedule, trainingPosition } from "@dmae/train/tasks";
 import type { Recipe } from "./recipe.ts";
 
 /** The learning rate by fractional epoch. */

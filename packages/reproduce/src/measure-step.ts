@@ -1,9 +1,10 @@
 import { foldIn, type HostTensors, type Key, key, uniform } from "@dmae/core";
-import { finetuneInputs, finetuneTask } from "@dmae/finetune";
+import { finetuneInputs, finetuneTask } from "@dmae/finetune/tasks";
 import type { Executor, Params } from "@dmae/nn";
-import { createDmae, pretrainInputs, pretrainTask } from "@dmae/pretrain";
-import { type TrainStep, taskStep } from "@dmae/train";
-import { specsOf } from "@dmae/train/tasks";
+import { createDmae } from "@dmae/pretrain";
+import { pretrainInputs, pretrainTask } from "@dmae/pretrain/tasks";
+import type { TrainStep } from "@dmae/train";
+import { specsOf, taskStep } from "@dmae/train/tasks";
 import { createViT } from "@dmae/vit";
 import { finetuneRecipeOf, modelOf } from "./model.ts";
 import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";

@@ -2,7 +2,7 @@ import { type ConvNet, type ConvNetName, createConvNet } from "@dmae/convnet";
 import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
 import type { Model } from "@dmae/nn";
 import type { DmaeOptions } from "@dmae/pretrain";
-import { resolveDmaeConfig } from "@dmae/pretrain";
+import { resolveDmaeConfig } from "@dmae/pretrain/tasks";
 import { createViT, type ViT } from "@dmae/vit";
 import { type ConvNetRecipe, isClassifierRecipe, type Recipe } from "./recipe.ts";
 

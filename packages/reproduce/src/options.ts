@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { DmaeError, nearestNames } from "@dmae/core";
-import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify";
+import { DmaeError } from "@dmae/core";
+import { nearestNames } from "@dmae/core/checks";
+import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify/log";
 import { type Recipe, type Stage, stagesOf } from "./recipe.ts";
 
 /** What the command line says. */

@@ -1,7 +1,6 @@
 import type { Executor } from "@dmae/nn";
-import { resolveDmaeConfig } from "@dmae/pretrain";
-import { resolveConfig } from "@dmae/vit";
-import { parameterShapes } from "@dmae/vit/parts";
+import { resolveDmaeConfig } from "@dmae/pretrain/tasks";
+import { parameterShapes, resolveConfig } from "@dmae/vit/parts";
 import { learningRateByEpoch } from "./learning-rate.ts";
 import { measureStep } from "./measure-step.ts";
 import { modelOf } from "./model.ts";

@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { LogRow } from "@dmae/smoothing-certify";
 import {
   certifiedAccuracyIntervals,
   certifiedAccuracySvg,
-  type LogRow,
   type NamedLog,
-} from "@dmae/smoothing-certify";
+} from "@dmae/smoothing-certify/report";
 import { certifiedRows } from "./certify-stage.ts";
 import { trainedClassifier } from "./classifier.ts";
 import { readMeasurements } from "./evaluate-stage.ts";

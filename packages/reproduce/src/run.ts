@@ -1,6 +1,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError, type Key, makeFolder, writeAtomically } from "@dmae/core";
+import { DmaeError, type Key } from "@dmae/core";
+import { makeFolder, writeAtomically } from "@dmae/core/files";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
 import type { Options } from "./options.ts";

@@ -1,4 +1,5 @@
-import { DmaeError, nearestNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { nearestNames } from "@dmae/core/checks";
 import { deepFreeze } from "@dmae/train/tasks";
 import { isConvNet } from "./model.ts";
 import type { Recipe } from "./recipe.ts";

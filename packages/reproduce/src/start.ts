@@ -1,15 +1,10 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type Checkpoint,
-  loadCheckpoint,
-  optimizerState,
-  trainingState,
-  weightDecayGroups,
-} from "@dmae/checkpoint";
+import { type Checkpoint, loadCheckpoint } from "@dmae/checkpoint";
+import { optimizerState, trainingState, weightDecayGroups } from "@dmae/checkpoint/resume";
 import { DmaeError, foldIn, type HostTensors, type Key } from "@dmae/core";
 import { createDmae, type PretrainOptions } from "@dmae/pretrain";
-import { trainingPosition } from "@dmae/train";
+import { trainingPosition } from "@dmae/train/tasks";
 import type { TensorSource } from "@dmae/vit";
 import { decoderOf } from "./model.ts";
 import type { Recipe } from "./recipe.ts";

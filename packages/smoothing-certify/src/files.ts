@@ -1,4 +1,4 @@
-import { standIn } from "@dmae/core";
+import { standIn } from "@dmae/core/checks";
 
 /**
  * All of a file in Node. Pipes and devices, which block or never end, and what a failed download or a

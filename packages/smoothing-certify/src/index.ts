@@ -4,7 +4,6 @@ export type {
   CertifiedInput,
   CertifiedModel,
 } from "./certificate/certificate-file.ts";
-export { certificateHtml } from "./certificate/certificate-html.ts";
 export { type IssueOptions, issueCertificate } from "./certificate/issue-certificate.ts";
 export {
   type CertificateReport,
@@ -18,7 +17,6 @@ export type {
   ClassifierTraits,
   TensorFlowModel,
 } from "./classifier/classifier.ts";
-export { inWorkers, type WorkerClassifier } from "./classifier/classifier-workers.ts";
 export {
   type CombinedClassifier,
   type CompiledLike,
@@ -42,23 +40,12 @@ export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runt
 export type { CheckedPreprocessing, Layout, Preprocessing } from "./classifier/preprocessing.ts";
 export type { Range } from "./classifier/range.ts";
 export type { TensorLike } from "./classifier/tensors.ts";
-export { readLog, writeLog } from "./log/log-file.ts";
+export { readLog } from "./log/log-file.ts";
 export type { LogRow, LogSettings } from "./log/log-row.ts";
 export { type MergeOptions, mergeLogs } from "./log/merge.ts";
 export { type RecertifyOptions, recertify } from "./log/recertify.ts";
-export { parseShard, type Shard, shardFromEnvironment } from "./log/shard.ts";
 export type { AddressedNoise, NoiseAddress, NoiseLaw } from "./noise/addressed-noise.ts";
-export { freshSeed, type Seed } from "./noise/fresh-seed.ts";
-export {
-  type NoiseDistribution,
-  type NoiseOptions,
-  type NoiseSource,
-  type NoiseStage,
-  noiseSource,
-} from "./noise/noise.ts";
 export type { NoiseSettings } from "./noise/noise-settings.ts";
-export { noiseInWorkers, type WorkerNoise } from "./noise/noise-workers.ts";
-export { type SoundNoise, soundNoise } from "./noise/sound-noise.ts";
 export type { AtRadiusResult } from "./procedures/at-radius-procedure.ts";
 export { type AttackOptions, type AttackResult, attack } from "./procedures/attack/attack.ts";
 export type { AttackNorm } from "./procedures/attack/perturbation.ts";
@@ -116,32 +103,12 @@ export {
   type SoftResult,
 } from "./procedures/soft-votes.ts";
 export {
-  formatSummaries,
-  type LogSummary,
-  type NamedLog,
-  summarizeLog,
-  type TableFormat,
-} from "./report/analysis.ts";
-export { type AttackedRow, type CertificateTest, testCertificates } from "./report/attacked.ts";
-export {
   type CompareOptions,
   type Comparison,
   compare,
   type PairedDifference,
 } from "./report/compare.ts";
-export { formatPatchAccuracy, type PatchAccuracyRow } from "./report/patch-accuracy.ts";
-export { certifiedAccuracySvg, svgToPng } from "./report/plot.ts";
-export {
-  type AccuracyInterval,
-  averageCertifiedRadius,
-  type CertifiedRow,
-  certifiedAccuracy,
-  certifiedAccuracyIntervals,
-  highProbabilityAccuracy,
-  type RoundingDoubt,
-  roundingDoubts,
-} from "./report/summary.ts";
-export type { LogNumbers } from "./report/thinned.ts";
+export { averageCertifiedRadius, type CertifiedRow, certifiedAccuracy } from "./report/summary.ts";
 export type { SelectionOptions } from "./run/dataset-selection.ts";
 export type { SamplingOptions, Seeded } from "./run/options.ts";
 export type { Progress } from "./run/progress.ts";
@@ -162,11 +129,4 @@ export {
   certificate,
 } from "./statistics/certificate.ts";
 export { clopperPearsonLower, clopperPearsonUpper } from "./statistics/clopper-pearson.ts";
-export {
-  type Norm,
-  type NormRadius,
-  type NormRadiusOptions,
-  radiusInNorm,
-} from "./statistics/noises-and-norms.ts";
 export { ABSTAIN, certifiedRadius } from "./statistics/radius.ts";
-export { type TopKOptions, topKRadius } from "./statistics/top-k.ts";

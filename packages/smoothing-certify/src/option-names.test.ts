@@ -1,6 +1,13 @@
 import { testOptionNames } from "../../../testing/option-names.ts";
 import { halves, steps } from "./__fixtures__/steps.ts";
-import * as api from "./index.ts";
+import * as main from "./index.ts";
+import * as log from "./log.ts";
+import * as noise from "./noise.ts";
+import * as report from "./report.ts";
+import * as statistics from "./statistics.ts";
+import * as workers from "./workers.ts";
+
+const api = { ...main, ...workers, ...log, ...noise, ...report, ...statistics };
 
 const x = [0.5];
 const data = steps(4);

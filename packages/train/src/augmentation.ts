@@ -1,11 +1,12 @@
-import { DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
+import type { ImageOperation } from "@dmae/datasets";
 import {
-  type ImageOperation,
   randAugment,
   randomCrop,
   randomHorizontalFlip,
   randomResizedCrop,
-} from "@dmae/datasets";
+} from "@dmae/datasets/transforms";
 import type { BatchSource } from "./batch-source.ts";
 
 /** How training images are augmented. */

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { FitOptions } from "./fit.ts";
 
 /** Throws for an option of `fit` outside its range: an interval of 0 or NaN would switch off what it spaces. */

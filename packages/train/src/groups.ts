@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type HostTensors, type OptionNames } from "@dmae/core";
+import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import {
   type ParameterGroups,
   type ParameterOptions,

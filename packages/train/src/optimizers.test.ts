@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import type { HostTensors } from "@dmae/core";
-import { disposeTensors, selectBackend, type Tensors, toHostSync, toTensors } from "@dmae/nn";
+import { disposeTensors, selectBackend, type Tensors, toTensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
@@ -28,6 +28,14 @@ const host = (prefix: string): HostTensors =>
     }),
   );
 
+const hostOf = (tensors: Readonly<Tensors>): HostTensors =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [
+      name,
+      { dtype: "float32", shape: tensor.shape, data: tensor.dataSync().slice() as Float32Array },
+    ]),
+  );
+
 function update(
   optimizer: Optimizer,
   params: HostTensors,
@@ -42,7 +50,7 @@ function update(
     toTensors(params),
     toTensors(scalarTensors(scalars)),
   );
-  const made = { params: toHostSync(result.params), state: toHostSync(result.state) };
+  const made = { params: hostOf(result.params), state: hostOf(result.state) };
   tf.engine().endScope();
   return made;
 }

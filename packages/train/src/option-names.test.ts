@@ -1,5 +1,8 @@
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as main from "./index.ts";
+import * as tasks from "./tasks.ts";
+
+const api = { ...main, ...tasks };
 
 testOptionNames(
   api,
@@ -15,5 +18,21 @@ testOptionNames(
     stepSchedule: (options) => api.stepSchedule(options),
     trainModel: (options) => api.trainModel({} as never, {} as never, options),
   },
-  ["noiseKeys", "scaledLearningRate", "taskStep", "trainingPosition", "unprefixed"],
+  [
+    "batchNoise",
+    "deepFreeze",
+    "noiseKeys",
+    "prefixed",
+    "rootKey",
+    "scalarTensors",
+    "scaledLearningRate",
+    "specsOf",
+    "taskStep",
+    "torchGroups",
+    "trainingNames",
+    "trainingPosition",
+    "trainingRecipeNames",
+    "unprefixed",
+    "withDefaultBatch",
+  ],
 );

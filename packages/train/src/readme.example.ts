@@ -1,6 +1,8 @@
 import { foldIn, key, normal, uniform } from "@dmae/core";
-import { eagerExecutor, linear, selectBackend, type Tensors, zeros } from "@dmae/nn";
-import { adamw, cosineSchedule, createTrainStep, fit, unprefixed } from "@dmae/train";
+import { eagerExecutor, selectBackend, type Tensors } from "@dmae/nn";
+import { linear, zeros } from "@dmae/nn/layers";
+import { adamw, cosineSchedule, createTrainStep, fit } from "@dmae/train";
+import { unprefixed } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
 
 await selectBackend("auto");

@@ -1,12 +1,6 @@
 import { decodeSafetensors, saveSafetensors } from "@dmae/checkpoint";
-import {
-  DmaeError,
-  fileError,
-  type HostTensor,
-  lockFile,
-  makeFolder,
-  writeAtomically,
-} from "@dmae/core";
+import { DmaeError, type HostTensor } from "@dmae/core";
+import { fileError, lockFile, makeFolder, writeAtomically } from "@dmae/core/files";
 
 /** A line of the log. */
 export type LogLine = Readonly<Record<string, number | string | boolean>>;

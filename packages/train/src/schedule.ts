@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 
 /** Options of {@link cosineSchedule}; durations in epochs, as in the official scripts. */
 export interface CosineScheduleOptions {

@@ -1,4 +1,4 @@
-import { checkOptions } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {

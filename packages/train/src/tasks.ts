@@ -2,7 +2,27 @@
 export { deepFreeze } from "./deep-freeze.ts";
 export { withDefaultBatch } from "./default-batch.ts";
 export { specsOf } from "./fit.ts";
-export { prefixed, scalarTensors } from "./names.ts";
-export { batchNoise } from "./noise.ts";
+export {
+  type DecayGroupsOptions,
+  decayGroups,
+  type LayerDecayGroupsOptions,
+  layerDecayGroups,
+} from "./groups.ts";
+export { prefixed, scalarTensors, unprefixed } from "./names.ts";
+export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
+export {
+  type StepScheduleOptions,
+  scaledLearningRate,
+  stepSchedule,
+  type TrainingPosition,
+  trainingPosition,
+} from "./schedule.ts";
 export { torchGroups } from "./torch-groups.ts";
-export { rootKey, trainingNames, trainingRecipeNames } from "./train-model.ts";
+export {
+  rootKey,
+  type TrainedModel,
+  taskStep,
+  trainingNames,
+  trainingRecipeNames,
+  trainModel,
+} from "./train-model.ts";

@@ -1,15 +1,14 @@
 import { saveSafetensors } from "@dmae/checkpoint";
-import { defaultExecutor } from "@dmae/compile";
+import { defaultExecutor } from "@dmae/compile/executors";
 import {
-  checkOptions,
   type DmaeError,
   type HostTensor,
   type HostTensors,
   type ImageDataset,
   type Key,
   key as keyOf,
-  type OptionNames,
 } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
 import { type Augmentation, augmentationNames } from "./augmentation.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { type StepFunction, type Tensors, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { clipByGlobalNorm } from "./clip.ts";

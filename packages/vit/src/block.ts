@@ -1,4 +1,6 @@
-import { checkOptions, type HostTensor, type Key } from "@dmae/core";
+import type { HostTensor, Key } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import type { Params } from "@dmae/nn";
 import {
   attention,
   dropPath,
@@ -7,8 +9,7 @@ import {
   layerNorm,
   linear,
   type ParameterSpecs,
-  type Params,
-} from "@dmae/nn";
+} from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { linearParameters, normParameters } from "./parameters.ts";
 import { everyToken, type Readout } from "./readout.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 
 /** The shape of a Vision Transformer and of the images it takes. */
 export interface ViTConfig {

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { interpolatePositions } from "./positions.ts";
 import { createViT, parameterShapes, type ViT } from "./vit.ts";
 

@@ -1,19 +1,14 @@
 import { existsSync } from "node:fs";
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
-import {
-  normalize,
-  type Params,
-  resizeBicubic,
-  selectBackend,
-  softmaxCrossEntropy,
-  valueAndGradients,
-} from "@dmae/nn";
+import { type Params, selectBackend, softmaxCrossEntropy, valueAndGradients } from "@dmae/nn";
+import { normalize, resizeBicubic } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
-import { CIFAR10_NORMALIZATION, createViT, IMAGENET_NORMALIZATION } from "./index.ts";
+import { createViT } from "./index.ts";
+import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "./parts.ts";
 
 // Recorded by testing/reference/vit_classifier.py; command, versions and seed are in the metadata.
 const fixture = readFixture(new URL("./__fixtures__/classifier.safetensors", import.meta.url));

@@ -1,7 +1,10 @@
 import type { ImageDataset } from "@dmae/core";
 import type * as tf from "@tensorflow/tfjs-core";
 import { testOptionNames } from "../../../testing/option-names.ts";
-import * as api from "./index.ts";
+import * as main from "./index.ts";
+import * as parts from "./parts.ts";
+
+const api = { ...main, ...parts };
 
 const vit = api.createViT({ width: 4, depth: 1, heads: 1 }, { imageSize: 16 });
 const data = { imageShape: [16, 16, 3] } as unknown as ImageDataset; // not looked at
@@ -20,5 +23,17 @@ testOptionNames(
     fromPretrained: (options) => api.fromPretrained(vit, {}, options),
     tiny: (options) => api.tiny(data, options),
   },
-  ["CIFAR10_NORMALIZATION", "IMAGENET_NORMALIZATION", "unpatchify", "visibleTokens"],
+  [
+    "CIFAR10_NORMALIZATION",
+    "IMAGENET_NORMALIZATION",
+    "block",
+    "initBlock",
+    "layerId",
+    "parameterShapes",
+    "patchify",
+    "positionTensor",
+    "unpatchify",
+    "viTConfigNames",
+    "visibleTokens",
+  ],
 );

@@ -1,4 +1,4 @@
-import { constantSpec, ones, type ParameterSpecs, xavierUniform, zeros } from "@dmae/nn";
+import { constantSpec, ones, type ParameterSpecs, xavierUniform, zeros } from "@dmae/nn/layers";
 
 /** A linear layer as the official code initialises it: Glorot-uniform, bias 0. */
 export function linearParameters(name: string, outputs: number, inputs: number): ParameterSpecs {

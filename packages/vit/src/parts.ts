@@ -1,6 +1,12 @@
 /** Parts of a Vision Transformer, for models that are built from them, such as the decoder of `@dmae/pretrain`. */
 export { type BlockOptions, block, initBlock } from "./block.ts";
-export { viTConfigNames } from "./config.ts";
+export {
+  CIFAR10_NORMALIZATION,
+  IMAGENET_NORMALIZATION,
+  resolveConfig,
+  viTConfigNames,
+} from "./config.ts";
 export { layerId } from "./layer-id.ts";
-export { patchify } from "./patches.ts";
+export { patchify, unpatchify } from "./patches.ts";
+export { type AblationClassifier, visibleTokens } from "./visible-tokens.ts";
 export { parameterShapes, positionTensor } from "./vit.ts";

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
-import { unpatchify } from "./index.ts";
+import { unpatchify } from "./parts.ts";
 import { initPatchEmbed, patchEmbed, patchify } from "./patches.ts";
 
 const fixture = readFixture(new URL("./__fixtures__/geometry.safetensors", import.meta.url));

@@ -1,11 +1,6 @@
 import { DmaeError, type HostTensor, type Key, uniform } from "@dmae/core";
-import {
-  initializeParameters,
-  linear,
-  type ParameterSpecs,
-  type Params,
-  xavierUniform,
-} from "@dmae/nn";
+import type { Params } from "@dmae/nn";
+import { initializeParameters, linear, type ParameterSpecs, xavierUniform } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 /**

@@ -1,5 +1,5 @@
 import { DmaeError, type HostTensor } from "@dmae/core";
-import { bicubicMatrix } from "@dmae/nn";
+import { bicubicMatrix } from "@dmae/nn/layers";
 
 /**
  * Fixed two-dimensional sine-cosine positions: half of the channels encode the column, half the row,

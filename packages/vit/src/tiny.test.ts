@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createViT, IMAGENET_NORMALIZATION, tiny } from "./index.ts";
+import { createViT, tiny } from "./index.ts";
+import { IMAGENET_NORMALIZATION } from "./parts.ts";
 
 const images = (side: number, channels: number, values: number[], async = false) => ({
   ...{ name: "images", length: values.length, numClasses: 7 },

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { IMAGENET_NORMALIZATION, type ViTOptions, viTConfigNames } from "./config.ts";
 
 /** ImageNet's statistics of grey images: the means of its three channels. */

@@ -1,21 +1,19 @@
-import { checkOptions, DmaeError, type HostTensor, type Key, type OptionNames } from "@dmae/core";
+import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { type ApplyOptions, type Model, type Params, toTensors } from "@dmae/nn";
 import {
-  type ApplyOptions,
   checkParameters,
   constantSpec,
   initializeParameters,
   layerNorm,
   linear,
-  type Model,
   normalInit,
   normalize,
   type ParameterSpecs,
-  type Params,
   resizeBicubic,
-  toTensors,
   truncatedNormal,
   zeros,
-} from "@dmae/nn";
+} from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { block, blockParameters, readBlock } from "./block.ts";
 import { resolveConfig, type ViTConfig, type ViTName, type ViTOptions } from "./config.ts";

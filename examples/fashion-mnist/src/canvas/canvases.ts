@@ -1,4 +1,5 @@
-import { foldIn, generator, type ImageDataset, key } from "@dmae/core";
+import { foldIn, type ImageDataset, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 
 /** Side of a canvas in pixels: two by two items of 28x28. */
 export const side = 56;

@@ -1,6 +1,6 @@
 import { compiledExecutor } from "@dmae/compile";
 import type { HostTensors } from "@dmae/core";
-import { progressLine } from "@dmae/reproduce";
+import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyMultiLabel, certifySegmentation } from "@dmae/smoothing-certify";
 import * as tf from "@tensorflow/tfjs-core";
 import { background, type Canvas, type Canvases, side } from "./canvases.ts";

@@ -1,7 +1,8 @@
 import { foldIn, type HostTensor, type Key } from "@dmae/core";
-import { layerNorm, linear, normalize, type Params, xavierUniform, zeros } from "@dmae/nn";
-import { createViT, unpatchify } from "@dmae/vit";
-import { block, patchify } from "@dmae/vit/parts";
+import type { Params } from "@dmae/nn";
+import { layerNorm, linear, normalize, xavierUniform, zeros } from "@dmae/nn/layers";
+import { createViT } from "@dmae/vit";
+import { block, patchify, unpatchify } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { background, side } from "./canvases.ts";
 

@@ -1,9 +1,9 @@
 import { compiledExecutor } from "@dmae/compile";
 import { foldIn, type HostTensors, key } from "@dmae/core";
 import { softmaxCrossEntropy } from "@dmae/nn";
-import { progressLine } from "@dmae/reproduce";
-import { adamw, decayGroups, noiseKeys, type Objective, trainModel } from "@dmae/train";
-import { batchNoise } from "@dmae/train/tasks";
+import { progressLine } from "@dmae/reproduce/progress";
+import { adamw, type Objective } from "@dmae/train";
+import { batchNoise, decayGroups, noiseKeys, trainModel } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
 import { runFolder } from "../train-row.ts";
 import { background, type Canvases, side } from "./canvases.ts";

@@ -1,7 +1,8 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { key, uniform } from "@dmae/core";
 import { selectBackend } from "@dmae/nn";
-import { createViT, visibleTokens } from "@dmae/vit";
+import { createViT } from "@dmae/vit";
+import { visibleTokens } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
 import { ablatedImages, ablatedTokens } from "./ablated.ts";

@@ -1,5 +1,6 @@
 // The models of the recorded runs, in the layouts of PyTorch: images NHWC here, features flattened in C, H, W order.
-import { type ApplyFunction, linear, type Params } from "@dmae/nn";
+import type { ApplyFunction, Params } from "@dmae/nn";
+import { linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** `weight` `[out, in, kh, kw]`, no padding. */

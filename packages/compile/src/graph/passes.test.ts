@@ -1,5 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { attention, gelu, layerNorm, linear, type Tensors, valueAndGradients } from "@dmae/nn";
+import { type Tensors, valueAndGradients } from "@dmae/nn";
+import { attention, gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { fuse } from "../kernels/fuse.ts";

@@ -1,5 +1,5 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { linear } from "@dmae/nn";
+import { linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";

@@ -1,5 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { conv2d, type Tensors, valueAndGradients } from "@dmae/nn";
+import { type Tensors, valueAndGradients } from "@dmae/nn";
+import { conv2d } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { compile } from "../index.ts";

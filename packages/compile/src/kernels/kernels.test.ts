@@ -6,16 +6,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HostTensor } from "@dmae/core";
 import {
-  attention,
   eagerExecutor,
-  gelu,
-  layerNorm,
-  linear,
   type StepFunction,
   softmaxCrossEntropy,
   type Tensors,
   valueAndGradients,
 } from "@dmae/nn";
+import { attention, gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";

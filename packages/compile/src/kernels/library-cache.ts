@@ -1,4 +1,4 @@
-import { makeFolder, writeAtomically } from "@dmae/core";
+import { makeFolder, writeAtomically } from "@dmae/core/files";
 import { builtin, nodeProcess } from "../runtime/node.ts";
 import { reportOnce } from "./report-once.ts";
 

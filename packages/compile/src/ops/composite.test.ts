@@ -1,16 +1,13 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { type HostTensor, type HostTensors, key, normal } from "@dmae/core";
 import {
-  attention,
   eagerExecutor,
-  gelu,
-  layerNorm,
-  linear,
   type StepFunction,
   softmaxCrossEntropy,
   type Tensors,
   valueAndGradients,
 } from "@dmae/nn";
+import { attention, gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";

@@ -1,4 +1,5 @@
-import { DmaeError, type HostTensor, type HostTensors, type OptionNames } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { lifetime } from "@dmae/nn/executors";
 import type { OutputSpec } from "../graph/graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";

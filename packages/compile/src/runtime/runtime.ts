@@ -1,4 +1,5 @@
-import { DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
 import { cudaFix } from "./cuda-fix.ts";

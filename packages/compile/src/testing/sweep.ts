@@ -1,4 +1,5 @@
-import { type DType, foldIn, generator, type HostTensor, key } from "@dmae/core";
+import { type DType, foldIn, type HostTensor, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { toHost, toTensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "vitest";

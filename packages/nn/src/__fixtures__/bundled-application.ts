@@ -1,7 +1,8 @@
 // An application as bundle.test.ts bundles it for a browser.
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
-import { gelu, linear, selectBackend, valueAndGradients } from "../index.ts";
+import { selectBackend, valueAndGradients } from "../index.ts";
+import { gelu, linear } from "../layers.ts";
 
 const backend = await selectBackend("cpu");
 const x = tf.tensor2d([[1, 2]]);

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { key } from "@dmae/core";
-import { type Split, synthetic, writeCifar10 } from "@dmae/datasets";
+import { type Split, synthetic } from "@dmae/datasets";
+import { writeCifar10 } from "@dmae/datasets/writers";
 
 /** A folder of the system that is removed with `dispose`. */
 export async function temporaryFolder() {

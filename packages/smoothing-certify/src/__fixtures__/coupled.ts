@@ -1,4 +1,5 @@
-import { generator, key, normal } from "@dmae/core";
+import { key, normal } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 
 /** A small classifier that returns class ids, and an input for it. */
 export interface SmallNet {

@@ -1,4 +1,5 @@
-import { generator, key } from "@dmae/core";
+import { key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { adaptiveProcedure } from "../procedures/adaptive-procedure.ts";
 import { atRadiusProcedure } from "../procedures/at-radius-procedure.ts";
 import { logBetaCdf } from "../statistics/beta.ts";

@@ -1,4 +1,5 @@
-import { generator, key } from "@dmae/core";
+import { key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import type { Procedure } from "../run/procedure.ts";
 
 /** Runs a procedure on independent votes: class c with probability `probabilities[c]`. */

@@ -1,4 +1,5 @@
-import { generator, type ImageDataset, key } from "@dmae/core";
+import { type ImageDataset, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 
 /** Images that the wrappers of the soak test classify. */
 export const soakImages: ImageDataset = {

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import schema from "../../certificate.schema.json";
 import { version } from "../../package.json";
 import { show } from "../checks.ts";

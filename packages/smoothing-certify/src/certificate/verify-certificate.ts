@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames, parseStrictJson } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames, parseStrictJson } from "@dmae/core/checks";
 import schema from "../../certificate.schema.json";
 import { checkInteger, show } from "../checks.ts";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";

@@ -1,4 +1,5 @@
-import { generator, type ImageDataset, key } from "@dmae/core";
+import { type ImageDataset, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { halves, steps } from "../__fixtures__/steps.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier.ts";
 import { toFloat16 } from "./float16.ts";

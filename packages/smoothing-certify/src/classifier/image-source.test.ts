@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { resizePixels } from "@dmae/datasets";
+import { resizePixels } from "@dmae/datasets/transforms";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { certify } from "../procedures/certify.ts";

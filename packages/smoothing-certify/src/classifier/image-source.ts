@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkInteger, show } from "../checks.ts";
 import { readRegularFile } from "../files.ts";
 import { inNode } from "../in-node.ts";
@@ -134,14 +135,16 @@ async function inPillow(
     const [rows, columns] = target(source.height, source.width);
     if (rows === source.height && columns === source.width) return source;
   }
-  const { decodeImage, resizePixels } = await loadDatasets();
+  const { decodeImage, resizePixels } = await loadPillow();
   const decoded = source instanceof Uint8Array ? await decodeImage(source, label) : source;
   return resizePixels({ ...decoded, channels: 3 }, ...target(decoded.height, decoded.width));
 }
 
-async function loadDatasets() {
+async function loadPillow() {
   try {
-    return await import("@dmae/datasets");
+    const { decodeImage } = await import("@dmae/datasets/images");
+    const { resizePixels } = await import("@dmae/datasets/transforms");
+    return { decodeImage, resizePixels };
   } catch (cause) {
     throw new DmaeError(
       "unsupported",

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, parseStrictJson } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, parseStrictJson } from "@dmae/core/checks";
 import { readRegularFile } from "../files.ts";
 import { requireNode } from "../in-node.ts";
 import { callModel, type TensorFlowModel } from "./classifier.ts";

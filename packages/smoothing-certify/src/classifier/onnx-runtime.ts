@@ -1,4 +1,5 @@
-import { DmaeError, standIn } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { standIn } from "@dmae/core/checks";
 import { readRegularFile } from "../files.ts";
 import { inNode } from "../in-node.ts";
 

@@ -1,4 +1,5 @@
-import { DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { show } from "../checks.ts";
 
 /** Order of the axes that a model takes; `"as-is"` hands the numbers over in the order of the images. */

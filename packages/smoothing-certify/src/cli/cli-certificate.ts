@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { DmaeError, writeAtomically } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { writeAtomically } from "@dmae/core/files";
 import { certificateHtml } from "../certificate/certificate-html.ts";
 import { issueCertificate } from "../certificate/issue-certificate.ts";
 import { checksOf, claimOf } from "../certificate/report-lines.ts";

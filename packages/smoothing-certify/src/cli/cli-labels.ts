@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { DmaeError, type ImageDataset, parseStrictJson } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import { parseStrictJson } from "@dmae/core/checks";
 import { show } from "../checks.ts";
 import { traitsOf } from "../classifier/classifier.ts";
 import type { Arguments } from "./cli-arguments.ts";

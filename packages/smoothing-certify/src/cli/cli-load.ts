@@ -120,7 +120,8 @@ export async function loadData(args: Arguments): Promise<ImageDataset> {
       `--data must be fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, a module or an image folder, got ${text}`,
     );
   const size = args.number("image-size") ?? 224;
-  return datasets.loadImageFolder(text, { transform: datasets.evaluationTransform(size) });
+  const { evaluationTransform } = await import("@dmae/datasets/transforms");
+  return datasets.loadImageFolder(text, { transform: evaluationTransform(size) });
 }
 
 function splitOnce(text: string): [string, string] {

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
-import { DmaeError, writeAtomically } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { writeAtomically } from "@dmae/core/files";
 import { readLog, writeLog } from "../log/log-file.ts";
 import { formatHeader, formatRow } from "../log/log-format.ts";
 import type { LogRow } from "../log/log-row.ts";

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { fileError } from "@dmae/core";
+import { fileError } from "@dmae/core/files";
 import { main } from "./cli-main.ts";
 
 const controller = new AbortController();

@@ -1,13 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
-import {
-  checkOptions,
-  DmaeError,
-  type FileLock,
-  fileError,
-  lockFile,
-  makeFolder,
-  writeAtomically,
-} from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import { type FileLock, fileError, lockFile, makeFolder, writeAtomically } from "@dmae/core/files";
 import { readRegularFile } from "../files.ts";
 import { requireNode } from "../in-node.ts";
 import { formatHeader, formatInvalid, formatRow, parseLog, splitTorn } from "./log-format.ts";

@@ -1,4 +1,5 @@
-import { DmaeError, parseStrictJson } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { parseStrictJson } from "@dmae/core/checks";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
 /** The columns of the field's logs, in their order. */

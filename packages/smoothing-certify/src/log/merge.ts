@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { readLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 import { parseShard } from "./shard.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise.ts";
 import {

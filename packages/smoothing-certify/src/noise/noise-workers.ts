@@ -1,4 +1,5 @@
-import { checkOptions, type FloatArray } from "@dmae/core";
+import type { FloatArray } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkInteger } from "../checks.ts";
 import { inNode } from "../in-node.ts";
 import type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";

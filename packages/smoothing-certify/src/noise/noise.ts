@@ -1,15 +1,6 @@
-import {
-  checkOptions,
-  DmaeError,
-  type FloatArray,
-  foldIn,
-  type Key,
-  key,
-  laplace,
-  normal,
-  type OptionNames,
-  uniform,
-} from "@dmae/core";
+import { DmaeError, type FloatArray, foldIn, type Key, key, normal, uniform } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { laplace } from "@dmae/core/random";
 import { checkInteger, checkPositive, show } from "../checks.ts";
 import type { Seed } from "./fresh-seed.ts";
 

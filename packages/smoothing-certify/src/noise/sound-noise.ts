@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type FloatArray, type Key, uniform } from "@dmae/core";
+import { DmaeError, type FloatArray, type Key, uniform } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkInteger, checkPositive } from "../checks.ts";
 import { type AddressedNoise, lastUsed } from "./addressed-noise.ts";
 import { type GridTable, gridStep, gridTable, LEVELS } from "./grid-table.ts";

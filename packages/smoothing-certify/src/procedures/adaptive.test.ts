@@ -1,4 +1,5 @@
-import { generator, key } from "@dmae/core";
+import { key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
 import { adaptiveCost, simulateAdaptive } from "../__fixtures__/adaptive-cost.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, type ImageDataset, type OptionNames } from "@dmae/core";
+import type { ImageDataset } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";

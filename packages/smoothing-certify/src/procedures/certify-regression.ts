@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";

@@ -1,6 +1,7 @@
 import { type ImageDataset, key, normal } from "@dmae/core";
 import { expect, it } from "vitest";
-import { freshSeed, noiseInWorkers, noiseSource } from "../index.ts";
+import { freshSeed, noiseSource } from "../noise.ts";
+import { noiseInWorkers } from "../workers.ts";
 import { certify } from "./certify.ts";
 import { certifyAdaptive } from "./certify-adaptive.ts";
 import { certifyAtRadius } from "./certify-at-radius.ts";

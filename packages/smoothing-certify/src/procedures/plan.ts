@@ -1,11 +1,6 @@
-import {
-  checkOptions,
-  DmaeError,
-  generator,
-  type ImageDataset,
-  key,
-  type OptionNames,
-} from "@dmae/core";
+import { DmaeError, type ImageDataset, key } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { generator } from "@dmae/core/random";
 import { checkAlpha, checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import {
   type Classifier,

@@ -1,4 +1,4 @@
-import { checkOptions, type OptionNames } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkAlpha, checkInteger } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, type ImageDataset, type OptionNames } from "@dmae/core";
+import type { ImageDataset } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { Breather } from "../run/breather.ts";
 import { readItem, selectIndices } from "../run/dataset-selection.ts";

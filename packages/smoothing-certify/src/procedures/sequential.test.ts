@@ -1,4 +1,5 @@
-import { generator, key } from "@dmae/core";
+import { key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { atMost, simulate } from "../__fixtures__/simulate.ts";

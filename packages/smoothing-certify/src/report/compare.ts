@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { type LogNumbers, radiusTable, thinnedRow, votesOf } from "./thinned.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { requireNode } from "../in-node.ts";
 import type { NamedLog } from "./analysis.ts";
 

@@ -1,4 +1,5 @@
-import { DmaeError, type FloatArray, type ImageDataset, key, type OptionNames } from "@dmae/core";
+import { DmaeError, type FloatArray, type ImageDataset, key } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { checkInteger, show } from "../checks.ts";
 import { isNumbers, toFloats } from "../classifier/image.ts";
 import type { Shard } from "../log/shard.ts";

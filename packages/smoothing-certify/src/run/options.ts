@@ -1,4 +1,5 @@
-import { DmaeError, type OptionNames } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
 import {
   type ClassifierOptions,

@@ -1,4 +1,5 @@
-import { generator, key } from "@dmae/core";
+import { key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
 import { atMost } from "../__fixtures__/simulate.ts";
 import { certify } from "../procedures/certify.ts";

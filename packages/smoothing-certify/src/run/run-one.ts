@@ -1,4 +1,4 @@
-import type { OptionNames } from "@dmae/core";
+import type { OptionNames } from "@dmae/core/checks";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
 import { checkPreprocessings } from "../classifier/range.ts";

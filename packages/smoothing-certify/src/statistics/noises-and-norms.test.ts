@@ -1,4 +1,5 @@
-import { foldIn, generator, key } from "@dmae/core";
+import { foldIn, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { describe, expect, test } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { type NoiseDistribution, noiseSource } from "../noise/noise.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError } from "@dmae/core";
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkCounts, checkInteger, checkPositive } from "../checks.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { normalCdf, normalQuantile } from "./normal.ts";

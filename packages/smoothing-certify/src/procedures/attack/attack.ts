@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type FloatArray, type OptionNames } from "@dmae/core";
+import { DmaeError, type FloatArray } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../../checks.ts";
 import { type Classifier, prepareClassifier } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";

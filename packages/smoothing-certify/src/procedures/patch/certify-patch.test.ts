@@ -1,5 +1,6 @@
 import type { ImageDataset } from "@dmae/core";
-import { foldIn, generator, key } from "@dmae/core";
+import { foldIn, key } from "@dmae/core";
+import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
 import type { Classifier } from "../../classifier/classifier.ts";
 import { formatPatchAccuracy } from "../../report/patch-accuracy.ts";

@@ -1,4 +1,5 @@
-import { checkOptions, DmaeError, type ImageDataset, type OptionNames } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkInteger, show } from "../../checks.ts";
 import {
   type Classifier,

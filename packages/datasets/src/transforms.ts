@@ -1,0 +1,14 @@
+/** Operations on images, composed into the `transform` of a data set's batches. */
+export {
+  centerCrop,
+  evaluationTransform,
+  randAugment,
+  randomCrop,
+  randomErasing,
+  randomHorizontalFlip,
+  randomResizedCrop,
+  resize,
+} from "./operations.ts";
+export { toUnit } from "./pixels.ts";
+export type { RandAugmentConfig } from "./rand-augment.ts";
+export { resizePixels } from "./resize.ts";

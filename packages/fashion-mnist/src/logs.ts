@@ -1,0 +1,2 @@
+/** Certification logs that others published for Fashion-MNIST. */
+export { type PublishedLog, publishedLogs, publishedSettings } from "./published-logs.ts";

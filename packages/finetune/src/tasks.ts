@@ -1,0 +1,8 @@
+/** What `robustFinetune` and `evaluate` are built from, for programs that run the steps themselves. */
+export {
+  type PreparedEvaluation,
+  type PrepareEvaluationOptions,
+  prepareEvaluation,
+} from "./evaluate.ts";
+export { type FinetuneLossSettings, finetuneTask } from "./finetune-step.ts";
+export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";

@@ -1,0 +1,9 @@
+/** Statistics beyond the bounds of the procedures. */
+
+export {
+  type Norm,
+  type NormRadius,
+  type NormRadiusOptions,
+  radiusInNorm,
+} from "./statistics/noises-and-norms.ts";
+export { type TopKOptions, topKRadius } from "./statistics/top-k.ts";
