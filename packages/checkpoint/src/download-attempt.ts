@@ -17,6 +17,8 @@ export interface Transfer {
   readonly url: string;
   readonly part: string;
   readonly facts: FileFacts;
+  /** Most bytes, where the facts have no size. */
+  readonly maxBytes: number;
   readonly fetch: Fetch;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (progress: DownloadProgress) => void;
@@ -33,6 +35,8 @@ export type Attempt =
       readonly cause?: unknown;
       /** True where another attempt would bring the same. */
       readonly isFinal: boolean;
+      /** True where what has arrived is of no use. */
+      readonly isUseless?: boolean;
     };
 
 /** What is noted beside a partial file: whose bytes they are. */
@@ -78,18 +82,21 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
 
 /** What a response says that rules it out before a byte of it is written. */
 function foulPlay(
-  { url, facts }: Transfer,
+  { url, facts, maxBytes }: Transfer,
   response: Response,
   offset: number,
 ): string | undefined {
   if (isDowngraded(url, response)) return `it redirects to ${response.url}, which is not https`;
   const start = response.status === 206 ? offset : response.status === 200 ? 0 : undefined;
   const announced = announcedEnd(response, start ?? 0);
-  if (start === undefined || facts.size === undefined || announced === undefined) return undefined;
-  return announced > facts.size
-    ? `the file must have ${facts.size} bytes, got ${announced} announced by the server`
-    : undefined;
+  if (start === undefined || announced === undefined || announced <= (facts.size ?? maxBytes))
+    return undefined;
+  return facts.size === undefined
+    ? `${tooLong(maxBytes)}, got ${announced} announced by the server`
+    : `the file must have ${facts.size} bytes, got ${announced} announced by the server`;
 }
+
+const tooLong = (maxBytes: number) => `the file may have ${maxBytes} bytes at most (maxBytes)`;
 
 /** Where the body ends in the file, if its headers say so in a way that can be relied on. */
 function announcedEnd({ headers }: Response, start: number): number | undefined {
@@ -121,7 +128,7 @@ async function refused(transfer: Transfer, response: Response, offset: number): 
 }
 
 async function receive(
-  { facts, signal, onProgress }: Transfer,
+  { facts, maxBytes, signal, onProgress }: Transfer,
   response: Response,
   file: FileHandle,
   start: number,
@@ -142,6 +149,11 @@ async function receive(
       return failed(position, `the connection broke off: ${messageOf(cause)}`, cause);
     }
     if (chunk === undefined) break;
+    if (facts.size === undefined && position + chunk.length > maxBytes) {
+      await reader?.cancel();
+      const reason = `${tooLong(maxBytes)}, got more`;
+      return { complete: false, position, reason, isFinal: true, isUseless: true };
+    }
     await writeAll(file, chunk, position);
     position += chunk.length;
     onProgress({ received: position, total });

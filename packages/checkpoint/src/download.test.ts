@@ -193,6 +193,26 @@ describe("download", () => {
     await expect(plain).rejects.toThrow(/redirects to http:.*not https/);
   });
 
+  test("a file of unknown size ends at maxBytes, announced or not, and leaves nothing", async () => {
+    const announced = await startServer((request, response, state) =>
+      sendFile(request, response, state, body),
+    );
+    server = announced;
+    await expect(download(announced.url, { to, maxBytes: 99_999 })).rejects.toThrow(
+      /may have 99999 bytes at most \(maxBytes\), got 100000 announced/,
+    );
+    const endless: typeof globalThis.fetch = async () =>
+      new Response(
+        new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1000)) }),
+      );
+    await expect(
+      download("https://example.org/x", { to, maxBytes: 10_500, fetch: endless }),
+    ).rejects.toThrow(/may have 10500 bytes at most \(maxBytes\), got more/);
+    expect(await readdir(folder)).toEqual([]);
+    expect(await download(announced.url, { to, maxBytes: 100_000 })).toBe(to);
+    await expect(download(announced.url, { to, maxBytes: 0 })).rejects.toThrow("got 0");
+  });
+
   test("a wrong digest, a wrong size and a web page fail and leave nothing", async () => {
     const { url } = await cutting([]);
     const other = "0".repeat(64);

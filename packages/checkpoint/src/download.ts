@@ -16,6 +16,8 @@ import { checkFacts, type FileFacts, factNames, findFault } from "./verify-file.
 export interface DownloadOptions extends FileFacts {
   /** File to write; default: the last part of the address, in {@link cacheFolder}. */
   readonly to?: string;
+  /** Most bytes that a file may have whose `size` is not given; default 2^36, 64 GiB. */
+  readonly maxBytes?: number;
   /** False starts over where an earlier download was interrupted. */
   readonly resume?: boolean;
   /** Called at the start and after every piece. */
@@ -35,7 +37,7 @@ export const transferNames = {
   signal: true,
   attempts: true,
   fetch: true,
-} satisfies OptionNames<Omit<DownloadOptions, "resume" | keyof FileFacts>>;
+} satisfies OptionNames<Omit<DownloadOptions, "resume" | "maxBytes" | keyof FileFacts>>;
 
 /**
  * Downloads a file and verifies it. Bytes go to `<to>.part`; when a connection is cut, or the program
@@ -45,8 +47,9 @@ export const transferNames = {
  * disturb each other: `<to>.lock` makes the second one wait, and it then finds the file. Node only.
  *
  * @returns the path of the file
- * @throws DmaeError "file" where the server refuses, the connection keeps failing, or the file is not
- *   what `size`, `sha256` or `md5` say (it is deleted then); what `signal` was aborted with
+ * @throws DmaeError "file" where the server refuses, the connection keeps failing, the file is not what
+ *   `size`, `sha256` or `md5` say, or has more than `maxBytes` (it is deleted then); what `signal` was
+ *   aborted with
  *
  * @example
  * ```ts
@@ -58,8 +61,14 @@ export const transferNames = {
  */
 export async function download(url: string | URL, options: DownloadOptions = {}): Promise<string> {
   const caller = "download";
-  checkOptions(caller, options, { ...transferNames, ...factNames, resume: true });
+  checkOptions(caller, options, { ...transferNames, ...factNames, resume: true, maxBytes: true });
   checkFacts(caller, options);
+  const { maxBytes = 2 ** 36 } = options;
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1)
+    throw new DmaeError(
+      "argument",
+      `download: maxBytes must be an integer of at least 1, got ${maxBytes}`,
+    );
   const address = new URL(url);
   const to = options.to ?? (await defaultPath(caller, address));
   options.signal?.throwIfAborted();
@@ -81,6 +90,7 @@ export async function download(url: string | URL, options: DownloadOptions = {})
       url: address.href,
       part,
       facts: options,
+      maxBytes,
       fetch: options.fetch ?? (await defaultFetch()),
       signal: signal ? AbortSignal.any([signal, lock.signal]) : lock.signal,
       onProgress,
@@ -105,6 +115,7 @@ async function transferAll(transfer: Transfer, attempts: number): Promise<void> 
     if (outcome.complete) return;
     failures = outcome.position > furthest ? 0 : failures + 1;
     furthest = Math.max(furthest, outcome.position);
+    if (outcome.isUseless) await discard(transfer.part);
     if (failures >= attempts || outcome.isFinal)
       throw new DmaeError(
         "file",
@@ -155,6 +166,7 @@ async function refuseFolder(to: string): Promise<void> {
 async function discard(part: string): Promise<void> {
   const { rm } = await import("node:fs/promises");
   await rm(part, { force: true });
+  await rm(`${part}.json`, { force: true });
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -88,7 +88,7 @@ export async function downloadCheckpoint(
   options: Omit<DownloadOptions, "md5" | "sha256" | "size"> = {},
 ): Promise<string> {
   const caller = "downloadCheckpoint";
-  checkOptions(caller, options, { ...transferNames, resume: true });
+  checkOptions(caller, options, { ...transferNames, resume: true, maxBytes: true });
   const known = Object.hasOwn(publishedCheckpoints, name) ? publishedCheckpoints[name] : undefined;
   if (!known)
     throw new DmaeError(

@@ -112,10 +112,21 @@ async function fetchFromIndex(wheel: PinnedWheel, file: string): Promise<void> {
     const { body } = await fetchOk(new URL(entry.url, page.url).href, "*/*");
     await pipeline(
       Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]),
+      (chunks: AsyncIterable<Uint8Array>) => upTo(wheel.bytes, chunks),
       createWriteStream(file),
     );
   } catch (cause) {
     throw downloadError(wheel, (cause as Error).message);
+  }
+}
+
+/** What a server sends, ended by an error where it is more than it must be. */
+async function* upTo(bytes: number, chunks: AsyncIterable<Uint8Array>) {
+  let received = 0;
+  for await (const chunk of chunks) {
+    received += chunk.length;
+    if (received > bytes) throw new Error(`it must have ${bytes} bytes, the server sent more`);
+    yield chunk;
   }
 }
 
