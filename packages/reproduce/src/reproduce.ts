@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DmaeError, key } from "@dmae/core";
+import { type FileLock, lockFile, makeFolder } from "@dmae/core/files";
 import { certifyStage } from "./certify-stage.ts";
 import { convert } from "./convert.ts";
 import { type Data, generatedData, openData } from "./data.ts";
@@ -111,16 +112,18 @@ async function runStages(example: Example, request: Request) {
     : settled;
   requireClasses(recipe, data);
   const folder = folderOf(example, request);
+  const executor = await executorOf(options.backend);
+  const lock = await lockRun(folder, options);
   const run: Run = {
     recipe,
     original,
     folder,
     data,
     side,
-    executor: await executorOf(options.backend),
+    executor,
     key: key(options.seed),
     options,
-    signal: example.signal ?? new AbortController().signal,
+    signal: example.signal ? AbortSignal.any([example.signal, lock.signal]) : lock.signal,
     say,
   };
   try {
@@ -133,7 +136,16 @@ async function runStages(example: Example, request: Request) {
     const told = explained(error, folder);
     await logLine(run, { event: "error", message: (told as Error).message }).catch(() => {});
     throw told;
+  } finally {
+    await lock.release();
   }
+}
+
+/** Keeps other processes away from the folder; shards of one certification share it. */
+async function lockRun(folder: string, { shard }: Options): Promise<FileLock> {
+  await makeFolder("run folder", folder);
+  const name = shard ? `shard-${shard.index}-of-${shard.count}` : "run";
+  return lockFile(join(folder, `${name}.lock`), { caller: "run folder", guarded: folder });
 }
 
 async function fetchAll(example: Example, options: Options, say: Say): Promise<void> {

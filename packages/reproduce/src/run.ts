@@ -1,7 +1,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError, type Key } from "@dmae/core";
-import { makeFolder, writeAtomically } from "@dmae/core/files";
+import { writeAtomically } from "@dmae/core/files";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
 import type { Options } from "./options.ts";
@@ -38,7 +38,6 @@ export interface Run {
  * @throws DmaeError "resume" naming the fields that differ
  */
 export async function claimFolder(folder: string, recipe: Recipe, seed: number): Promise<void> {
-  await makeFolder("run folder", folder);
   const file = join(folder, "recipe.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
   if (text !== undefined) {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { decodeSafetensors, loadCheckpoint, saveSafetensors } from "@dmae/checkpoint";
 import { DmaeError } from "@dmae/core";
+import { lockFile } from "@dmae/core/files";
 import { mergeLogs, readLog } from "@dmae/smoothing-certify";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { convert } from "./convert.ts";
@@ -244,6 +245,22 @@ test("a loss that becomes NaN stops the run at its step and keeps the last good 
   expect(Number(checkpoint.metadata.step)).toBeLessThanOrEqual(step);
   await checkpoint.close();
   expect((await jsonLines(at("nan", "log.jsonl"))).at(-1)).toMatchObject({ event: "error" });
+});
+
+test("one process at a time writes to a run folder; shards of it go on", async () => {
+  await mkdir(at("shared"), { recursive: true });
+  const lock = await lockFile(at("shared", "run.lock"), { caller: "test", guarded: "shared" });
+  const work = (...args: string[]) =>
+    smoke("pretraining", "shared", "--data", at("images"), "--stage", "report", ...args);
+  const second = await failure(work());
+  expect(second).toMatchObject({
+    code: "resume",
+    message: expect.stringMatching(/^run folder: .*shared is being written by/),
+  });
+  expect(await readdir(at("shared"))).toEqual(["run.lock"]);
+  const shard = await work("--shard", "0/2").catch((error: Error) => [error.message]);
+  expect(shard.join()).not.toContain("is being written by");
+  await lock.release();
 });
 
 test.skipIf(process.platform !== "linux")("a full disk is told as such", async () => {

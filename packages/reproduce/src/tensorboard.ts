@@ -1,5 +1,6 @@
-import { appendFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { writeAtomically } from "@dmae/core/files";
 import { maskedCrc32c } from "./crc32c.ts";
 
 /** Scalars of one step for TensorBoard. */
@@ -61,9 +62,7 @@ async function startFrom(file: string, log: string, step: number): Promise<void>
     .map((line) =>
       record(encodeEvent({ step: line.step as number, values: tagged(line), wallTime })),
     );
-  const part = `${file}.part`;
-  await writeFile(part, Buffer.concat([record(versionEvent(wallTime)), ...events]));
-  await rename(part, file);
+  await writeAtomically("run folder", file, [record(versionEvent(wallTime)), ...events]);
 }
 
 /** Scalars of a log line under TensorBoard's names. */
