@@ -1,3 +1,4 @@
+import type { FileHandle } from "node:fs/promises";
 import { standIn } from "@dmae/core/checks";
 
 /**
@@ -7,6 +8,18 @@ import { standIn } from "@dmae/core/checks";
  * @throws Error with the reason; the caller adds its name and that of the file
  */
 export async function readRegularFile(path: string | URL, maxBytes: number): Promise<Uint8Array> {
+  const handle = await openRegularFile(path);
+  try {
+    const { size } = await handle.stat();
+    if (size > maxBytes) throw new Error(`it may have ${maxBytes} bytes at most, got ${size}`);
+    return new Uint8Array(await handle.readFile());
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A file in Node, opened for reading from its start; errors as of {@link readRegularFile}. */
+export async function openRegularFile(path: string | URL): Promise<FileHandle> {
   const { constants, open } = await import("node:fs/promises");
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
@@ -15,13 +28,12 @@ export async function readRegularFile(path: string | URL, maxBytes: number): Pro
       throw new Error(
         status.isDirectory() ? "it is a folder, not a file" : "it is no regular file",
       );
-    if (status.size > maxBytes)
-      throw new Error(`it may have ${maxBytes} bytes at most, got ${status.size}`);
-    const bytes = new Uint8Array(await handle.readFile());
-    const other = standIn(bytes);
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(512), 0, 512, 0);
+    const other = standIn(buffer.subarray(0, bytesRead));
     if (other) throw new Error(`it is ${other}`);
-    return bytes;
-  } finally {
+    return handle;
+  } catch (error) {
     await handle.close();
+    throw error;
   }
 }

@@ -40,7 +40,7 @@ export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runt
 export type { CheckedPreprocessing, Layout, Preprocessing } from "./classifier/preprocessing.ts";
 export type { Range } from "./classifier/range.ts";
 export type { TensorLike } from "./classifier/tensors.ts";
-export { readLog } from "./log/log-file.ts";
+export { type ReadLogOptions, readLog } from "./log/log-file.ts";
 export type { LogRow, LogSettings } from "./log/log-row.ts";
 export { type MergeOptions, mergeLogs } from "./log/merge.ts";
 export { type RecertifyOptions, recertify } from "./log/recertify.ts";

@@ -8,7 +8,7 @@ import * as layers from "@tensorflow/tfjs-layers";
 import { describe, expect, it } from "vitest";
 import { expectNoLeak } from "../../../../testing/tensors.ts";
 import { main } from "../cli/cli-main.ts";
-import { parseLog } from "../log/log-format.ts";
+import { parseLog } from "../log/log-reader.ts";
 import { certify } from "../procedures/certify.ts";
 import { fromModelJson } from "./model-json.ts";
 import { resizeBatch } from "./resize-batch.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { expect, it } from "vitest";
-import { parseLog } from "../log/log-format.ts";
+import { parseLog } from "../log/log-reader.ts";
 import { main } from "./cli-main.ts";
 
 const model = fileURLToPath(new URL("../__fixtures__/preprocessing/first.onnx", import.meta.url));

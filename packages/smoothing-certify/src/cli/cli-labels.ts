@@ -1,17 +1,17 @@
-import { readFileSync } from "node:fs";
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import { parseStrictJson } from "@dmae/core/checks";
 import { show } from "../checks.ts";
 import { traitsOf } from "../classifier/classifier.ts";
+import { readRegularFile } from "../files.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import type { LoadedModel } from "./cli-load.ts";
 
 /** The data set with the labels and the number of classes of the model, by `--labels` and `--num-classes`. */
-export function relabelled(
+export async function relabelled(
   dataset: ImageDataset,
   { classifier }: LoadedModel,
   args: Arguments,
-): ImageDataset {
+): Promise<ImageDataset> {
   const file = args.text("labels");
   const asked = args.number("num-classes");
   const known = traitsOf(classifier).numClasses;
@@ -22,7 +22,7 @@ export function relabelled(
       `--labels is needed: the model has ${numClasses} classes, the data ${dataset.numClasses}; give a JSON file {"class of the data": class of the model, …}, or --num-classes ${numClasses} where the labels are the model's already`,
     );
   if (file === undefined) return withLabels(dataset, numClasses);
-  const map = readLabels(file);
+  const map = await readLabels(file);
   const names = dataset.classNames ?? Array.from({ length: dataset.numClasses }, (_, i) => `${i}`);
   const labels = names.map((name) => {
     const label = map[name];
@@ -55,9 +55,10 @@ function withLabels(
   };
 }
 
-function readLabels(file: string): Record<string, unknown> {
+async function readLabels(file: string): Promise<Record<string, unknown>> {
   try {
-    const map = parseStrictJson(readFileSync(file, "utf8"), 8);
+    const text = new TextDecoder().decode(await readRegularFile(file, 2 ** 24));
+    const map = parseStrictJson(text, 8);
     if (typeof map === "object" && map !== null && !Array.isArray(map))
       return map as Record<string, unknown>;
     throw new Error("it must be an object from class names to numbers");

@@ -1,20 +1,15 @@
 import { basename } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { writeAtomically } from "@dmae/core/files";
-import { readLog, writeLog } from "../log/log-file.ts";
-import { formatHeader, formatRow } from "../log/log-format.ts";
+import { logText, readLogRows, rowBatches, writeLog } from "../log/log-file.ts";
 import type { LogRow } from "../log/log-row.ts";
-import { mergeLogs } from "../log/merge.ts";
+import { mergeLogRows } from "../log/merge.ts";
 import { recertify } from "../log/recertify.ts";
-import {
-  formatSummaries,
-  type NamedLog,
-  summarizeLog,
-  type TableFormat,
-  usualRadii,
-} from "../report/analysis.ts";
-import { compare, type PairedDifference } from "../report/compare.ts";
-import { certifiedAccuracySvg, svgToPng } from "../report/plot.ts";
+import { formatSummaries, summarize, type TableFormat, usualRadii } from "../report/analysis.ts";
+import { compareLogs, type PairedDifference } from "../report/compare.ts";
+import { ComparedLog } from "../report/compared-log.ts";
+import { LogDigest } from "../report/log-digest.ts";
+import { drawCurves, svgToPng } from "../report/plot.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import type { Streams } from "./cli-run.ts";
@@ -25,14 +20,31 @@ export async function runLogs(command: string, args: Arguments, io: Streams): Pr
     throw new DmaeError("argument", `${command}: name at least one log file`);
   if (command === "compare") return compareTwo(args, io);
   if (command === "analyze") return analyze(args, io);
-  const rows = command === "merge" ? await merge(args) : await again(args);
+  const rows = new Counted(command === "merge" ? merge(args) : again(args));
   const out = args.text("out");
-  if (out !== undefined) {
+  if (out === undefined) for await (const text of logText(rows)) await io.out(text);
+  else {
     await writeLog(out, rows);
-    io.error(`${rows.length} rows written to ${out}\n`);
-  } else {
-    const extended = rows.some((row) => row.settings);
-    await io.out(formatHeader(extended) + rows.map((row) => formatRow(row, extended)).join(""));
+    io.error(`${rows.count} rows written to ${out}\n`);
+  }
+}
+
+async function compared(file: string): Promise<ComparedLog> {
+  const log = new ComparedLog();
+  for await (const rows of rowBatches(file)) for (const row of rows) log.add(row);
+  return log;
+}
+
+/** Counts rows as they pass. */
+class Counted implements AsyncIterable<LogRow> {
+  count = 0;
+  constructor(private readonly rows: AsyncIterable<LogRow>) {}
+
+  async *[Symbol.asyncIterator]() {
+    for await (const row of this.rows) {
+      this.count++;
+      yield row;
+    }
   }
 }
 
@@ -44,7 +56,7 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
   const known = sigma !== undefined && votes !== undefined;
   const published = known && { sigma, n: votes, alpha: args.number("alpha") ?? 0.001 };
   const [radii, n] = [args.numbers("radii"), args.number("n")];
-  const found = compare(await readLog(a!), await readLog(b), {
+  const found = compareLogs(await compared(a!), await compared(b), {
     ...(radii && { radii }),
     ...(n !== undefined && { n }),
     ...(published && { published }),
@@ -57,39 +69,46 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
   io.out(line("ACR", found.averageRadius));
 }
 
-async function merge(args: Arguments): Promise<LogRow[]> {
-  return mergeLogs(args.files, { images: args.number("images"), partial: args.on("partial") });
-}
+const merge = (args: Arguments) =>
+  mergeLogRows(args.files, { images: args.number("images"), partial: args.on("partial") });
 
-async function again(args: Arguments): Promise<LogRow[]> {
+async function* again(args: Arguments): AsyncGenerator<LogRow, void, void> {
   const [file, ...more] = args.files;
   if (more.length > 0)
     throw new DmaeError("argument", "recertify: name one log; merge shards first");
-  return recertify(await readLog(file!), {
+  const options = {
     alpha: args.number("alpha"),
     bound: args.text("bound") as "two-class" | undefined,
     norm: args.text("norm") as Norm | undefined,
     dimension: args.number("dimension"),
     topK: args.number("top-k"),
-  });
+  };
+  recertify([], options); // wrong options are errors before anything is read
+  for await (const _ of rowBatches(file!)); // a log that its run marked as invalid gives no row
+  for await (const row of readLogRows(file!)) yield* recertify([row], options);
 }
 
 async function analyze(args: Arguments, io: Streams): Promise<void> {
   const format = (args.text("format") ?? "text") as TableFormat;
-  const partial = args.on("partial");
-  const logs: NamedLog[] = [];
+  const logs: { name: string; digest: LogDigest }[] = [];
   for (const file of args.files)
-    logs.push({ name: shortName(file), rows: await readLog(file, { partial }) });
-  const sequential = logs.some(({ rows }) => rows[0]?.settings?.procedure === "at-radius");
-  const shared = sequential ? undefined : longest(logs.map(({ rows }) => usualRadii(rows)));
+    logs.push({ name: shortName(file), digest: await digestOf(file, args.on("partial")) });
+  const sequential = logs.some(({ digest }) => digest.target !== undefined);
+  const shared = sequential ? undefined : longest(logs.map(({ digest }) => usualRadii(digest)));
   const radii = args.numbers("radii") ?? shared;
-  const summaries = logs.map((log) => summarizeLog(log, radii));
+  const summaries = logs.map(({ name, digest }) => summarize(name, digest, radii));
   await io.out(formatSummaries(summaries, format));
-  const picture = () => certifiedAccuracySvg(logs, { title: args.text("title") ?? "" });
+  const picture = () => drawCurves(logs, args.text("title"));
   const svg = args.text("svg");
   const png = args.text("png");
   if (svg !== undefined) await writeAtomically("--svg", svg, picture());
   if (png !== undefined) await writeAtomically("--png", png, [await svgToPng(picture())]);
+}
+
+async function digestOf(file: string, partial: boolean): Promise<LogDigest> {
+  const digest = new LogDigest();
+  for await (const rows of rowBatches(file, partial)) for (const row of rows) digest.add(row);
+  return digest;
 }
 
 function longest(lists: readonly number[][]): number[] {

@@ -1,9 +1,7 @@
-import type { ImageDataset } from "@dmae/core";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { Range } from "../classifier/range.ts";
-import { tryLog } from "../log/log-file.ts";
 import { formatHeader, formatRow } from "../log/log-format.ts";
-import type { LogRow } from "../log/log-row.ts";
+import { tryLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import { parseShard, type Shard, shardFromEnvironment } from "../log/shard.ts";
 import { formatSeed, freshSeed, parseSeed, type Seed } from "../noise/fresh-seed.ts";
@@ -14,8 +12,8 @@ import { certifyDatasetAtRadius } from "../procedures/certify-at-radius.ts";
 import { certifyDataset } from "../procedures/certify-dataset.ts";
 import { predict } from "../procedures/predict.ts";
 import { preflight } from "../procedures/preflight.ts";
+import { LogDigest } from "../report/log-digest.ts";
 import { percentText } from "../report/percent.ts";
-import { averageCertifiedRadius, certifiedAccuracy } from "../report/summary.ts";
 import { selectIndices } from "../run/dataset-selection.ts";
 import type { Progress } from "../run/progress.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
@@ -41,7 +39,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
   const checked = runOptions(command, args, io);
   const found = await loadData(args);
   const model = await loadModel(args);
-  const dataset = relabelled(found, model, args);
+  const dataset = await relabelled(found, model, args);
   const { name, fingerprint } = model;
   const options = given({ ...checked, model: name, fingerprint, seed: await seedOf(args) });
   await tryOutput(command, args, io);
@@ -176,15 +174,15 @@ async function certifyAll(
   const onProgress = quiet ? undefined : progressLine(io);
   const options = { ...shared, ...(log && { log }), ...(onProgress && { onProgress }) };
   const maxSamples = args.number("max-samples");
-  const rows: LogRow[] = [];
+  const digest = new LogDigest();
   try {
     for await (const row of start()) {
-      rows.push(row);
+      digest.add(row);
       if (!log) await io.out(formatRow(row, true));
     }
   } finally {
     const gap = io.isTerminal === false ? "" : "\n"; // after the line that progress overwrote
-    if (!quiet) io.error(rows.length > 0 ? `${gap}${summary(rows, log)}` : gap);
+    if (!quiet) io.error(digest.images > 0 ? `${gap}${summary(digest, log)}` : gap);
   }
 
   function start() {
@@ -224,13 +222,13 @@ function duration(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-function summary(rows: readonly LogRow[], log: string | undefined): string {
-  const target = rows[0]!.settings?.target;
-  const radii = typeof target === "number" ? [target] : [0, 0.25, 0.5, 0.75, 1];
-  const list = certifiedAccuracy(rows, radii).map((a, i) => `r=${radii[i]}: ${percentText(a)} %`);
-  const acr = typeof target === "number" ? "" : `, ACR ${averageCertifiedRadius(rows).toFixed(4)}`;
-  const samples = rows.reduce((sum, row) => sum + (row.samples ?? 0), 0) / rows.length;
-  return `${rows.length} images, certified accuracy ${list.join(", ")}${acr}; ${Math.round(samples)} samples an image${log ? `; ${log}` : ""}\n`;
+function summary(digest: LogDigest, log: string | undefined): string {
+  const target = digest.target;
+  const radii = target === undefined ? [0, 0.25, 0.5, 0.75, 1] : [target];
+  const list = radii.map((r) => `r=${r}: ${percentText(digest.certifiedShare("certify", r))} %`);
+  const acr = target === undefined ? `, ACR ${digest.averageRadius("certify").toFixed(4)}` : "";
+  const samples = Math.round(digest.meanSamples ?? 0);
+  return `${digest.images} images, certified accuracy ${list.join(", ")}${acr}; ${samples} samples an image${log ? `; ${log}` : ""}\n`;
 }
 
 async function predictAll(

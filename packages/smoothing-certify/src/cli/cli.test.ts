@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { version } from "../../package.json";
 import { readLog } from "../log/log-file.ts";
-import { parseLog } from "../log/log-format.ts";
+import { parseLog } from "../log/log-reader.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { main } from "./cli-main.ts";
 

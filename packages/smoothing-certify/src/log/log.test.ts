@@ -6,9 +6,12 @@ import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { averageCertifiedRadius, certifiedAccuracy } from "../report/summary.ts";
-import { openLog, readLog, writeLog } from "./log-file.ts";
-import { formatHeader, formatRow, parseLog } from "./log-format.ts";
+import { rowsOf } from "../run/rows.ts";
+import { readLog, writeLog } from "./log-file.ts";
+import { formatHeader, formatRow } from "./log-format.ts";
+import { parseLog } from "./log-reader.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
+import { openLog } from "./log-writer.ts";
 
 const folder = temporaryFolders("smoothing-log");
 const settings: LogSettings = {
@@ -198,7 +201,8 @@ describe("openLog", () => {
     const whole = readFileSync(path, "utf8");
     writeFileSync(path, whole + formatRow(row(3), true).slice(0, 25));
     const second = await openLog(path, settings);
-    expect(second.rows).toEqual([row(1), row(2)]);
+    expect(second.images).toEqual(new Set([1, 2]));
+    expect(await rowsOf(second.rows()).toArray()).toEqual([row(1), row(2)]);
     expect(readFileSync(path, "utf8")).toBe(whole);
     expect(readFileSync(`${path}.torn`, "utf8")).toBe(`${formatRow(row(3), true).slice(0, 25)}\n`);
     await second.append(row(3));

@@ -1,8 +1,9 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
-import { readLog } from "./log-file.ts";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { rowBatches } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
-import { parseShard } from "./shard.ts";
+import { checkComplete, checkSelection, misfit, type ShardRows } from "./merge-selection.ts";
+import { RowCursor } from "./row-cursor.ts";
 
 /** Options of {@link mergeLogs}. */
 export interface MergeOptions {
@@ -26,34 +27,134 @@ export async function mergeLogs(
   paths: readonly (string | URL)[],
   options: MergeOptions = {},
 ): Promise<LogRow[]> {
-  checkOptions("mergeLogs", options, { images: true, partial: true });
+  checkOptions("mergeLogs", options, mergeNames);
+  const rows: LogRow[] = [];
+  for await (const row of mergeLogRows(paths, options)) rows.push(row);
+  return rows;
+}
+
+const mergeNames = { images: true, partial: true } satisfies OptionNames<MergeOptions>;
+
+/**
+ * Puts the logs of shards together row by row, so that memory does not grow with the votes; otherwise like
+ * {@link mergeLogs}. Every log is read twice: first to check it, then to take its rows. Only a log whose images
+ * are not in ascending order is held in memory.
+ *
+ * @param paths logs of all shards
+ * @throws {DmaeError} "file" for logs that do not fit together, before the first row
+ * @example
+ * await writeLog("all.tsv", mergeLogRows(["0.tsv", "1.tsv", "2.tsv", "3.tsv"]));
+ */
+export async function* mergeLogRows(
+  paths: readonly (string | URL)[],
+  options: MergeOptions = {},
+): AsyncGenerator<LogRow, void, void> {
+  checkOptions("mergeLogRows", options, mergeNames);
   const { images, partial = false } = options;
   if (paths.length === 0) throw new DmaeError("argument", "mergeLogs: give at least one log");
-  const owner = new Map<number, string>();
-  const shards: ShardRow[] = [];
-  const empty: string[] = [];
-  const rows: LogRow[] = [];
-  let common: string | undefined;
-  let listed = false;
-  for (const path of paths) {
-    const read = await readLog(path, { partial });
-    if (read.length === 0) empty.push(String(path));
-    for (const row of read) {
-      const { shard, ...settings } = row.settings ?? ({} as LogSettings);
-      const { seed: _seed, ...shared } = settings; // each shard may have drawn its own
-      common = checkCommon(String(path), common, shared);
-      const before = owner.get(row.idx);
-      if (before !== undefined) throw misfit(`image ${row.idx} is in ${before} and in ${path}`);
-      owner.set(row.idx, String(path));
-      if (shard !== undefined) shards.push({ path: String(path), idx: row.idx, shard: `${shard}` });
-      const { indices: _, ...whole } = settings;
-      rows.push(row.settings ? { ...row, settings: whole as LogSettings } : row);
-      listed ||= settings.indices !== undefined;
+  const contents = await checkLogs(paths, images, partial);
+  const cursors = contents.map(
+    ({ rows, ascending }, i) =>
+      new RowCursor(String(paths[i]), rowBatches(paths[i]!, partial), rows, ascending),
+  );
+  const withoutShard = shardRemover();
+  try {
+    for (const cursor of cursors) await cursor.advance();
+    for (let next = least(cursors); next?.row; next = least(cursors)) {
+      yield withoutShard(next.row);
+      await next.advance();
     }
+  } finally {
+    for (const cursor of cursors) await cursor.close();
   }
-  const selection = checkSelection(shards, listed);
-  if (!partial) checkComplete(selection, rows.length, images, empty);
-  return rows.sort((a, b) => a.idx - b.idx);
+}
+
+/** The cursor at the row whose image comes first. */
+function least(cursors: readonly RowCursor[]): RowCursor | undefined {
+  let found: RowCursor | undefined;
+  for (const cursor of cursors)
+    if (cursor.row && !(found?.row && found.row.idx < cursor.row.idx)) found = cursor;
+  return found;
+}
+
+/** Leaves the shard out of rows; those that shared their settings still do. */
+function shardRemover(): (row: LogRow) => LogRow {
+  const known = new WeakMap<LogSettings, LogSettings>();
+  return (row) => {
+    if (!row.settings) return row;
+    let settings = known.get(row.settings);
+    if (!settings) {
+      const { shard: _, indices: __, ...others } = row.settings;
+      settings = others as LogSettings;
+      known.set(row.settings, settings);
+    }
+    return { ...row, settings };
+  };
+}
+
+/** What was found in a log. */
+interface LogContent {
+  readonly rows: number;
+  readonly ascending: boolean;
+}
+
+/** Checks that logs fit together. */
+async function checkLogs(
+  paths: readonly (string | URL)[],
+  images: number | undefined,
+  partial: boolean,
+): Promise<LogContent[]> {
+  const owners = new Map<number, number>();
+  const shards = new Map<string, ShardRows>();
+  const common = new CommonSettings();
+  const contents: LogContent[] = [];
+  for (const [owner, path] of paths.map(String).entries()) {
+    let [rows, last, ascending] = [0, -1, true];
+    for await (const batch of rowBatches(path, partial))
+      for (const { idx, settings } of batch) {
+        common.check(path, settings);
+        const before = owners.get(idx);
+        if (before !== undefined)
+          throw misfit(`image ${idx} is in ${paths[before]} and in ${path}`);
+        owners.set(idx, owner);
+        if (settings?.shard !== undefined) addToShard(shards, path, `${settings.shard}`, idx);
+        ascending &&= idx > last;
+        last = idx;
+        rows++;
+      }
+    contents.push({ rows, ascending });
+  }
+  const selection = checkSelection([...shards.values()], common.listed);
+  const empty = paths.filter((_, i) => contents[i]!.rows === 0).map(String);
+  if (!partial) checkComplete(selection, owners.size, images, empty);
+  return contents;
+}
+
+function addToShard(
+  shards: Map<string, ShardRows>,
+  path: string,
+  shard: string,
+  idx: number,
+): void {
+  const found = shards.get(shard);
+  if (found) found.images.push(idx);
+  else shards.set(shard, { path, shard, images: [idx] });
+}
+
+/** Checks that all rows have the same settings, but for shard and seed. */
+class CommonSettings {
+  /** Whether the images were listed. */
+  listed = false;
+  private common: string | undefined;
+  private last: LogSettings | undefined;
+
+  check(path: string, settings: LogSettings | undefined): void {
+    if (this.common !== undefined && settings === this.last) return; // most rows share one object
+    const { shard: _, seed: __, ...shared } = settings ?? ({} as LogSettings); // each shard may have drawn its own seed
+    this.common = checkCommon(path, this.common, shared);
+    this.listed ||= shared.indices !== undefined;
+    this.last = settings;
+  }
 }
 
 function checkCommon(path: string, common: string | undefined, settings: object): string {
@@ -65,96 +166,4 @@ function checkCommon(path: string, common: string | undefined, settings: object)
     .filter((name) => before.get(name) !== now.get(name))
     .map((name) => `${name} ${before.get(name)} and ${now.get(name)}`);
   throw misfit(`${path} has other settings than the logs before it: ${changed.join(", ")}`);
-}
-
-/** A row of a log that says of which shard it is, e.g. `0/8 of 10000`. */
-interface ShardRow {
-  readonly path: string;
-  readonly idx: number;
-  readonly shard: string;
-}
-
-/** What the shards are parts of, and how many rows each has. */
-interface Selection {
-  readonly count: number;
-  readonly total: number;
-  readonly found: ReadonlyMap<number, number>;
-}
-
-/**
- * Checks that all shards are of one selection of images: of as many shards and images, and, where it
- * was made with `skip` and `max`, of images whose place in it is the shard's.
- *
- * @param listed whether the images were listed; their name is among the settings then
- */
-function checkSelection(shards: readonly ShardRow[], listed: boolean): Selection | undefined {
-  if (shards.length === 0) return undefined;
-  const placed = shards.map((row) => ({ ...row, ...parsePlace(row) }));
-  const { count, total, path, shard } = placed[0]!;
-  const other = placed.find((row) => row.count !== count || row.total !== total);
-  if (other)
-    throw misfit(
-      `the logs are of shards of different selections: ${path} is shard ${shard}, ${other.path} is shard ${other.shard}`,
-    );
-  if (!listed) checkSkip(placed);
-  const found = new Map<number, number>();
-  for (const { index } of placed) found.set(index, (found.get(index) ?? 0) + 1);
-  return { count, total, found };
-}
-
-type PlacedRow = ShardRow & ReturnType<typeof parsePlace>;
-
-function parsePlace({ path, shard }: ShardRow) {
-  const [place = "", total = ""] = shard.split(" of ");
-  if (!/^[1-9]\d*$/.test(total))
-    throw misfit(`${path}: shard must read like 0/8 of 10000, got ${JSON.stringify(shard)}`);
-  return { ...parseShard(place), total: Number(total) };
-}
-
-/** Checks that some `skip` puts every image where it is: images 0, skip, 2 skip … take turns over the shards. */
-function checkSkip(rows: readonly PlacedRow[]): void {
-  const common = rows.reduce((a, { idx }) => greatestDivisor(a, idx), 0);
-  if (common === 0) return; // image 0 alone
-  const misplaced = (skip: number) =>
-    rows.find(({ idx, index, count, total }) => {
-      const place = idx / skip;
-      return place >= total || place % count !== index;
-    });
-  for (let skip = 1; skip * skip <= common; skip++)
-    if (common % skip === 0 && !(misplaced(skip) && misplaced(common / skip))) return;
-  const { idx, path, shard } = misplaced(common)!;
-  throw misfit(
-    `the logs are of shards of different selections: no one skip gives their images, e.g. image ${idx} to shard ${shard} in ${path}; certify all shards with the same skip and max`,
-  );
-}
-
-function greatestDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestDivisor(b, a % b);
-}
-
-function checkComplete(
-  selection: Selection | undefined,
-  rows: number,
-  images: number | undefined,
-  empty: readonly string[],
-): void {
-  if (images !== undefined && rows !== images)
-    throw misfit(`${images} images expected, ${rows} found`);
-  if (!selection) {
-    if (empty.length === 0 || images !== undefined) return;
-    throw misfit(`${empty[0]} has no rows; finish it, or merge with partial: true`);
-  }
-  const { count, total, found } = selection;
-  for (let index = 0; index < Math.min(count, total); index++) {
-    const expected = Math.ceil((total - index) / count);
-    const there = found.get(index) ?? 0;
-    if (there !== expected)
-      throw misfit(
-        `shard ${index}/${count} has ${there} of ${expected} images; finish it, or merge with partial: true`,
-      );
-  }
-}
-
-function misfit(problem: string): DmaeError {
-  return new DmaeError("file", `mergeLogs: ${problem}`);
 }

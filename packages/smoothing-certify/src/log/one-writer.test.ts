@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
-import { openLog, readLog } from "./log-file.ts";
+import { readLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
+import { openLog } from "./log-writer.ts";
 
 const folder = temporaryFolders("smoothing-lock");
 const place = () => join(folder(), "log.tsv");

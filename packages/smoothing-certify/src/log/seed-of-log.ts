@@ -1,6 +1,6 @@
 import { requireNode } from "../in-node.ts";
 import { parseSeed, type Seed } from "../noise/fresh-seed.ts";
-import { parseLog } from "./log-format.ts";
+import { parseLog } from "./log-reader.ts";
 
 /**
  * Returns the seed of a log's first row: a run without a seed of its own continues with it. Undefined if the

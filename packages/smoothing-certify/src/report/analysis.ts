@@ -1,12 +1,12 @@
 import { DmaeError } from "@dmae/core";
 import type { LogRow } from "../log/log-row.ts";
+import { LogDigest } from "./log-digest.ts";
 import { percentText } from "./percent.ts";
 import {
   type AccuracyInterval,
-  averageCertifiedRadius,
-  certifiedAccuracyIntervals,
+  accuracyIntervals,
+  doubtsOf,
   type RoundingDoubt,
-  roundingDoubts,
 } from "./summary.ts";
 import { formatTable } from "./table.ts";
 
@@ -49,29 +49,31 @@ const quantileLevels = [0.1, 0.25, 0.5, 0.75, 0.9];
  * @param radii by default 0, 0.25 … up to the largest radius; for a sequential test its own
  */
 export function summarizeLog({ name, rows }: NamedLog, radii?: readonly number[]): LogSummary {
-  if (rows.length === 0)
+  return summarize(name, LogDigest.of(rows), radii);
+}
+
+/** {@link summarizeLog} of a log that is not held. */
+export function summarize(name: string, digest: LogDigest, radii?: readonly number[]): LogSummary {
+  const { images, abstained, target, meanSamples } = digest;
+  if (images === 0)
     throw new DmaeError("argument", `summarizeLog: ${name} has no rows`, { file: name });
-  const sequential = rows.find((row) => row.settings?.procedure === "at-radius");
-  const asked = radii ?? (sequential ? [Number(sequential.settings!.target)] : usualRadii(rows));
-  const radius = rows.map((row) => (row.correct ? row.radius : 0)).sort((a, b) => a - b);
-  const counted = rows.filter((row) => row.samples !== undefined);
-  const samples = counted.reduce((sum, row) => sum + row.samples!, 0);
+  const asked = radii ?? (target === undefined ? usualRadii(digest) : [target]);
   return {
     name,
-    images: rows.length,
-    abstained: rows.filter((row) => row.predict === -1).length / rows.length,
+    images,
+    abstained: abstained / images,
     radii: asked,
-    accuracy: certifiedAccuracyIntervals(rows, asked),
-    ...(!sequential && { averageRadius: averageCertifiedRadius(rows) }),
-    quantiles: quantileLevels.map((level) => radius[Math.ceil(level * radius.length) - 1]!),
-    ...(counted.length > 0 && { meanSamples: samples / counted.length }),
-    doubts: roundingDoubts(rows, asked),
+    accuracy: accuracyIntervals("summarizeLog", digest, asked, 0.95),
+    ...(target === undefined && { averageRadius: digest.averageRadius("summarizeLog") }),
+    quantiles: quantileLevels.map((level) => digest.quantile(level)),
+    ...(meanSamples !== undefined && { meanSamples }),
+    doubts: doubtsOf(digest, asked),
   };
 }
 
 /** 0, 0.25, 0.5 … up to the largest radius of a correct row, at least four of them. */
-export function usualRadii(rows: readonly LogRow[]): number[] {
-  const largest = rows.reduce((most, row) => (row.correct ? Math.max(most, row.radius) : most), 0);
+export function usualRadii({ certified }: LogDigest): number[] {
+  const largest = certified.at(-1) ?? 0;
   const count = Math.min(40, Math.max(4, Math.floor(largest / 0.25) + 1));
   return Array.from({ length: count }, (_, i) => i * 0.25);
 }

@@ -1,7 +1,8 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
-import type { LogRow } from "../log/log-row.ts";
+import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { ComparedLog, type VoteRow } from "./compared-log.ts";
 import { type LogNumbers, radiusTable, thinnedRow, votesOf } from "./thinned.ts";
 
 /** Options of {@link compare}. */
@@ -52,36 +53,29 @@ export function compare(
   b: readonly LogRow[],
   options: CompareOptions = {},
 ): Comparison {
+  return compareLogs(ComparedLog.of(a), ComparedLog.of(b), options);
+}
+
+/** {@link compare} of logs that are not held. */
+export function compareLogs(
+  a: ComparedLog,
+  b: ComparedLog,
+  options: CompareOptions = {},
+): Comparison {
   checkOptions("compare", options, {
     radii: true,
     n: true,
     published: { sigma: true, alpha: true, n: true },
   });
   const { radii = [0, 0.25, 0.5, 0.75, 1], n: asked, published } = options;
-  const others = new Map(b.map((row) => [row.idx, row]));
-  const pairs = a.flatMap((row) =>
-    others.has(row.idx) ? [[row, others.get(row.idx)!] as const] : [],
-  );
-  if (pairs.length === 0) throw bad("the logs must have common images");
-  for (const [left, right] of pairs)
-    if (left.label !== right.label)
-      throw bad(
-        `both logs must have the same labels, got ${left.label} and ${right.label} for image ${left.idx}`,
-      );
-  const all = pairs.flat().map((row) => numbersOf(row, published));
-  const { sigma, alpha } = all[0]!;
-  if (all.some((other) => other.sigma !== sigma || other.alpha !== alpha))
-    throw bad("all rows must have the same sigma and alpha; recertify a log to change its alpha");
-  const n =
-    asked ?? all.reduce((least, other) => Math.min(least, other.n), Number.POSITIVE_INFINITY);
+  const { left, right, common } = pairsOf(a, b, published);
+  const n = asked ?? common.n;
   checkInteger("compare", "n", n);
-  const thin = thinning({ sigma, alpha, n }, radii, published);
-  const left = pairs.map(([row]) => thin(row));
-  const right = pairs.map(([, row]) => thin(row));
+  const thin = thinning({ ...common, n }, radii, published);
   const difference = (of: (row: ReturnType<typeof thin>) => number) =>
-    paired(left.map(of), right.map(of));
+    paired(left, right, (row) => of(thin(row)));
   return {
-    images: pairs.length,
+    images: left.length,
     n,
     radii,
     accuracy: radii.map((_, i) => difference((row) => row.certified[i]!)),
@@ -89,23 +83,66 @@ export function compare(
   };
 }
 
-/** What a row gives with n votes; rows with the same votes, or the same radius in place of them, share one sum. */
+/** The votes of the common images, in the order of the first log. */
+function pairsOf(a: ComparedLog, b: ComparedLog, published: LogNumbers | undefined) {
+  const others = b.places();
+  const common = new CommonNumbers(published);
+  const left: VoteRow[] = [];
+  const right: VoteRow[] = [];
+  a.images.forEach((image, i) => {
+    const other = others.get(image);
+    if (other === undefined) return;
+    if (a.labels[i] !== b.labels[other])
+      throw bad(
+        `both logs must have the same labels, got ${a.labels[i]} and ${b.labels[other]} for image ${image}`,
+      );
+    common.add(image, a.votes[i]!);
+    common.add(image, b.votes[other]!);
+    left.push(a.votes[i]!);
+    right.push(b.votes[other]!);
+  });
+  if (!common.numbers) throw bad("the logs must have common images");
+  return { left, right, common: common.numbers };
+}
+
+/** sigma and alpha, which all rows must share, and the smallest n. */
+class CommonNumbers {
+  numbers: LogNumbers | undefined;
+  private readonly checked = new Set<VoteRow>();
+
+  constructor(private readonly published: LogNumbers | undefined) {}
+
+  add(image: number, votes: VoteRow): void {
+    if (this.checked.has(votes)) return;
+    this.checked.add(votes);
+    const numbers = numbersOf(image, votes.settings, this.published);
+    const { sigma, alpha, n } = this.numbers ?? numbers;
+    if (numbers.sigma !== sigma || numbers.alpha !== alpha)
+      throw bad("all rows must have the same sigma and alpha; recertify a log to change its alpha");
+    this.numbers = { sigma, alpha, n: Math.min(n, numbers.n) };
+  }
+}
+
+/** What a row gives with n votes; rows with the same votes share one sum. */
 function thinning(numbers: LogNumbers, radii: readonly number[], published?: LogNumbers) {
   const radiusOf = radiusTable(numbers);
-  const known = new Map<string, ReturnType<typeof thinnedRow>>();
-  return (row: LogRow) => {
-    const { n } = numbersOf(row, published);
-    const name = `${row.correct} ${n} ${row.counts?.[row.label] ?? `radius ${row.radius}`}`;
-    let result = known.get(name);
+  const known = new Map<VoteRow, ReturnType<typeof thinnedRow>>();
+  return (row: VoteRow) => {
+    let result = known.get(row);
     if (!result) {
+      const { n } = row.settings ?? published!;
       result = thinnedRow(votesOf(row, { ...numbers, n }), numbers.n, radiusOf, radii);
-      known.set(name, result);
+      known.set(row, result);
     }
     return result;
   };
 }
 
-function numbersOf({ idx, settings }: LogRow, published?: LogNumbers): LogNumbers {
+function numbersOf(
+  idx: number,
+  settings: LogSettings | undefined,
+  published: LogNumbers | undefined,
+): LogNumbers {
   const numbers = settings ?? published;
   if (!numbers)
     throw bad(`image ${idx} does not say its sigma, alpha and n; give them as published`);
@@ -126,13 +163,20 @@ function numbersOf({ idx, settings }: LogRow, published?: LogNumbers): LogNumber
 }
 
 /** Mean of `b - a` with 1.96 standard errors on both sides. */
-function paired(a: readonly number[], b: readonly number[]): PairedDifference {
-  const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
-  const differences = a.map((value, i) => b[i]! - value);
-  const difference = mean(differences);
-  const variance = mean(differences.map((d) => (d - difference) ** 2));
-  const half = 1.959963984540054 * Math.sqrt(variance / Math.max(1, a.length - 1));
-  return { a: mean(a), b: mean(b), difference, low: difference - half, high: difference + half };
+function paired<T>(a: readonly T[], b: readonly T[], of: (row: T) => number): PairedDifference {
+  const count = a.length;
+  const sums = { a: 0, b: 0, difference: 0 };
+  for (let i = 0; i < count; i++) {
+    sums.a += of(a[i]!);
+    sums.b += of(b[i]!);
+    sums.difference += of(b[i]!) - of(a[i]!);
+  }
+  const difference = sums.difference / count;
+  let squares = 0;
+  for (let i = 0; i < count; i++) squares += (of(b[i]!) - of(a[i]!) - difference) ** 2;
+  const half = 1.959963984540054 * Math.sqrt(squares / count / Math.max(1, count - 1));
+  const [low, high] = [difference - half, difference + half];
+  return { a: sums.a / count, b: sums.b / count, difference, low, high };
 }
 
 const bad = (problem: string) => new DmaeError("argument", `compare: ${problem}`);

@@ -2,6 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { requireNode } from "../in-node.ts";
 import type { NamedLog } from "./analysis.ts";
+import { LogDigest } from "./log-digest.ts";
 
 const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 const frame = { left: 62, right: 16, top: 16, bottom: 50, width: 640, height: 400 };
@@ -17,26 +18,33 @@ export function certifiedAccuracySvg(
   options: { readonly title?: string } = {},
 ): string {
   checkOptions("certifiedAccuracySvg", options, { title: true });
-  const { title = "" } = options;
-  if (logs.length === 0 || logs.some((log) => log.rows.length === 0))
+  const digests = logs.map(({ name, rows }) => ({ name, digest: LogDigest.of(rows) }));
+  return drawCurves(digests, options.title);
+}
+
+/** {@link certifiedAccuracySvg} of logs that are not held. */
+export function drawCurves(
+  logs: readonly { readonly name: string; readonly digest: LogDigest }[],
+  title = "",
+): string {
+  if (logs.length === 0 || logs.some(({ digest }) => digest.images === 0))
     throw new DmaeError("argument", "certifiedAccuracySvg: give at least one log, each with rows");
-  if (logs.some((log) => log.rows.some((row) => row.settings?.procedure === "at-radius")))
+  if (logs.some(({ digest }) => digest.target !== undefined))
     throw new DmaeError(
       "argument",
       "certifiedAccuracySvg: a sequential test at one radius gives no curve",
     );
-  if (logs.some((log) => log.rows.some((row) => !Number.isFinite(row.radius))))
+  if (logs.some(({ digest }) => !digest.isFinite))
     throw new DmaeError("argument", "certifiedAccuracySvg: every radius must be finite");
-  const curves = logs.map(({ rows }) => curve(rows));
-  const most = niceCeil(Math.max(0.1, ...curves.map((points) => points.at(-1)![0])));
+  const largest = logs.map(({ digest }) => digest.certified.at(-1) ?? 0);
+  const most = niceCeil(Math.max(0.1, ...largest));
   const { left, right, top, bottom, width, height } = frame;
   const x = (radius: number) => left + (radius / most) * (width - left - right);
   const y = (share: number) => height - bottom - share * (height - top - bottom);
   const parts = [grid(most, x, y), title && label(width / 2, 12, title, "middle")];
-  curves.forEach((points, i) => {
-    const path = points.map(([r, share]) => `${x(r).toFixed(2)},${y(share).toFixed(2)}`).join(" ");
+  logs.forEach(({ digest }, i) => {
     parts.push(
-      `<polyline fill="none" stroke="${colors[i % colors.length]}" stroke-width="1.8" points="${path}"/>`,
+      `<polyline fill="none" stroke="${colors[i % colors.length]}" stroke-width="1.8" points="${curve(digest, x, y)}"/>`,
     );
   });
   parts.push(legend(logs.map((log) => log.name)));
@@ -57,21 +65,28 @@ export async function svgToPng(svg: string): Promise<Uint8Array> {
   return sharp.default(new TextEncoder().encode(svg), { density: 192 }).png().toBuffer();
 }
 
-/** Corners of the step curve `share of rows that are correct with radius >= r`. */
-function curve(rows: NamedLog["rows"]): [radius: number, share: number][] {
-  const radii = rows
-    .filter((row) => row.correct)
-    .map((row) => row.radius)
-    .sort((a, b) => a - b);
-  const points: [number, number][] = [[0, radii.length / rows.length]];
-  for (let i = 0; i < radii.length; i++) {
-    if (radii[i + 1] === radii[i]) continue;
-    points.push([radii[i]!, points.at(-1)![1]], [radii[i]!, (radii.length - i - 1) / rows.length]);
+/**
+ * Corners of the step curve `share of rows that are correct with radius >= r`. All steps at one place of the
+ * picture are drawn as one, so that a million rows take no more points than the picture has.
+ */
+function curve({ certified, images }: LogDigest, x: Axis, y: Axis): string {
+  const heightOf = (certifiedRows: number) => y(certifiedRows / images).toFixed(2);
+  let height = heightOf(certified.length);
+  const points = [`${x(0).toFixed(2)},${height}`];
+  for (let i = 0; i < certified.length; i++) {
+    const place = x(certified[i]!).toFixed(2);
+    if (i + 1 < certified.length && x(certified[i + 1]!).toFixed(2) === place) continue;
+    points.push(`${place},${height}`);
+    height = heightOf(certified.length - i - 1);
+    points.push(`${place},${height}`);
   }
-  return points;
+  return points.join(" ");
 }
 
-function grid(most: number, x: (r: number) => number, y: (share: number) => number): string {
+/** The place of a value in the picture. */
+type Axis = (value: number) => number;
+
+function grid(most: number, x: Axis, y: Axis): string {
   const { left, right, width, height, bottom, top } = frame;
   const parts: string[] = [];
   for (let share = 0; share <= 1.0001; share += 0.2) {

@@ -1,8 +1,9 @@
 import { DmaeError } from "@dmae/core";
-import { checkAlpha, show } from "../checks.ts";
+import { checkAlpha } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
+import { LogDigest } from "./log-digest.ts";
 
 /** The part of a row that certified accuracy depends on. */
 export type CertifiedRow = Pick<LogRow, "radius" | "correct" | "settings"> &
@@ -21,22 +22,8 @@ export function certifiedAccuracy(
   rows: readonly CertifiedRow[],
   radii: readonly number[],
 ): number[] {
-  checkRows("certifiedAccuracy", rows);
-  return radii.map((r) => certifiedCount("certifiedAccuracy", rows, r) / rows.length);
-}
-
-function certifiedCount(caller: string, rows: readonly CertifiedRow[], r: number): number {
-  if (!(r >= 0)) throw new DmaeError("argument", `${caller}: radii must be >= 0, got ${show(r)}`);
-  let count = 0;
-  for (const { correct, radius, settings } of rows) {
-    if (settings?.procedure === "at-radius" && settings.target !== r)
-      throw new DmaeError(
-        "argument",
-        `${caller}: a sequential test at radius ${settings.target} says nothing about radius ${r}`,
-      );
-    if (correct && radius >= r) count++;
-  }
-  return count;
+  const digest = digestOf("certifiedAccuracy", rows);
+  return radii.map((r) => digest.certifiedShare("certifiedAccuracy", r));
 }
 
 /**
@@ -49,17 +36,7 @@ function certifiedCount(caller: string, rows: readonly CertifiedRow[], r: number
  * @throws {DmaeError} "argument" for rows of a sequential test, which know no radius but its own
  */
 export function averageCertifiedRadius(rows: readonly CertifiedRow[]): number {
-  checkRows("averageCertifiedRadius", rows);
-  let sum = 0;
-  for (const { correct, radius, settings } of rows) {
-    if (settings?.procedure === "at-radius")
-      throw new DmaeError(
-        "argument",
-        "averageCertifiedRadius: a sequential test at one radius gives no radii to average",
-      );
-    if (correct) sum += radius;
-  }
-  return sum / rows.length;
+  return digestOf("averageCertifiedRadius", rows).averageRadius("averageCertifiedRadius");
 }
 
 /** A share of a test set with a confidence interval. */
@@ -83,12 +60,23 @@ export function certifiedAccuracyIntervals(
   radii: readonly number[],
   confidence = 0.95,
 ): AccuracyInterval[] {
-  checkRows("certifiedAccuracyIntervals", rows);
-  checkAlpha("certifiedAccuracyIntervals", confidence, "confidence");
+  const caller = "certifiedAccuracyIntervals";
+  const digest = digestOf(caller, rows);
+  checkAlpha(caller, confidence, "confidence");
+  return accuracyIntervals(caller, digest, radii, confidence);
+}
+
+/** {@link certifiedAccuracyIntervals} of a log that is not held. */
+export function accuracyIntervals(
+  caller: string,
+  digest: LogDigest,
+  radii: readonly number[],
+  confidence: number,
+): AccuracyInterval[] {
   const tail = (1 - confidence) / 2;
-  const n = rows.length;
+  const n = digest.images;
   return radii.map((r) => {
-    const k = certifiedCount("certifiedAccuracyIntervals", rows, r);
+    const k = digest.certifiedCount(caller, r);
     return {
       accuracy: k / n,
       low: clopperPearsonLower(k, n, tail),
@@ -116,12 +104,12 @@ export function highProbabilityAccuracy(
   alpha?: number,
   rho = 0.001,
 ): number[] {
-  checkRows("highProbabilityAccuracy", rows);
+  const digest = digestOf("highProbabilityAccuracy", rows);
   checkAlpha("highProbabilityAccuracy", rho, "rho");
   checkIndependent(rows);
   const wrong = binomialQuantile(rows.length, alphaOf(rows, alpha), rho);
   return radii.map((r) => {
-    const count = certifiedCount("highProbabilityAccuracy", rows, r);
+    const count = digest.certifiedCount("highProbabilityAccuracy", r);
     return Math.max(0, count - wrong) / rows.length;
   });
 }
@@ -175,17 +163,22 @@ export function roundingDoubts(
   rows: readonly CertifiedRow[],
   radii: readonly number[],
 ): RoundingDoubt[] {
-  const rounded = rows.every(({ radius }) => Number(radius.toPrecision(3)) === radius);
-  if (!rounded || rows.some(({ settings }) => settings)) return [];
+  return doubtsOf(LogDigest.of(rows), radii);
+}
+
+/** {@link roundingDoubts} of a log that is not held. */
+export function doubtsOf(digest: LogDigest, radii: readonly number[]): RoundingDoubt[] {
+  if (!digest.isRounded || digest.hasSettings) return [];
   return radii.flatMap((r) => {
     const inDoubt = (radius: number) =>
       radius >= r && r > 0 && radius - 0.5 * 10 ** (Math.floor(Math.log10(radius)) - 2) < r;
-    const count = rows.filter(({ radius, correct }) => correct && inDoubt(radius)).length;
+    const count = digest.certified.filter(inDoubt).length;
     return count > 0 ? [{ radius: r, rows: count }] : [];
   });
 }
 
-function checkRows(caller: string, rows: readonly CertifiedRow[]): void {
+function digestOf(caller: string, rows: readonly CertifiedRow[]): LogDigest {
   if (!Array.isArray(rows) || rows.length === 0)
     throw new DmaeError("argument", `${caller}: rows must be a non-empty array of log rows`);
+  return LogDigest.of(rows);
 }

@@ -1,10 +1,10 @@
 import { DmaeError } from "@dmae/core";
-import type { LogRow } from "../log/log-row.ts";
 import { stirlingError } from "../statistics/binomial.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
 import { normalCdf } from "../statistics/normal.ts";
 import { certifiedRadius } from "../statistics/radius.ts";
 import { votesNeeded } from "../statistics/sequential-test.ts";
+import type { VoteRow } from "./compared-log.ts";
 
 /** Votes for the certified class, and what they were counted with. */
 export interface Votes {
@@ -20,10 +20,9 @@ export interface LogNumbers {
 }
 
 /** The votes of a correct row for its class; undefined where it is wrong or abstained. */
-export function votesOf(row: LogRow, { sigma, alpha, n }: LogNumbers): Votes | undefined {
+export function votesOf(row: VoteRow, { sigma, alpha, n }: LogNumbers): Votes | undefined {
   if (!row.correct) return undefined;
-  const total = row.counts?.reduce((sum, count) => sum + count, 0) ?? 0;
-  if (total > 0) return { k: row.counts![row.label]!, n: total };
+  if (row.total > 0) return { k: row.votes!, n: row.total };
   // the fewest votes whose radius is the printed one; all of them where rounding raised it above the most
   return { k: Math.min(n, votesNeeded(n, normalCdf(row.radius / sigma), alpha)), n };
 }

@@ -7,8 +7,8 @@ import {
   prepareClassifier,
 } from "../classifier/classifier.ts";
 import { checkPixels, checkPreprocessings, UNIT_RANGE } from "../classifier/range.ts";
-import { type LogWriter, openLog } from "../log/log-file.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { type LogWriter, openLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import { formatSeed } from "../noise/fresh-seed.ts";
 import {
@@ -90,13 +90,12 @@ export async function* runDataset<R>(
   const settings = await logSettings(dataset, prepared, options, plan);
   const log = options.log === undefined ? undefined : await openLog(options.log, settings);
   try {
-    const wanted = new Set(indices);
-    const old = (log?.rows ?? []).filter((row) => wanted.has(row.idx));
-    const done = new Set(old.map((row) => row.idx));
-    const remaining = indices.filter((index) => !done.has(index));
-    if (old[0]) await checkAgain(prepared, dataset, old[0].idx, options);
-    yield* old;
-    const meter = new ProgressMeter(old.length, indices.length);
+    const isOld = (index: number) => log?.images.has(index) ?? false;
+    const remaining = indices.filter((index) => !isOld(index));
+    const first = indices.find(isOld);
+    if (first !== undefined) await checkAgain(prepared, dataset, first, options);
+    if (log && first !== undefined) yield* oldRows(log, indices);
+    const meter = new ProgressMeter(indices.length - remaining.length, indices.length);
     const labels = new Map<number, number>();
     const tasks = readTasks(dataset, remaining, numClasses, options, plan, labels);
     const run = {
@@ -121,6 +120,15 @@ export async function* runDataset<R>(
   } finally {
     await log?.close();
   }
+}
+
+/** The rows of an earlier session, of the images that are asked for. */
+async function* oldRows(
+  log: LogWriter,
+  indices: readonly number[],
+): AsyncGenerator<LogRow, void, void> {
+  const wanted = new Set(indices);
+  for await (const row of log.rows()) if (wanted.has(row.idx)) yield row;
 }
 
 /** The options with the seed of the run: the caller's, else that of the log, else a fresh one. */
