@@ -26,7 +26,12 @@ export const plainSummary: Reporter = {
 export default defineConfig({
   resolve: { alias },
   test: {
-    include: ["packages/*/src/**/*.test.ts", "examples/**/*.test.ts", "testing/**/*.test.ts"],
+    include: [
+      "packages/*/src/**/*.test.ts",
+      "examples/**/*.test.ts",
+      "testing/**/*.test.ts",
+      "docs/**/*.test.ts",
+    ],
     exclude: ["**/node_modules/**", "**/dist/**", "**/*.slow.test.ts", "**/*.external.test.ts"],
     reporters: ["default", plainSummary],
     testTimeout: 60_000,

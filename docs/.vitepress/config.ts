@@ -7,10 +7,24 @@ const pages = (folder: string, titles: Record<string, string>): DefaultTheme.Sid
 
 const sidebar: DefaultTheme.SidebarItem[] = [
   {
-    text: "Guide",
-    items: pages("guide/", { certificate: "What a certificate says" }),
+    text: "Robustness that is proved",
+    items: [
+      ...pages("guide/", { certificate: "What a certificate says" }),
+      ...pages("", { playground: "Playground" }),
+    ],
   },
-  { text: "Try it", items: pages("", { playground: "Playground" }) },
+  {
+    text: "Start",
+    items: pages("start/", {
+      wrap: "Wrap your classifier",
+      dataset: "Certify a data set",
+      train: "Train on your images",
+      shipped: "Use a shipped model",
+      browser: "In the browser",
+      card: "On a card",
+      cluster: "On a cluster",
+    }),
+  },
   {
     text: "How it works",
     items: pages("", {
@@ -21,7 +35,12 @@ const sidebar: DefaultTheme.SidebarItem[] = [
   },
   {
     text: "Results",
-    items: pages("", { benchmarks: "Benchmarks", recipes: "Recipes", gpu: "On a GPU" }),
+    items: pages("", {
+      results: "Fashion-MNIST",
+      benchmarks: "Benchmarks",
+      recipes: "Recipes",
+      gpu: "On a GPU",
+    }),
   },
   {
     text: "Decisions",
@@ -43,24 +62,42 @@ const sidebar: DefaultTheme.SidebarItem[] = [
 
 /** Written by TypeDoc, which `npm run docs` runs first. */
 const apiSidebar = new URL("../api/typedoc-sidebar.json", import.meta.url);
-const api = existsSync(apiSidebar) ? JSON.parse(readFileSync(apiSidebar, "utf8")) : [];
+const packages: DefaultTheme.SidebarItem[] = existsSync(apiSidebar)
+  ? JSON.parse(readFileSync(apiSidebar, "utf8"))
+  : [];
+
+/** The pages of a package list that package alone: all names at once are 100 kB on each page. */
+const apiSidebars = Object.fromEntries(
+  packages.map(({ text, link = "", items }) => [
+    link,
+    [
+      { text: "All packages", link: "/api/" },
+      { text, link, items },
+    ],
+  ]),
+);
 
 export default defineConfig({
   title: "dmae",
   description: "Provably robust image classifiers for JavaScript and TypeScript",
-  base: process.env.DOCS_BASE ?? "/", // GitHub Pages serves a project below its name
   cleanUrls: true,
   lastUpdated: false,
   srcExclude: ["api-report.md"],
+  vite: { build: { chunkSizeWarningLimit: 4000 } }, // the search index, loaded when one searches
   markdown: { math: true, config: (md) => md.use(siteLinks) },
   themeConfig: {
     nav: [
       { text: "Guide", link: "/guide/certificate" },
+      { text: "Start", link: "/start/wrap" },
       { text: "Playground", link: "/playground" },
       { text: "Results", link: "/benchmarks" },
       { text: "API", link: "/api/" },
     ],
-    sidebar: { "/": sidebar, "/api/": [{ text: "API", items: api }] },
+    sidebar: {
+      "/": sidebar,
+      "/api/": [{ text: "Packages", items: packages.map(({ text, link }) => ({ text, link })) }],
+      ...apiSidebars,
+    },
     outline: [2, 3],
     search: { provider: "local" },
     socialLinks: [{ icon: "github", link: repository }],
