@@ -4,12 +4,8 @@ import { writeFileSync } from "node:fs";
 import { foldIn, key, normal } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { pretrained } from "@dmae/models";
-import {
-  certifiedAccuracySvg,
-  certifiedRadius,
-  clopperPearsonLower,
-  readLog,
-} from "@dmae/smoothing-certify";
+import { certifiedRadius, clopperPearsonLower, readLog } from "@dmae/smoothing-certify";
+import { certifiedAccuracySvg } from "@dmae/smoothing-certify/report";
 import { PNG } from "pngjs";
 
 const sigma = 0.25;

@@ -62,18 +62,18 @@ const sidebar: DefaultTheme.SidebarItem[] = [
 
 /** Written by TypeDoc, which `npm run docs` runs first. */
 const apiSidebar = new URL("../api/typedoc-sidebar.json", import.meta.url);
-const packages: DefaultTheme.SidebarItem[] = existsSync(apiSidebar)
+const modules: DefaultTheme.SidebarItem[] = existsSync(apiSidebar)
   ? JSON.parse(readFileSync(apiSidebar, "utf8"))
   : [];
+const links = (items: DefaultTheme.SidebarItem[]) =>
+  items.map(({ text, link }) => ({ text, link }));
+const partsOf = (name = "") => modules.filter(({ text }) => text?.startsWith(`${name}/`));
 
-/** The pages of a package list that package alone: all names at once are 100 kB on each page. */
+/** The pages of a module list that module alone: all names at once are 100 kB on each page. */
 const apiSidebars = Object.fromEntries(
-  packages.map(({ text, link = "", items }) => [
+  modules.map(({ text, link = "", items }) => [
     link,
-    [
-      { text: "All packages", link: "/api/" },
-      { text, link, items },
-    ],
+    [{ text: "All packages", link: "/api/" }, { text, link, items }, ...links(partsOf(text))],
   ]),
 );
 
@@ -95,7 +95,7 @@ export default defineConfig({
     ],
     sidebar: {
       "/": sidebar,
-      "/api/": [{ text: "Packages", items: packages.map(({ text, link }) => ({ text, link })) }],
+      "/api/": [{ text: "Packages", items: links(modules) }],
       ...apiSidebars,
     },
     outline: [2, 3],

@@ -18,7 +18,7 @@ const ignored = (name: string) => name.endsWith(".num_batches_tracked");
  * taken off (`1.` of a Sequential behind the normalisation, `module.` of DataParallel), and `num_batches_tracked` is
  * passed over.
  *
- * @param network of {@link createConvNet} or {@link createDnCNN}
+ * @param network of {@link createConvNet} or `createDnCNN`
  * @param checkpoint e.g. `(await loadCheckpoint("checkpoint.pth.tar")).…` of `@dmae/checkpoint`, already at the state dict
  * @returns host tensors in the order of the network
  * @throws DmaeError "checkpoint" that lists every missing, unknown and reshaped name

@@ -7,7 +7,7 @@ import { checkKey, type Key } from "./key.ts";
  * A sequence of uniforms in (0, 1) with 53 bits, for code that wants "the next number": augmentation,
  * initialisation. The generator is `seedrandom`'s xor4096 (Brent's xorgens) seeded by the key.
  *
- * What must not depend on the order of calls uses {@link uniform} or {@link normal} instead.
+ * What must not depend on the order of calls uses `uniform` or `normal` instead.
  *
  * @example
  * const next = generator(foldIn(key(0), "crop"));

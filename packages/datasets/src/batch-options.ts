@@ -44,7 +44,7 @@ export interface BatchOptions {
   readonly prefetch?: number;
   /**
    * Threads that decode, transform and draw noise: their number (then the loader starts and ends them), or
-   * {@link createImageWorkers} to share them. 0, the default, works on the calling thread. With a data set of
+   * `createImageWorkers` to share them. 0, the default, works on the calling thread. With a data set of
    * this package and operations, not with a function.
    */
   readonly workers?: number | ImageWorkers;

@@ -48,7 +48,7 @@ function threads(): typeof import("node:worker_threads") {
 }
 
 /**
- * Starts threads for {@link batches} and {@link batchLoader}. One set can serve several loaders, one after the
+ * Starts threads for `batches` and `batchLoader`. One set can serve several loaders, one after the
  * other or at once. Idle threads do not keep the process alive.
  *
  * JPEGs are decoded on libuv's threads, four in a process unless the environment says otherwise: for more than

@@ -7,7 +7,7 @@ import { writeWhole } from "./write-files.ts";
 
 /**
  * Writes CIFAR-10's official binary files: `data_batch_1.bin` … `data_batch_5.bin`, `test_batch.bin` and
- * `batches.meta.txt`, which {@link loadCifar10} and the official readers open.
+ * `batches.meta.txt`, which `loadCifar10` and the official readers open.
  *
  * @param folder where to write; made if it is not there
  * @param dataset ten classes, 32x32 colour images, at least five for training

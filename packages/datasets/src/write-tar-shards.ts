@@ -16,7 +16,7 @@ export interface WriteTarOptions {
 }
 
 /**
- * Writes tar shards in WebDataset's layout, which {@link loadTarShards} opens: per image `000017.jpg` (or
+ * Writes tar shards in WebDataset's layout, which `loadTarShards` opens: per image `000017.jpg` (or
  * `.png`) and `000017.cls`, and the class names in `classes.txt`. Encoded images are copied byte for byte,
  * images in memory become PNG. The same data set gives the same bytes.
  *

@@ -6,7 +6,7 @@ import type { CertificateReport } from "./verify-certificate.ts";
  * A checked certificate as one page of HTML for print: the claim in words, what was checked, votes, and every field. It
  * loads nothing and runs no script.
  *
- * @param report of {@link verifyCertificate}, so that nothing unchecked gets a page
+ * @param report of `verifyCertificate`, so that nothing unchecked gets a page
  * @returns a whole HTML document
  * @example
  * await writeFile("certificate.html", certificateHtml(await verifyCertificate(text, { publicKey })));

@@ -18,7 +18,7 @@ export interface MergeOptions {
  * together: the same settings (each may have its own seed), no image twice, no shard missing or unfinished.
  *
  * @param paths logs of all shards
- * @returns rows without the name of their shard; write them with {@link writeLog}
+ * @returns rows without the name of their shard; write them with `writeLog`
  * @throws {DmaeError} "file" for logs that do not fit together
  * @example
  * await writeLog("all.tsv", await mergeLogs(["0.tsv", "1.tsv", "2.tsv", "3.tsv"]));

@@ -19,7 +19,7 @@ export interface WorkerNoise extends AddressedNoise {
 const SMALL = 100_000;
 
 /**
- * Noise with the bits of {@link noiseSource} or {@link soundNoise}, drawn in worker threads: a batch is
+ * Noise with the bits of `noiseSource` or `soundNoise`, drawn in worker threads: a batch is
  * shared among them, and while an image's samples are asked for in order the next batch is drawn ahead,
  * so that it is there when the model is done with this one.
  *
