@@ -2,7 +2,7 @@ import type { HostTensor, HostTensors } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, InputSpecs, PreparedFunction, Program, ResultForm } from "@dmae/nn";
 import { type FlatProgram, flatProgram } from "@dmae/nn/executors";
-import { prepareStep } from "./prepared-step.ts";
+import { prepareStep, prepareSteps } from "./prepared-step.ts";
 import {
   LoadedProgram,
   type PrecisionOptions,
@@ -54,6 +54,7 @@ export function compiledExecutor(options: CompiledExecutorOptions = {}): Executo
       options.onCompiled?.(prepared.statistics);
       return prepared;
     },
+    prepareSteps: (init) => prepareSteps("prepareSteps", init, options, options.onCompiled),
     async prepareFunction(program) {
       const prepared = await loadFunction("prepareFunction", program, options);
       options.onCompiled?.(prepared.statistics);

@@ -1,16 +1,23 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { PreparedStep, StepFunction, StepInit, TensorSpecs, Tensors } from "@dmae/nn";
+import type {
+  PreparedStep,
+  PreparedSteps,
+  StepFunction,
+  StepInit,
+  StepsInit,
+  TensorSpecs,
+  Tensors,
+} from "@dmae/nn";
 import {
   checkedSpecs,
   checkStepResult,
   checkTensors,
   describeValue,
   hostInputs,
-  lifetime,
 } from "@dmae/nn/executors";
-import { allocate, type OutputSpec, sizeOf } from "./graph/graph.ts";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
 import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime/runtime.ts";
+import { ownState, type StepState, zerosOf } from "./step-state.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
 /** A step whose state lives in the compiled program: call it with a batch. */
@@ -38,34 +45,27 @@ const stripped = <T>(prefix: string, record: Readonly<Record<string, T>>): Recor
     ),
   );
 
-/** Traces a step as one function of state and batch. */
+/** Traces a step as one function of state and batch; a step of several may return a part of the state. */
 function traceStep(
   caller: string,
   step: StepFunction,
   state: HostTensors,
   batch: TensorSpecs,
+  isPartial: boolean,
 ): Trace {
   const whole = (inputs: Tensors): Tensors => {
     const before = stripped(STATE, inputs);
     const result = step(before, stripped(BATCH, inputs));
-    const { state, metrics } = checkStepResult(caller, before, result);
+    const kept = isPartial ? entries(before, Object.keys(result.state)) : before;
+    const { state, metrics } = checkStepResult(caller, kept, result);
     return { ...prefixed(NEXT, state), ...prefixed(METRIC, metrics) };
   };
   return trace(caller, whole, { ...prefixed(STATE, state), ...prefixed(BATCH, batch) });
 }
 
-/** State in a buffer of our own, so that the caller's stays as it is. */
-const copyOf = ({ dtype, shape, data }: HostTensor): HostTensor => ({
-  dtype,
-  shape: [...shape],
-  data: data.slice(),
-});
-
-const zerosOf = ({ dtype, shape }: OutputSpec): HostTensor => ({
-  dtype: dtype as HostTensor["dtype"],
-  shape,
-  data: allocate(dtype, sizeOf(shape)) as HostTensor["data"],
-});
+/** The entries of these names, those that are there. */
+const entries = <T>(record: Readonly<Record<string, T>>, names: readonly string[]) =>
+  Object.fromEntries(names.flatMap((name) => (name in record ? [[name, record[name]!]] : [])));
 
 /** Traces and loads a step for `caller`, whose name errors carry. */
 export async function prepareStep<
@@ -92,54 +92,83 @@ export async function prepareStep<
   const { state, batch: specs } = (init ?? {}) as StepInit;
   checkTensors(caller, "state", state);
   const batch = checkedSpecs(caller, "batch", specs);
-  const pairs = new Map(Object.keys(state).map((name) => [STATE + name, NEXT + name]));
-  const makeTrace = () => traceStep(caller, step as StepFunction, state, batch);
-  const program = await LoadedProgram.load(caller, makeTrace, options, pairs);
-  return preparedStep(program, mapRecord(state, copyOf), batch) as CompiledStep<
-    State,
-    Batch,
-    Metric
-  >;
+  const program = await loadStep(caller, { step, state, batch, isPartial: false }, options);
+  const owned = ownState(state);
+  const run = stepOn(owned, program, batch);
+  const { dispose } = owned;
+  return Object.assign(run, {
+    statistics: program.statistics,
+    state: owned.copy,
+    dispose,
+  }) as CompiledStep<State, Batch, Metric>;
 }
 
-/** Owns `initial`, the first state, and does not know the one that the caller gave. */
-function preparedStep(
-  program: LoadedProgram,
-  initial: Record<string, HostTensor>,
-  batchSpecs: TensorSpecs,
-): CompiledStep {
-  const names = Object.keys(initial);
-  const metrics = [...program.outputs.keys()].filter((name) => name.startsWith(METRIC));
-  let current = initial;
-  const inPlace = (name: string) => program.inPlace.has(STATE + name);
-  // Made by the first run: whoever gave the state has mostly dropped it by then, so that its memory serves again.
-  let spare: Record<string, HostTensor> | null = null;
-  const makeSpare = () =>
-    Object.fromEntries(
-      Object.entries(current).map(([name, tensor]) => [
-        name,
-        inPlace(name) ? tensor : zerosOf(tensor),
-      ]),
-    );
+/** Traces and loads several steps over one state; see `Executor.prepareSteps` of `@dmae/nn`. */
+export async function prepareSteps(
+  caller: string,
+  { state, steps, exchanged }: StepsInit,
+  options: RuntimeOptions & PrecisionOptions,
+  onCompiled?: (statistics: ProgramStatistics) => void,
+): Promise<PreparedSteps> {
+  checkTensors(caller, "state", state);
+  const owned = ownState(state, exchanged);
+  const runs = new Map<string, ReturnType<typeof stepOn>>();
+  try {
+    for (const [name, { step, batch: given }] of Object.entries(steps)) {
+      const batch = checkedSpecs(caller, "batch", given);
+      const program = await loadStep(caller, { step, state, batch, isPartial: true }, options);
+      onCompiled?.(program.statistics);
+      runs.set(name, stepOn(owned, program, batch));
+    }
+  } catch (error) {
+    owned.dispose();
+    throw error;
+  }
+  return {
+    run: (name, batch) => runs.get(name)!(batch),
+    exchange: owned.exchange,
+    state: owned.copy,
+    dispose: owned.dispose,
+  };
+}
+
+interface StepSource {
+  readonly step: unknown;
+  readonly state: HostTensors;
+  readonly batch: TensorSpecs;
+  readonly isPartial: boolean;
+}
+
+function loadStep(
+  caller: string,
+  { step, state, batch, isPartial }: StepSource,
+  options: RuntimeOptions & PrecisionOptions,
+): Promise<LoadedProgram> {
+  const pairs = new Map(Object.keys(state).map((name) => [STATE + name, NEXT + name]));
+  const makeTrace = () => traceStep(caller, step as StepFunction, state, batch, isPartial);
+  return LoadedProgram.load(caller, makeTrace, options, pairs);
+}
+
+/** Makes a program of a state callable with batches. */
+function stepOn(owned: StepState, program: LoadedProgram, batchSpecs: TensorSpecs) {
+  owned.holds(program);
+  const outputs = [...program.outputs.keys()];
+  const metrics = outputs.filter((name) => name.startsWith(METRIC));
+  const written = outputs.flatMap((name) =>
+    name.startsWith(NEXT) ? [name.slice(NEXT.length)] : [],
+  );
+  const moved = written.filter((name) => !program.inPlace.has(STATE + name));
   const metricTensors = program.tensors(
     Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
   );
-  let busy: Promise<unknown> = Promise.resolve();
-  const refuse = () => {
-    throw new DmaeError("argument", "call: this program was disposed of; prepare it again");
-  };
-  const life = lifetime(() => {
-    program.dispose();
-    current = {};
-    spare = null;
-  }, refuse);
   const runOnce = async (batch: Record<string, RuntimeTensor>) => {
-    spare ??= makeSpare();
+    const { current } = owned;
+    const next = { ...entries(current, written), ...owned.spares(moved) };
     const feeds = { ...program.tensors(prefixed(STATE, current)), ...prefixed(BATCH, batch) };
-    const into = { ...program.tensors(prefixed(NEXT, spare)), ...metricTensors };
+    const into = { ...program.tensors(prefixed(NEXT, next)), ...metricTensors };
     const results = await program.run(feeds, program.writesInto ? into : undefined);
-    [current, spare] = [spare, current];
-    if (!program.writesInto) await keepResults(results, names, current);
+    owned.swap(moved);
+    if (!program.writesInto) await keepResults(results, written, owned.current);
     return Object.fromEntries(
       metrics.map((name) => [
         name.slice(METRIC.length),
@@ -147,21 +176,11 @@ function preparedStep(
       ]),
     );
   };
-  const run = async (batch: unknown) => {
-    const lent = program.copies(hostInputs("call", batch, batchSpecs));
-    const result = busy.then(() => runOnce(lent));
-    busy = result.catch(() => {});
-    return result;
-  };
-  const readState = async () => {
-    await busy;
-    return mapRecord(current, copyOf);
-  };
-  return Object.assign((batch: unknown) => life.during(() => run(batch)), {
-    statistics: program.statistics,
-    state: () => life.during(readState),
-    dispose: life.close,
-  });
+  return (batch: unknown) =>
+    owned.during(async () => {
+      const lent = program.copies(hostInputs("call", batch, batchSpecs));
+      return owned.inTurn(() => runOnce(lent));
+    });
 }
 
 /** Takes over the values of outputs that have buffers of their own. */
@@ -177,6 +196,3 @@ async function keepResults(
     if (data !== target && data.buffer !== target.buffer) target.set(data);
   }
 }
-
-const mapRecord = <A, B>(record: Readonly<Record<string, A>>, fn: (value: A) => B) =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, fn(value)]));

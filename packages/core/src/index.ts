@@ -14,3 +14,4 @@ export type {
   TypedArray,
 } from "./types.ts";
 export { type UniformOptions, uniform } from "./uniform.ts";
+export type { World, WorldData, WorldOperation } from "./world.ts";

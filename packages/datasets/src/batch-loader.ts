@@ -18,7 +18,7 @@ import { type BatchMaker, type LoadedBatch, renderBatch } from "./render-batch.t
 export interface BatchLoader {
   /** Number of batches in an epoch. */
   readonly stepsPerEpoch: number;
-  /** Images in a batch (fewer in the last one of an epoch, without `dropLast`). */
+  /** Images in a batch (fewer in the last one of an epoch, without `dropLast`, and with `rows`). */
   readonly batchSize: number;
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
@@ -64,7 +64,7 @@ export function createLoader(
   end: number,
 ): BatchLoader {
   checkBatchOptions(caller, dataset, options);
-  const { batchSize, dropLast = false, prefetch = 2, noiseKeys } = options;
+  const { batchSize, dropLast = false, prefetch = 2, noiseKeys, rows } = options;
   const stepsPerEpoch = Math[dropLast ? "floor" : "ceil"](dataset.length / batchSize);
   const order = epochOrders(dataset.length, options);
   const { pool, own } = choosePool(options);
@@ -78,7 +78,8 @@ export function createLoader(
     if (existing) return existing;
     const epoch = Math.floor(step / stepsPerEpoch);
     const start = (step % stepsPerEpoch) * batchSize;
-    const indices = Int32Array.from(order(epoch).subarray(start, start + batchSize));
+    const whole = order(epoch).subarray(start, start + batchSize);
+    const indices = rows ? Int32Array.from(rows, (row) => whole[row]!) : Int32Array.from(whole);
     const request = { indices, keyOf: imageKeys(options.key, epoch), epoch };
     const batch = renderBatch(maker, request, noiseKeys?.(epoch));
     batch.catch(() => {}); // whoever asks for the step gets the error

@@ -59,6 +59,11 @@ export interface BatchOptions {
    * `normal(keys[copy], …, { index: indices[i] })`.
    */
   readonly noiseKeys?: (epoch: number) => readonly Key[];
+  /**
+   * Loads only these rows of every batch, in this order: the share of one of several processes. `batchSize` is that of
+   * all of them. Needs `dropLast`. Default: all rows.
+   */
+  readonly rows?: ArrayLike<number>;
 }
 
 /** The names of {@link BatchOptions}. */
@@ -72,13 +77,14 @@ export const batchNames = {
   workers: true,
   onCorrupt: true,
   noiseKeys: true,
+  rows: true,
 } satisfies OptionNames<BatchOptions>;
 
 /** Throws for options outside their ranges. */
 export function checkBatchOptions(
   caller: string,
   dataset: ImageDataset,
-  { batchSize, shuffle, key, transform, dropLast, prefetch = 0, workers = 0 }: BatchOptions,
+  { batchSize, shuffle, key, transform, dropLast, prefetch = 0, workers = 0, rows }: BatchOptions,
 ): void {
   const fail = (message: string) => {
     throw new DmaeError("argument", `${caller}: ${message}`);
@@ -90,6 +96,12 @@ export function checkBatchOptions(
     fail(`batchSize ${batchSize} with dropLast leaves no batch of the ${dataset.length} images`);
   if (!Number.isInteger(prefetch) || prefetch < 0)
     fail(`prefetch must be a non-negative integer, got ${prefetch}`);
+  if (rows !== undefined) {
+    if (!dropLast) fail("rows need dropLast: true, so that every batch has them");
+    const wrong = Array.from(rows).find((r) => !(Number.isInteger(r) && r >= 0 && r < batchSize));
+    if (wrong !== undefined || rows.length === 0)
+      fail(`rows must be positions in a batch of ${batchSize}, got ${wrong ?? "none"}`);
+  }
   if (shuffle && !key) fail("shuffle needs a key; pass key: key(seed)");
   const random = Array.isArray(transform) && transform.find(isRandom);
   if (random && !key) fail(`the operation ${random.op} needs a key; pass key: key(seed)`);

@@ -15,7 +15,7 @@ import { layerId } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";
 import { dropPathInput, finetuneInputs, type InputShape } from "./inputs.ts";
 import { mixImages } from "./mixing.ts";
-import { type FinetuneRecipe, methodOf } from "./recipe.ts";
+import { type FinetuneRecipe, methodOf, mixes } from "./recipe.ts";
 
 /** The recipe fields that determine the loss. */
 export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "method">;
@@ -107,6 +107,7 @@ export function finetuneTask(
       inputs: (batch, position) =>
         finetuneInputs(recipe, batch, { ...position, config: inputShape(model), softLabels }),
       copies: method.copies,
+      ...(mixes(recipe) ? { groups: "mirrored" } : {}),
     },
     params,
     trainable: Object.keys(groups),

@@ -1,15 +1,21 @@
-import { defaultExecutor } from "@dmae/compile/executors";
 import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, PreparedFunction, TensorSpec } from "@dmae/nn";
 import { ones, truncatedNormal, zeros } from "@dmae/nn/layers";
 import type { BatchSource, Objective, TrainingResult } from "@dmae/train";
-import { batchNoise, noiseKeys, rootKey, trainModel } from "@dmae/train/tasks";
+import {
+  batchNoise,
+  noiseKeys,
+  rankExecutor,
+  rankRows,
+  rootKey,
+  trainModel,
+} from "@dmae/train/tasks";
 import { createViT, fromPretrained, type PretrainedReport, type ViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { trainingEvaluation } from "./evaluate-training.ts";
 import { softTargets } from "./mixing.ts";
-import { checkProbeRecipe, type LinearProbeRecipe } from "./probe-recipe.ts";
+import { checkProbeRecipe, type LinearProbeRecipe, normGroup } from "./probe-recipe.ts";
 import { foldProbe, probeTask } from "./probe-step.ts";
 import { finetuneNames, type RobustFinetuneOptions } from "./robust-finetune.ts";
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
@@ -56,8 +62,10 @@ export async function linearProbe(
   const evaluation = trainingEvaluation("linearProbe", vit, options, { key, sigma }, finish);
   const loaded = await fromPretrained(vit, options.pretrained, { ...loading, key: init });
   encoder = loaded.params;
-  const executor = options.executor ?? (await defaultExecutor());
-  const features = await featureFunction(vit, encoder, recipe, executor);
+  const { world } = options;
+  const executor = options.executor ?? (await rankExecutor(world));
+  const own = world && rankRows("linearProbe", recipe.batchSize, normGroup(recipe), world).length;
+  const features = await featureFunction(vit, encoder, own ?? recipe.batchSize, recipe, executor);
   try {
     const head = initHead(vit, init);
     const task = probeTask(recipe, images, probeInputs(features, vit), head);
@@ -98,7 +106,8 @@ type Features = PreparedFunction<
 async function featureFunction(
   vit: ViT,
   encoder: HostTensors,
-  { sigma, batchSize }: LinearProbeRecipe,
+  batchSize: number,
+  { sigma }: LinearProbeRecipe,
   executor: Executor,
 ): Promise<Features> {
   const constants = Object.fromEntries(

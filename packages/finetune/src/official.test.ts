@@ -393,4 +393,15 @@ describe.each(["cpu", "wasm"])("the official linear probe on %s", (backend) => {
       expectClose(variance.dataSync(), [1.8 + 0.4, 130], { relative: 1e-6 }); // unbiased: 4 and 1300
     });
   });
+
+  it("normalises groups of the batch apart, and averages their statistics", () => {
+    tf.tidy(() => {
+      const x = tf.tensor2d([1, 3, 10, 30], [4, 1]); // means 2 and 20, variances 1 and 100
+      const running = { mean: tf.tensor1d([0]), variance: tf.tensor1d([0]) };
+      const { normalized, mean, variance } = batchNorm(x, running, 2);
+      expectClose(normalized.dataSync(), [-1, 1, -1, 1], { absolute: 1e-5 });
+      expectClose(mean.dataSync(), [0.1 * 11], { relative: 1e-6 });
+      expectClose(variance.dataSync(), [0.1 * 101], { relative: 1e-6 }); // unbiased: 2 and 200
+    });
+  });
 });

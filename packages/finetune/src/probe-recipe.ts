@@ -18,6 +18,11 @@ export interface LinearProbeRecipe extends TrainingRecipe {
   readonly momentum: number;
   /** LARS trust coefficient. */
   readonly trustCoefficient: number;
+  /**
+   * Images over which batch normalisation takes its statistics, a divisor of `batchSize`; the official run's is its batch
+   * per card. A larger micro-batch, or more ranks, then normalise as before. Default, and at most: the micro-batch.
+   */
+  readonly batchNormGroup?: number;
 }
 
 /** Throws for unknown fields, and for one outside its range. */
@@ -38,13 +43,26 @@ export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
     weightDecay: true,
     momentum: true,
     trustCoefficient: true,
+    batchNormGroup: true,
   } as const;
   checkOptions("linearProbe", recipe, names, "recipe field");
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);
   if (recipe.batchSize < 2) fail("batchSize must be 2 or more", recipe.batchSize);
+  const { batchNormGroup = recipe.batchSize } = recipe;
+  if (!Number.isInteger(batchNormGroup) || batchNormGroup < 2)
+    fail("batchNormGroup must be an integer, 2 or more", batchNormGroup);
+  if (recipe.batchSize % normGroup(recipe) !== 0)
+    fail(`batchNormGroup must divide batchSize ${recipe.batchSize}`, batchNormGroup);
   for (const name of ["sigma", "warmupEpochs", "baseLearningRate", "minLearningRate"] as const)
     if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
       fail(`${name} must be a number, 0 or more`, recipe[name]);
 }
+
+/** Images over which batch normalisation goes. */
+export const normGroup = ({
+  batchSize,
+  batchNormGroup = batchSize,
+}: Pick<LinearProbeRecipe, "batchSize" | "batchNormGroup">): number =>
+  Math.min(batchNormGroup, batchSize);

@@ -9,46 +9,58 @@ import {
   type TrainingTask,
 } from "@dmae/train";
 import * as tf from "@tensorflow/tfjs-core";
-import type { LinearProbeRecipe } from "./probe-recipe.ts";
+import { type LinearProbeRecipe, normGroup } from "./probe-recipe.ts";
 
 const epsilon = 1e-6;
 const momentum = 0.1; // weight of a new batch in the running statistics, PyTorch's default
 
 /**
- * Batch normalisation without gain and bias, with the statistics of the batch, and the running statistics after it
- * (`momentum` 0.1, the running variance unbiased), as `torch.nn.BatchNorm1d(affine=False)` in training.
+ * Batch normalisation without gain and bias, with the statistics of groups of the batch, and the running statistics
+ * after it (`momentum` 0.1, the running variance unbiased), as `torch.nn.BatchNorm1d(affine=False)` in training on
+ * several cards, each of which normalises its own images. The running statistics take the mean over the groups.
  *
- * @param x `[B, D]`, B > 1
+ * @param x `[B, D]`
+ * @param group images in a group, which divides B and is 2 or more; default B
  */
 export function batchNorm(
   x: tf.Tensor,
   running: { readonly mean: tf.Tensor; readonly variance: tf.Tensor },
+  group = x.shape[0]!,
 ): { normalized: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor } {
-  const rows = x.shape[0]!;
-  const mean = tf.mean(x, 0);
-  const centred = tf.sub(x, mean);
-  const variance = tf.mean(tf.square(centred), 0);
+  const [rows, width] = x.shape as [number, number];
+  const groups = tf.reshape(x, [rows / group, group, width]);
+  const mean = tf.mean(groups, 1, true); // [G, 1, D]
+  const centred = tf.sub(groups, mean);
+  const variance = tf.mean(tf.square(centred), 1, true);
   const blend = (old: tf.Tensor, now: tf.Tensor, factor: number) =>
-    tf.add(tf.mul(old, 1 - momentum), tf.mul(now, momentum * factor));
+    tf.add(tf.mul(old, 1 - momentum), tf.mul(tf.mean(now, [0, 1]), momentum * factor));
+  const normalized = tf.div(centred, tf.sqrt(tf.add(variance, epsilon)));
   return {
-    normalized: tf.div(centred, tf.sqrt(tf.add(variance, epsilon))),
+    normalized: tf.reshape(normalized, [rows, width]),
     mean: blend(running.mean, mean, 1),
-    variance: blend(running.variance, variance, rows / (rows - 1)),
+    variance: blend(running.variance, variance, group / (group - 1)),
   };
 }
 
-/** Loss of a linear probe on the batch `features` `[B, D]`, `targets` `[B, K]`. */
-export const probeLoss: LossFunction = (params: Tensors, batch: Tensors) => {
-  const { normalized, mean, variance } = batchNorm(batch.features!, {
-    mean: params["head.0.running_mean"]!,
-    variance: params["head.0.running_var"]!,
-  });
-  const logits = linear(normalized, params["head.1.weight"]!, params["head.1.bias"]!);
-  return {
-    loss: tf.mean(softmaxCrossEntropy(logits, batch.targets!)),
-    updates: { "head.0.running_mean": mean, "head.0.running_var": variance },
+/**
+ * Loss of a linear probe on the batch `features` `[B, D]`, `targets` `[B, K]`.
+ *
+ * @param group images over which batch normalisation goes; default all
+ */
+export const probeLoss =
+  (group?: number): LossFunction =>
+  (params: Tensors, batch: Tensors) => {
+    const running = {
+      mean: params["head.0.running_mean"]!,
+      variance: params["head.0.running_var"]!,
+    };
+    const { normalized, mean, variance } = batchNorm(batch.features!, running, group);
+    const logits = linear(normalized, params["head.1.weight"]!, params["head.1.bias"]!);
+    return {
+      loss: tf.mean(softmaxCrossEntropy(logits, batch.targets!)),
+      updates: { "head.0.running_mean": mean, "head.0.running_var": variance },
+    };
   };
-};
 
 /**
  * Linear probing as a task for `trainModel` or `taskStep` of `@dmae/train`: LARS on weight and bias of the head.
@@ -63,12 +75,17 @@ export function probeTask(
   head: HostTensors,
 ): TrainingTask {
   const { momentum, trustCoefficient, weightDecay } = recipe;
+  const groups = normGroup(recipe);
   return {
     caller: "linearProbe",
     task: "linear-probe",
     recipe,
     images,
-    objective: { loss: probeLoss, inputs },
+    objective: {
+      loss: probeLoss(groups),
+      inputs,
+      groups,
+    },
     params: head,
     trainable: ["head.1.weight", "head.1.bias"],
     optimizer: lars({ momentum, trustCoefficient, weightDecay }),

@@ -125,6 +125,7 @@ it.each(Object.keys(linearProbeRecipes) as LinearProbeRecipeName[])(
       baseLearningRate: 0.1,
       weightDecay: 0,
       batchSize: 512,
+      batchNormGroup: 512,
     });
     expect(recipe).toMatchObject({
       warmupEpochs: 10,

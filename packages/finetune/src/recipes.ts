@@ -170,6 +170,7 @@ export const linearProbeRecipes = deepFreeze(
         weightDecay: 0, // --weight_decay
         momentum: 0.9, // defaults of LARS
         trustCoefficient: 0.001,
+        batchNormGroup: 512, // each card normalises its own batch
         augmentation: { resizedCropScale: [0.08, 1], horizontalFlip: 0.5, randAugment: null },
       },
     ]),

@@ -93,6 +93,7 @@ export async function robustFinetune(
   const key = rootKey(options.seed);
   const vit = isModel(recipe.model) ? null : createViT(recipe.model, recipe.config);
   const model = vit ?? (recipe.model as Model);
+  refuseBatchNorm(model, options);
   const evaluation = trainingEvaluation("robustFinetune", model, options, {
     ...{ key, sigma: sigmaRange(recipe.sigma)[1], batchSize: recipe.batchSize },
   });
@@ -103,6 +104,16 @@ export async function robustFinetune(
   const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
   const { trained, ...result } = await trainModel(task, data, training);
   return { ...result, model, report, ...trainedClassifier(model, result.params, options) };
+}
+
+/** Running statistics are those of a batch, of which each rank would see its rows alone. */
+function refuseBatchNorm({ buffers }: Model, { world }: RobustFinetuneOptions): void {
+  if (buffers.length === 0 || world === undefined || world.size === 1) return;
+  throw new DmaeError(
+    "unsupported",
+    `robustFinetune: a model with batch normalisation (${buffers[0]}) depends on its whole batch, so that it trains on one rank, got ${world.size}`,
+    { size: world.size },
+  );
 }
 
 /** Fresh parameters of a model that is no ViT, or given ones of the same names and shapes. */

@@ -2,6 +2,7 @@ import { defaultExecutor } from "@dmae/compile/executors";
 import { DmaeError, type HostTensors } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, Model, Program } from "@dmae/nn";
+import { checksum } from "@dmae/train/tasks";
 import type { Tensor } from "@tensorflow/tfjs-core";
 
 /** A batch of images in, class scores out. */
@@ -75,7 +76,7 @@ export function trainedClassifier(
         input: "array",
         fixedBatchSize: checkedBatch(batchSize),
         numClasses: model.numClasses,
-        fingerprint: `params ${hashOf(params)}`,
+        fingerprint: `params ${checksum(params)}`,
         async predict(images) {
           ready ??= load(executor ?? defaultExecutor());
           return (await (await ready)({ images })).logits;
@@ -95,24 +96,4 @@ function checkedBatch(batchSize: number): number {
     "argument",
     `classifier: batchSize must be a positive integer, got ${batchSize}`,
   );
-}
-
-/** 64 bits of FNV-1a over names and values, in two lanes. */
-function hashOf(params: HostTensors): string {
-  let [low, high] = [0x811c9dc5, 0x9e3779b9];
-  const add = (word: number) => {
-    low = Math.imul(low ^ word, 0x01000193);
-    high = Math.imul(high ^ (word + 0x85ebca6b), 0x01000193) ^ (high >>> 15);
-  };
-  for (const [name, { data }] of Object.entries(params)) {
-    for (let i = 0; i < name.length; i++) add(name.charCodeAt(i));
-    const { buffer, byteOffset, byteLength } = data;
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    const words = byteLength >> 2;
-    const whole = byteOffset % 4 === 0 ? new Int32Array(buffer, byteOffset, words) : undefined;
-    if (whole) for (let i = 0; i < words; i++) add(whole[i]!);
-    for (let i = whole ? 4 * words : 0; i < byteLength; i++) add(bytes[i]!);
-  }
-  const hex = (word: number) => (word >>> 0).toString(16).padStart(8, "0");
-  return hex(high) + hex(low);
 }

@@ -1,6 +1,13 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Executor, PreparedFunction, PreparedStep, StepFunction } from "./executor.ts";
+import type {
+  Executor,
+  PreparedFunction,
+  PreparedStep,
+  PreparedSteps,
+  StepFunction,
+  StepsInit,
+} from "./executor.ts";
 import { disposeTensors, type Tensors, toHost, toTensors } from "./params.ts";
 import { checkStepResult } from "./programs/check-step-result.ts";
 import { hostInputs } from "./programs/host-inputs.ts";
@@ -27,6 +34,7 @@ export function eagerExecutor(): Executor {
       const batch = checkedSpecs("prepareStep", "batch", init.batch);
       return eagerStep(step, toTensors(init.state), batch);
     },
+    prepareSteps: async (init: StepsInit) => eagerSteps(init),
     async prepareFunction(program: Parameters<typeof flatProgram>[1]) {
       const flat = flatProgram("prepareFunction", program);
       return eagerFunction(flat, toTensors(flat.constants));
@@ -36,10 +44,41 @@ export function eagerExecutor(): Executor {
 }
 
 function eagerStep(step: StepFunction, initial: Tensors, specs: TensorSpecs): PreparedStep {
+  const owned = eagerState(initial);
+  return Object.assign((batch: unknown) => owned.run(step, specs, batch), {
+    state: owned.state,
+    dispose: owned.dispose,
+  });
+}
+
+/** Steps over one state. */
+function eagerSteps({ state, steps, exchanged }: StepsInit): PreparedSteps {
+  const owned = eagerState(toTensors(state));
+  const ready = Object.entries(steps).map(([name, { step, batch }]) => {
+    const partial: StepFunction = (before, inputs) => {
+      const result = step(before, inputs);
+      return { ...result, state: { ...before, ...result.state } };
+    };
+    return [name, { step: partial, specs: checkedSpecs("prepareSteps", "batch", batch) }] as const;
+  });
+  const byName = new Map(ready);
+  return {
+    async run(name, batch) {
+      const { step, specs } = byName.get(name)!;
+      return owned.run(step, specs, batch);
+    },
+    exchange: (change) => owned.change(exchanged, change),
+    state: owned.state,
+    dispose: owned.dispose,
+  };
+}
+
+/** A state on the backend, and the steps that change it one after another. */
+function eagerState(initial: Tensors) {
   let state = initial;
   let busy: Promise<unknown> = Promise.resolve();
   const life = lifetime(() => disposeTensors(state), disposed);
-  const runOnce = async (batch: HostTensors) => {
+  const runOnce = async (step: StepFunction, batch: HostTensors) => {
     const previous = state;
     const inputs = toTensors(batch);
     const result = guarded(inputs, () => checkStepResult("call", previous, step(previous, inputs)));
@@ -53,20 +92,36 @@ function eagerStep(step: StepFunction, initial: Tensors, specs: TensorSpecs): Pr
       Object.entries(metrics).map(([name, { data }]) => [name, Number(data[0])]),
     );
   };
-  const run = async (batch: unknown) => {
-    const values = hostInputs("call", batch, specs);
-    const result = busy.then(() => runOnce(values));
+  const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
+    const result = busy.then(task);
     busy = result.catch(() => {});
     return result;
   };
-  const readState = async () => {
-    await busy;
-    return toHost(state);
+  const changeOnce = async (
+    names: readonly string[],
+    change: (values: readonly Float32Array[]) => Promise<void>,
+  ) => {
+    const host = await toHost(Object.fromEntries(names.map((name) => [name, state[name]!])));
+    await change(Object.values(host).map(({ data }) => data as Float32Array));
+    const previous = Object.fromEntries(names.map((name) => [name, state[name]!]));
+    state = { ...state, ...toTensors(host) };
+    disposeTensors(previous);
   };
-  return Object.assign((batch: unknown) => life.during(() => run(batch)), {
-    state: () => life.during(readState),
+  return {
+    run: (step: StepFunction, specs: TensorSpecs, batch: unknown) =>
+      life.during(async () => {
+        const values = hostInputs("call", batch, specs);
+        return inTurn(() => runOnce(step, values));
+      }),
+    change: (...given: Parameters<typeof changeOnce>) =>
+      life.during(() => inTurn(() => changeOnce(...given))),
+    state: () =>
+      life.during(async () => {
+        await busy;
+        return toHost(state);
+      }),
     dispose: life.close,
-  });
+  };
 }
 
 function eagerFunction(program: FlatProgram, constants: Tensors): PreparedFunction {

@@ -50,6 +50,40 @@ export interface PreparedStep<
   dispose(): void;
 }
 
+/** Programs over one state, for {@link Executor.prepareSteps}. */
+export interface StepsInit {
+  /** The initial state. */
+  readonly state: Readonly<Record<string, HostTensor>>;
+  /** Steps by name. Each returns the part of the state that it changes; the rest stays. */
+  readonly steps: Readonly<
+    Record<
+      string,
+      {
+        readonly step: StepFunction;
+        /** Shapes or specs of its batches. */
+        readonly batch: Readonly<Record<string, SpecOrShape>>;
+      }
+    >
+  >;
+  /** Names of the float32 entries that `exchange` hands out. */
+  readonly exchanged: readonly string[];
+}
+
+/** Steps made ready over one state that is kept inside. */
+export interface PreparedSteps {
+  /** Runs one of the steps and returns its metrics as numbers; calls queue up. */
+  run(name: string, batch: Readonly<Record<string, InputValue>>): Promise<Record<string, number>>;
+  /**
+   * Lends the exchanged entries in host memory, many in one array; what `change` writes there is the state of the next
+   * run.
+   */
+  exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
+  /** A copy of the state. */
+  state(): Promise<Record<string, HostTensor>>;
+  /** Frees the state and the programs. */
+  dispose(): void;
+}
+
 /** A program made ready, its constants kept inside: call it with the inputs. */
 export interface PreparedFunction<
   Specs = Record<string, SpecOrShape>,
@@ -78,6 +112,11 @@ export interface Executor {
     step: StepFunction<State, Batch, Metric>,
     init: StepInit<State, Batch>,
   ): Promise<PreparedStep<State, Batch, Metric>>;
+  /**
+   * Makes several steps over one state ready, between which parts of it can be exchanged with other processes. Optional:
+   * training on several ranks needs it.
+   */
+  prepareSteps?(init: StepsInit): Promise<PreparedSteps>;
   /** Makes a program ready. */
   prepareFunction<Specs extends InputSpecs, Result extends ResultForm<Result>>(
     program: Program<Specs, Result>,

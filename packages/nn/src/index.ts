@@ -3,8 +3,10 @@ export type {
   Executor,
   PreparedFunction,
   PreparedStep,
+  PreparedSteps,
   StepFunction,
   StepInit,
+  StepsInit,
 } from "./executor.ts";
 
 export type { ApplyFunction, ApplyOptions, Model, ModelOutput } from "./model.ts";

@@ -22,8 +22,11 @@ export function checkFitOptions(options: FitOptions): void {
     onProgress: true,
     onEvaluation: true,
     signal: true,
+    ranks: { world: true, split: true, share: true, facts: true },
   });
-  const { steps, stepsPerEpoch, prefetch, evaluate } = options;
+  const { steps, stepsPerEpoch, prefetch, evaluate, ranks } = options;
+  if (ranks !== undefined && !(ranks.world?.size >= 1 && ranks.split && ranks.share > 0))
+    wrong("ranks must have world, split and share", JSON.stringify(ranks));
   if (!Number.isInteger(steps) || steps < 0) wrong("steps must be a whole number", steps);
   if (stepsPerEpoch !== undefined && !isPositiveInteger(stepsPerEpoch))
     wrong("stepsPerEpoch must be a positive integer", stepsPerEpoch);

@@ -23,7 +23,7 @@ import { expectNoLeak } from "../../../testing/tensors.ts";
 import { demoBatch, demoParams, demoRun, demoStep } from "./__fixtures__/demo-run.ts";
 import { type FitOptions, type FitResult, fit } from "./fit.ts";
 import { stepsBetween } from "./fit-options.ts";
-import { differingFields, openRunFolder } from "./run-folder.ts";
+import { differences, openRunFolder } from "./run-folder.ts";
 import { sgd } from "./sgd.ts";
 import { createTrainStep } from "./train-step.ts";
 
@@ -480,12 +480,12 @@ describe("stepsBetween", () => {
   });
 });
 
-describe("differingFields", () => {
+describe("differences", () => {
   it("names each leaf", () => {
-    expect(differingFields({ a: 1, b: [1, 2] }, { a: 1, b: [1, 3] })).toEqual([
-      "b: [1,2] there, [1,3] now",
+    expect(differences({ a: 1, b: [1, 2] }, { a: 1, b: [1, 3] })).toEqual([
+      { path: "b", before: "[1,2]", after: "[1,3]" },
     ]);
-    expect(differingFields({ a: null }, { a: null })).toEqual([]);
+    expect(differences({ a: null }, { a: null })).toEqual([]);
   });
 });
 

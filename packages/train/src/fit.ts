@@ -1,7 +1,11 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import type { Executor, PreparedStep, StepFunction, TensorSpecs } from "@dmae/nn";
+import { DmaeError, type HostTensor, type HostTensors, type World } from "@dmae/core";
+import { gatherTexts } from "@dmae/core/ranks";
+import type { Executor, StepFunction, TensorSpecs } from "@dmae/nn";
+import { checksum } from "./checksum.ts";
 import { checkFitOptions } from "./fit-options.ts";
 import { rateMeter, type TrainingProgress } from "./progress.ts";
+import { requireEqual, requireEqualParams, shareSaved } from "./rank-group.ts";
+import { prepareRankStep, type RankMetrics, type RanksOptions } from "./rank-step.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
 
 /** Values measured by an evaluation, e.g. `{ accuracy: 0.71 }`. */
@@ -53,6 +57,11 @@ export interface FitOptions {
   readonly onEvaluation?: (metrics: Metrics, step: number) => void;
   /** Stops the run: it saves a checkpoint and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * Shares the run with other ranks, which call `fit` with the same options: each gives the rows of its own in `batch`.
+   * Rank 0 writes the folder and evaluates. An error on one rank ends the job.
+   */
+  readonly ranks?: RanksOptions;
 }
 
 /** What {@link fit} returns. */
@@ -81,20 +90,50 @@ export interface FitResult {
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
   checkFitOptions(options);
-  const { signal, folder } = options;
-  signal?.throwIfAborted();
-  const run =
-    folder === undefined ? undefined : await openRunFolder(folder, options.recipe ?? null);
+  const { ranks } = options;
+  if (ranks === undefined) return fitFolder(options);
+  return endingJob(ranks.world, (stop) => fitFolder(options, stop));
+}
+
+/** Ends the job with an error of this rank, unless all ranks stopped together. */
+async function endingJob<T>(world: World, body: (stop: Stop) => Promise<T>): Promise<T> {
+  const stop: Stop = { isAgreed: false };
   try {
-    return await fitIn(run, options);
+    return await body(stop);
+  } catch (error) {
+    if (stop.isAgreed) throw error;
+    return world.abort(error);
+  }
+}
+
+/** Whether the ranks have agreed to stop after the step that they have made. */
+interface Stop {
+  isAgreed: boolean;
+}
+
+async function fitFolder(
+  options: FitOptions,
+  stop: Stop = { isAgreed: false },
+): Promise<FitResult> {
+  const { signal, folder, ranks } = options;
+  signal?.throwIfAborted();
+  const isWriter = folder !== undefined && (ranks === undefined || ranks.world.rank === 0);
+  const run = isWriter ? await openRunFolder(folder, options.recipe ?? null) : undefined;
+  try {
+    return await fitIn(run, options, stop);
   } finally {
     await run?.close();
   }
 }
 
-async function fitIn(run: RunFolder | undefined, options: FitOptions): Promise<FitResult> {
-  const { steps, folder } = options;
-  const saved = await run?.load();
+async function fitIn(
+  run: RunFolder | undefined,
+  options: FitOptions,
+  stop: Stop,
+): Promise<FitResult> {
+  const { steps, folder, ranks } = options;
+  const loaded = await run?.load();
+  const saved = ranks ? await shareSaved(ranks.world, loaded) : loaded;
   const resumedFrom = saved?.step ?? 0;
   if (resumedFrom > steps)
     throw new DmaeError(
@@ -105,18 +144,17 @@ async function fitIn(run: RunFolder | undefined, options: FitOptions): Promise<F
     return { state: saved.state, step: steps, resumedFrom, metrics: {} };
   await run?.truncateLog(resumedFrom);
   const state = saved?.state ?? (await initialState(options.state));
+  if (ranks) await requireEqual(ranks.world, factsOf(options, state));
   if (steps === 0) return { state: { ...state }, step: 0, resumedFrom, metrics: {} };
   await run?.requireRoom(state);
   const batches = prefetcher(options);
   const first = await batches.get(resumedFrom);
-  const prepared = await options.executor.prepareStep(options.step, {
-    state,
-    batch: specsOf(first),
-  });
+  const prepared = await prepareRun(options, { state, batch: specsOf(first) });
   try {
     return await loop(options, {
       run,
       prepared,
+      stop,
       resumedFrom,
       first,
       batches,
@@ -129,6 +167,38 @@ async function fitIn(run: RunFolder | undefined, options: FitOptions): Promise<F
   }
 }
 
+/** The step of a run, of this process alone or of all ranks. */
+interface RunStep {
+  run(batch: HostTensors, step: number, wantsStop: boolean): Promise<RankMetrics>;
+  state(): Promise<Record<string, HostTensor>>;
+  dispose(): void;
+}
+
+async function prepareRun(
+  { executor, step, ranks }: FitOptions,
+  init: { readonly state: HostTensors; readonly batch: TensorSpecs },
+): Promise<RunStep> {
+  if (ranks) return prepareRankStep(executor, init, ranks);
+  const prepared = await executor.prepareStep(step, init);
+  return {
+    run: async (batch, _, stop) => ({ metrics: await prepared(batch), stop }),
+    state: prepared.state,
+    dispose: prepared.dispose,
+  };
+}
+
+/** What must be the same on every rank. */
+function factsOf(options: FitOptions, state: HostTensors): Record<string, unknown> {
+  const { executor, recipe, steps, stepsPerEpoch, folder, checkpointEvery, keepEvery } = options;
+  return {
+    ...{ recipe, steps, stepsPerEpoch, folder: folder !== undefined },
+    ...{ checkpointEvery: `${checkpointEvery}`, keepEvery: `${keepEvery}` },
+    ...{ evaluateEvery: `${options.evaluate?.every}`, executor: executor.name },
+    parameters: checksum(state),
+    ...options.ranks?.facts,
+  };
+}
+
 /** Shapes and element types of a batch. */
 export function specsOf(batch: HostTensors): TensorSpecs {
   return Object.fromEntries(
@@ -137,8 +207,10 @@ export function specsOf(batch: HostTensors): TensorSpecs {
 }
 
 interface Running {
+  /** Absent without a folder, and on ranks that leave writing to rank 0. */
   readonly run: RunFolder | undefined;
-  readonly prepared: PreparedStep;
+  readonly prepared: RunStep;
+  readonly stop: Stop;
   readonly resumedFrom: number;
   readonly first: HostTensors;
   readonly batches: Prefetcher;
@@ -153,56 +225,63 @@ interface EpochMeans {
   add(metrics: Metrics): void;
   /** The means, and begins anew. */
   take(): Metrics;
-  state(): { readonly count: number; readonly sums: Metrics };
+  state(): { readonly counts: Metrics; readonly sums: Metrics };
 }
 
 function epochMeans(saved: string | undefined): EpochMeans {
-  let { count, sums } = JSON.parse(saved ?? '{"count":0,"sums":{}}') as {
-    count: number;
+  // each by its own count: on several ranks, only updates have the norm of gradients
+  let { counts, sums } = JSON.parse(saved ?? '{"counts":{},"sums":{}}') as {
+    counts: Record<string, number>;
     sums: Record<string, number>;
   };
   return {
     add(metrics) {
-      count++;
-      for (const [name, value] of Object.entries(metrics)) sums[name] = (sums[name] ?? 0) + value;
+      for (const [name, value] of Object.entries(metrics)) {
+        counts[name] = (counts[name] ?? 0) + 1;
+        sums[name] = (sums[name] ?? 0) + value;
+      }
     },
     take() {
-      const means = Object.entries(sums).map(([name, sum]) => [name, sum / count]);
-      [count, sums] = [0, {}];
+      const means = Object.entries(sums).map(([name, sum]) => [name, sum / counts[name]!]);
+      [counts, sums] = [{}, {}];
       return Object.fromEntries(means);
     },
-    state: () => ({ count, sums }),
+    state: () => ({ counts, sums }),
   };
 }
 
 async function loop(options: FitOptions, context: Running): Promise<FitResult> {
   const { steps, signal, stepsPerEpoch = steps, logEvery = 1, evaluate } = options;
-  const { checkpointEvery = stepsPerEpoch, keepEvery } = options;
-  const { run, prepared, resumedFrom, batches } = context;
+  const { checkpointEvery = stepsPerEpoch, keepEvery, ranks } = options;
+  const { run, prepared, resumedFrom, batches, stop } = context;
   const meter = rateMeter();
   const means = context.means;
   let metrics: Metrics = {};
   let inputs: HostTensors | undefined = context.first;
   const checkpoint = async (done: number, name = "last") => {
-    if (run === undefined) return;
-    await run.flush();
+    if (options.folder === undefined) return;
+    await run?.flush();
     const state = await finiteState(options, context, done);
-    await run.save(name, done, state, {
+    await run?.save(name, done, state, {
       ...bestText(context.best),
       epoch: JSON.stringify(means.state()),
     });
     if (name === "last") context.savedAt = done;
   };
+  stop.isAgreed = false;
   for (let step = resumedFrom; step < steps; step++) {
-    if (signal?.aborted) {
+    if (stop.isAgreed || (signal?.aborted && ranks === undefined)) {
       if (context.savedAt < step) await checkpoint(step);
-      throw signal.reason;
+      throw signal?.reason ?? new DOMException("fit: another rank was stopped", "AbortError");
     }
-    const running = prepared(inputs ?? (await batches.get(step)));
+    const batch = inputs ?? (await batches.get(step));
+    const running = prepared.run(batch, step, signal?.aborted ?? false);
     batches.ahead(step); // drawn while the step runs, where the executor does not hold this thread
     inputs = undefined;
-    metrics = await running.catch((error) => inStep(error, step, options, context));
+    const made = await running.catch((error) => inStep(error, step, options, context));
+    metrics = made.metrics;
     const done = step + 1;
+    stop.isAgreed = made.stop && ranks !== undefined && done < steps;
     await requireFinite(metrics, step, options, context);
     meter.tick();
     if (run !== undefined && done % logEvery === 0)
@@ -216,7 +295,11 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
       });
     report(options, done, metrics, meter);
     means.add(metrics);
-    if (done % stepsPerEpoch === 0) run?.log({ kind: "epoch", step: done, ...means.take() });
+    if (done % stepsPerEpoch === 0) {
+      run?.log({ kind: "epoch", step: done, ...means.take() });
+      if (ranks)
+        await requireEqualParams(ranks.world, await prepared.state(), ranks.split.buffers, done);
+    }
     const isLast = done === steps;
     if (evaluate !== undefined && (isLast || done % evaluate.every === 0))
       await evaluated(options, evaluate, context, done);
@@ -225,7 +308,9 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     if (isLast || done % checkpointEvery === 0) await checkpoint(done);
   }
   const state =
-    run === undefined ? await finiteState(options, context, steps) : await prepared.state();
+    options.folder === undefined
+      ? await finiteState(options, context, steps)
+      : await prepared.state();
   return { state, step: steps, resumedFrom, metrics };
 }
 
@@ -237,7 +322,8 @@ async function evaluated(
 ): Promise<void> {
   const { run } = running;
   const state = await finiteState(options, running, done);
-  const metrics = await evaluate.run(state, done);
+  const measure = () => evaluate.run(state, done);
+  const metrics = await (options.ranks ? onFirst(options.ranks.world, measure) : measure());
   run?.log({ kind: "evaluation", step: done, ...metrics });
   options.onEvaluation?.(metrics, done);
   if (evaluate.best === undefined) return;
@@ -253,6 +339,15 @@ async function evaluated(
   if (best !== undefined && !(mode === "max" ? value > best : value < best)) return;
   running.best = value;
   await run?.save("best", done, state, { [metric]: String(value) });
+}
+
+/** What rank 0 measures, on every rank. */
+async function onFirst(world: World, measure: () => Promise<Metrics>): Promise<Metrics> {
+  const own = world.rank === 0 ? Object.entries(await measure()) : [];
+  const named = own.map(([name, value]) => [name, String(value)]); // JSON knows no NaN
+  const [text] = await gatherTexts(world, JSON.stringify(named));
+  const told = JSON.parse(text!) as [string, string][];
+  return Object.fromEntries(told.map(([name, value]) => [name, Number(value)]));
 }
 
 /** A value that is not finite, found by the executor: names the step and what is kept. */

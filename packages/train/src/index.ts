@@ -9,6 +9,8 @@ export type { Objective, StepPosition } from "./objective.ts";
 export type { ModelImages } from "./open-images.ts";
 export type { Optimizer, ParameterGroups, ParameterOptions } from "./optimizer.ts";
 export type { TrainingProgress } from "./progress.ts";
+export type { RowGroups } from "./rank-rows.ts";
+export type { RanksOptions } from "./rank-step.ts";
 
 export { type CosineScheduleOptions, cosineSchedule } from "./schedule.ts";
 export { type SgdOptions, sgd } from "./sgd.ts";
@@ -24,6 +26,7 @@ export {
   createTrainStep,
   type LossFunction,
   type LossResult,
+  type SplitStep,
   type TrainStep,
   type TrainStepOptions,
 } from "./train-step.ts";

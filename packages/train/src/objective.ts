@@ -1,5 +1,6 @@
 import type { HostTensors, Key } from "@dmae/core";
 import type { NoisyBatch } from "./noise.ts";
+import type { RowGroups } from "./rank-rows.ts";
 import type { LossFunction } from "./train-step.ts";
 
 /** Where a micro-batch stands in a run, and the key that its draws follow from. */
@@ -29,4 +30,6 @@ export interface Objective {
   inputs(batch: NoisyBatch, position: StepPosition): HostTensors | Promise<HostTensors>;
   /** Noisy copies of each image that a data loader draws ahead as `batch.noise`; default 1. */
   readonly copies?: number;
+  /** Which rows of a micro-batch several ranks must not part; default: each row stands alone. */
+  readonly groups?: RowGroups;
 }

@@ -10,6 +10,7 @@ import { batchLoader, type ImageWorkers, type PixelDataset } from "@dmae/dataset
 import { type Augmentation, augmentationOperations, requireAugmentation } from "./augmentation.ts";
 import { type BatchSource, withBatchSize } from "./batch-source.ts";
 import { noiseKeys } from "./noise.ts";
+import { batchRows } from "./rank-rows.ts";
 
 /** What {@link openImages} needs to know of the run. */
 export interface ImageSettings {
@@ -27,6 +28,8 @@ export interface ImageSettings {
   readonly workers?: number | ImageWorkers | undefined;
   /** Called for each damaged file, see `batchLoader`. */
   readonly onCorrupt?: ((error: DmaeError) => void) | undefined;
+  /** The rows of every batch that this rank computes; default: all. */
+  readonly rows?: Int32Array | undefined;
 }
 
 /** The images that a model takes. */
@@ -52,11 +55,13 @@ export function openImages(
   data: ImageDataset | BatchSource,
   settings: ImageSettings,
 ): OpenedImages {
-  const { caller, images, recipe } = settings;
+  const { caller, images, recipe, rows } = settings;
   requireFit(data, caller, images);
   if ("at" in data) {
     requireAugmentation(caller, data, recipe.augmentation);
-    return { ...withBatchSize(data, recipe.batchSize, caller), close: async () => {} };
+    const whole = withBatchSize(data, recipe.batchSize, caller);
+    const at = async (step: number) => batchRows(await whole.at(step), rows!);
+    return { ...whole, ...(rows ? { at } : {}), close: async () => {} };
   }
   const { key, copies, workers, onCorrupt } = settings;
   const dataset = images.numClasses === undefined ? data : withLabels(data, caller);
@@ -72,6 +77,7 @@ export function openImages(
       ? {}
       : { transform: augmentationOperations(augmentation, images.imageShape[0], fixed) }),
     ...(workers === undefined ? {} : { workers }),
+    ...(rows === undefined ? {} : { rows }),
     ...(onCorrupt === undefined ? {} : { onCorrupt }),
   });
   return loader;

@@ -20,9 +20,12 @@ testOptionNames(
   },
   [
     "batchNoise",
+    "checksum",
     "deepFreeze",
     "noiseKeys",
     "prefixed",
+    "rankExecutor",
+    "rankRows",
     "rootKey",
     "scalarTensors",
     "scaledLearningRate",

@@ -184,11 +184,11 @@ async function claim(folder: string, recipe: unknown): Promise<void> {
   const { join } = await import("node:path");
   const file = join(folder, "run.json");
   const wanted = JSON.stringify({ format: 1, recipe }, null, 2);
-  const found = await readIfThere(file);
-  if (found === undefined) return writeAtomically("fit", file, `${wanted}\n`);
+  const bytes = await readIfThere(file);
+  if (bytes === undefined) return writeAtomically("fit", file, `${wanted}\n`);
   let other: unknown;
   try {
-    other = JSON.parse(new TextDecoder().decode(found));
+    other = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
     throw new DmaeError(
       "file",
@@ -197,13 +197,15 @@ async function claim(folder: string, recipe: unknown): Promise<void> {
       { cause },
     );
   }
-  const differences = differingFields(other, JSON.parse(wanted));
-  if (differences.length > 0)
+  const found = differences(other, JSON.parse(wanted)).map(
+    ({ path, before, after }) => `${path}: ${before} there, ${after} now`,
+  );
+  if (found.length > 0)
     throw new DmaeError(
       "resume",
-      `fit: ${folder} belongs to a run with other settings (${differences.join("; ")}); ` +
+      `fit: ${folder} belongs to a run with other settings (${found.join("; ")}); ` +
         "choose another folder, or remove this one to start over",
-      { folder, differences },
+      { folder, differences: found },
     );
 }
 
@@ -217,16 +219,23 @@ function stepOf(line: string): number {
   }
 }
 
-/** `path: before -> after` for each leaf in which two JSON values differ. */
-export function differingFields(before: unknown, after: unknown, path = ""): string[] {
+/** A leaf in which two JSON values differ, its values as JSON. */
+export interface Difference {
+  readonly path: string;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** The leaves in which two JSON values differ. */
+export function differences(before: unknown, after: unknown, path = ""): Difference[] {
   if (isRecord(before) && isRecord(after)) {
     const names = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...names].flatMap((name) =>
-      differingFields(before[name], after[name], path === "" ? name : `${path}.${name}`),
+      differences(before[name], after[name], path === "" ? name : `${path}.${name}`),
     );
   }
   const [a, b] = [JSON.stringify(before), JSON.stringify(after)];
-  return a === b ? [] : [`${path}: ${a} there, ${b} now`];
+  return a === b ? [] : [{ path, before: a, after: b }];
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,5 @@
 /** What a new kind of training is built from; `@dmae/pretrain` and `@dmae/finetune` are. */
+export { checksum } from "./checksum.ts";
 export { deepFreeze } from "./deep-freeze.ts";
 export { withDefaultBatch } from "./default-batch.ts";
 export { specsOf } from "./fit.ts";
@@ -10,6 +11,8 @@ export {
 } from "./groups.ts";
 export { prefixed, scalarTensors, unprefixed } from "./names.ts";
 export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
+export { rankExecutor } from "./rank-executor.ts";
+export { rankRows } from "./rank-rows.ts";
 export {
   type StepScheduleOptions,
   scaledLearningRate,

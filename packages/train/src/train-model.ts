@@ -1,5 +1,4 @@
 import { saveSafetensors } from "@dmae/checkpoint";
-import { defaultExecutor } from "@dmae/compile/executors";
 import {
   type DmaeError,
   type HostTensor,
@@ -7,12 +6,14 @@ import {
   type ImageDataset,
   type Key,
   key as keyOf,
+  type World,
 } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
 import { type Augmentation, augmentationNames } from "./augmentation.ts";
 import type { BatchSource } from "./batch-source.ts";
+import { dataFacts } from "./data-facts.ts";
 import { fit, type Metrics } from "./fit.ts";
 import { checkpointSteps, stepsBetween } from "./fit-options.ts";
 import { unprefixed } from "./names.ts";
@@ -20,8 +21,12 @@ import type { Objective } from "./objective.ts";
 import { type ModelImages, openImages } from "./open-images.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { TrainingProgress } from "./progress.ts";
+import { rankExecutor } from "./rank-executor.ts";
+import { rankRows } from "./rank-rows.ts";
+import type { RanksOptions } from "./rank-step.ts";
 import { cosineSchedule, scaledLearningRate } from "./schedule.ts";
 import { createTrainStep, type TrainStep } from "./train-step.ts";
+import { versions } from "./versions.ts";
 
 /** A seed, or a key derived from one. */
 export type TrainingSeed = number | bigint | string | Key;
@@ -85,6 +90,11 @@ export interface TrainingOptions {
   readonly onEvaluation?: (metrics: Metrics, step: number) => void;
   /** Stops the run after a checkpoint; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * The processes that train together, `await world()` of `@dmae/distributed`; default: this one alone. Each computes its
+   * rows of every micro-batch; the numbers are those of one process, up to the rounding of sums.
+   */
+  readonly world?: World;
 }
 
 /** The names of {@link TrainingOptions}. */
@@ -100,6 +110,7 @@ export const trainingNames = {
   onProgress: true,
   onEvaluation: true,
   signal: true,
+  world: true,
 } satisfies OptionNames<TrainingOptions>;
 
 /** One training as data: what {@link trainModel} runs. */
@@ -186,14 +197,16 @@ export async function trainModel(
   const key = rootKey(options.seed);
   const { copies = 1 } = objective;
   const { workers, onCorrupt } = options;
-  const source = openImages(data, { ...task, key, copies, workers, onCorrupt });
+  const world = options.world && options.world.size > 1 ? options.world : undefined;
+  const rows = world && rankRows(caller, recipe.batchSize, objective.groups, world);
+  const source = openImages(data, { ...task, key, copies, workers, onCorrupt, rows });
   try {
     const { stepsPerEpoch } = source;
     const checkpoints = checkpointSteps(caller, options, stepsPerEpoch);
     const everyEpochs = evaluation?.everyEpochs ?? 1;
     const every = stepsBetween(`${caller}: evaluation.everyEpochs`, everyEpochs, stepsPerEpoch);
     const train = taskStep(task, { stepsPerEpoch });
-    const executor = options.executor ?? (await defaultExecutor());
+    const executor = options.executor ?? (await rankExecutor(world));
     const evaluate = evaluation && {
       every,
       run: (state: HostTensors) => evaluation.run(averagedParams(state), executor),
@@ -217,13 +230,25 @@ export async function trainModel(
         ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
       },
       ...checkpoints,
+      ...(world && rows ? { ranks: await ranksOptions(world, train, recipe, rows, data) } : {}),
       ...given({ evaluate, folder }),
       ...given(options, ["logEvery", "onProgress", "onEvaluation", "signal"]),
     });
-    return await finished(task, result, folder);
+    return await finished(task, result, world && world.rank > 0 ? undefined : folder);
   } finally {
     await source.close();
   }
+}
+
+async function ranksOptions(
+  world: World,
+  { split }: TrainStep,
+  { batchSize }: TrainingRecipe,
+  rows: Int32Array,
+  data: ImageDataset | BatchSource,
+): Promise<RanksOptions> {
+  const facts = { data: await dataFacts(data), versions: await versions() };
+  return { world, split, share: rows.length / batchSize, facts };
 }
 
 /**

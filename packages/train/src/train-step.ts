@@ -45,6 +45,23 @@ export interface TrainStepOptions {
   readonly emaDecay?: number;
 }
 
+/**
+ * A training step in two parts, for several ranks: each computes the gradients of its rows, and when they are summed,
+ * every rank makes the same update.
+ */
+export interface SplitStep {
+  /** Gradients of the rows of one rank, weighted with `scalars.share`; returns `gradients.*` and new buffers. */
+  readonly gradients: StepFunction;
+  /** The update that `gradients.*` of the state make; only for the last micro-batch of a group. */
+  readonly update: StepFunction;
+  /** Names of the parameters that the loss gives new values of; known once `gradients` has run or was traced. */
+  readonly buffers: ReadonlySet<string>;
+  /** A state with zeros for gradients that it does not have. */
+  withGradients(state: HostTensors): HostTensors;
+  /** The scalars of micro-batch `step` for both parts; `update` is null where it is not the last of its group. */
+  inputs(step: number): { readonly gradients: HostTensors; readonly update: HostTensors | null };
+}
+
 /** A training step with its state and its inputs from the host. */
 export interface TrainStep {
   /** The pure step; its state is that of `initState`, its batch the loss's batch and `inputs(step)`. */
@@ -59,6 +76,8 @@ export interface TrainStep {
   inputs(step: number): HostTensors;
   /** The learning rate of micro-batch `step`. */
   learningRate(step: number): number;
+  /** The same step in two parts. */
+  readonly split: SplitStep;
 }
 
 /**
@@ -91,42 +110,62 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
   const isTrained = trainable === undefined ? () => true : inSet(trainable);
   const position = (step: number) => trainingPosition(step, stepsPerEpoch, accumulate);
 
-  const step: StepFunction = (state, batch) => {
+  const buffers = new Set<string>();
+
+  const gradients: StepFunction = (state, batch) => {
     const params = unprefixed("params.", state);
     const scalars = unprefixed("scalars.", batch);
     const trained = filterNames(params, isTrained);
     const fixed = filterNames(params, (name) => !isTrained(name));
-    const result = lossAndGradients(options.loss, trained, fixed, batch);
-    const next: Tensors = {};
-    let gradients = result.gradients;
-    if (accumulate > 1) {
-      gradients = averaged(gradients, unprefixed("gradients.", state), scalars, accumulate);
-      Object.assign(next, prefixed("gradients.", gradients));
-    }
-    const metrics: Tensors = { loss: result.loss, ...result.metrics };
+    const result = lossAndGradients(options.loss, trained, fixed, batch, scalars.share);
+    for (const name of Object.keys(result.updates)) buffers.add(name);
+    const sums =
+      accumulate > 1
+        ? averaged(result.gradients, unprefixed("gradients.", state), scalars, accumulate)
+        : result.gradients;
+    return {
+      state: { ...prefixed("gradients.", sums), ...prefixed("params.", result.updates) },
+      metrics: { loss: result.loss, ...result.metrics },
+    };
+  };
+
+  const update: StepFunction = (state, batch) => {
+    const trained = filterNames(unprefixed("params.", state), isTrained);
+    const scalars = unprefixed("scalars.", batch);
+    const metrics: Tensors = {};
+    let sums = unprefixed("gradients.", state);
     if (clipNorm !== undefined) {
-      const clipped = clipByGlobalNorm(gradients, clipNorm);
-      gradients = clipped.gradients;
+      const clipped = clipByGlobalNorm(sums, clipNorm);
+      sums = clipped.gradients;
       metrics.gradientNorm = clipped.norm;
     }
     const slots = unprefixed("optimizer.", state);
-    const updated = optimizer.update(gradients, slots, trained, unprefixed("optimizer.", scalars));
-    Object.assign(next, prefixed("params.", { ...fixed, ...updated.params, ...result.updates }));
-    Object.assign(next, prefixed("optimizer.", updated.state));
-    if (emaDecay !== undefined) {
-      const ema = unprefixed("ema.", state);
-      for (const [name, value] of Object.entries(updated.params))
-        next[`ema.${name}`] = tf.add(
-          ema[name]!,
-          tf.mul(tf.sub(value, ema[name]!), scalars.emaWeight!),
-        );
-    }
-    return { state: inOrder(state, next), metrics };
+    const updated = optimizer.update(sums, slots, trained, unprefixed("optimizer.", scalars));
+    const next: Tensors = {
+      ...prefixed("params.", updated.params),
+      ...prefixed("optimizer.", updated.state),
+    };
+    if (emaDecay === undefined) return { state: next, metrics };
+    const ema = unprefixed("ema.", state);
+    for (const [name, value] of Object.entries(updated.params))
+      next[`ema.${name}`] = tf.add(
+        ema[name]!,
+        tf.mul(tf.sub(value, ema[name]!), scalars.emaWeight!),
+      );
+    return { state: next, metrics };
   };
 
-  return {
+  const step: StepFunction = (state, batch) => {
+    const first = gradients(state, batch);
+    const second = update({ ...state, ...first.state }, batch);
+    // an update reads the buffers of before
+    const next = { ...state, ...second.state, ...first.state };
+    return { state: inOrder(state, next), metrics: { ...first.metrics, ...second.metrics } };
+  };
+
+  const whole = {
     step,
-    initState(params, slots) {
+    initState(params: HostTensors, slots?: HostTensors) {
       const trained = filterNames(params, isTrained);
       if (trainable !== undefined) requireNames(params, trainable);
       return {
@@ -136,7 +175,7 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
         ...(emaDecay === undefined ? {} : prefixed("ema.", trained)),
       };
     },
-    inputs(at) {
+    inputs(at: number) {
       const { update, first, last, schedulePosition } = position(at);
       if (last && update + updateOffset < 0)
         throw new DmaeError(
@@ -153,29 +192,66 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
       if (emaDecay !== undefined) scalars.emaWeight = last ? 1 - emaDecay : 0;
       return prefixed("scalars.", scalarTensors(scalars));
     },
-    learningRate: (at) => schedule(position(at).schedulePosition),
+    learningRate: (at: number) => schedule(position(at).schedulePosition),
+  };
+  const isLast = (at: number) => position(at).last;
+  const parts = { gradients, update, buffers };
+  return { ...whole, split: splitStep(parts, isTrained, isLast, whole.inputs) };
+}
+
+/** Names of the scalars that the gradients read; the update reads the others. */
+const forGradients = inSet(["scalars.keepGradients"]);
+
+/** The two parts of a step, with their inputs. */
+function splitStep(
+  parts: Pick<SplitStep, "gradients" | "update" | "buffers">,
+  isTrained: (name: string) => boolean,
+  isLast: (step: number) => boolean,
+  inputs: TrainStep["inputs"],
+): SplitStep {
+  return {
+    ...parts,
+    withGradients(state) {
+      const trained = filterNames(unprefixed("params.", state), isTrained);
+      return { ...prefixed("gradients.", zerosLike(trained)), ...state };
+    },
+    inputs(at) {
+      const scalars = inputs(at);
+      return {
+        gradients: filterNames(scalars, forGradients),
+        update: isLast(at) ? filterNames(scalars, (name) => !forGradients(name)) : null,
+      };
+    },
   };
 }
 
-function lossAndGradients(loss: LossFunction, trained: Tensors, fixed: Tensors, batch: Tensors) {
-  let metricNames: string[] = [];
+/** @param share weight of these rows in the gradients; left out where they are all there are */
+function lossAndGradients(
+  loss: LossFunction,
+  trained: Tensors,
+  fixed: Tensors,
+  batch: Tensors,
+  share?: tf.Tensor,
+) {
   const {
     loss: value,
     aux = {},
     gradients,
   } = valueAndGradients((params) => {
-    const result = loss({ ...fixed, ...params }, batch);
-    metricNames = Object.keys(result.metrics ?? {});
+    const { loss: mean, metrics = {}, updates = {} } = loss({ ...fixed, ...params }, batch);
     return {
-      loss: result.loss as tf.Scalar,
-      aux: { ...result.metrics, ...prefixed("updates.", result.updates ?? {}) },
+      loss: (share ? tf.mul(mean, share) : mean) as tf.Scalar,
+      aux: {
+        ...prefixed("metrics.", metrics),
+        ...prefixed("updates.", updates),
+        ...(share ? { loss: mean } : {}),
+      },
     };
   }, trained);
-  const inMetrics = inSet(metricNames);
   return {
-    loss: value,
+    loss: aux.loss ?? value,
     gradients,
-    metrics: filterNames(aux, inMetrics),
+    metrics: unprefixed("metrics.", aux),
     updates: unprefixed("updates.", aux),
   };
 }

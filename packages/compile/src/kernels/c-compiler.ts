@@ -1,8 +1,12 @@
-import { DmaeError } from "@dmae/core";
-import { builtin, nodeProcess } from "../runtime/node.ts";
-import { keepLibrary } from "./library-cache.ts";
-import { reportOnce } from "./report-once.ts";
-import { runProgram, words } from "./run-program.ts";
+import {
+  builtin,
+  compileC,
+  keepLibrary,
+  nodeProcess,
+  reportOnce,
+  runProgram,
+  words,
+} from "@dmae/core/native";
 
 const node = {
   crypto: () => builtin<typeof import("node:crypto")>("node:crypto")!,
@@ -23,9 +27,8 @@ const FLAGS = [
   "-w",
 ];
 
-/** Milliseconds that a compiler may take to say its version, and to compile. */
+/** Milliseconds that a compiler may take to say its version. */
 const ANSWERING = 10_000;
-const COMPILING = 120_000;
 
 /** A C compiler of this machine. */
 export interface CCompiler {
@@ -106,7 +109,16 @@ async function build(
   const known = libraries.get(file);
   if (known) return known;
   const args = [...FLAGS, ...machine, `-I${native}`];
-  const made = keepLibrary(file, () => compileSource(command, args, source));
+  const made = keepLibrary(file, () =>
+    compileC({
+      caller: "kernels",
+      command,
+      args,
+      libraries: ["-lm", "-ldl"],
+      source,
+      fix: 'pass kernels: "standard" to do without',
+    }),
+  );
   libraries.set(file, made);
   return made.finally(() => libraries.delete(file));
 }
@@ -116,34 +128,6 @@ async function processor(): Promise<string> {
   const { readFile } = node.fs().promises;
   const text = await readFile("/proc/cpuinfo", "utf8");
   return text.split("\n\n")[0]!.replace(/^(cpu MHz|bogomips|BogoMIPS).*$/gm, "");
-}
-
-/** The bytes of the library that `source` compiles to. */
-async function compileSource(
-  command: string,
-  args: readonly string[],
-  source: string,
-): Promise<Uint8Array> {
-  const fs = node.fs().promises;
-  const { join } = node.path();
-  const { tmpdir } = builtin<typeof import("node:os")>("node:os")!;
-  const folder = await fs.mkdtemp(join(tmpdir(), "dmae-kernels-"));
-  const [input, output] = [join(folder, "kernels.c"), join(folder, "kernels.node")];
-  try {
-    await fs.writeFile(input, source);
-    await runProgram(words(command), [...args, "-o", output, input, "-lm", "-ldl"], COMPILING);
-    return await fs.readFile(output);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DmaeError(
-      "unsupported",
-      `kernels: ${command} could not compile them: ${reason}; pass kernels: "standard" to do without`,
-      { command },
-      { cause: error },
-    );
-  } finally {
-    await fs.rm(folder, { recursive: true, force: true });
-  }
 }
 
 /** The addon whose sessions take operators of our own. */

@@ -1,11 +1,11 @@
 import { DmaeError } from "@dmae/core";
+import { reportOnce } from "@dmae/core/native";
 import type { Program } from "../graph/optimize.ts";
 import { separateSums } from "../graph/tune-for-cpu.ts";
 import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
-import { reportOnce } from "./report-once.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
 const WORTH = 1 << 20;

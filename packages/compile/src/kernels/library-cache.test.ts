@@ -11,11 +11,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, isAbsolute, join, relative } from "node:path";
+import { keepLibrary, runProgram, words } from "@dmae/core/native";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { cCompiler } from "./c-compiler.ts";
-import { keepLibrary } from "./library-cache.ts";
-import { runProgram, words } from "./run-program.ts";
 
 const folder = temporaryFolders("library-cache");
 const warn = vi.spyOn(console, "warn").mockImplementation(() => {});

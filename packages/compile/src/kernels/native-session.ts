@@ -1,8 +1,8 @@
 import { DmaeError } from "@dmae/core";
+import { builtin } from "@dmae/core/native";
 import { onnxType } from "../graph/build.ts";
 import { allocate, type OutputSpec, sizeOf } from "../graph/graph.ts";
 import type { ExternalData } from "../onnx/onnx-model.ts";
-import { builtin } from "../runtime/node.ts";
 import {
   type LoadedRuntime,
   nativeSettings,

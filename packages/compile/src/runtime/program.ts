@@ -1,5 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
+import { nodeProcess } from "@dmae/core/native";
 import { lifetime } from "@dmae/nn/executors";
 import type { OutputSpec } from "../graph/graph.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
@@ -13,7 +14,6 @@ import { createNativeSession } from "../kernels/native-session.ts";
 import { type ExternalData, encodeModel } from "../onnx/onnx-model.ts";
 import type { Trace } from "../tracing/trace.ts";
 import { explainRun } from "./cuda-fix.ts";
-import { nodeProcess } from "./node.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import {
   createSession,

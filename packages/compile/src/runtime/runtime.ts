@@ -1,9 +1,9 @@
 import { DmaeError } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
+import { builtin, nodeProcess } from "@dmae/core/native";
 import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
 import { cudaFix } from "./cuda-fix.ts";
-import { builtin, nodeProcess } from "./node.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */
 export interface Runtime {

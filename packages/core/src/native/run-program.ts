@@ -1,4 +1,4 @@
-import { builtin } from "../runtime/node.ts";
+import { builtin } from "./node.ts";
 
 /** The words of a command: quotes hold one together, and so does a file of the whole name. */
 export function words(command: string): readonly string[] {

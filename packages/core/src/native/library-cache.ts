@@ -1,5 +1,6 @@
-import { makeFolder, writeAtomically } from "@dmae/core/files";
-import { builtin, nodeProcess } from "../runtime/node.ts";
+import { makeFolder } from "../files/make-folder.ts";
+import { writeAtomically } from "../files/write-atomically.ts";
+import { builtin, nodeProcess } from "./node.ts";
 import { reportOnce } from "./report-once.ts";
 
 const node = {
@@ -125,7 +126,7 @@ async function forgetOld(folder: string): Promise<void> {
   const fs = node.fs().promises;
   const { join } = node.path();
   const ours = (await fs.readdir(folder)).filter((file) =>
-    /^(kernels|session)-.*\.node/.test(file),
+    /^(kernels|session|mpi)-.*\.node/.test(file),
   );
   for (const file of ours) {
     const path = join(folder, file);

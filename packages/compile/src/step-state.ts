@@ -1,0 +1,139 @@
+import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { lifetime } from "@dmae/nn/executors";
+import { allocate, type OutputSpec, sizeOf } from "./graph/graph.ts";
+import type { LoadedProgram } from "./runtime/program.ts";
+
+/** The state of one or several step programs, in host memory that they read and write one after another. */
+export interface StepState {
+  /** The state now. */
+  readonly current: HostTensors;
+  /** Memory for the next values of entries that a program cannot write over. */
+  spares(names: readonly string[]): HostTensors;
+  /** Makes the spares of these entries their state, and their old memory the spare. */
+  swap(names: readonly string[]): void;
+  /** A program to free with the state. */
+  holds(program: LoadedProgram): void;
+  /** Runs a call, after which `dispose` may free. */
+  during<T>(call: () => Promise<T>): Promise<T>;
+  /** Runs a task when the tasks before it have ended. */
+  inTurn<T>(task: () => Promise<T>): Promise<T>;
+  /** Lends the exchanged entries, those that lie side by side as one array. */
+  exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
+  /** A copy of the state. */
+  copy(): Promise<Record<string, HostTensor>>;
+  /** Frees the state and its programs. */
+  dispose(): void;
+}
+
+/** Bytes of a cache line, at which entries of one buffer begin. */
+const LINE = 64;
+
+/**
+ * Copies a state, which then belongs to the programs: the caller's stays as it is.
+ *
+ * @param exchanged names of float32 entries to lay side by side
+ */
+export function ownState(state: HostTensors, exchanged: readonly string[] = []): StepState {
+  const together = new Set(exchanged);
+  let current: Record<string, HostTensor> = {};
+  for (const [name, tensor] of Object.entries(state))
+    if (!together.has(name)) current[name] = copyOf(tensor);
+  const laid = sideBySide(exchanged.map((name) => [name, state[name]!]));
+  for (const [name, { data }] of Object.entries(laid)) data.set(state[name]!.data);
+  current = Object.fromEntries(
+    Object.keys(state).map((name) => [name, laid[name] ?? current[name]!]),
+  );
+  // Made by the first run: whoever gave the state has mostly dropped it by then, so that its memory serves again.
+  const spare: Record<string, HostTensor> = {};
+  const programs: LoadedProgram[] = [];
+  let busy: Promise<unknown> = Promise.resolve();
+  const life = lifetime(() => {
+    for (const program of programs) program.dispose();
+    for (const record of [current, spare])
+      for (const name of Object.keys(record)) delete record[name];
+  }, refuse);
+  const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
+    const result = busy.then(task);
+    busy = result.catch(() => {});
+    return result;
+  };
+  return {
+    current,
+    spares(names) {
+      const missing = names.filter((name) => !(name in spare));
+      const apart = missing.filter((name) => !together.has(name));
+      for (const name of apart) spare[name] = zerosOf(current[name]!);
+      const beside = missing.filter((name) => together.has(name));
+      Object.assign(spare, sideBySide(beside.map((name) => [name, current[name]!])));
+      return Object.fromEntries(names.map((name) => [name, spare[name]!]));
+    },
+    swap(names) {
+      for (const name of names) [current[name], spare[name]] = [spare[name]!, current[name]!];
+    },
+    holds: (program) => void programs.push(program),
+    during: life.during,
+    inTurn,
+    exchange: (change) =>
+      life.during(() =>
+        inTurn(() => change(joined(exchanged.map((name) => current[name]!.data as Float32Array)))),
+      ),
+    copy: () =>
+      life.during(async () => {
+        await busy;
+        return Object.fromEntries(
+          Object.entries(current).map(([name, tensor]) => [name, copyOf(tensor)]),
+        );
+      }),
+    dispose: life.close,
+  };
+}
+
+/** Zeros of the shapes of float32 tensors, in one buffer. */
+function sideBySide(
+  tensors: readonly (readonly [string, HostTensor])[],
+): Record<string, HostTensor> {
+  let bytes = 0;
+  const starts = tensors.map(([, { data }]) => {
+    const start = bytes;
+    bytes += Math.ceil(data.byteLength / LINE) * LINE;
+    return start;
+  });
+  const buffer = new ArrayBuffer(bytes);
+  return Object.fromEntries(
+    tensors.map(([name, { dtype, shape, data }], i) => [
+      name,
+      { dtype, shape: [...shape], data: new Float32Array(buffer, starts[i], data.length) },
+    ]),
+  );
+}
+
+/** The values of arrays, those that lie side by side as one array. */
+function joined(arrays: readonly Float32Array[]): Float32Array[] {
+  const ranges: { buffer: ArrayBufferLike; start: number; end: number }[] = [];
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    const last = ranges.at(-1);
+    const end = byteOffset + byteLength;
+    const gap = last?.buffer === buffer ? byteOffset - last.end : -1;
+    if (gap >= 0 && gap < LINE) last!.end = end;
+    else ranges.push({ buffer, start: byteOffset, end });
+  }
+  return ranges.map(({ buffer, start, end }) => new Float32Array(buffer, start, (end - start) / 4));
+}
+
+/** State in a buffer of our own, so that the caller's stays as it is. */
+const copyOf = ({ dtype, shape, data }: HostTensor): HostTensor => ({
+  dtype,
+  shape: [...shape],
+  data: data.slice(),
+});
+
+/** Zeros of a spec. */
+export const zerosOf = ({ dtype, shape }: OutputSpec): HostTensor => ({
+  dtype: dtype as HostTensor["dtype"],
+  shape,
+  data: allocate(dtype, sizeOf(shape)) as HostTensor["data"],
+});
+
+function refuse(): never {
+  throw new DmaeError("argument", "call: this program was disposed of; prepare it again");
+}
