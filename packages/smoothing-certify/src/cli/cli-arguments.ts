@@ -2,7 +2,15 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 
 /** Kinds of command-line options; an array lists the words that an option may be. */
-type Kind = "count" | "positive" | "fraction" | "list" | "text" | "switch" | readonly string[];
+type Kind =
+  | "count"
+  | "positive"
+  | "fraction"
+  | "number"
+  | "list"
+  | "text"
+  | "switch"
+  | readonly string[];
 
 /** Options by command; the text is what `--help` prints. */
 export const options = {
@@ -52,6 +60,15 @@ export const options = {
     "at-radius: votes that an image is worth (default: 1600 / (1 - Phi(r / sigma)))",
   ],
   mode: [["evaluate", "deploy"], "at-radius: evaluate (knows the label, default) or deploy"],
+  columns: ["count", "patch: an ablated copy keeps a band of this many columns"],
+  rows: ["count", "patch: … a band of this many rows"],
+  block: ["count", "patch: … a square block of this side"],
+  stride: ["count", "patch: pixels between the starts of two bands or blocks (default: 1)"],
+  encoding: [
+    ["fill", "mask", "complement"],
+    "patch: how a copy shows what it lacks: fill (default), mask (one more channel, 1 where a pixel is kept) or complement (x and 1 - x)",
+  ],
+  fill: ["number", "patch: value of the pixels that a copy lacks (default: 0)"],
   adaptive: ["switch", "certify: choose the number of samples by a pilot"],
   "relative-width": ["fraction", "adaptive: share of the radius to give away (default: 0.05)"],
   pilot: ["count", "adaptive: first pilot samples (default: 200)"],
@@ -187,6 +204,23 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
       ...output,
     ],
   },
+  patch: {
+    about: "predictions that no patch changes: votes of ablated copies, certified without noise",
+    takes: [
+      ...model,
+      ...data,
+      "columns",
+      "rows",
+      "block",
+      "stride",
+      "encoding",
+      "fill",
+      "range",
+      "batch-size",
+      "memory-limit",
+      ...output.filter((name) => name !== "no-preflight"),
+    ],
+  },
   recertify: {
     about: "new certificates from the votes in a log, without the model",
     takes: ["alpha", "bound", "norm", "dimension", "top-k", "out", "help"],
@@ -264,6 +298,7 @@ function checkValue(name: OptionName, value: string): void {
     count: [Number.isSafeInteger(number) && number >= 1, "an integer of at least 1"],
     positive: [Number.isFinite(number) && number > 0, "a number above 0"],
     fraction: [number > 0 && number < 1, "a number in (0, 1)"],
+    number: [Number.isFinite(number), "a number"],
     list: [
       value.split(",").every((item) => Number.isFinite(numberIn(item))),
       "numbers with commas between",
@@ -334,7 +369,15 @@ export const readsLogs = (command: string) =>
 
 function placeholderOf(kind: Kind): string {
   if (typeof kind !== "string") return "WORD";
-  return { count: "N", positive: "X", fraction: "X", list: "X,X", text: "TEXT", switch: "" }[kind];
+  return {
+    count: "N",
+    positive: "X",
+    fraction: "X",
+    number: "X",
+    list: "X,X",
+    text: "TEXT",
+    switch: "",
+  }[kind];
 }
 
 /** The text of `--help`. */

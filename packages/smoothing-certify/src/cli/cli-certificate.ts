@@ -17,7 +17,8 @@ import type { NoiseDistribution } from "../noise/noise.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import { type Arguments, type OptionName, preprocessing } from "./cli-arguments.ts";
 import { loadData, loadModel } from "./cli-load.ts";
-import { given, type Streams, seedOf } from "./cli-run.ts";
+import type { Streams } from "./cli-rows.ts";
+import { given, seedOf } from "./cli-run.ts";
 
 /** Whether `certify` is about one image instead of a data set. */
 export const isOneImage = (args: Arguments): boolean =>

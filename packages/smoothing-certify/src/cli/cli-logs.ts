@@ -5,14 +5,20 @@ import { logText, readLogRows, rowBatches, writeLog } from "../log/log-file.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { mergeLogRows } from "../log/merge.ts";
 import { recertify } from "../log/recertify.ts";
-import { formatSummaries, summarize, type TableFormat, usualRadii } from "../report/analysis.ts";
+import {
+  checkUnits,
+  formatSummaries,
+  summarize,
+  type TableFormat,
+  usualRadii,
+} from "../report/analysis.ts";
 import { compareLogs, type PairedDifference } from "../report/compare.ts";
 import { ComparedLog } from "../report/compared-log.ts";
 import { LogDigest } from "../report/log-digest.ts";
 import { drawCurves, svgToPng } from "../report/plot.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import type { Arguments } from "./cli-arguments.ts";
-import type { Streams } from "./cli-run.ts";
+import type { Streams } from "./cli-rows.ts";
 
 /** Runs `recertify`, `merge`, `compare` or `analyze`. */
 export async function runLogs(command: string, args: Arguments, io: Streams): Promise<void> {
@@ -93,6 +99,10 @@ async function analyze(args: Arguments, io: Streams): Promise<void> {
   const logs: { name: string; digest: LogDigest }[] = [];
   for (const file of args.files)
     logs.push({ name: shortName(file), digest: await digestOf(file, args.on("partial")) });
+  checkUnits(
+    "analyze",
+    logs.map(({ digest }) => digest),
+  );
   const sequential = logs.some(({ digest }) => digest.target !== undefined);
   const shared = sequential ? undefined : longest(logs.map(({ digest }) => usualRadii(digest)));
   const radii = args.numbers("radii") ?? shared;

@@ -3,7 +3,9 @@ import { version } from "../../package.json";
 import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
 import { certifyImage, isOneImage, verify } from "./cli-certificate.ts";
 import { runLogs } from "./cli-logs.ts";
-import { runModel, type Streams } from "./cli-run.ts";
+import { runPatch } from "./cli-patch.ts";
+import type { Streams } from "./cli-rows.ts";
+import { runModel } from "./cli-run.ts";
 
 /**
  * The command `smoothing-certify`.
@@ -31,6 +33,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
     if (args.on("help")) await io.out(help(command));
     else if (command === "verify") await verify(args, io);
     else if (command === "certify" && isOneImage(args)) await certifyImage(args, io);
+    else if (command === "patch") await runPatch(args, io);
     else if (readsLogs(command)) await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;

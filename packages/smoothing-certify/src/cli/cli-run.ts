@@ -1,6 +1,6 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { Range } from "../classifier/range.ts";
-import { formatHeader, formatRow } from "../log/log-format.ts";
+import { formatHeader } from "../log/log-format.ts";
 import { tryLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import { parseShard, type Shard, shardFromEnvironment } from "../log/shard.ts";
@@ -12,26 +12,13 @@ import { certifyDatasetAtRadius } from "../procedures/certify-at-radius.ts";
 import { certifyDataset } from "../procedures/certify-dataset.ts";
 import { predict } from "../procedures/predict.ts";
 import { preflight } from "../procedures/preflight.ts";
-import { LogDigest } from "../report/log-digest.ts";
 import { percentText } from "../report/percent.ts";
 import { selectIndices } from "../run/dataset-selection.ts";
-import type { Progress } from "../run/progress.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import { relabelled } from "./cli-labels.ts";
 import { type LoadedModel, loadData, loadModel } from "./cli-load.ts";
-
-/** Where a command writes, and how it is stopped. */
-export interface Streams {
-  /** Results; rejects where they cannot be written. */
-  out(text: string): void | Promise<void>;
-  /** Progress and warnings. */
-  error(text: string): void;
-  /** Whether progress goes to a terminal, whose line can be overwritten; default true. */
-  readonly isTerminal?: boolean;
-  /** Aborted by Ctrl-C. */
-  readonly signal?: AbortSignal;
-}
+import { outputOf, printRows, type Streams } from "./cli-rows.ts";
 
 /** Runs `certify`, `predict` or `at-radius`. */
 export async function runModel(command: string, args: Arguments, io: Streams): Promise<void> {
@@ -56,7 +43,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
 }
 
 /** What cannot be written is said before anything is computed. */
-async function tryOutput(command: string, args: Arguments, io: Streams): Promise<void> {
+export async function tryOutput(command: string, args: Arguments, io: Streams): Promise<void> {
   const log = args.text("log");
   if (log !== undefined) await tryLog(log);
   else await io.out(command === "predict" ? predictionHeader : formatHeader(true));
@@ -89,7 +76,6 @@ type RunOptions = ReturnType<typeof runOptions> & {
 function runOptions(command: string, args: Arguments, { signal }: Streams) {
   for (const name of ["model", "data", "sigma"] as const) args.needed(name);
   if (command === "at-radius") args.needed("radius");
-  const limit = args.number("memory-limit");
   return {
     sigma: args.number("sigma")!,
     n: args.number("n"),
@@ -100,14 +86,27 @@ function runOptions(command: string, args: Arguments, { signal }: Streams) {
     range: args.numbers("range") as Range | undefined,
     distribution: args.text("noise") as NoiseDistribution | undefined,
     sound: args.on("sound"),
-    skip: args.number("skip"),
-    max: args.number("max"),
-    indices: args.numbers("indices"),
-    shard: shardOf(args.text("shard")),
+    randomized: args.on("randomized"),
+    ...selectionOf(args),
+    ...batchesOf(args),
+    signal,
+  };
+}
+
+/** Which images are taken. */
+export const selectionOf = (args: Arguments) => ({
+  skip: args.number("skip"),
+  max: args.number("max"),
+  indices: args.numbers("indices"),
+  shard: shardOf(args.text("shard")),
+});
+
+/** How large batches are. */
+export function batchesOf(args: Arguments) {
+  const limit = args.number("memory-limit");
+  return {
     batchSize: args.number("batch-size"),
     memoryLimit: limit === undefined ? undefined : limit * 2 ** 20,
-    randomized: args.on("randomized"),
-    signal,
   };
 }
 
@@ -169,21 +168,9 @@ async function certifyAll(
   shared: RunOptions,
   io: Streams,
 ): Promise<void> {
-  const log = args.text("log");
-  const quiet = args.on("quiet");
-  const onProgress = quiet ? undefined : progressLine(io);
-  const options = { ...shared, ...(log && { log }), ...(onProgress && { onProgress }) };
+  const options = { ...shared, ...outputOf(args, io) };
   const maxSamples = args.number("max-samples");
-  const digest = new LogDigest();
-  try {
-    for await (const row of start()) {
-      digest.add(row);
-      if (!log) await io.out(formatRow(row, true));
-    }
-  } finally {
-    const gap = io.isTerminal === false ? "" : "\n"; // after the line that progress overwrote
-    if (!quiet) io.error(digest.images > 0 ? `${gap}${summary(digest, log)}` : gap);
-  }
+  await printRows(start(), args, io);
 
   function start() {
     if (command === "at-radius") {
@@ -201,34 +188,6 @@ async function certifyAll(
     const adaptive = { relativeWidth, maxSamples, pilot: args.number("pilot") };
     return certifyDatasetAdaptive(classifier, dataset, { ...options, ...adaptive });
   }
-}
-
-/** Overwrites one line of a terminal with how far the run is; elsewhere writes a line every ten seconds. */
-function progressLine({ error, isTerminal = true }: Streams): (progress: Progress) => void {
-  let last = 0;
-  return ({ done, total, rate, secondsLeft }) => {
-    const now = performance.now();
-    if (now - last < (isTerminal ? 250 : 10_000) && (done < total || !isTerminal)) return;
-    last = now;
-    const left = Number.isFinite(secondsLeft) ? `, ${duration(secondsLeft)} left` : "";
-    const line = `${done} of ${total} images, ${Math.round(rate)} noisy images/s${left}`;
-    error(isTerminal ? `\r${line}    ` : `${line}\n`);
-  };
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
-
-function summary(digest: LogDigest, log: string | undefined): string {
-  const target = digest.target;
-  const radii = target === undefined ? [0, 0.25, 0.5, 0.75, 1] : [target];
-  const list = radii.map((r) => `r=${r}: ${percentText(digest.certifiedShare("certify", r))} %`);
-  const acr = target === undefined ? `, ACR ${digest.averageRadius("certify").toFixed(4)}` : "";
-  const samples = Math.round(digest.meanSamples ?? 0);
-  return `${digest.images} images, certified accuracy ${list.join(", ")}${acr}; ${samples} samples an image${log ? `; ${log}` : ""}\n`;
 }
 
 async function predictAll(

@@ -75,6 +75,11 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
         "argument",
         "recertify: a sequential test stopped by its own alpha and radius, so its votes give no other certificate",
       );
+    if (settings.procedure === "patch")
+      throw new DmaeError(
+        "argument",
+        "recertify: the votes of ablated copies certify against patches without alpha, so they give no other certificate",
+      );
     return anew(row, { ...row, settings, counts0, counts }, options);
   });
 }

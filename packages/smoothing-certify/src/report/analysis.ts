@@ -71,11 +71,21 @@ export function summarize(name: string, digest: LogDigest, radii?: readonly numb
   };
 }
 
-/** 0, 0.25, 0.5 … up to the largest radius of a correct row, at least four of them. */
-export function usualRadii({ certified }: LogDigest): number[] {
+/** 0, 0.25, 0.5 … up to the largest radius of a correct row, at least four of them; whole sides of patches. */
+export function usualRadii({ certified, isPatch }: LogDigest): number[] {
+  const step = isPatch ? 1 : 0.25;
   const largest = certified.at(-1) ?? 0;
-  const count = Math.min(40, Math.max(4, Math.floor(largest / 0.25) + 1));
-  return Array.from({ length: count }, (_, i) => i * 0.25);
+  const count = Math.min(40, Math.max(4, Math.floor(largest / step) + 1));
+  return Array.from({ length: count }, (_, i) => i * step);
+}
+
+/** Throws where some logs have radii and others sides of patches. */
+export function checkUnits(caller: string, digests: readonly LogDigest[]): void {
+  if (digests.every(({ isPatch }) => isPatch === digests[0]!.isPatch)) return;
+  throw new DmaeError(
+    "argument",
+    `${caller}: logs of patches and logs of radii have nothing to be compared by; give one kind at a time`,
+  );
 }
 
 /** A table of summaries, one row for each log; all must have been asked about the same radii. */

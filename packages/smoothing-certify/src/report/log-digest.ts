@@ -12,6 +12,8 @@ export class LogDigest {
   images = 0;
   /** Rows on which the smoothed classifier abstained. */
   abstained = 0;
+  /** Whether radii are sides of square patches. */
+  isPatch = false;
   /** Whether a row has settings. */
   hasSettings = false;
   /** Whether every radius is finite. */
@@ -37,6 +39,7 @@ export class LogDigest {
     this.images++;
     if (predict === -1) this.abstained++;
     if (settings) this.hasSettings = true;
+    if (settings?.procedure === "patch") this.isPatch = true;
     if (settings?.procedure === "at-radius") this.targets.add(Number(settings.target));
     if (!Number.isFinite(radius)) this.isFinite = false;
     if (this.isRounded && !settings) this.isRounded = Number(radius.toPrecision(3)) === radius;

@@ -1,14 +1,14 @@
 import { checkInteger } from "../checks.ts";
 import { percentText } from "./percent.ts";
-import { certifiedAccuracyIntervals } from "./summary.ts";
+import { type CertifiedRow, certifiedAccuracyIntervals } from "./summary.ts";
 import { formatTable } from "./table.ts";
 
-/** What the table needs of a row of `certifyDatasetPatch`. */
+/** What the table needs of a row of `certifyDatasetPatch`, or of one that was read from its log. */
 export interface PatchAccuracyRow {
   readonly idx: number;
   readonly correct: 0 | 1;
   /** Side of the largest square patch that is certified. */
-  readonly largestPatch: number;
+  readonly radius: number;
 }
 
 /**
@@ -29,12 +29,7 @@ export function formatPatchAccuracy(
   const asked = [0, ...sides];
   const header = ["run", "images", ...asked.map((side) => `patch ${side}`)];
   const body = Object.entries(runs).map(([name, rows]) => {
-    const radii = rows.map(({ idx, correct, largestPatch }) => ({
-      idx,
-      correct,
-      radius: largestPatch,
-    }));
-    const cells = certifiedAccuracyIntervals(radii, asked).map(
+    const cells = certifiedAccuracyIntervals(rows as readonly CertifiedRow[], asked).map(
       ({ accuracy, low, high }) =>
         `${percentText(accuracy)} [${percentText(low)}, ${percentText(high)}]`,
     );

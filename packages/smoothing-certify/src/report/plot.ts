@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { requireNode } from "../in-node.ts";
-import type { NamedLog } from "./analysis.ts";
+import { checkUnits, type NamedLog } from "./analysis.ts";
 import { LogDigest } from "./log-digest.ts";
 
 const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
@@ -27,6 +27,7 @@ export function drawCurves(
   logs: readonly { readonly name: string; readonly digest: LogDigest }[],
   title = "",
 ): string {
+  const digests = logs.map(({ digest }) => digest);
   if (logs.length === 0 || logs.some(({ digest }) => digest.images === 0))
     throw new DmaeError("argument", "certifiedAccuracySvg: give at least one log, each with rows");
   if (logs.some(({ digest }) => digest.target !== undefined))
@@ -36,12 +37,14 @@ export function drawCurves(
     );
   if (logs.some(({ digest }) => !digest.isFinite))
     throw new DmaeError("argument", "certifiedAccuracySvg: every radius must be finite");
+  checkUnits("certifiedAccuracySvg", digests);
   const largest = logs.map(({ digest }) => digest.certified.at(-1) ?? 0);
   const most = niceCeil(Math.max(0.1, ...largest));
   const { left, right, top, bottom, width, height } = frame;
   const x = (radius: number) => left + (radius / most) * (width - left - right);
   const y = (share: number) => height - bottom - share * (height - top - bottom);
-  const parts = [grid(most, x, y), title && label(width / 2, 12, title, "middle")];
+  const axis = digests[0]!.isPatch ? "side of the square patch, in pixels" : "l2 radius";
+  const parts = [grid(most, axis, x, y), title && label(width / 2, 12, title, "middle")];
   logs.forEach(({ digest }, i) => {
     parts.push(
       `<polyline fill="none" stroke="${colors[i % colors.length]}" stroke-width="1.8" points="${curve(digest, x, y)}"/>`,
@@ -86,7 +89,7 @@ function curve({ certified, images }: LogDigest, x: Axis, y: Axis): string {
 /** The place of a value in the picture. */
 type Axis = (value: number) => number;
 
-function grid(most: number, x: Axis, y: Axis): string {
+function grid(most: number, axis: string, x: Axis, y: Axis): string {
   const { left, right, width, height, bottom, top } = frame;
   const parts: string[] = [];
   for (let share = 0; share <= 1.0001; share += 0.2) {
@@ -102,7 +105,7 @@ function grid(most: number, x: Axis, y: Axis): string {
       label(Number(at), height - bottom + 16, String(Math.round(r * 100) / 100), "middle"),
     );
   }
-  parts.push(label((left + width) / 2, height - 12, "l2 radius", "middle"));
+  parts.push(label((left + width) / 2, height - 12, axis, "middle"));
   parts.push(
     `<text transform="translate(15 ${(height - bottom) / 2}) rotate(-90)" text-anchor="middle">certified accuracy</text>`,
   );

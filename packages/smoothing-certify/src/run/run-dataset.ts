@@ -1,4 +1,4 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type FloatArray, type ImageDataset } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { show } from "../checks.ts";
 import {
@@ -61,6 +61,12 @@ export const datasetNames = {
   onProgress: true,
 } satisfies OptionNames<DatasetOptions>;
 
+/** Images in the form that the classifier sees. */
+export interface EncodedImages {
+  readonly shape: readonly number[];
+  encode(image: FloatArray): FloatArray;
+}
+
 /** What is run on every image, and how its result becomes a row. */
 export interface DatasetPlan<R> {
   readonly caller: string;
@@ -69,6 +75,8 @@ export interface DatasetPlan<R> {
     string,
     string | number | boolean
   >;
+  /** How an image is shown to the classifier, if not as it is. */
+  readonly encoded?: EncodedImages;
   procedure(label: number): Procedure<R>;
   row(result: R, label: number): Pick<LogRow, "predict" | "radius"> & Partial<LogRow>;
 }
@@ -80,7 +88,7 @@ export async function* runDataset<R>(
   given: DatasetOptions,
   plan: DatasetPlan<R>,
 ): AsyncGenerator<LogRow, void, void> {
-  const { caller } = plan;
+  const { caller, encoded = asTheyAre(dataset) } = plan;
   checkSampling(caller, given);
   const options = await withSeedOfLog(given);
   const indices = selectIndices(caller, dataset, options);
@@ -93,13 +101,13 @@ export async function* runDataset<R>(
     const isOld = (index: number) => log?.images.has(index) ?? false;
     const remaining = indices.filter((index) => !isOld(index));
     const first = indices.find(isOld);
-    if (first !== undefined) await checkAgain(prepared, dataset, first, options);
+    if (first !== undefined) await checkAgain(prepared, dataset, encoded, first, options);
     if (log && first !== undefined) yield* oldRows(log, indices);
     const meter = new ProgressMeter(indices.length - remaining.length, indices.length);
     const labels = new Map<number, number>();
-    const tasks = readTasks(dataset, remaining, numClasses, options, plan, labels);
+    const tasks = readTasks(dataset, encoded, remaining, numClasses, options, plan, labels);
     const run = {
-      ...runSettings(prepared, dataset, options),
+      ...runSettings(prepared, encoded, options),
       onBatch(rows: number) {
         meter.addSamples(rows);
         options.onProgress?.(meter.read());
@@ -147,25 +155,32 @@ async function takeBack(log: LogWriter | undefined, error: DmaeError): Promise<v
 async function checkAgain(
   classifier: PreparedClassifier,
   dataset: ImageDataset,
+  encoded: EncodedImages,
   index: number,
   options: Seeded<DatasetOptions>,
 ): Promise<void> {
   if (options.checkRows === false) return;
   const { image } = await readItem("certifyDataset", dataset, index);
-  await checkRowsOf({ index, image }, runSettings(classifier, dataset, options));
+  const task = { index, image: encoded.encode(image) };
+  await checkRowsOf(task, runSettings(classifier, encoded, options));
 }
+
+const asTheyAre = ({ imageShape }: ImageDataset): EncodedImages => ({
+  shape: imageShape,
+  encode: (image) => image,
+});
 
 function runSettings(
   classifier: PreparedClassifier,
-  dataset: ImageDataset,
+  { shape }: EncodedImages,
   options: Seeded<DatasetOptions>,
 ): RunSettings {
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const size = shape.reduce((product, length) => product * length, 1);
   return {
     classifier,
     noise: noiseOf(options),
     batches: batchSizerOf(options, classifier, size),
-    imageShape: dataset.imageShape,
+    imageShape: shape,
     signal: options.signal,
     checkRows: options.checkRows ?? true,
     randomized: options.randomized ?? false,
@@ -185,6 +200,7 @@ function toRow(
 
 async function* readTasks<R>(
   dataset: ImageDataset,
+  encoded: EncodedImages,
   indices: readonly number[],
   numClasses: number,
   options: DatasetOptions,
@@ -207,7 +223,7 @@ async function* readTasks<R>(
       );
     labels.set(index, label);
     // copied: a data set may hand out the same memory each time, and several images are under way
-    yield { index, image: image.slice(), procedure: procedure(label) };
+    yield { index, image: encoded.encode(image).slice(), procedure: procedure(label) };
   }
 }
 
@@ -223,13 +239,14 @@ async function logSettings<R>(
   const totalVariation = totalVariationOf(options, size);
   const { distribution = "gaussian", range = UNIT_RANGE, randomized = false } = options;
   const { imageShape } = dataset;
-  const fingerprinted = { imageShape, range, given: options.fingerprint, randomized };
+  const shown = plan.encoded?.shape ?? imageShape;
+  const fingerprinted = { imageShape: shown, range, given: options.fingerprint, randomized };
   return {
+    sigma,
     ...plan.settings,
     ...(distribution !== "gaussian" && { distribution }),
     ...(totalVariation > 0 && { totalVariation }),
     ...(`${range}` !== `${UNIT_RANGE}` && { range: `${range}` }),
-    sigma,
     dimension: size,
     shape: imageShape.join("x"),
     seed: seed === undefined ? "" : formatSeed(seed),

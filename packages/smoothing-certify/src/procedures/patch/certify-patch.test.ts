@@ -1,12 +1,26 @@
+import { join } from "node:path";
 import type { ImageDataset } from "@dmae/core";
 import { foldIn, key } from "@dmae/core";
 import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
+import { temporaryFolders } from "../../../../../testing/temporary-folder.ts";
 import type { Classifier } from "../../classifier/classifier.ts";
+import { readLog } from "../../log/log-file.ts";
+import type { LogRow } from "../../log/log-row.ts";
+import { mergeLogs } from "../../log/merge.ts";
+import { recertify } from "../../log/recertify.ts";
+import { summarizeLog } from "../../report/analysis.ts";
 import { formatPatchAccuracy } from "../../report/patch-accuracy.ts";
-import { certifyDatasetPatch, certifyPatch, type PatchRow } from "./certify-patch.ts";
+import { certifiedAccuracySvg } from "../../report/plot.ts";
+import {
+  certifyDatasetPatch,
+  certifyPatch,
+  type PatchDatasetOptions,
+  type PatchRow,
+} from "./certify-patch.ts";
 import { marginOf } from "./patch-procedure.ts";
 
+const folder = temporaryFolders("smoothing-patch");
 const numClasses = 3;
 
 /** Classes that follow from a hash of a copy's pixels, class `bias` more often than the others. */
@@ -192,6 +206,35 @@ describe("certifyDatasetPatch", () => {
     expect(table[2]).toContain("| 66.7 [");
     expect(table[2]).toContain("| 33.3 [");
     expect(table[2]).toContain("| 0.0 [");
+  });
+
+  it("keeps a log that is resumed, merged and analyzed like others", async () => {
+    const run = (more: Partial<PatchDatasetOptions>) =>
+      certifyDatasetPatch(bright, dataset, { ablation: { columns: 1 }, model: "bright", ...more });
+    const untimed = (rows: readonly LogRow[]) => rows.map(({ time, ...row }) => row);
+    const [log, ...shards] = ["all.tsv", "0.tsv", "1.tsv"].map((name) => join(folder(), name));
+    const whole = await run({}).toArray();
+    await run({ log: log!, max: 2 }).toArray();
+    expect(untimed(await run({ log: log! }).toArray())).toEqual(untimed(whole));
+    const logged = whole.map(({ largestPatch, margin, copies, ...row }) => row);
+    expect(untimed(await readLog(log!))).toEqual(untimed(logged));
+    for (const [index, part] of shards.entries())
+      await run({ log: part, shard: { index, count: 2 } }).toArray();
+    expect(untimed(await mergeLogs(shards))).toEqual(untimed(logged));
+    await expect(run({ log: log!, stride: 2 }).toArray()).rejects.toThrow(
+      /n 6 there, 3 now; .*generator ablation\/columns 1, stride 1 there, ablation\/columns 1, stride 2 now/,
+    );
+    await expect(run({ log: log!, encoding: "mask" }).toArray()).rejects.toThrow("encoding fill");
+    const rows = await readLog(log!);
+    const { radii, accuracy } = summarizeLog({ name: "bars", rows });
+    expect(radii).toEqual([0, 1, 2, 3]);
+    expect(accuracy.map(({ accuracy }) => accuracy)).toEqual([5 / 6, 4 / 6, 2 / 6, 1 / 6]);
+    expect(certifiedAccuracySvg([{ name: "bars", rows }])).toContain("side of the square patch");
+    const radius = { name: "l2", rows: rows.map(({ settings, ...row }) => row) };
+    expect(() => certifiedAccuracySvg([{ name: "bars", rows }, radius])).toThrow(
+      "give one kind at a time",
+    );
+    expect(() => recertify(rows, { alpha: 0.01 })).toThrow("without alpha");
   });
 
   it("takes a selection of images", async () => {

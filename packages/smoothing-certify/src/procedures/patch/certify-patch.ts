@@ -9,24 +9,16 @@ import {
   prepareClassifier,
 } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
-import {
-  checkPixels,
-  checkPreprocessings,
-  checkRange,
-  type Range,
-} from "../../classifier/range.ts";
-import {
-  readItem,
-  type SelectionOptions,
-  selectIndices,
-  selectionNames,
-} from "../../run/dataset-selection.ts";
+import { checkPreprocessings, checkRange, type Range } from "../../classifier/range.ts";
+import type { LogRow } from "../../log/log-row.ts";
+import { type SelectionOptions, selectionNames } from "../../run/dataset-selection.ts";
 import { batchSizerOf } from "../../run/options.ts";
 import { type Rows, rowsOf } from "../../run/rows.ts";
+import { type DatasetOptions, runDataset } from "../../run/run-dataset.ts";
 import { type RunSettings, runTasks, type Task } from "../../run/run-tasks.ts";
-import { ablatedCopies, type EncodedImage, type Encoding, encodingOf } from "./ablated-copies.ts";
+import { ablatedCopies, type Encoding, encodingOf } from "./ablated-copies.ts";
 import { type Ablation, ablationsOf, type PatchSize, readPatch } from "./ablation.ts";
-import { metBySide, type PatchResult, patchProcedure } from "./patch-procedure.ts";
+import { marginOf, metBySide, type PatchResult, patchProcedure } from "./patch-procedure.ts";
 
 /** What {@link certifyPatch} and {@link certifyDatasetPatch} share. */
 export interface AblationOptions extends ClassifierOptions {
@@ -57,16 +49,19 @@ export interface PatchOptions extends AblationOptions {
 }
 
 /** Options of {@link certifyDatasetPatch}. */
-export interface PatchDatasetOptions extends AblationOptions, SelectionOptions {}
+export interface PatchDatasetOptions
+  extends AblationOptions,
+    SelectionOptions,
+    Pick<DatasetOptions, "log" | "model" | "fingerprint" | "memoryLimit" | "onProgress"> {}
 
-/** One image of {@link certifyDatasetPatch}. */
-export interface PatchRow extends Omit<PatchResult, "certified" | "met" | "prediction"> {
-  /** Index of the image. */
-  readonly idx: number;
-  readonly label: number;
-  readonly predict: number;
-  /** 1 where the prediction is the label, else 0. */
-  readonly correct: 0 | 1;
+/** One image of {@link certifyDatasetPatch}; `radius` is `largestPatch`, and `samples` are the copies. */
+export interface PatchRow extends LogRow {
+  /** Side of the largest square patch that is certified; 0 where not even one pixel is. */
+  readonly largestPatch: number;
+  /** Votes by which the prediction leads the strongest rival, one less where that one wins ties. */
+  readonly margin: number;
+  /** Ablated copies. */
+  readonly copies: number;
 }
 
 const ablationNames = {
@@ -88,6 +83,11 @@ const patchNames = {
 const datasetNames = {
   ...ablationNames,
   ...selectionNames,
+  log: true,
+  model: true,
+  fingerprint: true,
+  memoryLimit: true,
+  onProgress: true,
 } satisfies OptionNames<PatchDatasetOptions>;
 
 /**
@@ -138,8 +138,11 @@ export async function certifyPatch(
 
 /**
  * {@link certifyPatch} for the images of a data set. One run gives the certified accuracy at every size of patch,
- * by `largestPatch`; see `formatPatchAccuracy`. Rows come in the order in which images are done.
+ * by `largestPatch`; see `formatPatchAccuracy`. With `log` the rows are kept, and a run that was interrupted goes
+ * on: logs of `certifyDatasetPatch` are read, merged and analyzed as those of `certifyDataset`, with the
+ * side of the patch in the place of the radius.
  *
+ * @throws {DmaeError} "resume" where `log` was made with other settings
  * @example
  * const rows = [];
  * for await (const row of certifyDatasetPatch(classify, test, { ablation: { columns: 4 } })) rows.push(row);
@@ -161,39 +164,36 @@ async function* patchRows(
   const caller = "certifyDatasetPatch";
   checkOptions(caller, options, datasetNames);
   checkAblationOptions(caller, options);
-  const indices = selectIndices(caller, dataset, options);
-  const numClasses = options.numClasses ?? dataset.numClasses;
-  const shape = dataset.imageShape;
-  const { ablations, encoded, sides, settings } = await prepare(
-    caller,
-    classifier,
-    { ...options, numClasses },
-    shape,
-    false,
-  );
+  const { ablation: _, stride: __, encoding = "fill", fill = 0, ...run } = options;
+  const { ablations, encoded, sides, noise } = ablated(caller, options, dataset.imageShape);
   const met = metBySide(ablations, sides);
-  const size = shape.reduce((product, length) => product * length, 1);
-  const labels = new Map<number, number>();
-  async function* tasks(): AsyncGenerator<Task<PatchResult>, void, void> {
-    for (const index of indices) {
-      const { image, label } = await readItem(caller, dataset, index);
-      if (image?.length !== size)
-        throw new DmaeError(
-          "shape",
-          `${caller}: image ${index} must have ${size} numbers for shape [${shape}], got ${show(image?.length)}`,
-        );
-      checkPixels(`${caller}: image ${index}`, image, options.range);
-      checkInteger(caller, `label of image ${index}`, label, 0);
-      labels.set(index, label);
-      const procedure = patchProcedure(ablations, 0, met);
-      yield { index, image: encoded.encode(image).slice(), procedure };
-    }
-  }
-  for await (const { index, result } of runTasks(tasks(), settings)) {
-    const { prediction: predict, certified: _, met: __, ...found } = result;
-    const label = labels.get(index)!;
-    labels.delete(index);
-    yield { idx: index, label, predict, correct: predict === label ? 1 : 0, ...found };
+  const rows = runDataset<PatchResult>(
+    classifier,
+    dataset,
+    { ...run, noise, sigma: 1 },
+    {
+      caller,
+      settings: {
+        procedure: "patch",
+        ...{ sigma: 0, alpha: 0, n0: 0, n: ablations.count },
+        encoding,
+        ...(encoding === "fill" && { fill }),
+      },
+      encoded,
+      procedure: () => patchProcedure(ablations, 0, met),
+      row: ({ prediction, largestPatch, counts, copies }) => ({
+        predict: prediction,
+        radius: largestPatch,
+        pLower: counts[prediction]! / copies,
+        samples: copies,
+        counts0: [],
+        counts,
+      }),
+    },
+  );
+  for await (const row of rows) {
+    const { radius, predict, counts = [], samples = 0 } = row;
+    yield { ...row, largestPatch: radius, margin: marginOf(counts, predict), copies: samples };
   }
 }
 
@@ -211,6 +211,17 @@ function checkAblationOptions(caller: string, options: AblationOptions): void {
     );
 }
 
+/** The ablated copies of images of one shape. */
+function ablated(caller: string, options: AblationOptions, imageShape: readonly number[]) {
+  const { ablation, stride = 1, encoding = "fill", fill = 0 } = options;
+  const { shape, encode } = encodingOf(caller, encoding, imageShape);
+  const sides = [imageShape[0]!, imageShape[1]!] as const;
+  const ablations = ablationsOf(caller, ablation, stride, sides);
+  const noise = ablatedCopies(ablations, shape, fill);
+  const isFlat = imageShape.length === 2 && encoding === "fill";
+  return { ablations, sides, noise, encoded: { shape: isFlat ? imageShape : shape, encode } };
+}
+
 async function prepare(
   caller: string,
   classifier: Classifier,
@@ -218,19 +229,16 @@ async function prepare(
   imageShape: readonly number[],
   tensor: boolean,
 ) {
-  const { ablation, stride = 1, encoding = "fill", fill = 0, range, signal } = options;
-  const encoded: EncodedImage = encodingOf(caller, encoding, imageShape);
-  const sides = [imageShape[0]!, imageShape[1]!] as const;
-  const ablations = ablationsOf(caller, ablation, stride, sides);
+  const { ablations, encoded, sides, noise } = ablated(caller, options, imageShape);
   const prepared: PreparedClassifier = await prepareClassifier(caller, classifier, options, tensor);
-  checkPreprocessings(caller, prepared.traits.preprocessing, range);
+  checkPreprocessings(caller, prepared.traits.preprocessing, options.range);
   const size = encoded.shape.reduce((product, length) => product * length, 1);
   const settings: RunSettings = {
     classifier: prepared,
-    noise: ablatedCopies(ablations, encoded.shape, fill),
+    noise,
     batches: batchSizerOf({ ...options, sigma: 1 }, prepared, size),
-    imageShape: imageShape.length === 2 && encoding === "fill" ? imageShape : encoded.shape,
-    signal,
+    imageShape: encoded.shape,
+    signal: options.signal,
     checkRows: options.checkRows ?? true,
     randomized: false,
   };
