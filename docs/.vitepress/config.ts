@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type DefaultTheme, defineConfig } from "vitepress";
-import { repository, siteLinks } from "./links.mjs";
+import { offSite, repository, siteLinks } from "./links.mjs";
 
 const pages = (folder: string, titles: Record<string, string>): DefaultTheme.SidebarItem[] =>
   Object.entries(titles).map(([file, text]) => ({ text, link: `/${folder}${file}` }));
@@ -11,6 +11,14 @@ const sidebar: DefaultTheme.SidebarItem[] = [
     items: [
       ...pages("guide/", { certificate: "What a certificate says" }),
       ...pages("", { playground: "Playground" }),
+      ...pages("guide/", {
+        guarantee: "The guarantee, exactly",
+        logs: "Runs and logs",
+        "fewer-samples": "Fewer samples",
+        "more-certificates": "Other certificates",
+        "certificate-file": "A certificate as a file",
+        server: "In a server",
+      }),
     ],
   },
   {
@@ -30,6 +38,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
     items: pages("", {
       equations: "Equation by equation",
       architecture: "Architecture",
+      distributed: "On many processes",
       robustness: "Robustness",
     }),
   },
@@ -82,7 +91,7 @@ export default defineConfig({
   description: "Provably robust image classifiers for JavaScript and TypeScript",
   cleanUrls: true,
   lastUpdated: false,
-  srcExclude: ["api-report.md"],
+  srcExclude: offSite,
   vite: { build: { chunkSizeWarningLimit: 4000 } }, // the search index, loaded when one searches
   markdown: { math: true, config: (md) => md.use(siteLinks) },
   themeConfig: {

@@ -6,18 +6,22 @@ import { fileURLToPath } from "node:url";
 const docs = fileURLToPath(new URL("..", import.meta.url));
 const root = resolve(docs, "..");
 export const repository = "https://github.com/dmae-js/dmae";
+/** Files of `docs/` that are no pages of the site: lists for reviewers. */
+export const offSite = ["api-report.md"];
 
 /**
  * Where the link `href` of the Markdown file `file` leads on the site: a page of `docs/`, a package's API, or
- * the source on GitHub.
+ * the source on GitHub. READMEs on npm link to our files by their address on GitHub.
  * @throws an Error if `href` names a file that does not exist
  */
 export function siteLink(file, href) {
-  if (/^[a-z]+:|^[#/]/i.test(href)) return href;
-  const [, path, anchor = ""] = /^([^#]*)(#.*)?$/.exec(href);
-  const target = resolve(dirname(file), decodeURI(path));
+  const ours = /^(?:blob|tree)\/main\/(.*)/.exec(href.replace(`${repository}/`, ""));
+  if (!ours && /^[a-z]+:|^[#/]/i.test(href)) return href;
+  const [, path, anchor = ""] = /^([^#]*)(#(?!readme$).*)?/.exec(ours ? ours[1] : href);
+  const target = resolve(ours ? root : dirname(file), decodeURI(path));
   const within = (folder) => relative(folder, target).replaceAll("\\", "/");
-  if (!within(docs).startsWith("../")) return `/${within(docs)}${anchor}`;
+  if (!within(docs).startsWith("../") && !offSite.includes(within(docs)))
+    return `/${within(docs)}${anchor}`;
   if (!existsSync(target))
     throw new Error(`${relative(root, file)}: the link ${href} leads nowhere`);
   const [, name] = /^packages\/([^/]+)(?:\/README\.md)?$/.exec(within(root)) ?? [];
