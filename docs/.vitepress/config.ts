@@ -18,6 +18,8 @@ const sidebar: DefaultTheme.SidebarItem[] = [
         "more-certificates": "Other certificates",
         "certificate-file": "A certificate as a file",
         server: "In a server",
+        int8: "int8 and certificates",
+        kernels: "Kernels for training",
       }),
     ],
   },
