@@ -84,7 +84,8 @@ function expectLog(run: RecordedCase, steps: readonly StepResult[]): void {
     const total = counts.reduce((a, b) => a + b, 0);
     return values.reduce((sum, value, i) => sum + value * counts[i]!, 0) / total;
   };
-  const loss = run.scalars32["writer.loss/train"];
+  // Not against the float32 log: its own error reaches 1.9e-6 (MACER, whose gradient is steep near p = 1), as large as what is allowed.
+  const loss = run.scalars64["writer.loss/train"] ?? run.scalars32["writer.loss/train"];
   const accuracy = run.scalars32["writer.accuracy/train@1"];
   if (loss !== undefined) expectClose([mean("trainLoss")], [loss], { relative: 2e-6 });
   if (accuracy) expectClose([100 * mean("accuracy")], [accuracy], { absolute: 1e-4 });

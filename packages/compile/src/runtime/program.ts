@@ -156,7 +156,7 @@ export class LoadedProgram {
     const made = generated
       ? await createGenerated(caller, generated, options, program, outputs, { bytes, external })
       : await withoutHoles(external, options, () =>
-          createSession(caller, bytes, options, external),
+          createSession(caller, bytes, options, external, nodes),
         );
     if (!made) return LoadedProgram.load(caller, () => traced, withoutKernels(options), pairs);
     const { runtime, session } = made;

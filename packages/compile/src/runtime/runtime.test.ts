@@ -9,7 +9,18 @@ import { optimize } from "../graph/optimize.ts";
 import { compile, compiledExecutor, compileStep, quantize } from "../index.ts";
 import { encodeModel } from "../onnx/onnx-model.ts";
 import { trace } from "../tracing/trace.ts";
-import { loadRuntime, physicalCores } from "./runtime.ts";
+import { createSession, loadRuntime, physicalCores } from "./runtime.ts";
+
+it.each([
+  [20_000, "all"],
+  [20_001, "disabled"],
+])("a graph of %d nodes is loaded with ONNX Runtime's passes: %s", async (nodes, level) => {
+  const created: object[] = [];
+  const InferenceSession = { create: async (_: Uint8Array, how: object) => created.push(how) };
+  const onnxruntime = { Tensor: ort.Tensor, InferenceSession };
+  await createSession("compile", new Uint8Array(), { onnxruntime }, [], nodes);
+  expect(created).toMatchObject([{ graphOptimizationLevel: level }]);
+});
 
 describe("loadRuntime", () => {
   it("says in one line what to install", async () => {
