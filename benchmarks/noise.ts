@@ -91,18 +91,18 @@ except ImportError: pass
 /** Noisy copies of a 32 x 32 x 3 image; returns the seconds of one Gaussian copy. */
 async function copyRows(): Promise<number> {
   const image = Float32Array.from({ length: 3072 }, (_, i) => (i % 256) / 255);
-  const [address, count] = [{ seed: 0, sigma: 0.5, imageIndex: 0 } as const, 256];
+  const [settings, count] = [{ seed: 0, sigma: 0.5 }, 256];
+  const draw = { image: 0, stage: "estimation", first: 0, count } as const;
   const out = new Float32Array(count * image.length);
   let gaussian = 0;
   for (const distribution of ["gaussian", "uniform", "laplace"] as const) {
-    const source = noiseSource({ ...address, distribution, stage: "estimation" });
+    const source = noiseSource({ ...settings, distribution });
     const seconds = await row(`copies of 32x32x3, ${distribution}`, out.length, () =>
-      source.fill(out, image, 0, count),
+      source.fill(out, image, draw),
     );
     if (distribution === "gaussian") gaussian = seconds / count;
   }
-  const sound = soundNoise({ seed: address.seed, sigma: address.sigma });
-  const draw = { image: address.imageIndex, stage: "estimation", first: 0, count } as const;
+  const sound = soundNoise(settings);
   await row("copies of 32x32x3, sound: true", out.length, () => sound.fill(out, image, draw));
   return gaussian;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { narrowHalf, toFloat16, widenHalf } from "./half.ts";
+import { narrowHalf, widenHalf } from "./half.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import { toFloat16 } from "./to-float16.ts";
 
 const float = (bits: number) => new Float32Array(new Uint32Array([bits]).buffer)[0]!;
 const bitsOf = (value: number) => new Uint32Array(new Float32Array([value]).buffer)[0]!;

@@ -1,6 +1,21 @@
 import { DmaeError } from "@dmae/core";
 import { describeValue, isRecord } from "@dmae/nn/executors";
-import type { Quantization } from "./graph/quantize-graph.ts";
+
+/** The values that the input of one matrix product takes. */
+export interface ActivationRange {
+  /** Represented by 0. */
+  readonly min: number;
+  /** Represented by 255. */
+  readonly max: number;
+}
+
+/** Fixed scales of an int8 program, found by `quantize`; plain data, it can be stored as JSON. */
+export interface Quantization {
+  /** Bits of a weight: with 7 no CPU can saturate, see `quantize`. */
+  readonly weightBits: 7 | 8;
+  /** Ranges of activations, by the name of the weight that they are multiplied with. */
+  readonly ranges: Readonly<Record<string, ActivationRange>>;
+}
 
 /** Checks scales, which may come from a file. */
 export function checkQuantization(caller: string, quantization: Quantization): void {

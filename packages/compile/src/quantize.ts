@@ -14,15 +14,9 @@ import {
   hostInputs,
   oneOf,
 } from "@dmae/nn/executors";
-import { checkWeightBits } from "./check-quantization.ts";
+import { type ActivationRange, checkWeightBits, type Quantization } from "./check-quantization.ts";
 import { optimize, type Program } from "./graph/optimize.ts";
-import {
-  type ActivationRange,
-  type Candidate,
-  candidates,
-  type Quantization,
-  whyNoCandidates,
-} from "./graph/quantize-graph.ts";
+import { type Candidate, candidates, whyNoCandidates } from "./graph/quantize-graph.ts";
 import { encodeModel } from "./onnx/onnx-model.ts";
 import {
   checkRuntimeOptions,

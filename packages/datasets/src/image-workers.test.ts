@@ -72,7 +72,8 @@ const run = (script: string) =>
 const setUp = `
   import { readdirSync } from "node:fs";
   import { key } from "@dmae/core";
-  import { batches, batchLoader, createImageWorkers, synthetic } from "./dist/index.js";
+  import { createImageWorkers } from "./dist/images.js";
+  import { batches, batchLoader, synthetic } from "./dist/index.js";
   const data = synthetic({ length: 40, key: key(0) });
   const threads = () => readdirSync("/proc/self/task").length;`;
 

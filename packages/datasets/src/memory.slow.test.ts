@@ -8,9 +8,12 @@ const scratch = temporaryFolders("dmae-memory");
 test("memory stays flat over a thousand batches of decoded images, in threads and without", () => {
   const script = `
     import { key } from "@dmae/core";
-    import * as data from "./dist/index.js";
+    import * as main from "./dist/index.js";
+    import * as transforms from "./dist/transforms.js";
+    import { writeTarShards } from "./dist/writers.js";
+    const data = { ...main, ...transforms };
     const folder = process.argv[1];
-    await data.writeTarShards(folder, data.synthetic({ length: 64, key: key(0), imageShape: [96, 128, 3] }));
+    await writeTarShards(folder, data.synthetic({ length: 64, key: key(0), imageShape: [96, 128, 3] }));
     const images = await data.loadTarShards(folder, { indexFile: false, transform: [data.centerCrop(64)] });
     for (const workers of [0, 2]) {
       const loader = data.batchLoader(images, {

@@ -2,7 +2,7 @@ import { foldIn, type HostTensors, type ImageDataset, type Key } from "@dmae/cor
 import type { Model } from "@dmae/nn";
 import type { TrainingTask } from "@dmae/train";
 import { evaluate } from "./evaluate.ts";
-import { checkEvaluation } from "./evaluation-checks.ts";
+import { checkDataset, checkMeasure } from "./evaluation-checks.ts";
 
 /** Regular evaluations during `robustFinetune` and `linearProbe`. */
 export interface FinetuneEvaluation {
@@ -31,7 +31,8 @@ export function trainingEvaluation(
 ): Pick<TrainingTask, "evaluation"> {
   const { evaluation, signal } = options;
   if (!evaluation) return {};
-  checkEvaluation(caller, model, evaluation);
+  checkMeasure(`${caller}: evaluation`, evaluation);
+  checkDataset(`${caller}: evaluation`, evaluation.dataset, model);
   const { dataset, limit, everyEpochs = 1, sigma = defaults.sigma } = evaluation;
   return {
     evaluation: {

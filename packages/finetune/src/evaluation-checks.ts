@@ -1,12 +1,13 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import type { Model } from "@dmae/nn";
-import type { MeasureOptions } from "./evaluate.ts";
-import type { FinetuneEvaluation } from "./evaluate-training.ts";
 
 /** Throws for a setting that would end a measurement in nonsense: no image, no copy, noise that is no number. */
 export function checkMeasure(
   caller: string,
-  { sigma = 0, samples = 1, limit = 1 }: Omit<MeasureOptions, "seed" | "signal">,
+  {
+    sigma = 0,
+    samples = 1,
+    limit = 1,
+  }: { readonly [name in "sigma" | "samples" | "limit"]?: number },
 ): void {
   if (!(typeof sigma === "number" && sigma >= 0 && Number.isFinite(sigma)))
     wrong(caller, "sigma must be a number, 0 or more", sigma);
@@ -30,16 +31,6 @@ export function checkDataset(
       numClasses,
     );
   if (!isPositiveInteger(length)) wrong(caller, `${name} must hold images`, length);
-}
-
-/** Throws for regular evaluations that could not run, before a training begins. */
-export function checkEvaluation(
-  caller: string,
-  classifier: Model,
-  evaluation: FinetuneEvaluation,
-): void {
-  checkMeasure(`${caller}: evaluation`, evaluation);
-  checkDataset(`${caller}: evaluation`, evaluation.dataset, classifier);
 }
 
 /** Throws unless a batch has rows. */

@@ -1,22 +1,11 @@
 import { atLeast, type Card, codePath, type NvidiaHardware } from "./cards.ts";
+import type { Check } from "./check.ts";
 import type { OnnxRuntimeFacts } from "./onnxruntime/diagnose.ts";
 import type { LoadFailure } from "./probe.ts";
 import { type AddonManifest, type InstalledPackage, supportedPackage } from "./tensorflow/addon.ts";
 import type { CudaLibrary } from "./tensorflow/cuda-libraries.ts";
 import type { LoadedAddon } from "./tensorflow/probe.ts";
 import type { CudaBuild, TensorFlow } from "./tensorflow/tensorflow.ts";
-
-/** One line of the doctor's report. */
-export interface Check {
-  /** What was looked at: `addon`, `driver`, … */
-  readonly name: string;
-  /** `failure`: it does not work as it stands. `warning`: it works, but not as well as it could. */
-  readonly status: "ok" | "warning" | "failure";
-  /** What is there. */
-  readonly found: string;
-  /** The command that mends it. */
-  readonly fix?: string;
-}
 
 /** A value, or why there is none: the message and the command that mends it. */
 export type Found<Value> =

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { findHardware } from "./cards.ts";
+import type { Check } from "./check.ts";
 import { checkOptions } from "./check-options.ts";
-import { type Check, commonChecks, diagnose, type Facts, type Found } from "./diagnose.ts";
+import { commonChecks, diagnose, type Facts, type Found } from "./diagnose.ts";
 import { NativeError } from "./errors.ts";
 import { diagnoseOnnxRuntime, gatherOnnxRuntime } from "./onnxruntime/diagnose.ts";
 import { findOnnxRuntime } from "./onnxruntime/package.ts";

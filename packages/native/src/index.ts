@@ -1,5 +1,6 @@
 export type { Card, Driver, NvidiaHardware } from "./cards.ts";
-export type { Check, Facts, Found } from "./diagnose.ts";
+export type { Check } from "./check.ts";
+export type { Facts, Found } from "./diagnose.ts";
 export { type DoctorReport, doctor } from "./doctor.ts";
 export { NativeError, type NativeErrorCode } from "./errors.ts";
 export type { OnnxRuntimeFacts } from "./onnxruntime/diagnose.ts";

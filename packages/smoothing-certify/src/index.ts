@@ -14,9 +14,9 @@ export type {
   Classifier,
   ClassifierFunction,
   ClassifierOptions,
-  ClassifierTraits,
   TensorFlowModel,
 } from "./classifier/classifier.ts";
+export type { ClassifierTraits } from "./classifier/classifier-traits.ts";
 export {
   type CombinedClassifier,
   type CompiledLike,
@@ -28,15 +28,13 @@ export {
 export { fromOnnx, type LoadedClassifier, type OnnxOptions } from "./classifier/from-onnx.ts";
 export type { ImageInput } from "./classifier/image.ts";
 export {
-  type CanvasLike,
-  type ImageDataLike,
   type ImageOptions,
-  type ImageSource,
   image,
   type LoadedImage,
 } from "./classifier/image-source.ts";
 export { fromModelJson } from "./classifier/model-json.ts";
 export type { OnnxRuntime, OnnxSession, OnnxValue } from "./classifier/onnx-runtime.ts";
+export type { CanvasLike, ImageDataLike, ImageSource } from "./classifier/pixels.ts";
 export type { CheckedPreprocessing, Layout, Preprocessing } from "./classifier/preprocessing.ts";
 export type { Range } from "./classifier/range.ts";
 export type { TensorLike } from "./classifier/tensors.ts";
@@ -44,8 +42,6 @@ export { type ReadLogOptions, readLog } from "./log/log-file.ts";
 export type { LogRow, LogSettings } from "./log/log-row.ts";
 export { type MergeOptions, mergeLogs } from "./log/merge.ts";
 export { type RecertifyOptions, recertify } from "./log/recertify.ts";
-export type { AddressedNoise, NoiseAddress, NoiseLaw } from "./noise/addressed-noise.ts";
-export type { NoiseSettings } from "./noise/noise-settings.ts";
 export type { AtRadiusResult } from "./procedures/at-radius-procedure.ts";
 export { type AttackOptions, type AttackResult, attack } from "./procedures/attack/attack.ts";
 export type { AttackNorm } from "./procedures/attack/perturbation.ts";

@@ -40,7 +40,10 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 function run(script: string): string {
   const file = join(root, "script.mjs");
-  writeFileSync(file, `import * as certifying from "@dmae/smoothing-certify";\n${script}`);
+  writeFileSync(
+    file,
+    `import * as certifying from "@dmae/smoothing-certify";\nimport { svgToPng } from "@dmae/smoothing-certify/report";\nimport { noiseInWorkers } from "@dmae/smoothing-certify/workers";\n${script}`,
+  );
   return execFileSync(process.execPath, [file], { cwd: root, encoding: "utf8", stdio: "pipe" });
 }
 const halves =
@@ -51,7 +54,7 @@ describe("the built package without TensorFlow.js, onnxruntime, sharp and data s
     const printed = run(`${halves}
       const options = { seed: 0, sigma: 0.5, n: 500, numClasses: 2 };
       const { prediction, radius } = await certifying.certify(halves, [0.6], options);
-      const noise = await certifying.noiseInWorkers({ seed: 0, sigma: 0.5 }, { workers: 1 });
+      const noise = await noiseInWorkers({ seed: 0, sigma: 0.5 }, { workers: 1 });
       const threaded = await certifying.certify(halves, [0.6], { ...options, noise });
       await noise.close();
       console.log(prediction, radius > 0.4 && radius < 0.6, threaded.radius === radius);`);
@@ -64,7 +67,7 @@ describe("the built package without TensorFlow.js, onnxruntime, sharp and data s
       const attempts = [
         () => certifying.certify(halves, [0.6], { sigma: 0.5, n: 10, numClasses: 2, input: "tensor" }),
         () => certifying.fromOnnx("model.onnx"),
-        () => certifying.svgToPng("<svg/>"),
+        () => svgToPng("<svg/>"),
         () => certifying.fromModelJson("model.json"),
       ];
       for (const attempt of attempts)

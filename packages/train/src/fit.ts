@@ -2,67 +2,12 @@ import { DmaeError, type HostTensor, type HostTensors, type World } from "@dmae/
 import { gatherTexts } from "@dmae/core/ranks";
 import type { Executor, StepFunction, TensorSpecs } from "@dmae/nn";
 import { checksum } from "./checksum.ts";
-import { checkFitOptions } from "./fit-options.ts";
+import { checkFitOptions, type Evaluation, type FitOptions } from "./fit-options.ts";
+import type { Metrics } from "./metrics.ts";
 import { rateMeter, type TrainingProgress } from "./progress.ts";
 import { requireEqual, requireEqualParams, shareSaved } from "./rank-group.ts";
 import { prepareRankStep, type RankMetrics, type RanksOptions } from "./rank-step.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
-
-/** Values measured by an evaluation, e.g. `{ accuracy: 0.71 }`. */
-export type Metrics = Readonly<Record<string, number>>;
-
-/** Regular evaluations during {@link fit}. */
-export interface Evaluation {
-  /** Steps between two evaluations, `Infinity` for none; there is one after the last step as well. */
-  readonly every: number;
-  /** Measures a state; what it draws must depend on nothing but its arguments. */
-  run(state: Readonly<Record<string, HostTensor>>, step: number): Promise<Metrics>;
-  /** Keeps the state with the best value of one metric as `best.safetensors`; NaN is never best. */
-  readonly best?: { readonly metric: string; readonly mode: "max" | "min" };
-}
-
-/** Options of {@link fit}. */
-export interface FitOptions {
-  /** Runs the step: `eagerExecutor()` or `compiledExecutor(…)`. */
-  readonly executor: Executor;
-  /** The pure step, e.g. from `createTrainStep`. */
-  readonly step: StepFunction;
-  /** The state to begin with, or a function that makes it; not asked for when the run is resumed. */
-  readonly state: HostTensors | (() => HostTensors | Promise<HostTensors>);
-  /** Steps in the whole run. */
-  readonly steps: number;
-  /** The inputs of step `step`, from 0. Must depend on `step` alone: that is what makes resuming exact. */
-  readonly batch: (step: number) => HostTensors | Promise<HostTensors>;
-  /** Steps in an epoch, for logs and progress; default: all of them. */
-  readonly stepsPerEpoch?: number;
-  /** Folder for log and checkpoints; a run found in it is resumed. Without it nothing is written. */
-  readonly folder?: string;
-  /** Everything that decides the numbers, as plain JSON; compared when a run is resumed. */
-  readonly recipe?: unknown;
-  /** Steps between two checkpoints, `Infinity` for none; default: an epoch. There is one at the end and on abort as well. */
-  readonly checkpointEvery?: number;
-  /** Keeps every so many steps' checkpoint as `step-<n>.safetensors`. */
-  readonly keepEvery?: number;
-  /** Steps between two `step` lines of the log; default 1. */
-  readonly logEvery?: number;
-  /** Further numbers for the log line of a step; epochs have lines of their own, with the means. */
-  readonly logExtra?: (step: number) => Metrics;
-  /** Regular evaluations. */
-  readonly evaluate?: Evaluation;
-  /** Batches prepared ahead of the running step; default 1. */
-  readonly prefetch?: number;
-  /** Called after each step. */
-  readonly onProgress?: (progress: TrainingProgress) => void;
-  /** Called after each evaluation. */
-  readonly onEvaluation?: (metrics: Metrics, step: number) => void;
-  /** Stops the run: it saves a checkpoint and rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
-  /**
-   * Shares the run with other ranks, which call `fit` with the same options: each gives the rows of its own in `batch`.
-   * Rank 0 writes the folder and evaluates. An error on one rank ends the job.
-   */
-  readonly ranks?: RanksOptions;
-}
 
 /** What {@link fit} returns. */
 export interface FitResult {

@@ -1,6 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors, type World } from "@dmae/core";
 import type { Executor, PreparedSteps, TensorSpecs } from "@dmae/nn";
-import type { Metrics } from "./fit.ts";
+import type { Metrics } from "./metrics.ts";
 import { prefixed, scalarTensors, unprefixed } from "./names.ts";
 import type { SplitStep } from "./train-step.ts";
 

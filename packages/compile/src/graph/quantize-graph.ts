@@ -1,4 +1,9 @@
-import { checkMatch, checkQuantization } from "../check-quantization.ts";
+import {
+  type ActivationRange,
+  checkMatch,
+  checkQuantization,
+  type Quantization,
+} from "../check-quantization.ts";
 import { MICROSOFT } from "./build.ts";
 import {
   type Attributes,
@@ -9,22 +14,6 @@ import {
   type Value,
 } from "./graph.ts";
 import { type Program, rebuild } from "./optimize.ts";
-
-/** The values that the input of one matrix product takes. */
-export interface ActivationRange {
-  /** Represented by 0. */
-  readonly min: number;
-  /** Represented by 255. */
-  readonly max: number;
-}
-
-/** Fixed scales of an int8 program, found by `quantize`; plain data, it can be stored as JSON. */
-export interface Quantization {
-  /** Bits of a weight: with 7 no CPU can saturate, see `quantize`. */
-  readonly weightBits: 7 | 8;
-  /** Ranges of activations, by the name of the weight that they are multiplied with. */
-  readonly ranges: Readonly<Record<string, ActivationRange>>;
-}
 
 /** A matrix product with constant weights that is worth quantizing. */
 export interface Candidate {

@@ -1,5 +1,5 @@
 import { atLeast, type NvidiaHardware } from "../cards.ts";
-import type { Check } from "../diagnose.ts";
+import type { Check } from "../check.ts";
 import type { LoadFailure } from "../probe.ts";
 import { damage, type ProviderManifest, readProviderManifest } from "./installed.ts";
 import type { OnnxRuntimePackage } from "./package.ts";

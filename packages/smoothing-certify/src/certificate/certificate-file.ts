@@ -1,6 +1,6 @@
 import type { CheckedPreprocessing } from "../classifier/preprocessing.ts";
 import type { Range } from "../classifier/range.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import type { BoundKind } from "../statistics/certificate.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 

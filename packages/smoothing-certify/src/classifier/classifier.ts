@@ -1,9 +1,9 @@
 import { DmaeError } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { show } from "../checks.ts";
+import type { ClassifierTraits } from "./classifier-traits.ts";
 import type { OnnxSession } from "./onnx-runtime.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
-import type { CheckedPreprocessing } from "./preprocessing.ts";
 import { isTensor, loadTensorFlow, type TensorFlow, type TensorLike, tidied } from "./tensors.ts";
 import { inTurn } from "./turns.ts";
 
@@ -18,31 +18,6 @@ export type ClassifierFunction = (
   batch: any,
   shape: number[],
 ) => unknown;
-
-/** Settings that a classifier object may carry about itself. */
-export interface ClassifierTraits {
-  /** What the batch must be, whatever the caller's input was. */
-  readonly input?: "tensor" | "array";
-  /** The only batch size it takes; shorter batches are padded. */
-  readonly fixedBatchSize?: number;
-  /** Number of classes, where it is known beforehand. */
-  readonly numClasses?: number;
-  /** Parts of it that are known to mix the rows of a batch, each as a phrase for people. */
-  readonly rowMixers?: readonly string[];
-  /** Parts of it that are known to draw random numbers, each as a phrase for people. */
-  readonly randomParts?: readonly string[];
-  /** What it does to its input; scale, mean and std must suit the declared range of the images. */
-  readonly preprocessing?: readonly CheckedPreprocessing[];
-  /** Name for logs. */
-  readonly name?: string;
-  /**
-   * What tells it from others of its name, e.g. a hash of its weights; part of the fingerprint in logs, which are
-   * only continued and merged with the same one. The wrappers of this package set it.
-   */
-  readonly fingerprint?: string;
-  /** SHA-256 of the model's file, hexadecimal; where weights lie in files of their own, of all of them together. */
-  readonly sha256?: string;
-}
 
 /**
  * Anything that classifies a batch: a function, or an object with `predict` (TensorFlow.js models

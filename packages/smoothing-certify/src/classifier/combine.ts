@@ -4,11 +4,11 @@ import { checkInteger, show } from "../checks.ts";
 import {
   type Classifier,
   type ClassifierFunction,
-  type ClassifierTraits,
   identityOf,
   prepareClassifier,
   traitsOf,
 } from "./classifier.ts";
+import type { ClassifierTraits } from "./classifier-traits.ts";
 import { checkFinite } from "./finite.ts";
 import { readNumbers } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorLike, tidied } from "./tensors.ts";

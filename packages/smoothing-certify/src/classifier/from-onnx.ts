@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { inNode } from "../in-node.ts";
-import type { ClassifierTraits } from "./classifier.ts";
+import type { ClassifierTraits } from "./classifier-traits.ts";
 import { toFloat16 } from "./float16.ts";
 import { modelInput } from "./model-input.ts";
 import { chooseName, readModelOutput } from "./model-output.ts";

@@ -3,32 +3,7 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkInteger, show } from "../checks.ts";
 import { readRegularFile } from "../files.ts";
 import { inNode } from "../in-node.ts";
-import { decodeInBrowser, type Pixels, pixelsOf } from "./pixels.ts";
-
-/** Pixels as canvases give them: red, green, blue and alpha bytes. */
-export interface ImageDataLike {
-  readonly data: Uint8Array | Uint8ClampedArray;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** A canvas, in a browser or of a package for Node. */
-export interface CanvasLike {
-  readonly width: number;
-  readonly height: number;
-  /** Its drawing context, which gives the pixels. */
-  getContext(kind: "2d"): unknown;
-}
-
-/** What {@link image} reads: a path, an address, the bytes of a file, or pixels. */
-export type ImageSource =
-  | string
-  | URL
-  | Blob
-  | Uint8Array
-  | ArrayBuffer
-  | ImageDataLike
-  | CanvasLike;
+import { decodeInBrowser, type ImageSource, type Pixels, pixelsOf } from "./pixels.ts";
 
 /** Options of {@link image}. */
 export interface ImageOptions {

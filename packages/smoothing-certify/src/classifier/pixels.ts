@@ -1,5 +1,29 @@
 import { DmaeError } from "@dmae/core";
-import type { CanvasLike, ImageDataLike, ImageSource } from "./image-source.ts";
+
+/** Pixels as canvases give them: red, green, blue and alpha bytes. */
+export interface ImageDataLike {
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A canvas, in a browser or of a package for Node. */
+export interface CanvasLike {
+  readonly width: number;
+  readonly height: number;
+  /** Its drawing context, which gives the pixels. */
+  getContext(kind: "2d"): unknown;
+}
+
+/** What `image` reads: a path, an address, the bytes of a file, or pixels. */
+export type ImageSource =
+  | string
+  | URL
+  | Blob
+  | Uint8Array
+  | ArrayBuffer
+  | ImageDataLike
+  | CanvasLike;
 
 /** Red, green and blue bytes, row by row. */
 export interface Pixels {

@@ -13,7 +13,7 @@ import {
 import { image, type LoadedImage } from "../classifier/image-source.ts";
 import type { Range } from "../classifier/range.ts";
 import { readRegularFile } from "../files.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
 import { type Arguments, type OptionName, preprocessing } from "./cli-arguments.ts";
 import { loadData, loadModel } from "./cli-load.ts";

@@ -5,7 +5,7 @@ import { tryLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import { parseShard, type Shard, shardFromEnvironment } from "../log/shard.ts";
 import { formatSeed, freshSeed, parseSeed, type Seed } from "../noise/fresh-seed.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { noiseInWorkers, type WorkerNoise } from "../noise/noise-workers.ts";
 import { certifyDatasetAdaptive } from "../procedures/certify-adaptive.ts";
 import { certifyDatasetAtRadius } from "../procedures/certify-at-radius.ts";

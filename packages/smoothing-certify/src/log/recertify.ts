@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, show } from "../checks.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import {
   type BoundKind,
   type CertificateSettings,

@@ -1,8 +1,8 @@
 import type { Worker } from "node:worker_threads";
 import type { FloatArray } from "@dmae/core";
 import { inNode } from "../in-node.ts";
-import type { NoiseAddress } from "./addressed-noise.ts";
 import type { NoiseSettings } from "./noise-settings.ts";
+import type { NoiseAddress } from "./noise-source.ts";
 import type { NoiseReply, NoiseRequest } from "./noise-worker.ts";
 
 /** Threads that draw noise. */

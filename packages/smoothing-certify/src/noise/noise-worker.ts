@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { FloatArray } from "@dmae/core";
-import type { NoiseAddress } from "./addressed-noise.ts";
-import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
+import { localNoise, type NoiseSettings } from "./noise-settings.ts";
+import type { NoiseAddress } from "./noise-source.ts";
 
 /** What a thread is asked for: noisy copies, and the memory to put them into. */
 export interface NoiseRequest {
@@ -18,7 +18,7 @@ export interface NoiseReply {
   readonly failed: boolean;
 }
 
-const noise = noiseHere(workerData as NoiseSettings);
+const noise = localNoise("noiseInWorkers", workerData as NoiseSettings);
 
 parentPort?.on("message", async ({ id, image, address, memory }: NoiseRequest) => {
   let failed = false;

@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { DmaeError } from "@dmae/core";
 import { afterAll, describe, expect, test } from "vitest";
 import { certify } from "../procedures/certify.ts";
-import type { NoiseAddress } from "./addressed-noise.ts";
-import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
+import { localNoise, type NoiseSettings } from "./noise-settings.ts";
+import type { NoiseAddress } from "./noise-source.ts";
 import type { NoiseThreads } from "./noise-threads.ts";
 import { AheadReader, noiseInWorkers } from "./noise-workers.ts";
 
@@ -24,7 +24,7 @@ const settings: NoiseSettings[] = [
 ];
 
 describe.each(settings.map((setting, i) => [i, setting] as const))("settings %i", (_, setting) => {
-  const here = noiseHere(setting);
+  const local = localNoise("test", setting);
 
   test("has the bits of the caller's thread, in order, out of order, in pieces", async () => {
     const noise = await noiseInWorkers(setting, { workers: 3 });
@@ -44,7 +44,7 @@ describe.each(settings.map((setting, i) => [i, setting] as const))("settings %i"
       const out = new Float32Array(address.count * d);
       const expected = new Float32Array(address.count * d);
       await noise.fill(out, image, address);
-      await here.fill(expected, image, address);
+      await local.fill(expected, image, address);
       expect(Buffer.compare(Buffer.from(out.buffer), Buffer.from(expected.buffer))).toBe(0);
     }
     await noise.close();
@@ -52,8 +52,8 @@ describe.each(settings.map((setting, i) => [i, setting] as const))("settings %i"
 
   test("carries generator and distance of the noise it stands for", async () => {
     const noise = await noiseInWorkers(setting, { workers: 0 });
-    expect(noise.generator).toBe(here.generator);
-    expect(noise.totalVariation?.(1000)).toBe(here.totalVariation?.(1000));
+    expect(noise.generator).toBe(local.generator);
+    expect(noise.totalVariation?.(1000)).toBe(local.totalVariation?.(1000));
   });
 });
 
@@ -70,7 +70,7 @@ test("draws no sample twice while it reads ahead", async () => {
     unhold() {},
     async close() {},
   };
-  const reader = new AheadReader(noiseHere({ seed: 0, sigma: 1 }), threads);
+  const reader = new AheadReader(localNoise("test", { seed: 0, sigma: 1 }), threads);
   for (const [first, count] of [
     [0, 64],
     [64, 64],
@@ -94,13 +94,13 @@ describe("threads", () => {
 
   test("fills asked for at once do not mix", async () => {
     const noise = await open({ seed: 1, sigma: 1 }, 2);
-    const here = noiseHere({ seed: 1, sigma: 1 });
+    const local = localNoise("test", { seed: 1, sigma: 1 });
     const addresses = [at(0, 50), at(50, 50), at(100, 60), at(7, 40, 2), at(47, 40, 2)];
     const outs = addresses.map(({ count }) => new Float32Array(count * d));
     await Promise.all(addresses.map((address, i) => noise.fill(outs[i]!, x, address)));
     for (const [i, address] of addresses.entries()) {
       const expected = new Float32Array(address.count * d);
-      await here.fill(expected, x, address);
+      await local.fill(expected, x, address);
       expect(outs[i]!.findIndex((v, k) => v !== expected[k])).toBe(-1);
     }
   });
@@ -112,7 +112,7 @@ describe("threads", () => {
     await noise.close();
     await filled;
     const expected = new Float32Array(100 * d);
-    await noiseHere({ seed: 1, sigma: 1 }).fill(expected, x, at(0, 100));
+    await localNoise("test", { seed: 1, sigma: 1 }).fill(expected, x, at(0, 100));
     expect(out.findIndex((v, k) => v !== expected[k])).toBe(-1);
     expect(noise.workers).toBe(0);
     await noise.fill(out, x, at(3, 2));
@@ -130,7 +130,7 @@ describe("threads", () => {
     await expect(noise.fill(new Float32Array(d), x, at(0, 2))).rejects.toThrow(
       "noiseInWorkers.fill: out must hold 2 x 3072 elements, got 3072",
     );
-    await expect(noise.fill(new Float32Array(d), x, at(-1, 1))).rejects.toThrow("firstSample");
+    await expect(noise.fill(new Float32Array(d), x, at(-1, 1))).rejects.toThrow("first must be");
     await expect(noiseInWorkers({ seed: 0, sigma: 1 }, { workers: 1.5 })).rejects.toThrow(
       "noiseInWorkers: workers must be an integer of at least 0, got 1.5",
     );
@@ -139,7 +139,7 @@ describe("threads", () => {
 });
 
 test("a process with idle threads ends by itself", () => {
-  const entry = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
+  const entry = fileURLToPath(new URL("../../dist/workers.js", import.meta.url));
   const script = `
     const { noiseInWorkers } = await import(${JSON.stringify(entry)});
     const noise = await noiseInWorkers({ seed: 0, sigma: 1 }, { workers: 2 });
@@ -152,7 +152,7 @@ test("a process with idle threads ends by itself", () => {
     encoding: "utf8",
   });
   const expected = new Float32Array(3072);
-  void noiseHere({ seed: 0, sigma: 1 }).fill(expected, new Float32Array(3072), at(100, 1));
+  void localNoise("test", { seed: 0, sigma: 1 }).fill(expected, new Float32Array(3072), at(100, 1));
   expect([status, stdout.trim()]).toEqual([0, `2 ${expected[0]}`]);
 });
 

@@ -2,13 +2,12 @@ import type { FloatArray } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkInteger } from "../checks.ts";
 import { inNode } from "../in-node.ts";
-import type { AddressedNoise, NoiseAddress } from "./addressed-noise.ts";
-import { checkFill } from "./noise.ts";
-import { type NoiseSettings, noiseHere } from "./noise-settings.ts";
+import { localNoise, type NoiseSettings } from "./noise-settings.ts";
+import { checkFill, type LocalNoise, type NoiseAddress, type NoiseSource } from "./noise-source.ts";
 import { type NoiseThreads, startNoiseThreads } from "./noise-threads.ts";
 
 /** Noise drawn in worker threads; see {@link noiseInWorkers}. */
-export interface WorkerNoise extends AddressedNoise {
+export interface WorkerNoise extends NoiseSource {
   /** Threads that draw; 0 where there are none, and the noise is drawn in the caller's thread. */
   readonly workers: number;
   /** Ends the threads. The noise can still be used, and is then drawn in the caller's thread. */
@@ -29,7 +28,7 @@ const SMALL = 100_000;
  * images. Idle threads do not keep the process alive. In browsers, and where threads cannot start,
  * everything is drawn in the caller's thread.
  *
- * @param settings seed, sigma, law, or `sound: true`
+ * @param settings seed, sigma, distribution, or `sound: true`
  * @param options `workers`: number of threads; default: one less than there are cores, at most 8
  * @throws {DmaeError} "argument" for bad settings
  * @example
@@ -48,14 +47,14 @@ export async function noiseInWorkers(
     distribution: true,
     sound: true,
   });
-  const here = noiseHere(settings);
+  const local = localNoise("noiseInWorkers", settings);
   if (options.workers !== undefined) checkInteger("noiseInWorkers", "workers", options.workers, 0);
   const threads = await startNoiseThreads(settings, options.workers ?? (await defaultWorkers()));
-  const reader = new AheadReader(here, threads);
+  const reader = new AheadReader(local, threads);
   return {
-    generator: here.generator,
-    ...(here.totalVariation && { totalVariation: here.totalVariation }),
-    ...(here.drawnWith && { drawnWith: here.drawnWith }),
+    generator: local.generator,
+    ...(local.totalVariation && { totalVariation: local.totalVariation }),
+    drawnWith: local.drawnWith,
     get workers() {
       return threads.count;
     },
@@ -88,19 +87,19 @@ export class AheadReader {
   #most = 0;
 
   constructor(
-    private readonly here: AddressedNoise,
+    private readonly local: LocalNoise,
     private readonly threads: NoiseThreads,
   ) {}
 
   async fill(out: Float32Array, image: FloatArray, address: NoiseAddress): Promise<void> {
     const { first, count } = address;
-    checkFill("noiseInWorkers.fill", out, image, first, count);
+    checkFill("noiseInWorkers.fill", out, image, address);
     const continues = this.#continues(image, address);
     if (!continues) this.#start(image, address);
     this.#most = Math.max(this.#most, count);
     this.#last = address;
     const isSmall = this.#most * image.length < SMALL;
-    if (this.threads.count === 0 || isSmall) return this.here.fill(out, image, address);
+    if (this.threads.count === 0 || isSmall) return this.local.fill(out, image, address);
     this.#drawUntil(first, first + count);
     const used = this.#pieces.filter((piece) => piece.first < first + count);
     // pieces that end here are done with; one that goes on is read from again by the next fill
@@ -155,7 +154,7 @@ export class AheadReader {
     const end = Math.min(piece.first + piece.count, address.first + address.count);
     const target = out.subarray((first - address.first) * d, (end - address.first) * d);
     const drawn = await piece.copies;
-    if (!drawn) return this.here.fill(target, image, { ...address, first, count: end - first });
+    if (!drawn) return this.local.fill(target, image, { ...address, first, count: end - first });
     target.set(drawn.subarray((first - piece.first) * d, (end - piece.first) * d));
     if (piece.first + piece.count === end) this.threads.recycle(drawn);
   }

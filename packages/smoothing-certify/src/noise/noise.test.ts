@@ -1,13 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { type NoiseDistribution, type NoiseOptions, noiseSource } from "./noise.ts";
+import { type NoiseOptions, noiseSource } from "./noise.ts";
+import type { NoiseAddress, NoiseDistribution } from "./noise-source.ts";
 
 const d = 300;
 const x = Float32Array.from({ length: d }, (_, i) => i / d);
 
-function noisy(count: number, firstSample = 0, changed: Partial<NoiseOptions> = {}): Float32Array {
+function noisy(
+  count: number,
+  first = 0,
+  changed: Partial<NoiseOptions & NoiseAddress> = {},
+): Float32Array {
   const out = new Float32Array(count * d);
-  const address = { seed: 5, sigma: 0.5, imageIndex: 3, stage: "estimation" as const };
-  noiseSource({ ...address, ...changed }).fill(out, x, firstSample, count);
+  const { image = 3, stage = "estimation", ...options } = changed;
+  const source = noiseSource({ seed: 5, sigma: 0.5, ...options });
+  source.fill(out, x, { image, stage, first, count });
   return out;
 }
 
@@ -50,19 +56,16 @@ test("uniform noise stays within sqrt(3) sigma and reaches it", () => {
   expect(largest).toBeGreaterThan(0.9999);
 });
 
-test.each([
-  { seed: 6 },
-  { seed: 0 },
-  { seed: "5" },
-  { imageIndex: 4 },
-  { stage: "selection" as const },
-])("noise of %j is uncorrelated with that of another address", (changed) => {
-  const a = noisy(1000);
-  const b = noisy(1000, 0, changed);
-  let product = 0;
-  for (let i = 0; i < a.length; i++) product += (a[i]! - x[i % d]!) * (b[i]! - x[i % d]!);
-  expect(Math.abs(product / (0.25 * a.length)) * Math.sqrt(a.length)).toBeLessThan(5);
-});
+test.each([{ seed: 6 }, { seed: 0 }, { seed: "5" }, { image: 4 }, { stage: "selection" as const }])(
+  "noise of %j is uncorrelated with that of another address",
+  (changed) => {
+    const a = noisy(1000);
+    const b = noisy(1000, 0, changed);
+    let product = 0;
+    for (let i = 0; i < a.length; i++) product += (a[i]! - x[i % d]!) * (b[i]! - x[i % d]!);
+    expect(Math.abs(product / (0.25 * a.length)) * Math.sqrt(a.length)).toBeLessThan(5);
+  },
+);
 
 test("sample numbers beyond 2^32 are samples of their own", () => {
   expect(noisy(1, 2 ** 32)).not.toEqual(noisy(1, 0));
@@ -97,10 +100,10 @@ test("the first noisy pixels never change", () => {
 test.each([
   [{ sigma: 0 }, "noiseSource: sigma must be a finite number above 0, got 0"],
   [{ sigma: Number.NaN }, "noiseSource: sigma must be a finite number above 0, got NaN"],
-  [{ imageIndex: -1 }, "noiseSource: imageIndex must be an integer of at least 0, got -1"],
+  [{ image: -1 }, "noiseSource.fill: image must be an integer of at least 0, got -1"],
   [
     { stage: "test" as never },
-    'noiseSource: stage must be "selection" or "estimation", got "test"',
+    'noiseSource.fill: stage must be "selection" or "estimation", got "test"',
   ],
   [
     { distribution: "cauchy" as never },
@@ -115,11 +118,9 @@ test.each([
 });
 
 test("an output that is too short is refused", () => {
-  const source = noiseSource({ seed: 0, sigma: 1, imageIndex: 0, stage: "selection" });
-  expect(() => source.fill(new Float32Array(d), x, 0, 2)).toThrow(
-    "out must hold 2 x 300 elements, got 300",
-  );
-  expect(() => source.fill(new Float32Array(d), x, -1, 1)).toThrow(
-    "firstSample must be an integer of at least 0, got -1",
-  );
+  const source = noiseSource({ seed: 0, sigma: 1 });
+  const fill = (first: number, count: number) =>
+    source.fill(new Float32Array(d), x, { image: 0, stage: "selection", first, count });
+  expect(() => fill(0, 2)).toThrow("out must hold 2 x 300 elements, got 300");
+  expect(() => fill(-1, 1)).toThrow("first must be an integer of at least 0, got -1");
 });

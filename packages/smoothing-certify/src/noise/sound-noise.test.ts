@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import fixture from "../__fixtures__/thresholds.json" with { type: "json" };
 import { gridStep, gridTable } from "./grid-table.ts";
+import type { NoiseAddress } from "./noise-source.ts";
 import { normalThresholds } from "./normal-thresholds.ts";
-import { soundNoise, soundNoiseSource } from "./sound-noise.ts";
+import { soundNoise } from "./sound-noise.ts";
 
 describe.each(fixture)(
   "thresholds at sigma = $sigma",
@@ -47,11 +48,16 @@ test.each([1e-6, 0.0003, 0.25, 15.4, 15.5, 16])(
 
 const d = 256;
 const x = Float32Array.from({ length: d }, (_, i) => i / 255);
-const address = { seed: 5, sigma: 0.5, imageIndex: 3, stage: "estimation" as const };
+const settings = { seed: 5, sigma: 0.5 };
+const address = { image: 3, stage: "estimation", first: 0, count: 1 } as const;
 
-function noisy(count: number, first = 0, changed: Partial<typeof address> = {}): Float32Array {
+type Changed = Partial<typeof settings & NoiseAddress>;
+
+function noisy(count: number, first = 0, changed: Changed = {}): Float32Array {
   const out = new Float32Array(count * d);
-  soundNoiseSource({ ...address, ...changed }).fill(out, x, first, count);
+  const { image = 3, stage = "estimation", ...options } = changed;
+  const noise = soundNoise({ ...settings, ...options });
+  noise.fill(out, x, { image, stage, first, count });
   return out;
 }
 
@@ -106,7 +112,7 @@ test("batches, samples and addresses: sample i is the same in any batch, others 
     expect(pieces).toEqual(whole);
   }
   expect(noisy(1, 6)).not.toEqual(noisy(1, 5));
-  for (const changed of [{ seed: 6 }, { imageIndex: 4 }, { stage: "selection" as never }])
+  for (const changed of [{ seed: 6 }, { image: 4 }, { stage: "selection" as const }])
     expect(noisy(1, 5, changed)).not.toEqual(noisy(1, 5));
 });
 
@@ -125,11 +131,8 @@ test("the first steps never change", () => {
   `);
 });
 
-test("soundNoise is the same noise as an AddressedNoise, with its name and its distance", () => {
-  const noise = soundNoise({ seed: 5, sigma: 0.5 });
-  const out = new Float32Array(3 * d);
-  noise.fill(out, x, { image: 3, stage: "estimation", first: 9, count: 3 });
-  expect(out).toEqual(noisy(3, 9));
+test("soundNoise says its name and its distance", () => {
+  const noise = soundNoise(settings);
   expect(noise.generator).toBe("philox4x32-10/gaussian-grid-255");
   const one = normalThresholds(0.5, 255).totalVariation;
   expect(noise.totalVariation(150_528)).toBeGreaterThanOrEqual(150_528 * one);
@@ -143,7 +146,7 @@ test("pixels that float32 rounds in other ways are taken for the grid value", ()
   const other = x.map((value, i) => Math.fround(i * Math.fround(1 / 255)) || value);
   expect(other).not.toEqual(x);
   const out = new Float32Array(d);
-  soundNoiseSource(address).fill(out, other, 5, 1);
+  soundNoise(settings).fill(out, other, { ...address, first: 5 });
   expect(out).toEqual(noisy(1, 5));
 });
 
@@ -156,7 +159,7 @@ test("a pixel off the grid is refused, with its place", () => {
     fc.property(bad, fc.nat(d - 1), (value, at) => {
       const image = x.slice();
       image[at] = value;
-      expect(() => soundNoiseSource(address).fill(new Float32Array(d), image, 0, 1)).toThrow(
+      expect(() => soundNoise(settings).fill(new Float32Array(d), image, address)).toThrow(
         `soundNoise: pixels must be k / 255 with k = 0 … 255, got ${image[at]} at element ${at}; add noise`,
       );
     }),
@@ -170,7 +173,6 @@ test("bad settings are refused", () => {
   expect(() => soundNoise({ seed: 0, sigma: 64 })).toThrow(
     "soundNoise: sigma must be at most 16, got 64; pixels lie in [0, 1]",
   );
-  expect(() => soundNoiseSource({ ...address, imageIndex: -1 })).toThrow(
-    "soundNoiseSource: imageIndex must be an integer of at least 0, got -1",
-  );
+  const fill = () => soundNoise(settings).fill(new Float32Array(d), x, { ...address, image: -1 });
+  expect(fill).toThrow("soundNoise.fill: image must be an integer of at least 0, got -1");
 });

@@ -1,18 +1,18 @@
-import { DmaeError, type FloatArray, type Key, uniform } from "@dmae/core";
+import { DmaeError, type FloatArray, uniform } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkInteger, checkPositive } from "../checks.ts";
-import { type AddressedNoise, lastUsed } from "./addressed-noise.ts";
 import { type GridTable, gridStep, gridTable, LEVELS } from "./grid-table.ts";
-import { addressNames, checkFill, type NoiseOptions, type NoiseSource, noiseKey } from "./noise.ts";
+import type { NoiseOptions } from "./noise.ts";
+import { addressKeys, checkFill, type LocalNoise } from "./noise-source.ts";
 
 /** Largest sigma for which the tables stay small. */
 const MOST_SIGMA = 16;
 
-/** Noise on the 8-bit grid, and what its law lacks of the exact one. */
-export interface SoundNoise extends AddressedNoise {
+/** Noise on the 8-bit grid, and how far its distribution is from the exact one. */
+export interface SoundNoise extends LocalNoise {
   /**
-   * Upper bound on the total variation distance between the law of one noisy copy of an image of
-   * `dimension` pixels and the law that the guarantee is about. A probability estimated from copies is
+   * Upper bound on the total variation distance between the distribution of one noisy copy of an image of
+   * `dimension` pixels and the one that the guarantee is about. A probability estimated from copies is
    * off by at most this much: subtract it from a lower bound, add it to an upper one.
    */
   totalVariation(dimension: number): number;
@@ -21,7 +21,7 @@ export interface SoundNoise extends AddressedNoise {
 /**
  * Gaussian noise for which floating point cannot break the guarantee.
  *
- * Ordinary noise `x + sigma z` is rounded to floating point, so its law is not a shifted normal but a
+ * Ordinary noise `x + sigma z` is rounded to floating point, so its distribution is not a shifted normal but a
  * discrete one that may depend on the low bits of x, which a classifier could read off: Voracek and Hein,
  * "Sound randomized smoothing in floating-point arithmetic" (ICLR 2023), build certificates that are wrong
  * for this reason. (`noiseSource` adds in float64 and rounds once, which leaves them little to read, but
@@ -31,7 +31,7 @@ export interface SoundNoise extends AddressedNoise {
  * `k + j` is known, and the bits are the same on every machine.
  *
  * What is certified is the smoothing of `classifier ∘ round`, which first rounds every noisy pixel to
- * the nearest k / 255: for inputs on the grid its copies under true Gaussian noise have exactly this law,
+ * the nearest k / 255: for inputs on the grid its copies under true Gaussian noise have exactly this distribution,
  * up to the total variation stated, about 3e-14 a pixel at sigma = 0.5.
  *
  * A pixel within 2^-22 of k / 255, as other ways to divide by 255 give it, stands for k / 255: the certificate is for
@@ -41,7 +41,8 @@ export interface SoundNoise extends AddressedNoise {
  * added. The argument covers the noise and its counts, not a classifier whose answer for a row
  * depends on other rows or on chance, and it takes Philox4x32-10 for random.
  *
- * @param options seed and sigma (at most 16); the law is always Gaussian
+ * @param options seed and sigma (at most 16); the distribution is always Gaussian
+ * @returns the source; its `fill` throws a {@link DmaeError} "argument" for a pixel off the grid
  * @throws {DmaeError} "argument" for a bad seed or sigma
  * @example
  * const result = await certify(classifier, x, { sigma: 0.25, noise: soundNoise({ seed: 0, sigma: 0.25 }) });
@@ -51,31 +52,24 @@ export function soundNoise(options: Pick<NoiseOptions, "seed" | "sigma">): Sound
   const { seed, sigma } = options;
   checkSigma("soundNoise", sigma);
   const table = gridTable(sigma);
-  const source = lastUsed((imageIndex, stage) =>
-    gridSource(noiseKey("soundNoise", { seed, imageIndex, stage }), table),
-  );
+  const keyOf = addressKeys(seed);
   return {
     generator: `philox4x32-10/gaussian-grid-${LEVELS}`,
     drawnWith: { sigma, seed, distribution: "gaussian" },
-    fill(out, image, { image: index, stage, first, count }) {
-      source(index, stage).fill(out, image, first, count);
+    fill(out, x, address) {
+      checkFill("soundNoise.fill", out, x, address);
+      const [stream, levels] = [keyOf(address), toLevels(x)];
+      const uniforms = new Float64Array(x.length);
+      for (let sample = 0; sample < address.count; sample++) {
+        uniform(stream, uniforms, { index: address.first + sample });
+        addGridNoise(out, sample * x.length, levels, uniforms, table);
+      }
     },
     totalVariation(dimension) {
       checkInteger("soundNoise.totalVariation", "dimension", dimension);
       return Math.min(1, dimension * table.totalVariation * (1 + 2 ** -50));
     },
   };
-}
-
-/**
- * The {@link soundNoise} of one image at one stage.
- *
- * @throws {DmaeError} "argument" for a bad address or sigma; `fill` throws it for a pixel off the grid
- */
-export function soundNoiseSource(options: Omit<NoiseOptions, "distribution">): NoiseSource {
-  checkOptions("soundNoiseSource", options, addressNames);
-  checkSigma("soundNoiseSource", options.sigma);
-  return gridSource(noiseKey("soundNoiseSource", options), gridTable(options.sigma));
 }
 
 function checkSigma(where: string, sigma: number): void {
@@ -85,20 +79,6 @@ function checkSigma(where: string, sigma: number): void {
       "argument",
       `${where}: sigma must be at most ${MOST_SIGMA}, got ${sigma}; pixels lie in [0, 1]`,
     );
-}
-
-function gridSource(stream: Key, table: GridTable): NoiseSource {
-  return {
-    fill(out, x, firstSample, count) {
-      checkFill("soundNoise.fill", out, x, firstSample, count);
-      const levels = toLevels(x);
-      const uniforms = new Float64Array(x.length);
-      for (let sample = 0; sample < count; sample++) {
-        uniform(stream, uniforms, { index: firstSample + sample });
-        addGridNoise(out, sample * x.length, levels, uniforms, table);
-      }
-    },
-  };
 }
 
 /** Writes the pixels of `k + j`, each j drawn by its uniform number. */

@@ -10,7 +10,7 @@ import { readLog, writeLog } from "../log/log-file.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { mergeLogs } from "../log/merge.ts";
 import { parseShard, shardFromEnvironment } from "../log/shard.ts";
-import { addressedNoise } from "../noise/addressed-noise.ts";
+import { noiseSource } from "../noise/noise.ts";
 import { noiseInWorkers } from "../noise/noise-workers.ts";
 import { soundNoise } from "../noise/sound-noise.ts";
 import type { Progress } from "../run/progress.ts";
@@ -58,7 +58,7 @@ describe("a log that was begun", () => {
 describe("noise of the caller's", () => {
   it("must be drawn as the run says, and lends it its seed", async () => {
     const made = (more: object) =>
-      addressedNoise({ sigma: 0.5, seed: 9, distribution: "gaussian", ...more });
+      noiseSource({ sigma: 0.5, seed: 9, distribution: "gaussian", ...more });
     const [row] = await run({ noise: made({}), seed: undefined });
     expect(row!.settings!.seed).toBe("9");
     expect(row!.counts).toEqual((await run({ seed: 9 }))[0]!.counts);

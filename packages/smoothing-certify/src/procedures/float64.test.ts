@@ -50,23 +50,25 @@ it("by no procedure, and not in a data set", async () => {
 
 it("the sum is taken in float64 and rounded once, in every law and in threads", async () => {
   const x = Float64Array.from({ length: 300 }, (_, i) => i / 300);
-  const address = { seed: 3, sigma: 0.5, imageIndex: 2, stage: "estimation" } as const;
+  const settings = { seed: 3, sigma: 0.5 };
+  const address = { image: 2, stage: "estimation", first: 0, count: 400 } as const;
+  const one = { ...address, first: 7, count: 1 };
   for (const distribution of ["gaussian", "uniform", "laplace"] as const) {
     const noisy = new Float32Array(x.length);
     const noise = new Float64Array(x.length);
-    noiseSource({ ...address, distribution }).fill(noisy, x, 7, 1);
+    noiseSource({ ...settings, distribution }).fill(noisy, x, one);
     const zero = new Float32Array(x.length);
-    noiseSource({ ...address, distribution }).fill(zero, new Float64Array(x.length), 7, 1);
+    noiseSource({ ...settings, distribution }).fill(zero, new Float64Array(x.length), one);
     for (let i = 0; i < x.length; i++) noise[i] = noisy[i]! - x[i]!;
     for (let i = 0; i < x.length; i++) expect(Math.abs(noise[i]! - zero[i]!)).toBeLessThan(2e-7);
   }
   const z = normal(key("z"), new Float64Array(300));
   const mixed = normal(key("z"), new Float32Array(300), { mean: x, standardDeviation: 0.5 });
   expect(mixed).toEqual(Float32Array.from(z, (value, i) => x[i]! + 0.5 * value));
-  const threads = await noiseInWorkers({ seed: 3, sigma: 0.5 }, { workers: 1 });
+  const threads = await noiseInWorkers(settings, { workers: 1 });
   const [here, there] = [new Float32Array(300 * 400), new Float32Array(300 * 400)];
-  noiseSource(address).fill(here, x, 0, 400);
-  await threads.fill(there, x, { image: 2, stage: "estimation", first: 0, count: 400 });
+  noiseSource(settings).fill(here, x, address);
+  await threads.fill(there, x, address);
   await threads.close();
   expect(there).toEqual(here);
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { readFixture } from "../../../../testing/fixtures.ts";
 import type { LogRow } from "../log/log-row.ts";
-import type { AddressedNoise } from "../noise/addressed-noise.ts";
+import type { NoiseSource } from "../noise/noise-source.ts";
 import { certify } from "./certify.ts";
 import { certifyDataset } from "./certify-dataset.ts";
 import { predict } from "./predict.ts";
@@ -34,7 +34,7 @@ const size = 192;
 const input = (i: number) => inputs.slice(i * size, (i + 1) * size);
 
 /** The recorded noise: estimation samples follow `offset` rows after the selection's. */
-function replay(offset: number): AddressedNoise {
+function replay(offset: number): NoiseSource {
   return {
     generator: "recorded",
     fill(out, image, { stage, first, count }) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { halves } from "../__fixtures__/steps.ts";
-import { addressedNoise } from "../noise/addressed-noise.ts";
+import { noiseSource } from "../noise/noise.ts";
 import { soundNoise } from "../noise/sound-noise.ts";
 import { binomialPValue } from "../statistics/binomial.ts";
 import { binomialExceeds, binomialQuantile } from "../statistics/binomial-quantile.ts";
@@ -9,7 +9,7 @@ import { predict } from "./predict.ts";
 
 const base = { sigma: 0.25, seed: 3, numClasses: 2, n: 500 };
 const distant = (distance: number) => ({
-  ...addressedNoise({ sigma: 0.25, seed: 3 }),
+  ...noiseSource({ sigma: 0.25, seed: 3 }),
   totalVariation: (dimension: number) => distance * dimension,
 });
 
@@ -52,7 +52,7 @@ describe("a source of noise", () => {
   });
 
   it("that is not sound is refused where sound noise is asked for", async () => {
-    const noise = addressedNoise({ sigma: 0.25, seed: 3 });
+    const noise = noiseSource({ sigma: 0.25, seed: 3 });
     await expect(certify(halves, [0.2], { ...base, sound: true, noise })).rejects.toThrow(
       "certify: sound must be left out with noise that is not sound (philox4x32-10/gaussian)",
     );

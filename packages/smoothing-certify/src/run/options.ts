@@ -7,10 +7,9 @@ import {
   type PreparedClassifier,
 } from "../classifier/classifier.ts";
 import { checkRange, type Range } from "../classifier/range.ts";
-import { type AddressedNoise, addressedNoise, type NoiseLaw } from "../noise/addressed-noise.ts";
 import { freshSeed, type Seed } from "../noise/fresh-seed.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
-import { soundNoise } from "../noise/sound-noise.ts";
+import { localNoise } from "../noise/noise-settings.ts";
+import type { NoiseDistribution, NoiseParameters, NoiseSource } from "../noise/noise-source.ts";
 import { BatchSizer } from "./batch-sizer.ts";
 
 /** Options that every procedure on noisy copies takes. */
@@ -48,7 +47,7 @@ export interface SamplingOptions extends ClassifierOptions {
    */
   readonly sound?: boolean | undefined;
   /** Another source of noise than the built-in one, e.g. recorded samples in a test. */
-  readonly noise?: AddressedNoise | undefined;
+  readonly noise?: NoiseSource | undefined;
 }
 
 /** The names of {@link SamplingOptions}. */
@@ -77,7 +76,7 @@ export function withSeed<Options extends SamplingOptions>(options: Options): See
 }
 
 /** The noise of a run. */
-export function noiseOf(options: Seeded<SamplingOptions>): AddressedNoise {
+export function noiseOf(options: Seeded<SamplingOptions>): NoiseSource {
   const { noise, sigma, seed, distribution, sound } = options;
   if (noise) {
     if (sound && !noise.totalVariation)
@@ -88,10 +87,7 @@ export function noiseOf(options: Seeded<SamplingOptions>): AddressedNoise {
     return noise;
   }
   if (seed === undefined) throw new DmaeError("argument", "certify: the noise needs a seed");
-  if (!sound) return addressedNoise({ sigma, seed, ...(distribution && { distribution }) });
-  if (distribution && distribution !== "gaussian")
-    throw new DmaeError("unsupported", `certify: sound noise is Gaussian, got ${distribution}`);
-  return soundNoise({ sigma, seed });
+  return localNoise("certify", { sigma, seed, distribution, sound });
 }
 
 /** Refuses noise that was not drawn as the options say: the radius would be that of other noise. */
@@ -100,7 +96,7 @@ function checkNoise(caller: string, options: SamplingOptions): void {
   if (!noise?.drawnWith) return;
   const wanted = { sigma, seed: options.seed ?? noise.drawnWith.seed, distribution };
   for (const [name, value] of Object.entries(wanted)) {
-    const drawn = noise.drawnWith[name as keyof NoiseLaw];
+    const drawn = noise.drawnWith[name as keyof NoiseParameters];
     if (drawn !== value)
       throw new DmaeError(
         "argument",

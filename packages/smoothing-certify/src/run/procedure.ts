@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { Outputs } from "../classifier/outputs.ts";
-import type { NoiseStage } from "../noise/noise.ts";
+import type { NoiseStage } from "../noise/noise-source.ts";
 import { argMax } from "../statistics/arg-max.ts";
 
 /** Takes in what the classifier said about the samples of a draw, in the order of the samples. */

@@ -2,7 +2,7 @@ import { DmaeError, type FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
-import type { AddressedNoise } from "../noise/addressed-noise.ts";
+import type { NoiseSource } from "../noise/noise-source.ts";
 import { ClassIdCheck, joined } from "./class-id-check.ts";
 
 /** Rows that are compared, and the most rows of a batch that they are compared in. */
@@ -21,7 +21,7 @@ const AT_END = " at the end of the run";
 /** Settings of a {@link RowCheck}. */
 export interface RowCheckSettings {
   readonly classifier: PreparedClassifier;
-  readonly noise: AddressedNoise;
+  readonly noise: NoiseSource;
   readonly batchSize: number;
   readonly imageShape: readonly number[];
   readonly randomized: boolean;

@@ -2,7 +2,7 @@ import { DmaeError, type FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
-import type { AddressedNoise } from "../noise/addressed-noise.ts";
+import type { NoiseSource } from "../noise/noise-source.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import { Breather } from "./breather.ts";
 import type { Draw, Procedure } from "./procedure.ts";
@@ -25,7 +25,7 @@ export interface Finished<R> {
 /** What all tasks of a run share. */
 export interface RunSettings {
   readonly classifier: PreparedClassifier;
-  readonly noise: AddressedNoise;
+  readonly noise: NoiseSource;
   readonly batches: BatchSizer;
   /** Shape of every image, without batch dimension. */
   readonly imageShape: readonly number[];
@@ -165,7 +165,7 @@ class Packer<R> {
 
   constructor(
     private readonly tasks: AsyncIterator<Task<R>> | Iterator<Task<R>>,
-    private readonly noise: AddressedNoise,
+    private readonly noise: NoiseSource,
     private readonly batches: BatchSizer,
     private readonly size: number,
   ) {

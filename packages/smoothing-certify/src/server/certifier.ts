@@ -9,7 +9,7 @@ import {
 import { type ImageInput, readImage } from "../classifier/image.ts";
 import { checkPreprocessings } from "../classifier/range.ts";
 import { freshSeed, type Seed } from "../noise/fresh-seed.ts";
-import { noiseHere } from "../noise/noise-settings.ts";
+import { localNoise } from "../noise/noise-settings.ts";
 import {
   batchSizerOf,
   checkSampling,
@@ -283,7 +283,7 @@ class SharedCertifier implements Certifier {
 
   private noiseOf(seed: Seed) {
     const { sigma, sound = false } = this.options;
-    return noiseHere({ sigma, seed, sound });
+    return localNoise("createCertifier", { sigma, seed, sound });
   }
 
   /** Checks rows before the first batch, and then now and again; what fails closes the certifier. */

@@ -1,8 +1,7 @@
 import type { FloatArray } from "@dmae/core";
 import type { Outputs } from "../classifier/outputs.ts";
-import type { AddressedNoise } from "../noise/addressed-noise.ts";
 import type { Seed } from "../noise/fresh-seed.ts";
-import type { NoiseStage } from "../noise/noise.ts";
+import type { NoiseSource, NoiseStage } from "../noise/noise-source.ts";
 import { VoteCounts } from "../run/procedure.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
 import { type LadderSettings, RadiusLadder } from "../statistics/radius-ladder.ts";
@@ -48,7 +47,7 @@ export class Request {
 
   constructor(
     readonly image: FloatArray,
-    readonly noise: AddressedNoise,
+    readonly noise: NoiseSource,
     private readonly seed: Seed,
     private readonly settings: RequestSettings,
     private readonly onProgress: (result: AnytimeResult) => void,

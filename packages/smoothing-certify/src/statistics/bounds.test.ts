@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { compareExactly } from "../__fixtures__/exact.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { type Norm, radiusInNorm } from "./noises-and-norms.ts";
 import { certifiedRadius } from "./radius.ts";

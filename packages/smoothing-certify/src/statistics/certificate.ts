@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkCounts, checkPositive, checkProbability, show } from "../checks.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { argMax } from "./arg-max.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
 import { type Norm, radiusInNorm } from "./noises-and-norms.ts";

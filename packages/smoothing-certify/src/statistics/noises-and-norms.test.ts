@@ -2,7 +2,8 @@ import { foldIn, key } from "@dmae/core";
 import { generator } from "@dmae/core/random";
 import { describe, expect, test } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
-import { type NoiseDistribution, noiseSource } from "../noise/noise.ts";
+import { noiseSource } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { type Norm, type NormRadiusOptions, radiusInNorm } from "./noises-and-norms.ts";
 import { normalQuantile } from "./normal.ts";
 import { certifiedRadius } from "./radius.ts";
@@ -93,9 +94,8 @@ describe("the worst classifier holds at the radius and fails beyond it", () => {
   function share(distribution: NoiseDistribution, shift: number, threshold: number): number {
     const x = Float32Array.of(shift);
     const out = new Float32Array(count);
-    const address = { seed: 9, sigma, distribution, imageIndex: 0, stage: "estimation" } as const;
-    const source = noiseSource(address);
-    source.fill(out, x, 0, count);
+    const source = noiseSource({ seed: 9, sigma, distribution });
+    source.fill(out, x, { image: 0, stage: "estimation", first: 0, count });
     return out.filter((value) => value < threshold).length / count;
   }
 

@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
-import type { NoiseDistribution } from "../noise/noise.ts";
+import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { normalQuantile } from "./normal.ts";
 import { finiteDown, roundedDown } from "./radius.ts";
 

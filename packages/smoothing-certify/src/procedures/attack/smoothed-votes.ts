@@ -2,8 +2,8 @@ import { DmaeError, type FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../../classifier/classifier.ts";
 import { readNumbers } from "../../classifier/outputs.ts";
 import { isTensor } from "../../classifier/tensors.ts";
-import { addressedNoise } from "../../noise/addressed-noise.ts";
 import type { Seed } from "../../noise/fresh-seed.ts";
+import { noiseSource } from "../../noise/noise.ts";
 
 /**
  * The gradient of a loss of the smoothed classifier, e.g. `-ln mean_i softmax(f(x_i))_label` (SmoothAdv), with
@@ -39,7 +39,7 @@ export async function slopeAt(
 ): Promise<Slope> {
   const { classifier, shape, sigma, seed, samples, gradient } = settings;
   const size = point.length;
-  const noise = addressedNoise({ sigma, seed });
+  const noise = noiseSource({ sigma, seed });
   const ascent = new Float64Array(size);
   const rows = Math.min(samples, classifier.traits.fixedBatchSize ?? 128);
   let votes = 0;

@@ -1,6 +1,6 @@
 import { DmaeError, type FloatArray } from "@dmae/core";
 import { show } from "../../checks.ts";
-import type { AddressedNoise } from "../../noise/addressed-noise.ts";
+import type { NoiseSource } from "../../noise/noise-source.ts";
 import type { Ablations } from "./ablation.ts";
 
 /**
@@ -61,7 +61,7 @@ export function ablatedCopies(
   ablations: Ablations,
   [height, width, channels]: readonly [number, number, number],
   fill: number,
-): AddressedNoise {
+): NoiseSource {
   const masks = new Map<number, Uint8Array>();
   const maskOf = (index: number) => {
     const known = masks.get(index);
