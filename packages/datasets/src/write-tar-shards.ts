@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type World } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { readSlice, readWhole } from "./files.ts";
 import { loadSharp } from "./load-sharp.ts";
+import { eachOnRank } from "./on-ranks.ts";
 import { writeWhole } from "./write-files.ts";
 
 /** Options of {@link writeTarShards}. */
@@ -13,6 +14,8 @@ export interface WriteTarOptions {
   readonly shardSize?: number;
   /** Shards are named `PREFIX-000000.tar`; `shard` by default. */
   readonly prefix?: string;
+  /** The processes that write together, into a folder that all of them see: each writes its shards. */
+  readonly world?: World;
 }
 
 /**
@@ -33,8 +36,8 @@ export async function writeTarShards(
   dataset: PixelDataset,
   options: WriteTarOptions = {},
 ): Promise<string[]> {
-  checkOptions("writeTarShards", options, { shardSize: true, prefix: true });
-  const { shardSize = 1000, prefix = "shard" } = options;
+  checkOptions("writeTarShards", options, { shardSize: true, prefix: true, world: true });
+  const { shardSize = 1000, prefix = "shard", world } = options;
   if (!Number.isInteger(shardSize) || shardSize < 1)
     throw new DmaeError(
       "argument",
@@ -42,22 +45,25 @@ export async function writeTarShards(
     );
   if (dataset.length === 0)
     throw new DmaeError("argument", `writeTarShards: ${dataset.name} has no images`);
-  const files: string[] = [];
-  for (let first = 0; first < dataset.length; first += shardSize) {
-    const file = join(folder, `${prefix}-${String(files.length).padStart(6, "0")}.tar`);
-    await writeWhole(
-      "writeTarShards",
-      file,
-      shard(dataset, first, Math.min(first + shardSize, dataset.length)),
-    );
-    files.push(file);
-  }
-  const names =
-    dataset.classNames ?? Array.from({ length: dataset.numClasses }, (_, i) => String(i));
+  const count = Math.ceil(dataset.length / shardSize);
+  const files = Array.from({ length: count }, (_, i) =>
+    join(folder, `${prefix}-${String(i).padStart(6, "0")}.tar`),
+  );
+  const write = async (i: number) => {
+    const end = Math.min((i + 1) * shardSize, dataset.length);
+    await writeWhole("writeTarShards", files[i]!, shard(dataset, i * shardSize, end));
+  };
+  await eachOnRank(world, count, write);
+  if (!world || world.rank === 0) await writeNames(folder, dataset);
+  await world?.barrier();
+  return files;
+}
+
+async function writeNames(folder: string, { classNames, numClasses }: PixelDataset): Promise<void> {
+  const names = classNames ?? Array.from({ length: numClasses }, (_, i) => String(i));
   await writeWhole("writeTarShards", join(folder, "classes.txt"), [
     Buffer.from(`${names.join("\n")}\n`),
   ]);
-  return files;
 }
 
 async function* shard(dataset: PixelDataset, first: number, end: number) {

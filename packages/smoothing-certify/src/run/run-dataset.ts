@@ -1,4 +1,4 @@
-import { DmaeError, type FloatArray, type ImageDataset } from "@dmae/core";
+import { DmaeError, type FloatArray, type ImageDataset, type World } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { show } from "../checks.ts";
 import {
@@ -10,6 +10,7 @@ import { checkPixels, checkPreprocessings, UNIT_RANGE } from "../classifier/rang
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { type LogWriter, openLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
+import type { Shard } from "../log/shard.ts";
 import { formatSeed } from "../noise/fresh-seed.ts";
 import {
   nameOf,
@@ -31,6 +32,7 @@ import {
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { type Progress, ProgressMeter } from "./progress.ts";
+import { refuseShard, runOnRanks } from "./run-on-ranks.ts";
 import { checkRowsOf, type RunSettings, runTasks, type Task } from "./run-tasks.ts";
 
 /** Options of the functions that go through a data set. */
@@ -47,6 +49,11 @@ export interface DatasetOptions extends SamplingOptions, SelectionOptions {
    * log, beside what the wrappers of this package know and its classes on 64 fixed images. Default none.
    */
   readonly fingerprint?: string | undefined;
+  /**
+   * The processes that certify together, `await world()` of `@dmae/distributed`; default: this one alone. Each yields the
+   * rows of its shard; at the end rank 0 puts their logs together as `log`, which all machines must see.
+   */
+  readonly world?: World | undefined;
   /** Called after every batch. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -59,6 +66,7 @@ export const datasetNames = {
   model: true,
   fingerprint: true,
   onProgress: true,
+  world: true,
 } satisfies OptionNames<DatasetOptions>;
 
 /** Images in the form that the classifier sees. */
@@ -81,8 +89,49 @@ export interface DatasetPlan<R> {
   row(result: R, label: number): Pick<LogRow, "predict" | "radius"> & Partial<LogRow>;
 }
 
-/** Goes through the selected images of a data set; yields the rows of an earlier session first. */
+/**
+ * Goes through the selected images of a data set, or the share of this rank; yields the rows of an earlier session
+ * first.
+ */
 export async function* runDataset<R>(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  given: DatasetOptions,
+  plan: DatasetPlan<R>,
+): AsyncGenerator<LogRow, void, void> {
+  const { caller } = plan;
+  const { world, seed, log, ...options } = given;
+  if (world === undefined || world.size === 1)
+    return yield* runShard(classifier, dataset, given, plan);
+  refuseShard(caller, given.shard);
+  checkSampling(caller, given);
+  const images = selectIndices(caller, dataset, given);
+  yield* runOnRanks({
+    ...{ caller, world, seed, images },
+    log: log === undefined ? undefined : await pathOf(log),
+    hasSeed: seed !== undefined || given.noise !== undefined,
+    settingsOf: (shard) => shardSettings(shard, images, given),
+    seedOf: seedOfLog,
+    run: (own) => runShard(classifier, dataset, { ...options, ...own }, plan),
+  });
+}
+
+async function pathOf(log: string | URL): Promise<string> {
+  const { fileURLToPath } = await import("node:url");
+  return log instanceof URL ? fileURLToPath(log) : log;
+}
+
+/** What the rows of a shard say of it. */
+const shardSettings = (
+  { index, count }: Shard,
+  all: readonly number[],
+  { indices }: SelectionOptions,
+) => ({
+  shard: `${index}/${count} of ${all.length}`,
+  ...(indices && { indices: nameOf(all) }),
+});
+
+async function* runShard<R>(
   classifier: Classifier,
   dataset: ImageDataset,
   given: DatasetOptions,
@@ -255,7 +304,6 @@ async function logSettings<R>(
     data: await dataFingerprint(dataset),
     model: model ?? prepared.traits.name ?? "",
     classifier: await classifierFingerprint(prepared, fingerprinted),
-    ...(shard && { shard: `${shard.index}/${shard.count} of ${all.length}` }),
-    ...(shard && options.indices && { indices: nameOf(all) }),
+    ...(shard && shardSettings(shard, all, options)),
   };
 }

@@ -1,0 +1,104 @@
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
+import { localWorlds } from "../../../../testing/worlds.ts";
+import { halves, steps } from "../__fixtures__/steps.ts";
+import { readLog } from "../log/log-file.ts";
+import type { LogRow } from "../log/log-row.ts";
+import { type CertifyDatasetOptions, certifyDataset } from "../procedures/certify-dataset.ts";
+
+const folder = temporaryFolders("smoothing-ranks");
+const options = { sigma: 0.5, n0: 10, n: 100, batchSize: 50, model: "halves", skip: 3 };
+const timeless = (rows: readonly LogRow[]) =>
+  rows.map(({ time: _, settings, ...row }) => ({ ...row, seed: settings?.seed }));
+const byIndex = (a: LogRow, b: LogRow) => a.idx - b.idx;
+
+/** The rows of each rank; `take`: how many a rank reads. */
+async function onRanks(
+  size: number,
+  more: Partial<CertifyDatasetOptions> = {},
+  take = () => Number.POSITIVE_INFINITY,
+) {
+  const { worlds, aborted } = localWorlds(size);
+  const rows = await Promise.all(
+    worlds.map(async (world) => {
+      const own: LogRow[] = [];
+      for await (const row of certifyDataset(halves, steps(40), { ...options, ...more, world })) {
+        own.push(row);
+        if (own.length >= take()) break;
+      }
+      return own;
+    }),
+  );
+  expect(aborted).toEqual([]);
+  return rows;
+}
+const alone = async (more: Partial<CertifyDatasetOptions> = {}) =>
+  certifyDataset(halves, steps(40), { ...options, ...more }).toArray();
+
+describe("certifyDataset on several ranks", () => {
+  it("gives each rank its images, and one log with the rows of one process", async () => {
+    const [log, single] = [join(folder(), "ranks.tsv"), join(folder(), "one.tsv")];
+    const rows = await onRanks(3, { seed: 7, log });
+    expect(rows.map((own) => own.map(({ idx }) => idx))).toEqual([
+      [0, 9, 18, 27, 36],
+      [3, 12, 21, 30, 39],
+      [6, 15, 24, 33],
+    ]);
+    await alone({ seed: 7, log: single });
+    const [a, b] = [await readLog(log), await readLog(single)];
+    expect(timeless(a)).toEqual(timeless(b));
+    expect(a.map(({ settings }) => settings)).toEqual(b.map(({ settings }) => settings));
+    expect(readdirSync(dirname(log))).toEqual(["ranks.tsv"]);
+  });
+
+  it("draws one seed for all", async () => {
+    const rows = (await onRanks(2)).flat();
+    expect(new Set(rows.map(({ settings }) => settings!.seed)).size).toBe(1);
+  });
+
+  it("goes on with other numbers of ranks, and keeps seed and rows", async () => {
+    const log = join(folder(), "log.tsv");
+    const first = (await onRanks(2, { log }, () => 3)).flat(); // stopped before its end
+    expect(existsSync(log)).toBe(false);
+    const second = (await onRanks(3, { log })).flat().sort(byIndex);
+    expect(second).toEqual(
+      expect.arrayContaining(first.map(({ settings: _, ...r }) => expect.objectContaining(r))),
+    );
+    const seed = Number(second[0]!.settings!.seed);
+    expect(timeless(await readLog(log))).toEqual(timeless(await alone({ seed })));
+    const again = (await onRanks(2, { log })).flat().sort(byIndex); // nothing is left to do
+    expect(again.map(({ time }) => time)).toEqual(second.map(({ time }) => time));
+    expect((await alone({ log })).map(({ time }) => time)).toEqual(again.map(({ time }) => time));
+  });
+
+  it("leaves ranks without images in peace", async () => {
+    const log = join(folder(), "few.tsv");
+    expect((await onRanks(3, { log, max: 2 })).map((own) => own.length)).toEqual([1, 1, 0]);
+    expect(await readLog(log)).toHaveLength(2);
+  });
+
+  it("ends the job with an error, and refuses shards", async () => {
+    const { worlds, aborted } = localWorlds(2);
+    const wrong = certifyDataset(halves, steps(40), { ...options, world: worlds[1]!, n: 0 });
+    await expect(wrong.toArray()).rejects.toThrow("certifyDataset: n must");
+    const shard = { index: 0, count: 2 };
+    await expect(
+      certifyDataset(halves, steps(40), { ...options, world: worlds[0]!, shard }).toArray(),
+    ).rejects.toThrow("certifyDataset: shard must be left out with a world");
+    const [, other] = worlds.map((world) =>
+      certifyDataset(
+        () => {
+          throw new Error(`rank ${world.rank}`);
+        },
+        steps(40),
+        { ...options, world, seed: 1 },
+      )
+        .toArray()
+        .catch((error: Error) => error.message),
+    );
+    expect(await other).toContain("rank 1");
+    expect(aborted.map(([rank]) => rank).sort()).toEqual([0, 1]);
+  });
+});

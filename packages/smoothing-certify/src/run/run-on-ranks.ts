@@ -1,0 +1,101 @@
+import { DmaeError, type World } from "@dmae/core";
+import { gatherTexts } from "@dmae/core/ranks";
+import type { LogRow } from "../log/log-row.ts";
+import { dealRows, mergeRankLogs, rankLog } from "../log/rank-logs.ts";
+import type { Shard } from "../log/shard.ts";
+import { formatSeed, freshSeed, parseSeed, type Seed } from "../noise/fresh-seed.ts";
+
+/** What ranks share of a run. */
+export interface RankRun {
+  readonly caller: string;
+  readonly world: World;
+  readonly log: string | undefined;
+  /** The caller's seed, if it gave one or noise of its own. */
+  readonly seed: Seed | undefined;
+  readonly hasSeed: boolean;
+  /** All selected images. */
+  readonly images: readonly number[];
+  /** Settings that a row of a shard has besides those of the run. */
+  readonly settingsOf: (shard: Shard) => object;
+  /** The seed of a log that is there. */
+  readonly seedOf: (log: string) => Promise<Seed | undefined>;
+  /** Certifies a shard. */
+  readonly run: (own: {
+    readonly shard: Shard;
+    readonly log: string | undefined;
+    readonly seed: Seed | undefined;
+  }) => AsyncGenerator<LogRow, void, void>;
+}
+
+/** Certifies one shard on each rank, with one seed; rank 0 then puts the logs together. An error ends the job. */
+export async function* runOnRanks(what: RankRun): AsyncGenerator<LogRow, void, void> {
+  const { world, log, images } = what;
+  const { rank, size } = world;
+  let isDone = false;
+  let hasFailed = false;
+  try {
+    const seed = await begin(what);
+    const shard = { index: rank, count: size };
+    yield* what.run({ shard, log: log && rankLog(log, shard), seed });
+    isDone = true;
+  } catch (error) {
+    hasFailed = true;
+    await world.abort(error);
+  } finally {
+    // also where the caller takes no more rows: the other ranks need not wait for the rest
+    if (!hasFailed) await end(what, isDone, images.length);
+  }
+}
+
+/** Deals the rows that are there, and settles on a seed. */
+async function begin({ world, log, seed, hasSeed, ...what }: RankRun): Promise<Seed | undefined> {
+  let own: Seed | undefined = seed;
+  if (world.rank === 0 && log !== undefined) {
+    const places = new Map(what.images.map((idx, place) => [idx, place % world.size]));
+    await dealRows(log, world.size, (idx) => {
+      const index = places.get(idx);
+      if (index === undefined) return undefined;
+      return { index, more: what.settingsOf({ index, count: world.size }) };
+    });
+  }
+  if (world.rank === 0 && !hasSeed) {
+    const known = log === undefined ? undefined : await firstSeed(log, world.size, what.seedOf);
+    own = known ?? freshSeed();
+  }
+  const [text] = await gatherTexts(world, own === undefined ? "" : formatSeed(own));
+  return hasSeed ? seed : parseSeed(text!);
+}
+
+async function firstSeed(
+  log: string,
+  count: number,
+  seedOf: RankRun["seedOf"],
+): Promise<Seed | undefined> {
+  const logs = Array.from({ length: count }, (_, index) => rankLog(log, { index, count }));
+  for (const file of logs) {
+    const seed = await seedOf(file);
+    if (seed !== undefined) return seed;
+  }
+  return undefined;
+}
+
+async function end({ world, log }: RankRun, isDone: boolean, images: number): Promise<void> {
+  const states = await gatherTexts(world, isDone ? "1" : "0");
+  if (log === undefined || states.includes("0")) return;
+  if (world.rank === 0)
+    try {
+      await mergeRankLogs(log, world.size, images);
+    } catch (error) {
+      await world.abort(error);
+    }
+  await world.barrier(); // the log is there when a rank goes on
+}
+
+/** Throws where the ranks share the images, and somebody else does too. */
+export function refuseShard(caller: string, shard: Shard | undefined): void {
+  if (shard === undefined) return;
+  throw new DmaeError(
+    "argument",
+    `${caller}: shard must be left out with a world, whose ranks share the images, got ${shard.index}/${shard.count}`,
+  );
+}
