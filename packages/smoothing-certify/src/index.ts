@@ -44,6 +44,7 @@ export { type MergeOptions, mergeLogs } from "./log/merge.ts";
 export { type RecertifyOptions, recertify } from "./log/recertify.ts";
 export type { AtRadiusResult } from "./procedures/at-radius-procedure.ts";
 export { type AttackOptions, type AttackResult, attack } from "./procedures/attack/attack.ts";
+export type { AttackSettings } from "./procedures/attack/attack-images.ts";
 export type { AttackNorm } from "./procedures/attack/perturbation.ts";
 export type { SmoothedGradient } from "./procedures/attack/smoothed-votes.ts";
 export { type CertifyOptions, certify } from "./procedures/certify.ts";

@@ -2,6 +2,7 @@
 
 export { certificateHtml } from "./certificate/certificate-html.ts";
 export {
+  type AttackSummary,
   formatSummaries,
   type LogSummary,
   type NamedLog,

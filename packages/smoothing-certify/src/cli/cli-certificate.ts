@@ -27,6 +27,7 @@ export const isOneImage = (args: Arguments): boolean =>
 /** Options of `certify` that one image has no use for. */
 const ofDataSets: readonly OptionName[] = [
   ...(["labels", "skip", "max", "shard", "log", "no-preflight", "skip-wrong-guess"] as const),
+  ...(["attack", "attack-radius"] as const),
   ...([
     "adaptive",
     "relative-width",

@@ -1,9 +1,11 @@
 import { DmaeError } from "@dmae/core";
 import { version } from "../../package.json";
 import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
+import { runAttack } from "./cli-attack.ts";
 import { certifyImage, isOneImage, verify } from "./cli-certificate.ts";
 import { runLogs } from "./cli-logs.ts";
 import { runPatch } from "./cli-patch.ts";
+import { runPlan } from "./cli-plan.ts";
 import type { Streams } from "./cli-rows.ts";
 import { runModel } from "./cli-run.ts";
 
@@ -34,6 +36,8 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
     else if (command === "verify") await verify(args, io);
     else if (command === "certify" && isOneImage(args)) await certifyImage(args, io);
     else if (command === "patch") await runPatch(args, io);
+    else if (command === "attack") await runAttack(args, io);
+    else if (command === "plan") await runPlan(args, io);
     else if (readsLogs(command)) await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;

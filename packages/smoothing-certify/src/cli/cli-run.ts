@@ -23,6 +23,11 @@ import { outputOf, printRows, type Streams } from "./cli-rows.ts";
 /** Runs `certify`, `predict` or `at-radius`. */
 export async function runModel(command: string, args: Arguments, io: Streams): Promise<void> {
   if (command === "certify") checkAdaptive(args);
+  if (args.has("attack-radius") && !args.on("attack"))
+    throw new DmaeError(
+      "argument",
+      "--attack-radius is for --attack; say --attack, or leave it out",
+    );
   const checked = runOptions(command, args, io);
   const found = await loadData(args);
   const model = await loadModel(args);
@@ -45,8 +50,8 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
 /** What cannot be written is said before anything is computed. */
 export async function tryOutput(command: string, args: Arguments, io: Streams): Promise<void> {
   const log = args.text("log");
-  if (log !== undefined) await tryLog(log);
-  else await io.out(command === "predict" ? predictionHeader : formatHeader(true));
+  if (log !== undefined) return tryLog(log);
+  await io.out(command === "predict" ? predictionHeader : formatHeader(true, args.on("attack")));
 }
 
 const predictionHeader = "idx\tlabel\tpredict\tpValue\tcorrect\tseed\n";
@@ -55,7 +60,7 @@ const predictionHeader = "idx\tlabel\tpredict\tpValue\tcorrect\tseed\n";
 function checkAdaptive(args: Arguments): void {
   const adaptive = args.on("adaptive");
   const foreign = adaptive
-    ? (["n", "n0", "bound", "norm", "skip-wrong-guess"] as const)
+    ? (["n", "n0", "bound", "norm", "skip-wrong-guess", "attack"] as const)
     : (["max-samples", "relative-width", "pilot"] as const);
   for (const name of foreign)
     if (args.has(name))
@@ -182,7 +187,8 @@ async function certifyAll(
     }
     if (!args.on("adaptive")) {
       const skipWrongGuess = args.on("skip-wrong-guess");
-      return certifyDataset(classifier, dataset, { ...options, skipWrongGuess });
+      const attack = args.on("attack") ? { radius: args.number("attack-radius") } : undefined;
+      return certifyDataset(classifier, dataset, { ...options, skipWrongGuess, attack });
     }
     const relativeWidth = args.number("relative-width");
     const adaptive = { relativeWidth, maxSamples, pilot: args.number("pilot") };

@@ -98,29 +98,29 @@ async function packed(bytes: AsyncIterable<Uint8Array>): Promise<AsyncIterable<U
 /** Characters of text that are written at once. */
 const piece = 1 << 16;
 
-/** The text of a log in pieces: our columns are written if the first row, or any row of a list, has them. */
+/** The text of a log in pieces; it has the columns that its first row has. */
 export async function* logText(
   rows: Iterable<LogRow> | AsyncIterable<LogRow>,
 ): AsyncGenerator<string, void, void> {
-  let extended = Array.isArray(rows) ? rows.some((row) => row.settings) : undefined;
-  let text = extended === undefined ? "" : formatHeader(extended);
+  let [header, text] = ["", ""];
   for await (const row of rows) {
-    if (extended === undefined) {
-      extended = row.settings !== undefined;
-      text = formatHeader(extended);
-    }
-    if (row.settings && !extended) throw mixed(row);
-    text += formatRow(row, extended);
+    const own = headerOf(row);
+    if (header === "") header = text = own;
+    if (own !== header) throw mixed(row);
+    text += formatRow(row, row.settings !== undefined);
     if (text.length < piece) continue;
     yield text;
     text = "";
   }
-  yield text === "" && extended === undefined ? formatHeader(false) : text;
+  yield header === "" ? formatHeader(false) : text;
 }
+
+const headerOf = ({ settings, attacked }: LogRow) =>
+  formatHeader(settings !== undefined, attacked !== undefined);
 
 const mixed = ({ idx }: LogRow) =>
   new DmaeError(
     "argument",
-    `writeLog: either all rows or none must have settings; image ${idx} has some, rows before it have none; write two logs`,
+    `writeLog: rows of one log must all have the same columns, image ${idx} has others than the first row; write two logs`,
     { idx },
   );

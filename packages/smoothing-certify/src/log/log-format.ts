@@ -13,23 +13,32 @@ export const settingColumns = [
   "settings",
 ] as const;
 export const columns = [...fieldColumns, ...ourColumns, ...settingColumns];
+/** Columns of runs that attack too, before the settings. */
+export const attackColumns = ["attacked", "clean"] as const;
 
-/** The first line of a log, with its line end. */
-export function formatHeader(extended: boolean): string {
-  return `${(extended ? columns : fieldColumns).join("\t")}\n`;
+/**
+ * The first line of a log, with its line end.
+ *
+ * @param extended whether it has our columns
+ * @param attacked whether it has those of attacks too
+ */
+export function formatHeader(extended: boolean, attacked = false): string {
+  const ours = [...ourColumns, ...(attacked ? attackColumns : []), ...settingColumns];
+  return `${[...fieldColumns, ...(extended ? ours : [])].join("\t")}\n`;
 }
 
 /**
  * One row as a line with its line end. Numbers have full precision, so that no radius is rounded up;
  * votes are written sparsely, `10;3:997,5:3` for 997 votes of class 3 and 3 of class 5 among ten.
  *
- * @param extended whether to write our columns too
+ * @param extended whether to write our columns too, and those of attacks if the row has them
  */
 export function formatRow(row: LogRow, extended: boolean): string {
   const field = [row.idx, row.label, row.predict, row.radius, row.correct, formatTime(row.time)];
   if (!extended) return `${field.join("\t")}\n`;
   const ours = [row.pLower, row.samples, formatCounts(row.counts0), formatCounts(row.counts)];
-  return `${[...field, ...ours, ...formatSettings(row.settings)].map((v) => v ?? "").join("\t")}\n`;
+  const attack = row.attacked === undefined ? [] : [row.attacked, row.clean];
+  return `${[...field, ...ours, ...attack, ...formatSettings(row.settings)].map((v) => v ?? "").join("\t")}\n`;
 }
 
 /** Begins the line that marks all rows of a log as invalid. */

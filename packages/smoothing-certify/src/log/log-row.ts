@@ -23,6 +23,13 @@ export interface LogRow {
   readonly counts0?: readonly number[];
   /** Votes by class of the estimation. */
   readonly counts?: readonly number[];
+  /**
+   * Where the run attacked too: distance of the nearest point that an attack found, at which the smoothed class is
+   * not the label. 0 where that is so at the image itself, `Infinity` where nothing was found.
+   */
+  readonly attacked?: number;
+  /** Where the run attacked too: 1 where the classifier is right without noise, else 0. */
+  readonly clean?: 0 | 1;
   /** Everything that the row's numbers depend on. */
   readonly settings?: LogSettings;
 }

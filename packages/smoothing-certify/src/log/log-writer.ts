@@ -100,9 +100,9 @@ async function prepare(
   file: string,
   settings: LogSettings,
 ): Promise<Set<number>> {
-  if (await isNew(handle)) {
+  if (await isNew(handle, headerOf(settings))) {
     await handle.truncate(0);
-    await handle.appendFile(formatHeader(true));
+    await handle.appendFile(headerOf(settings));
     await handle.sync();
     return new Set();
   }
@@ -122,7 +122,7 @@ async function prepare(
   const last = splitter.end();
   const isTorn = last !== "" && !reader.isComplete(last);
   if (last !== "" && !isTorn) take(readRows(reader, [last]));
-  if (images.size === 0) checkHeader(file, reader.header ?? "");
+  if (images.size === 0) checkHeader(file, reader.header ?? "", settings);
   if (isTorn) await moveTorn(handle, file, last, splitter.completeBytes);
   else if (last !== "") await handle.appendFile("\n");
   await handle.sync();
@@ -130,8 +130,7 @@ async function prepare(
 }
 
 /** Whether there is nothing but a first line, perhaps cut off: there is nothing in it to lose. */
-async function isNew(handle: FileHandle): Promise<boolean> {
-  const header = formatHeader(true);
+async function isNew(handle: FileHandle, header: string): Promise<boolean> {
   const { size } = await handle.stat();
   if (size > header.length) return false;
   const { buffer } = await handle.read(Buffer.alloc(size), 0, size, 0);
@@ -161,8 +160,10 @@ async function* rowsUpTo(
     for (const row of readRows(reader, splitter.push(bytes))) yield row;
 }
 
-function checkHeader(file: string, header: string): void {
-  if (`${header}\n` === formatHeader(true)) return;
+const headerOf = ({ attack }: LogSettings) => formatHeader(true, attack !== undefined);
+
+function checkHeader(file: string, header: string, settings: LogSettings): void {
+  if (`${header}\n` === headerOf(settings)) return;
   throw new DmaeError(
     "resume",
     `certifyDataset: ${file} was begun by another program, with other columns; write to another log`,

@@ -1,4 +1,4 @@
-import { columns, fieldColumns, settingColumns } from "./log-format.ts";
+import { attackColumns, columns, fieldColumns, settingColumns } from "./log-format.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 import { SettingsReader } from "./parse-settings.ts";
 import { bad, type Place } from "./place.ts";
@@ -8,6 +8,7 @@ export class RowParser {
   private readonly at: Readonly<Record<string, number>>;
   private readonly length: number;
   private readonly extended: boolean;
+  private readonly attacked: boolean;
   private readonly settings = new SettingsReader();
   private readonly endsWithSettings: boolean;
   /** The last columns of a line before, which most lines of a log share. */
@@ -17,7 +18,9 @@ export class RowParser {
   constructor(header: string, name: string) {
     const names = header.split("\t");
     this.extended = names.includes("settings");
-    const needed = this.extended ? columns : fieldColumns;
+    this.attacked = this.extended && attackColumns.some((column) => names.includes(column));
+    const ours = this.attacked ? [...columns, ...attackColumns] : columns;
+    const needed: readonly string[] = this.extended ? ours : fieldColumns;
     const missing = needed.filter((column) => !names.includes(column));
     if (missing.length > 0)
       throw bad(
@@ -49,11 +52,19 @@ export class RowParser {
       samples: this.number(cells, place, "samples", isCount, "an integer >= 0"),
       counts0,
       counts: parseCounts(cell("counts"), place, mostCounts - counts0.length),
+      ...(this.attacked && this.parseAttack(cells, place)),
       settings: tail?.settings ?? this.readSettings(settingColumns.map(cell), place),
     };
     const problem = contradiction(voted);
     if (problem) throw bad(place, problem);
     return voted;
+  }
+
+  private parseAttack(cells: readonly string[], place: Place) {
+    return {
+      attacked: this.number(cells, place, "attacked", (v) => v >= 0, "a distance or Infinity"),
+      clean: this.number(cells, place, "clean", (v) => v === 0 || v === 1, "0 or 1") as 0 | 1,
+    };
   }
 
   private readSettings(cells: readonly string[], place: Place): LogSettings {

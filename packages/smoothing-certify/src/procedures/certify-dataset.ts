@@ -4,6 +4,13 @@ import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
+import {
+  type AttackSettings,
+  attackImage,
+  attackName,
+  attackNames,
+  checkAttackSettings,
+} from "./attack/attack-images.ts";
 import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 import { type CertifyResult, certifyProcedure } from "./certify-procedure.ts";
 
@@ -17,6 +24,11 @@ export interface CertifyDatasetOptions
    * predictions, only abstentions. Default false.
    */
   readonly skipWrongGuess?: boolean | undefined;
+  /**
+   * Attack each image too ({@link attack}), with noise of its own from the run's seed: rows then have `attacked` and
+   * `clean`. `{}` for the defaults. It takes about as long as certifying with n = 50,000.
+   */
+  readonly attack?: AttackSettings | undefined;
 }
 
 const certifyDatasetNames = {
@@ -27,6 +39,7 @@ const certifyDatasetNames = {
   bound: true,
   norm: true,
   skipWrongGuess: true,
+  attack: attackNames,
 } satisfies OptionNames<CertifyDatasetOptions>;
 
 /**
@@ -62,7 +75,8 @@ async function* certifyRows(
   const extra = inDimension(options, size);
   const settings = { ...certifySettings("certifyDataset", options), ...extra };
   const { n0, n, alpha } = settings;
-  const { skipWrongGuess = false } = options;
+  const { skipWrongGuess = false, attack } = options;
+  if (attack) checkAttackSettings("certifyDataset", attack, options);
   yield* runDataset<CertifyResult>(classifier, dataset, options, {
     caller: "certifyDataset",
     settings: {
@@ -73,7 +87,11 @@ async function* certifyRows(
       ...(skipWrongGuess && { skipWrongGuess }),
       ...(options.bound && options.bound !== "one-class" && { bound: options.bound }),
       ...(options.norm && { norm: options.norm }),
+      ...(attack && attackName(attack)),
     },
+    ...(attack && {
+      inspect: (image) => attackImage(classifier, dataset, image, attack, options),
+    }),
     procedure: (label) => certifyProcedure(settings, skipWrongGuess ? label : undefined),
     row: ({ prediction, radius, pLower, samples, counts0, counts }) => ({
       predict: prediction,

@@ -1,5 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import type { LogRow } from "../log/log-row.ts";
+import type { AttackDigest } from "./attack-digest.ts";
+import type { CertificateTest } from "./attacked.ts";
 import { LogDigest } from "./log-digest.ts";
 import { percentText } from "./percent.ts";
 import {
@@ -35,6 +37,18 @@ export interface LogSummary {
   readonly meanSamples?: number;
   /** Radii at which rounding in the log may have decided. */
   readonly doubts: readonly RoundingDoubt[];
+  /** What the attacks of the run found, if it attacked. */
+  readonly attacks?: AttackSummary;
+}
+
+/** What attacks say beside certificates. */
+export interface AttackSummary {
+  /** Accuracy of the classifier without noise. */
+  readonly clean: number;
+  /** Share of images on which no attack succeeded within each radius: certified accuracy is at most this. */
+  readonly empirical: readonly number[];
+  /** Successes within certified radii, tested against alpha; missing where the log says no alpha. */
+  readonly test?: CertificateTest;
 }
 
 /** Formats of {@link formatSummaries}. */
@@ -68,6 +82,16 @@ export function summarize(name: string, digest: LogDigest, radii?: readonly numb
     quantiles: quantileLevels.map((level) => digest.quantile(level)),
     ...(meanSamples !== undefined && { meanSamples }),
     doubts: doubtsOf(digest, asked),
+    ...(digest.attacks && { attacks: attackSummary(digest.attacks, asked) }),
+  };
+}
+
+function attackSummary(attacks: AttackDigest, radii: readonly number[]): AttackSummary {
+  const test = attacks.test();
+  return {
+    clean: attacks.cleanAccuracy,
+    empirical: radii.map((r) => attacks.empiricalAccuracy(r)),
+    ...(test && { test }),
   };
 }
 
@@ -124,9 +148,10 @@ function notes(summaries: readonly LogSummary[]): string {
     "Certified accuracy in % with its 95 % interval (Clopper-Pearson over images).",
     "ACR rewards a few very large radii on easy images (arXiv:2410.06895): read it beside the accuracies.",
   ];
-  for (const { name, quantiles, doubts, images } of summaries) {
+  for (const { name, quantiles, doubts, images, radii, attacks } of summaries) {
     const list = quantiles.map((q, i) => `${100 * quantileLevels[i]!} %: ${round(q)}`).join(", ");
     lines.push(`${name}: quantiles of the radius (0 where wrong or abstained): ${list}.`);
+    if (attacks) lines.push(...attackNotes(name, radii, attacks));
     if (doubts.length === 0) continue;
     const where = doubts.map(({ radius, rows }) => `${rows} at r = ${radius}`).join(", ");
     const most = Math.max(...doubts.map(({ rows }) => rows)) / images;
@@ -135,6 +160,26 @@ function notes(summaries: readonly LogSummary[]): string {
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+function attackNotes(
+  name: string,
+  radii: readonly number[],
+  { clean, empirical, test }: AttackSummary,
+): string[] {
+  const list = empirical.map((share, i) => `r=${radii[i]}: ${percentText(share)}`).join(", ");
+  const lines = [
+    `${name}: accuracy in % without noise: ${percentText(clean)}; under attack, an upper bound: ${list}.`,
+  ];
+  if (!test) return lines;
+  const { tested, inside, pValue, isFault } = test;
+  const verdict = isFault
+    ? "FAULT: more than alpha allows, so the certificate, the classifier or the noise is wrong"
+    : "as many as alpha allows";
+  lines.push(
+    `${name}: ${inside} of ${tested} attacks succeeded within the certified radius (p = ${pValue.toPrecision(3)}): ${verdict}.`,
+  );
+  return lines;
 }
 
 const round = (value: number) => Math.floor(value * 1e4) / 1e4;

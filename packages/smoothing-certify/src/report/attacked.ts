@@ -43,7 +43,11 @@ export function testCertificates(rows: readonly AttackedRow[], alpha: number): C
       );
   const positive = rows.filter(({ certified }) => certified > 0);
   const inside = positive.filter(({ certified, attacked }) => attacked < certified).length;
-  const tested = positive.length;
+  return testCounts(positive.length, inside, alpha);
+}
+
+/** The test of {@link testCertificates}, given the counts. */
+export function testCounts(tested: number, inside: number, alpha: number): CertificateTest {
   const pValue = binomialExceeds(inside - 1, tested, alpha);
   return { tested, inside, pValue, isFault: pValue < 0.001 };
 }

@@ -1,10 +1,12 @@
 import { DmaeError } from "@dmae/core";
 import { show } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { AttackDigest } from "./attack-digest.ts";
+import { countBelow, NumberList } from "./number-list.ts";
 
 /** The part of a row that tables and curves depend on. */
 export type DigestedRow = Pick<LogRow, "radius" | "correct"> &
-  Partial<Pick<LogRow, "predict" | "samples" | "settings">>;
+  Partial<Pick<LogRow, "predict" | "samples" | "attacked" | "clean" | "settings">>;
 
 /** What tables and curves need of a log, in eight bytes for each correct row. */
 export class LogDigest {
@@ -14,6 +16,8 @@ export class LogDigest {
   abstained = 0;
   /** Whether radii are sides of square patches. */
   isPatch = false;
+  /** What the attacks of the run found, if it attacked. */
+  attacks: AttackDigest | undefined;
   /** Whether a row has settings. */
   hasSettings = false;
   /** Whether every radius is finite. */
@@ -23,9 +27,7 @@ export class LogDigest {
   private readonly targets = new Set<number>();
   private samples = 0;
   private sampled = 0;
-  private radii = new Float64Array(1024);
-  private correct = 0;
-  private sortedRadii: Float64Array | undefined;
+  private readonly radii = new NumberList();
 
   /** The digest of rows that are all there. */
   static of(rows: Iterable<DigestedRow>): LogDigest {
@@ -35,8 +37,10 @@ export class LogDigest {
   }
 
   /** Adds a row. */
-  add({ radius, correct, predict, samples, settings }: DigestedRow): void {
+  add(row: DigestedRow): void {
+    const { radius, correct, predict, samples, settings } = row;
     this.images++;
+    if (row.attacked !== undefined) (this.attacks ??= new AttackDigest()).add(row);
     if (predict === -1) this.abstained++;
     if (settings) this.hasSettings = true;
     if (settings?.procedure === "patch") this.isPatch = true;
@@ -47,7 +51,7 @@ export class LogDigest {
       this.samples += samples;
       this.sampled++;
     }
-    if (correct) this.push(radius);
+    if (correct) this.radii.push(radius);
   }
 
   /** The target of a sequential test at one radius. */
@@ -62,16 +66,12 @@ export class LogDigest {
 
   /** Radii of the correct rows, in ascending order. */
   get certified(): Float64Array {
-    this.sortedRadii ??= this.radii
-      .subarray(0, this.correct)
-      .filter((radius) => !Number.isNaN(radius))
-      .sort();
-    return this.sortedRadii;
+    return this.radii.sorted;
   }
 
   /** The radius that a share of the rows does not exceed, 0 where the prediction is wrong. */
   quantile(share: number): number {
-    const wrong = this.images - this.correct;
+    const wrong = this.images - this.radii.length;
     return this.certified[Math.ceil(share * this.images) - 1 - wrong] ?? 0;
   }
 
@@ -99,29 +99,6 @@ export class LogDigest {
         "argument",
         `${caller}: a sequential test at one radius gives no radii to average`,
       );
-    let sum = 0;
-    for (let i = 0; i < this.correct; i++) sum += this.radii[i]!;
-    return sum / this.images;
+    return this.radii.sum() / this.images;
   }
-
-  private push(radius: number): void {
-    if (this.correct === this.radii.length) {
-      const larger = new Float64Array(2 * this.correct);
-      larger.set(this.radii);
-      this.radii = larger;
-    }
-    this.radii[this.correct++] = radius;
-    this.sortedRadii = undefined;
-  }
-}
-
-/** How many of ascending values are less than `limit`. */
-function countBelow(values: Float64Array, limit: number): number {
-  let [low, high] = [0, values.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (values[middle]! < limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -11,7 +11,7 @@ import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { type LogWriter, openLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import type { Shard } from "../log/shard.ts";
-import { formatSeed } from "../noise/fresh-seed.ts";
+import { formatSeed, type Seed } from "../noise/fresh-seed.ts";
 import {
   nameOf,
   readItem,
@@ -75,6 +75,16 @@ export interface EncodedImages {
   encode(image: FloatArray): FloatArray;
 }
 
+/** An image whose result is there. */
+export interface Inspected {
+  readonly index: number;
+  readonly label: number;
+  readonly image: FloatArray;
+  readonly prepared: PreparedClassifier;
+  /** Seed of the run; undefined where its noise does not say. */
+  readonly seed: Seed | undefined;
+}
+
 /** What is run on every image, and how its result becomes a row. */
 export interface DatasetPlan<R> {
   readonly caller: string;
@@ -86,6 +96,8 @@ export interface DatasetPlan<R> {
   /** How an image is shown to the classifier, if not as it is. */
   readonly encoded?: EncodedImages;
   procedure(label: number): Procedure<R>;
+  /** What is found out about an image beside the result. */
+  inspect?(image: Inspected): Promise<Partial<LogRow>>;
   row(result: R, label: number): Pick<LogRow, "predict" | "radius"> & Partial<LogRow>;
 }
 
@@ -152,6 +164,11 @@ async function* runShard<R>(
     const first = indices.find(isOld);
     if (first !== undefined) await checkAgain(prepared, dataset, encoded, first, options);
     if (log && first !== undefined) yield* oldRows(log, indices);
+    const inspect = async (index: number, label: number) => {
+      if (!plan.inspect) return {};
+      const { image } = await readItem(caller, dataset, index);
+      return plan.inspect({ index, label, image, prepared, seed: options.seed });
+    };
     const meter = new ProgressMeter(indices.length - remaining.length, indices.length);
     const labels = new Map<number, number>();
     const tasks = readTasks(dataset, encoded, remaining, numClasses, options, plan, labels);
@@ -165,8 +182,10 @@ async function* runShard<R>(
     for await (const { index, result } of runTasks(tasks, run)) {
       const label = labels.get(index)!;
       labels.delete(index);
+      const found = plan.row(result, label);
+      const more = await inspect(index, label);
       const time = Math.round(meter.addImage() * 1e6) / 1e6;
-      const row = toRow(index, label, time, plan.row(result, label), settings);
+      const row = toRow(index, label, time, { ...found, ...more }, settings);
       await log?.append(row);
       options.onProgress?.(meter.read());
       yield row;

@@ -39,6 +39,18 @@ describe("attack on a halfspace, of which the exact radius is known", () => {
     expect(result.drawn).toBeGreaterThan(8000);
   });
 
+  it("finds the same point with the same seed and index, and another one with others", async () => {
+    const found = async (more: Partial<AttackOptions>) => {
+      const { point, seed } = await attack(linear, x, { ...base, ...more });
+      return [`${point}`, seed];
+    };
+    const first = await found({ seed: 7, index: 3 });
+    expect(await found({ seed: 7, index: 3 })).toEqual(first);
+    expect(first[1]).toBe(7);
+    expect((await found({ seed: 7 }))[0]).not.toBe(first[0]);
+    expect((await found({ seed: "7", index: 3 }))[0]).not.toBe(first[0]);
+  });
+
   it("is above what certify certifies", async () => {
     const { radius } = await certify(linear, x, { sigma: 0.25, n: 4000, range: [-1, 2] });
     const { radius: upper } = await attack(linear, x, base);
@@ -82,7 +94,7 @@ describe("attack refuses", () => {
     ["a radius of 0", { radius: 0 }, "radius must be a finite number above 0, got 0"],
     ["no steps", { steps: 0 }, "steps must be an integer of at least 1, got 0"],
     ["alpha 1", { alpha: 1 }, "alpha must lie in (0, 1), got 1"],
-    ["a seed", { seed: 1 }, 'unknown option "seed"'],
+    ["noise", { noise: {} }, 'unknown option "noise"'],
     [
       "a gradient that is no function",
       { gradient: 3 },

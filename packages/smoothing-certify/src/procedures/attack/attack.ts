@@ -4,7 +4,7 @@ import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../
 import { type Classifier, prepareClassifier } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import { checkPreprocessings, type Range, UNIT_RANGE } from "../../classifier/range.ts";
-import { freshSeed } from "../../noise/fresh-seed.ts";
+import { formatSeed, freshSeed, type Seed } from "../../noise/fresh-seed.ts";
 import { checkSampling } from "../../run/options.ts";
 import { type SingleOptions, singleNames } from "../../run/run-one.ts";
 import { ABSTAIN } from "../../statistics/radius.ts";
@@ -13,7 +13,7 @@ import { type AttackNorm, distance, moved, steepest } from "./perturbation.ts";
 import { type SmoothedGradient, slopeAt, type VoteSettings } from "./smoothed-votes.ts";
 
 /** Options of {@link attack}. */
-export interface AttackOptions extends Omit<SingleOptions, "seed" | "noise" | "index" | "sound"> {
+export interface AttackOptions extends Omit<SingleOptions, "noise" | "sound"> {
   /** Norm in which the perturbation is measured; default `"l2"`. */
   readonly norm?: AttackNorm | undefined;
   /** Largest perturbation that is tried; default 4 sigma in l2, and sigma in linf. */
@@ -46,9 +46,11 @@ export interface AttackResult {
   readonly point?: Float32Array;
   /** Noisy samples drawn in all. */
   readonly drawn: number;
+  /** Seed of the search and of PREDICT's noise; streams of their own, apart from those of `certify`. */
+  readonly seed: Seed;
 }
 
-const { seed: _, noise: __, index: ___, sound: ____, ...inputNames } = singleNames;
+const { noise: _, sound: __, ...inputNames } = singleNames;
 const names = {
   ...inputNames,
   norm: true,
@@ -93,12 +95,14 @@ export async function attack(
     range = UNIT_RANGE,
     samples = 256,
   } = options;
-  const { shape, gradient } = options;
+  const { shape, gradient, index = 0, seed = freshSeed() } = options;
   const image = await readImage("attack", x, { ...(shape && { shape }), range });
   const prepared = await prepareClassifier("attack", classifier, options, image.tensor);
   checkPreprocessings("attack", prepared.traits.preprocessing, range);
-  const search = { classifier: prepared, shape: image.shape, sigma, seed: freshSeed(), samples };
-  const found = new Search({ ...search, gradient }, image.data, norm, range);
+  const streams = `attack ${formatSeed(seed)}`;
+  const search = { classifier: prepared, shape: image.shape, sigma, samples };
+  const found = new Search({ ...search, gradient, index, seed: streams }, image.data, norm, range);
+  let looks = 0;
   const level = alpha / (1 + MARGINS.length); // one look at x, one at each margin
   const classAt = async (point: FloatArray) => {
     // as the image came, where neither the caller nor the classifier says
@@ -106,6 +110,7 @@ export async function attack(
     const asked = {
       ...sampling(options),
       ...(isTensor && { input: "tensor" as const }),
+      seed: `${streams} ${looks++}`,
       n,
       alpha: level,
     };
@@ -114,6 +119,7 @@ export async function attack(
   };
   const prediction = await classAt(image.data);
   const none = {
+    seed,
     success: false,
     prediction,
     adversarial: ABSTAIN,
@@ -127,7 +133,7 @@ export async function attack(
     const adversarial = await classAt(point);
     if (adversarial === ABSTAIN || adversarial === prediction) continue;
     const radius = distance(image.data, point, norm);
-    return { success: true, prediction, adversarial, radius, point, drawn: found.drawn };
+    return { success: true, prediction, adversarial, radius, point, drawn: found.drawn, seed };
   }
   return { ...none, drawn: found.drawn };
 }
@@ -211,14 +217,18 @@ const largestOf = ({
 
 /** The options that PREDICT takes too. */
 function sampling(options: AttackOptions) {
-  const { norm, radius, gradient, steps, rounds, samples, shape, ...shared } = options;
+  const { norm, radius, gradient, steps, rounds, samples, shape, seed, ...shared } = options;
   return shared;
 }
 
 function checkAttack(options: AttackOptions): void {
-  const caller = "attack";
-  checkOptions(caller, options, names);
-  checkSampling(caller, options);
+  checkOptions("attack", options, names);
+  checkSampling("attack", options);
+  checkSearch("attack", options);
+}
+
+/** Checks the options that are the attack's own. */
+export function checkSearch(caller: string, options: Omit<AttackOptions, "sigma">): void {
   const { norm = "l2", radius, gradient, steps, rounds, samples, n, alpha } = options;
   if (norm !== "l2" && norm !== "linf")
     throw new DmaeError("argument", `${caller}: norm must be "l2" or "linf", got ${show(norm)}`);

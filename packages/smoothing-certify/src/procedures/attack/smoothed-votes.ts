@@ -17,6 +17,8 @@ export interface VoteSettings {
   readonly shape: readonly number[];
   readonly sigma: number;
   readonly seed: Seed;
+  /** Index of the input, part of the address of the noise. */
+  readonly index: number;
   /** Noisy copies of a point. */
   readonly samples: number;
   readonly gradient?: SmoothedGradient | undefined;
@@ -37,7 +39,7 @@ export async function slopeAt(
   point: FloatArray,
   label: number,
 ): Promise<Slope> {
-  const { classifier, shape, sigma, seed, samples, gradient } = settings;
+  const { classifier, shape, sigma, seed, index, samples, gradient } = settings;
   const size = point.length;
   const noise = noiseSource({ sigma, seed });
   const ascent = new Float64Array(size);
@@ -46,7 +48,7 @@ export async function slopeAt(
   for (let first = 0; first < samples; first += rows) {
     const count = Math.min(rows, samples - first);
     const batch = new Float32Array((classifier.traits.fixedBatchSize ?? count) * size);
-    noise.fill(batch, point, { image: 0, stage: "estimation", first, count });
+    noise.fill(batch, point, { image: index, stage: "estimation", first, count });
     const sent = batch.slice(); // the classifier may write to it
     const { classes } = await classifier.classify(sent, [sent.length / size, ...shape]);
     const isOther = (row: number) => classes[row] !== label;
