@@ -26,11 +26,12 @@ export function findChromium(): string | undefined {
 }
 
 /** Starts it without a window; WebGPU computes on the processor (SwiftShader) where there is no graphics card. */
-export function launch(executablePath: string): Promise<Browser> {
+export function launch(executablePath: string, more: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath,
     args: [
       "--enable-unsafe-webgpu", // also without a card
+      ...more,
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []), // root has no sandbox
     ],
   });

@@ -73,6 +73,8 @@ describe("the radius at the worst of all times", () => {
     ladder.look(share * n, n);
     distant.look(share * n, n);
     const exact = 2 * normalQuantile(share);
+    expect(ladder.pLower).toBeLessThan(share);
+    expect(2 * normalQuantile(ladder.pLower)).toBeCloseTo(ladder.radius, 12);
     expect(ladder.radius).toBeLessThan(exact);
     expect(ladder.radius).toBeGreaterThan(exact - 0.2);
     expect(distant.radius).toBeLessThan(2 * normalQuantile(share - 0.01));
@@ -146,6 +148,20 @@ describe("createCertifier", () => {
     }
     expect((await certifier.certify([0.9])).prediction).toBe(1);
     await certifier.close();
+  });
+
+  it("tells about every so many samples, where asked to", async () => {
+    const certifier = await createCertifier(slowly(0), { ...base, maxSamples: 200, batchSize: 8 });
+    const seen: number[] = [];
+    for await (const { samples, pLower, radius, abstained } of certifier.stream([0], {
+      every: 16,
+    })) {
+      seen.push(samples);
+      expect([pLower, radius]).toEqual([0, 0]);
+      expect(abstained).toBe(true); // half of the votes, so that the radius never grows
+    }
+    expect(Math.max(...seen.map((n, i) => n - (seen[i - 1] ?? 0)))).toBeLessThan(24);
+    await expect(certifier.certify([0], { every: 0 })).rejects.toThrow("every must be an integer");
   });
 
   it("lets a request be given up, or its stream be left, without harm to others", async () => {

@@ -41,6 +41,8 @@ export interface CertifierRequest {
   readonly deadline?: number | undefined;
   /** A radius that suffices: the request ends once it is certified. */
   readonly radius?: number | undefined;
+  /** For `stream`: most samples between two results, also where the radius did not grow. Default no limit. */
+  readonly every?: number | undefined;
   /** Gives the request up; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Seed of the noise; default a fresh one, which nobody knows beforehand. */
@@ -57,7 +59,10 @@ export interface Certifier {
    * @throws {DmaeError} "unsupported" with `details.busy` where `maxRequests` are under way
    */
   certify(x: ImageInput, request?: CertifierRequest): Promise<AnytimeResult>;
-  /** The certificates of one input while its radius grows; each is valid, the last is that of `certify`. */
+  /**
+   * The certificates of one input while its radius grows; each is valid, the last is that of `certify`. Results that a
+   * slow reader misses are skipped.
+   */
   stream(x: ImageInput, request?: CertifierRequest): AsyncGenerator<AnytimeResult, void, void>;
   /**
    * Refuses further requests, waits for those under way and checks the classifier's rows once more.
@@ -79,6 +84,7 @@ const optionNames = {
 const requestNames = {
   deadline: true,
   radius: true,
+  every: true,
   signal: true,
   seed: true,
 } satisfies OptionNames<CertifierRequest>;
@@ -258,6 +264,7 @@ class SharedCertifier implements Certifier {
   /** A request, if there is room for one more. */
   private open(image: FloatArray, given: CertifierRequest, progress: Progress): Request {
     const { radius = Number.POSITIVE_INFINITY, seed = freshSeed() } = given;
+    const { every = Number.POSITIVE_INFINITY } = given;
     if (this.closed) throw this.closed;
     const { maxRequests } = this.numbers;
     if (this.waiting.size >= maxRequests)
@@ -271,7 +278,7 @@ class SharedCertifier implements Certifier {
       image,
       this.noiseOf(seed),
       seed,
-      { ...this.numbers, radius },
+      { ...this.numbers, radius, every },
       (result) => {
         if (result.ended !== "open") this.waiting.delete(request);
         progress.tell(result);
@@ -305,9 +312,10 @@ class SharedCertifier implements Certifier {
 
 function checkRequest(given: CertifierRequest): void {
   checkOptions("certify", given, requestNames);
-  const { deadline, radius } = given;
+  const { deadline, radius, every } = given;
   if (deadline !== undefined) checkPositive("certify", "deadline", deadline);
   if (radius !== undefined) checkPositive("certify", "radius", radius);
+  if (every !== undefined) checkInteger("certify", "every", every);
   if (deadline !== undefined && deadline >= 2 ** 31)
     throw new DmaeError(
       "argument",

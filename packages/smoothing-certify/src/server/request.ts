@@ -15,6 +15,8 @@ export interface AnytimeResult {
   readonly prediction: number;
   /** Certified l2 radius so far, 0 when abstaining; it never falls. */
   readonly radius: number;
+  /** Lower bound on the probability of `prediction` so far, 0 when abstaining; `radius` is `sigma Phi^-1(pLower)`. */
+  readonly pLower: number;
   /** Whether `prediction` is `ABSTAIN`. */
   readonly abstained: boolean;
   /** Noisy samples counted so far, selection included. */
@@ -33,6 +35,8 @@ export interface RequestSettings extends LadderSettings {
   readonly maxSamples: number;
   /** The radius that suffices. */
   readonly radius: number;
+  /** Most samples between two results. */
+  readonly every: number;
 }
 
 /** One input under way: hands out the addresses of its samples and counts the answers in their order. */
@@ -43,6 +47,8 @@ export class Request {
   private readonly estimation = new VoteCounts();
   private readonly ladder: RadiusLadder;
   private samples = 0;
+  /** Samples at the last result. */
+  private told = 0;
   private ended: AnytimeResult["ended"] = "open";
 
   constructor(
@@ -76,8 +82,12 @@ export class Request {
     const before = this.ladder.radius;
     const wasCertified = this.ladder.isCertified;
     for (let row = from; row < to && this.isOpen; row++) this.count(outputs, row);
-    if (!this.isOpen || this.ladder.radius > before || this.ladder.isCertified !== wasCertified)
+    const { isCertified, radius } = this.ladder;
+    const isDue = this.samples - this.told >= this.settings.every;
+    if (!this.isOpen || isDue || radius > before || isCertified !== wasCertified) {
+      this.told = this.samples;
       this.onProgress(this.result());
+    }
   }
 
   private count(outputs: Outputs, row: number): void {
@@ -106,6 +116,7 @@ export class Request {
     return {
       prediction: ladder.isCertified ? this.selection.top() : ABSTAIN,
       radius: ladder.radius,
+      pLower: ladder.pLower,
       abstained: !ladder.isCertified,
       samples,
       counts: [...this.estimation.counts],

@@ -51,6 +51,12 @@ export class RadiusLadder {
     return roundedDown((rung * this.settings.sigma) / RUNGS_PER_SIGMA);
   }
 
+  /** The lower bound on the probability of the class that the radius follows from; 0 where nothing is certified. */
+  get pLower(): number {
+    if (!this.isCertified) return 0;
+    return roundedDown(normalCdf((this.climbed - 1) / RUNGS_PER_SIGMA));
+  }
+
   private threshold(rung: number): number {
     const { totalVariation = 0 } = this.settings;
     return (normalCdf(rung / RUNGS_PER_SIGMA) + totalVariation) * (1 + 2 ** -49);
