@@ -22,6 +22,7 @@ testOptionNames(
       api.resolveConfig("vit_tiny_patch16", options),
     fromPretrained: (options) => api.fromPretrained(vit, {}, options),
     tiny: (options) => api.tiny(data, options),
+    visibleTokens: (options) => api.visibleTokens(vit, {}, options),
   },
   [
     "CIFAR10_NORMALIZATION",
@@ -34,6 +35,5 @@ testOptionNames(
     "positionTensor",
     "unpatchify",
     "viTConfigNames",
-    "visibleTokens",
   ],
 );

@@ -8,5 +8,10 @@ export {
 } from "./config.ts";
 export { layerId } from "./layer-id.ts";
 export { patchify, unpatchify } from "./patches.ts";
-export { type AblationClassifier, visibleTokens } from "./visible-tokens.ts";
+export {
+  type AblationClassifier,
+  type PreparedAblationClassifier,
+  type VisibleTokensOptions,
+  visibleTokens,
+} from "./visible-tokens.ts";
 export { parameterShapes, positionTensor } from "./vit.ts";

@@ -1,7 +1,14 @@
 import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { key, uniform } from "@dmae/core";
-import { disposeTensors, type Params, selectBackend } from "@dmae/nn";
+import {
+  disposeTensors,
+  type Executor,
+  eagerExecutor,
+  type Params,
+  selectBackend,
+  toHost,
+} from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
@@ -152,6 +159,50 @@ describe("visibleTokens", () => {
       });
     });
     disposeTensors(params);
+  });
+
+  it("gives the same logits on an executor, whatever fills its batches", async () => {
+    await selectBackend("cpu");
+    const vit = createViT(gray);
+    const tensors = paramsOf(vit);
+    const params = await toHost(tensors);
+    const batch = copies([0, 1, 4, 11, 8], 4, 12, 1); // three copies with 3 patches, two with 6
+    const want = await visibleTokens(vit, tensors).predict(batch, [5, 12, 12, 2]);
+    disposeTensors(tensors);
+    for (const batchSize of [1, 2, 3, 16]) {
+      const made: string[] = [];
+      const eager = eagerExecutor();
+      const executor: Executor = {
+        ...eager,
+        prepareFunction: (program) => {
+          made.push(JSON.stringify(program.specs));
+          return eager.prepareFunction(program);
+        },
+      };
+      await expectNoLeak(async () => {
+        const classify = visibleTokens(vit, params, { executor, batchSize });
+        for (let time = 0; time < 2; time++) {
+          const found = await classify.predict(batch, [5, 12, 12, 2]);
+          expectClose(found, want, { relative: 1e-5, absolute: 1e-6 });
+        }
+        classify.dispose();
+        await Promise.resolve();
+      });
+      const visible = (count: number) =>
+        `"visible":{"shape":[${batchSize},${count}],"dtype":"int32"}`;
+      expect(made.length).toBe(2);
+      expect(made[0]).toContain(visible(3));
+      expect(made[1]).toContain(visible(6));
+    }
+  });
+
+  it("refuses options that are no executor or no batch size", () => {
+    const vit = createViT(gray);
+    const executor = eagerExecutor();
+    expect(() => visibleTokens(vit, {}, {} as never)).toThrow("executor must be an Executor");
+    expect(() => visibleTokens(vit, {}, { executor, batchSize: 0 })).toThrow(
+      "visibleTokens: batchSize must be an integer of at least 1, got 0",
+    );
   });
 
   it("covers enlarged pixels, and frees what it made", async () => {

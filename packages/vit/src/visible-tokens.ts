@@ -1,7 +1,9 @@
-import { DmaeError } from "@dmae/core";
-import type { Params } from "@dmae/nn";
+import { DmaeError, type HostTensors } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import type { Executor, Params } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ViTConfig } from "./config.ts";
+import { PreparedModel } from "./prepared-visible.ts";
 import type { ViT } from "./vit.ts";
 
 /** A classifier of ablated copies, as `certifyPatch` of `@dmae/smoothing-certify` takes it. */
@@ -14,20 +16,80 @@ export interface AblationClassifier {
   predict(batch: Float32Array, shape: readonly number[]): Promise<Float32Array>;
 }
 
+/** An {@link AblationClassifier} whose model runs on an executor. */
+export interface PreparedAblationClassifier extends AblationClassifier {
+  /** Frees the model. */
+  dispose(): void;
+}
+
+/** How {@link visibleTokens} runs the model. */
+export interface VisibleTokensOptions {
+  /**
+   * Runs the model, e.g. `compiledExecutor()` of `@dmae/compile`: one program for each number of visible patches,
+   * made when that number first occurs; the patches' places are inputs of it. Each holds the parameters.
+   */
+  readonly executor: Executor;
+  /** Copies in one run of a program; the last run is filled up. Default 16. */
+  readonly batchSize?: number;
+}
+
+const optionNames = {
+  executor: true,
+  batchSize: true,
+} satisfies OptionNames<VisibleTokensOptions>;
+
 /**
  * A Smoothed ViT (Salman et al. 2022, arXiv:2110.07719): classifies copies of an image of which only a part is
  * kept, from the patches that show some of that part; all others are dropped in front of the first block, so that a
  * copy costs what its visible patches cost.
  *
- * @param params of `vit`; they must live as long as the classifier
- * @returns a classifier for `certifyPatch` with `encoding: "mask"`: the last channel says where a pixel is kept
+ * @param params of `vit`: tensors, which must live as long as the classifier; with `options`, host tensors
+ * @param options how the model runs; default: eagerly on the current backend of TensorFlow.js
+ * @returns a classifier for `certifyPatch` with `encoding: "mask"`: the last channel says where a pixel is kept.
+ *   With `options`, dispose of it
  * @throws DmaeError "shape" for a batch of other images, "argument" for a copy that keeps nothing
  * @example
  * const classify = visibleTokens(vit, params);
  * await certifyPatch(classify, image, { patch: 5, ablation: { columns: 4 }, encoding: "mask" });
+ * const compiled = visibleTokens(vit, tuned.params, { executor: compiledExecutor() });
  */
-export function visibleTokens(vit: ViT, params: Params): AblationClassifier {
-  const { config, numClasses } = vit;
+export function visibleTokens(vit: ViT, params: Params): AblationClassifier;
+export function visibleTokens(
+  vit: ViT,
+  params: HostTensors,
+  options: VisibleTokensOptions,
+): PreparedAblationClassifier;
+export function visibleTokens(
+  vit: ViT,
+  params: Params | HostTensors,
+  options?: VisibleTokensOptions,
+): AblationClassifier | PreparedAblationClassifier {
+  if (options === undefined) return classifierOf(vit, eagerly(vit, params as Params));
+  checkOptions("visibleTokens", options, optionNames);
+  const { executor, batchSize = 16 } = options;
+  if (typeof executor?.prepareFunction !== "function")
+    throw new DmaeError(
+      "argument",
+      "visibleTokens: executor must be an Executor, e.g. compiledExecutor() of @dmae/compile",
+    );
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
+    throw new DmaeError(
+      "argument",
+      `visibleTokens: batchSize must be an integer of at least 1, got ${batchSize}`,
+    );
+  const model = new PreparedModel(vit, params as HostTensors, executor, batchSize);
+  const run: RunGroup = (images, visible, rows) => model.run(images, visible, rows);
+  return { ...classifierOf(vit, run), dispose: () => model.dispose() };
+}
+
+/** Logits `[rows, numClasses]` of images and the patches that are visible of each, as many in each row. */
+type RunGroup = (
+  images: Float32Array,
+  visible: Int32Array,
+  rows: number,
+) => Promise<ArrayLike<number>>;
+
+function classifierOf({ config, numClasses }: ViT, run: RunGroup): AblationClassifier {
   return {
     input: "array",
     numClasses,
@@ -36,20 +98,29 @@ export function visibleTokens(vit: ViT, params: Params): AblationClassifier {
       checkBatch(config, batch, shape);
       const logits = new Float32Array(shape[0]! * numClasses);
       for (const group of groupByCount(config, batch, shape[0]!)) {
-        const found = tf.tidy(() => {
-          const images = imagesOf(config, batch, group);
-          const ids = Int32Array.from(group.flatMap(({ patches }) => patches));
-          const visible = tf.tensor2d(ids, [group.length, group[0]!.patches.length], "int32");
-          return vit.logits(params, images, { visible });
-        });
-        const values = await found.data();
-        found.dispose();
+        const visible = Int32Array.from(group.flatMap(({ patches }) => patches));
+        const values = await run(imagesOf(config, batch, group), visible, group.length);
         group.forEach(({ row }, i) => {
-          logits.set(values.subarray(i * numClasses, (i + 1) * numClasses), row * numClasses);
+          for (let c = 0; c < numClasses; c++)
+            logits[row * numClasses + c] = values[i * numClasses + c]!;
         });
       }
       return logits;
     },
+  };
+}
+
+/** Runs a group at once on the current backend. */
+function eagerly(vit: ViT, params: Params): RunGroup {
+  return async (images, visible, rows) => {
+    const found = tf.tidy(() =>
+      vit.logits(params, tf.tensor(images, [rows, ...vit.imageShape]) as tf.Tensor4D, {
+        visible: tf.tensor2d(visible, [rows, visible.length / rows], "int32"),
+      }),
+    );
+    const values = await found.data();
+    found.dispose();
+    return values;
   };
 }
 
@@ -99,8 +170,11 @@ function patchesOf(
 }
 
 /** The copies of a group without their last channel. */
-function imagesOf(config: ViTConfig, batch: Float32Array, group: readonly Copy[]): tf.Tensor {
-  const { inputSize, channels } = config;
+function imagesOf(
+  { inputSize, channels }: ViTConfig,
+  batch: Float32Array,
+  group: readonly Copy[],
+): Float32Array {
   const size = inputSize * inputSize;
   const images = new Float32Array(group.length * size * channels);
   group.forEach(({ row }, i) => {
@@ -109,7 +183,7 @@ function imagesOf(config: ViTConfig, batch: Float32Array, group: readonly Copy[]
         images[(i * size + pixel) * channels + c] =
           batch[(row * size + pixel) * (channels + 1) + c]!;
   });
-  return tf.tensor4d(images, [group.length, inputSize, inputSize, channels]);
+  return images;
 }
 
 function checkBatch(config: ViTConfig, batch: Float32Array, shape: readonly number[]): void {

@@ -1,10 +1,12 @@
 import "@tensorflow/tfjs-backend-cpu";
+import { compiledExecutor } from "@dmae/compile";
 import { key, uniform } from "@dmae/core";
-import { selectBackend } from "@dmae/nn";
+import { selectBackend, toHost } from "@dmae/nn";
 import { createViT } from "@dmae/vit";
 import { visibleTokens } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
+import { expectClose } from "../../../../testing/expect-close.ts";
 import { ablatedImages, ablatedTokens } from "./ablated.ts";
 
 const vit = createViT({
@@ -49,6 +51,19 @@ test("the loss on visible tokens is that of the certified copies", async () => {
   for (const [row, start] of starts.entries())
     sum += crossEntropy(await classify.predict(copyOf(row, start), [1, 28, 28, 2]), row % 3);
   expect(loss.dataSync()[0]).toBeCloseTo(sum / rows, 5);
+});
+
+test("compiled, the visible tokens give the same logits, with one graph for each number of them", async () => {
+  await selectBackend("cpu");
+  const params = vit.init(key(1));
+  const starts = [0, 7, 15, 24, 4, 18, 27, 2, 20];
+  const batch = Float32Array.from(starts.flatMap((start, row) => [...copyOf(row % rows, start)]));
+  const shape = [starts.length, 28, 28, 2];
+  const want = await visibleTokens(vit, params).predict(batch, shape);
+  const executor = compiledExecutor();
+  const compiled = visibleTokens(vit, await toHost(params), { executor, batchSize: 4 });
+  expectClose(await compiled.predict(batch, shape), want, { relative: 1e-4, absolute: 1e-6 });
+  compiled.dispose();
 });
 
 test("every band is drawn, and equally often", async () => {

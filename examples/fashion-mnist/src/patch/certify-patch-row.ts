@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { compiledExecutor } from "@dmae/compile";
 import type { HostTensors } from "@dmae/core";
-import { disposeTensors, toTensors } from "@dmae/nn";
 import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyDatasetPatch } from "@dmae/smoothing-certify";
 import { visibleTokens } from "@dmae/vit/parts";
@@ -17,9 +16,9 @@ const copies = 28;
 /** A classifier of ablated copies `[n, 28, 28, 2]`, and what frees it. */
 async function classifierOf({ recipe }: PatchRow, params: HostTensors) {
   if (recipe.model !== convolutional) {
-    const tensors = toTensors(params);
-    const classifier: Classifier = visibleTokens(vit, tensors);
-    return { classifier, dispose: () => disposeTensors(tensors) };
+    const executor = compiledExecutor();
+    const classifier = visibleTokens(vit, params, { executor, batchSize: copies });
+    return { classifier: classifier as Classifier, dispose: () => classifier.dispose() };
   }
   const shape = [copies, 28, 28, 2];
   const prepared = await compiledExecutor().prepareFunction({
