@@ -60,7 +60,7 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
     signal?.throwIfAborted();
     return failed(0, `cannot connect: ${messageOf(cause)}`, cause);
   }
-  const foul = foulPlay(transfer, response, offset);
+  const foul = responseProblem(transfer, response, offset);
   if (foul !== undefined) {
     await response.body?.cancel().catch(() => {});
     return { complete: false, position: 0, reason: foul, isFinal: true };
@@ -70,7 +70,7 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
     await response.body?.cancel().catch(() => {});
     return refused(transfer, response, offset);
   }
-  await noteOrigin(part, { url, version: versionOf(response) });
+  await writeOrigin(part, { url, version: versionOf(response) });
   const { open } = await import("node:fs/promises");
   const file = await open(part, start === 0 ? "w" : "r+");
   try {
@@ -81,7 +81,7 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
 }
 
 /** What a response says that rules it out before a byte of it is written. */
-function foulPlay(
+function responseProblem(
   { url, facts, maxBytes }: Transfer,
   response: Response,
   offset: number,
@@ -197,7 +197,7 @@ async function resumePoint({ url, part, facts }: Transfer) {
   }
 }
 
-async function noteOrigin(part: string, origin: Origin): Promise<void> {
+async function writeOrigin(part: string, origin: Origin): Promise<void> {
   const { writeFile } = await import("node:fs/promises");
   await writeFile(`${part}.json`, JSON.stringify(origin));
 }

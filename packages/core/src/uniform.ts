@@ -52,12 +52,12 @@ export function uniform<T extends number | FloatArray>(
   const unchanged = out instanceof Float64Array && low === 0 && high === 1;
   forEachChunk(uniforms, key, domains.uniform, options, out.length, (values, from, to, at) => {
     if (unchanged) out.set(values.subarray(from, to), at);
-    else stretch(values.subarray(from, to), at, range, out);
+    else scaleInto(values.subarray(from, to), at, range, out);
   });
   return out as Drawn<T>;
 }
 
-function stretch(
+function scaleInto(
   values: Float64Array,
   position: number,
   { low, high, first, last }: Range,

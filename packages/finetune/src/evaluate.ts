@@ -172,7 +172,7 @@ async function measure(
     for (let row = 0; row < here; row++) {
       const index = Math.floor((start + row) / samples);
       const scores = logits.data.subarray(row * numClasses, (row + 1) * numClasses);
-      const { best, crossEntropy } = judge(scores as Float32Array, labels[index]!, index);
+      const { best, crossEntropy } = scoreImage(scores as Float32Array, labels[index]!, index);
       votes[index * numClasses + best]!++;
       loss += crossEntropy;
       if (best === labels[index]) correct++;
@@ -191,7 +191,7 @@ async function measure(
   };
 }
 
-function judge(
+function scoreImage(
   scores: Float32Array,
   label: number,
   index: number,

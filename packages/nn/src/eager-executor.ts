@@ -81,7 +81,9 @@ function eagerState(initial: Tensors) {
   const runOnce = async (step: StepFunction, batch: HostTensors) => {
     const previous = state;
     const inputs = toTensors(batch);
-    const result = guarded(inputs, () => checkStepResult("call", previous, step(previous, inputs)));
+    const result = tidyOrDispose(inputs, () =>
+      checkStepResult("call", previous, step(previous, inputs)),
+    );
     state = result.state;
     const carried = new Set(Object.values(state));
     const metrics = await toHost(result.metrics); // may show the previous state or the batch
@@ -128,7 +130,7 @@ function eagerFunction(program: FlatProgram, constants: Tensors): PreparedFuncti
   const life = lifetime(() => disposeTensors(constants), disposed);
   const run = async (values: unknown) => {
     const inputs = toTensors(program.inputs(values));
-    const outputs = guarded(inputs, () => program.fn({ ...constants, ...inputs }));
+    const outputs = tidyOrDispose(inputs, () => program.fn({ ...constants, ...inputs }));
     const host = await toHost(outputs);
     disposeTensors(inputs);
     disposeExcept(outputs, new Set([...Object.values(constants), ...Object.values(inputs)]));
@@ -140,7 +142,7 @@ function eagerFunction(program: FlatProgram, constants: Tensors): PreparedFuncti
 }
 
 /** Runs `body` in a tidy; if it throws, the inputs are disposed of. */
-function guarded<T extends tf.TensorContainer>(inputs: Tensors, body: () => T): T {
+function tidyOrDispose<T extends tf.TensorContainer>(inputs: Tensors, body: () => T): T {
   try {
     return tf.tidy(body);
   } catch (error) {

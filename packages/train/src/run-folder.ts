@@ -89,7 +89,7 @@ export async function openRunFolder(folder: string, recipe: unknown): Promise<Ru
 
 /** The newest state, if the file is there. */
 async function loadState(file: string): Promise<SavedState | undefined> {
-  const bytes = await readIfThere(file);
+  const bytes = await readIfExists(file);
   if (bytes === undefined) return undefined;
   const { tensors, metadata } = decodeState(file, bytes);
   const { step, run: _, ...extra } = metadata;
@@ -98,7 +98,7 @@ async function loadState(file: string): Promise<SavedState | undefined> {
   return { step: Number(step), state: { ...tensors }, extra };
 }
 
-async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+async function readIfExists(file: string): Promise<Uint8Array | undefined> {
   const { readFile } = await import("node:fs/promises");
   try {
     return await readFile(file);
@@ -130,7 +130,7 @@ async function openLog(file: string) {
       if (lines !== "") await append(lines);
     },
     async truncate(step: number) {
-      const lines = new TextDecoder().decode(await readIfThere(file)).split("\n");
+      const lines = new TextDecoder().decode(await readIfExists(file)).split("\n");
       const kept = lines.filter((line) => stepOf(line) <= step);
       await writeAtomically("fit", file, kept.map((line) => `${line}\n`).join(""));
     },
@@ -184,7 +184,7 @@ async function claim(folder: string, recipe: unknown): Promise<void> {
   const { join } = await import("node:path");
   const file = join(folder, "run.json");
   const wanted = JSON.stringify({ format: 1, recipe }, null, 2);
-  const bytes = await readIfThere(file);
+  const bytes = await readIfExists(file);
   if (bytes === undefined) return writeAtomically("fit", file, `${wanted}\n`);
   let other: unknown;
   try {

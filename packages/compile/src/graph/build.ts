@@ -313,7 +313,8 @@ export function reduce(
 ): Value {
   const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [d]));
   if (axes.length === 0) return x;
-  if (axes.some((a) => x.shape[a] === 0)) return g.splat(x.dtype, shape, ofNothing(op, x.dtype));
+  if (axes.some((a) => x.shape[a] === 0))
+    return g.splat(x.dtype, shape, emptyReduction(op, x.dtype));
   if (axes.every((a) => x.shape[a] === 1)) return reshape(g, x, shape);
   const fill = uniformValue(x);
   if (fill !== null && op !== "ReduceSum" && op !== "ReduceProd")
@@ -323,7 +324,7 @@ export function reduce(
 }
 
 /** A reduction of no elements: 0, or 1 for products; an extremum is NaN (0 as an integer), as in TensorFlow.js. */
-function ofNothing(op: string, dtype: ElementType): number {
+function emptyReduction(op: string, dtype: ElementType): number {
   if (op === "ReduceProd") return 1;
   return dtype === "float32" && (op === "ReduceMax" || op === "ReduceMin") ? Number.NaN : 0;
 }

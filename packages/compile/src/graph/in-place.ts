@@ -11,7 +11,7 @@ const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Exp", "
 const PLAIN = new Set(["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Reshape"]);
 
 /** Nodes that are looked at on the way from a reader to the writer; moments take one or two. */
-const FAR = 64;
+const MAX_DISTANCE = 64;
 
 /** Whether a node may write `output` over `input`, which it reads. */
 export type Overwrites = (node: Node, input: Value, output: Value) => boolean;
@@ -91,7 +91,7 @@ function comesBefore(reader: Node, writer: Node, readers: Readers): boolean {
       else if (isSafe(next)) seen.add(next);
       else return false;
     }
-    if (seen.size > FAR || (apart && found)) break;
+    if (seen.size > MAX_DISTANCE || (apart && found)) break;
   }
-  return found && (apart || seen.size <= FAR);
+  return found && (apart || seen.size <= MAX_DISTANCE);
 }

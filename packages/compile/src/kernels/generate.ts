@@ -8,7 +8,7 @@ import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
-const WORTH = 1 << 20;
+const MIN_NUMBERS = 1 << 20;
 
 /** A program with generated operators, and what a session of it needs. */
 export interface GeneratedKernels {
@@ -64,7 +64,7 @@ async function generate(
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
   const fused = fuse(separateSums(program), threadsOf(options));
-  if (fused.count === 0 || (!demanded && fused.written < WORTH)) return null;
+  if (fused.count === 0 || (!demanded && fused.written < MIN_NUMBERS)) return null;
   await loadRuntime(caller, options);
   const [addon, path] = await Promise.all([
     openAddon(compiler),

@@ -4,7 +4,7 @@ import { findCCompiler } from "./c-compiler.ts";
 import { openAddon } from "./native-session.ts";
 
 /** Bytes of constants from which their memory is worth a compiler's second (64 MiB). */
-const WORTH = 1 << 26;
+const MIN_PRODUCT = 1 << 26;
 
 /**
  * Runs `load`, which hands `constants` to ONNX Runtime, so that its copies leave no holes behind. ONNX Runtime copies every weight
@@ -17,7 +17,7 @@ export async function withoutHoles<T>(
   load: () => Promise<T>,
 ): Promise<T> {
   const bytes = constants.reduce((n, { data }) => n + data.length, 0);
-  const wanted = bytes >= WORTH && options.kernels !== "standard";
+  const wanted = bytes >= MIN_PRODUCT && options.kernels !== "standard";
   const addon = wanted ? await addonOf(options) : null;
   addon?.largeBlocksApart(true);
   try {

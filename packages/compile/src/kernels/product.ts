@@ -2,7 +2,7 @@ import type { FloatAttribute, Node } from "../graph/graph.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 
 /** Multiplications from which a product of our own is worth its call. */
-const FROM = 1 << 21;
+const MIN_MULTIPLICATIONS = 1 << 21;
 
 /**
  * A matrix product without a summand as a kernel, shared by `threads`; null for other nodes. What changes from step to step is not
@@ -15,7 +15,7 @@ export function emitProduct(node: Node, threads: number): Kernel | null {
   const [a, b] = node.inputs;
   const [rows, columns] = node.outputs[0]!.shape as [number, number];
   const depth = a!.shape[transA === 1 ? 0 : 1]!;
-  if (a!.dtype !== "float32" || rows * columns * depth < FROM) return null;
+  if (a!.dtype !== "float32" || rows * columns * depth < MIN_MULTIPLICATIONS) return null;
   const sizes = [threads, rows, columns, depth, transA, transB, literal(alpha!.float)].join(", ");
   return makeKernel({
     label: "Product",

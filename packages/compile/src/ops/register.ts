@@ -34,7 +34,7 @@ export function registerTranslations(kernels: Kernels): void {
         for (const [name, tensor] of Object.entries(inputs))
           if (tensor) values[name] = tracer.lookup(tensor as TensorInfo);
         const result = located(tracer.caller, kernelName, () =>
-          whole(translate(tracer.graph, values, (attrs ?? {}) as KernelAttributes)),
+          checkedResult(translate(tracer.graph, values, (attrs ?? {}) as KernelAttributes)),
         );
         return Array.isArray(result)
           ? result.map((value) => tracer.tensorOf(value))
@@ -44,7 +44,7 @@ export function registerTranslations(kernels: Kernels): void {
 }
 
 /** The results of a translation, if there are tensors of such shapes. */
-function whole(result: Value | readonly Value[]): Value | readonly Value[] {
+function checkedResult(result: Value | readonly Value[]): Value | readonly Value[] {
   for (const { shape } of Array.isArray(result) ? result : [result])
     if (shape.some((d: number) => !Number.isInteger(d) || d < 0))
       refuseShape(`the result would have the shape ${shown(shape)}`);

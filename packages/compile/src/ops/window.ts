@@ -73,17 +73,20 @@ function fitted(info: Convolution): Window {
       `a window of ${shown([info.effectiveFilterHeight, info.effectiveFilterWidth])} does not fit into an image of ` +
         `${shown([info.inHeight, info.inWidth])}; use a larger image or "same" padding`,
     );
-  const below = farSide(
+  const below = endPadding(
     info.inHeight,
     info.outHeight,
     info.strideHeight,
     info.effectiveFilterHeight,
     [padInfo.top, padInfo.bottom],
   );
-  const right = farSide(info.inWidth, info.outWidth, info.strideWidth, info.effectiveFilterWidth, [
-    padInfo.left,
-    padInfo.right,
-  ]);
+  const right = endPadding(
+    info.inWidth,
+    info.outWidth,
+    info.strideWidth,
+    info.effectiveFilterWidth,
+    [padInfo.left, padInfo.right],
+  );
   return {
     cut: [below.cut, right.cut],
     info: {
@@ -96,7 +99,7 @@ function fitted(info: Convolution): Window {
 }
 
 /** Padding and cut at the far side with which exactly `windows` fit. */
-function farSide(
+function endPadding(
   size: number,
   windows: number,
   stride: number,

@@ -104,7 +104,7 @@ async function acquire(file: string, text: string, options: LockOptions): Promis
     const state = await holderState(seen.text);
     const { silent, hasChanged } = observe(`${seen.text} ${seen.touched}`);
     if (state === "gone" || (state === "unknown" && silent >= silence))
-      await bury(file, seen.text, caller);
+      await removeStaleLock(file, seen.text, caller);
     else if (!wait && (state === "runs" || hasChanged)) throw inUse(file, seen.text, options);
     else {
       await onWait?.();
@@ -196,7 +196,7 @@ function parse(text: string): Holder | undefined {
  * Removes a lock left behind. It is moved away first and compared: where another process removed it and
  * made its own in between, that one is put back; where a third has locked by then, `check` finds out.
  */
-async function bury(file: string, found: string, caller: string): Promise<void> {
+async function removeStaleLock(file: string, found: string, caller: string): Promise<void> {
   const { link, rename, rm } = await import("node:fs/promises");
   const grave = await temporaryName(file);
   try {

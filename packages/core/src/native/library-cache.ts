@@ -25,7 +25,7 @@ export async function keepLibrary(file: string, make: () => Promise<Uint8Array>)
     if (await isSound(path)) return path;
     bytes = await make();
     await write(path, bytes);
-    await forgetOld(folder);
+    await removeOldest(folder);
     return path;
   } catch (error) {
     if (bytes === undefined && !isOfCache(error)) throw error;
@@ -122,7 +122,7 @@ function ownFolder(): string {
 /** Milliseconds after which a library that nobody has used is removed. */
 const FORGET_AFTER = 60 * 24 * 3600 * 1000;
 
-async function forgetOld(folder: string): Promise<void> {
+async function removeOldest(folder: string): Promise<void> {
   const fs = node.fs().promises;
   const { join } = node.path();
   const ours = (await fs.readdir(folder)).filter((file) =>

@@ -43,7 +43,7 @@ export interface CertificateFile {
   readonly seed: string;
   /** Index of the input in the address of its noise. */
   readonly index: number;
-  /** Generator and law of the noise. */
+  /** Generator and distribution of the noise. */
   readonly generator: string;
   /** The input. */
   readonly input: CertifiedInput;

@@ -134,7 +134,7 @@ export async function prepareCalls(
         read(
           tf
             ? await callWithTensor(tf, fn, batch, [...shape])
-            : await guarded(() => fn(batch, [...shape])),
+            : await callClassifier(() => fn(batch, [...shape])),
         ),
       ),
   };
@@ -236,7 +236,7 @@ async function callWithTensor(
 ): Promise<unknown> {
   const tensor = tf.makeTensor(batch, shape, "float32");
   try {
-    const returned = await guarded(() => tidied(tf, () => fn(tensor, shape)));
+    const returned = await callClassifier(() => tidied(tf, () => fn(tensor, shape)));
     if (returned !== tensor) return returned;
     throw new DmaeError("classifier", "the classifier returned its own input");
   } finally {
@@ -245,7 +245,7 @@ async function callWithTensor(
 }
 
 /** Turns whatever a classifier throws into a typed error that keeps the cause. */
-async function guarded(call: () => unknown): Promise<unknown> {
+async function callClassifier(call: () => unknown): Promise<unknown> {
   try {
     const returned = await call();
     if (isRecordOfOne(returned)) return Object.values(returned)[0];

@@ -61,8 +61,8 @@ export async function loadRuntime(given: OnnxRuntime | undefined): Promise<Loade
 export async function readModel(
   model: string | URL | Blob | Uint8Array,
 ): Promise<{ bytes: Uint8Array; source: string | Uint8Array }> {
-  if (model instanceof Uint8Array) return whole(model);
-  if (model instanceof Blob) return whole(new Uint8Array(await model.arrayBuffer()));
+  if (model instanceof Uint8Array) return checkedBytes(model);
+  if (model instanceof Blob) return checkedBytes(new Uint8Array(await model.arrayBuffer()));
   if (!inNode) return download(model);
   const { fileURLToPath } = await import("node:url");
   const path = model instanceof URL ? fileURLToPath(model) : model;
@@ -72,10 +72,10 @@ export async function readModel(
 async function download(address: string | URL) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`HTTP ${response.status} ${response.statusText}`);
-  return whole(new Uint8Array(await response.arrayBuffer()));
+  return checkedBytes(new Uint8Array(await response.arrayBuffer()));
 }
 
-function whole(bytes: Uint8Array) {
+function checkedBytes(bytes: Uint8Array) {
   const other = standIn(bytes);
   if (other) throw new Error(`it is ${other}`);
   return { bytes, source: bytes };

@@ -26,7 +26,7 @@ export async function runLogs(command: string, args: Arguments, io: Streams): Pr
     throw new DmaeError("argument", `${command}: name at least one log file`);
   if (command === "compare") return compareTwo(args, io);
   if (command === "analyze") return analyze(args, io);
-  const rows = new Counted(command === "merge" ? merge(args) : again(args));
+  const rows = new Counted(command === "merge" ? merge(args) : recertifyLog(args));
   const out = args.text("out");
   if (out === undefined) for await (const text of logText(rows)) await io.out(text);
   else {
@@ -78,7 +78,7 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
 const merge = (args: Arguments) =>
   mergeLogRows(args.files, { images: args.number("images"), partial: args.on("partial") });
 
-async function* again(args: Arguments): AsyncGenerator<LogRow, void, void> {
+async function* recertifyLog(args: Arguments): AsyncGenerator<LogRow, void, void> {
   const [file, ...more] = args.files;
   if (more.length > 0)
     throw new DmaeError("argument", "recertify: name one log; merge shards first");

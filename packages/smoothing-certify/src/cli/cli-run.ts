@@ -38,7 +38,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
   const noise = await threads(args, options);
   try {
     const run = { ...options, ...(noise && { noise }) };
-    if (!args.on("no-preflight")) await warnBefore(model, dataset, args, run, io);
+    if (!args.on("no-preflight")) await warnOfProblems(model, dataset, args, run, io);
     if (command === "predict") await predictAll(model, dataset, run, io);
     else await certifyAll(command, args, model, dataset, run, io);
   } finally {
@@ -147,7 +147,7 @@ async function threads(
   );
 }
 
-async function warnBefore(
+async function warnOfProblems(
   { classifier }: LoadedModel,
   dataset: ImageDataset,
   args: Arguments,

@@ -31,7 +31,7 @@ export function checkSelection(
   const { count, total, path, shard } = placed[0]!;
   const other = placed.find((rows) => rows.count !== count || rows.total !== total);
   if (other)
-    throw misfit(
+    throw mergeError(
       `the logs are of shards of different selections: ${path} is shard ${shard}, ${other.path} is shard ${other.shard}`,
     );
   if (!listed) checkSkip(placed);
@@ -45,7 +45,7 @@ type PlacedRows = ShardRows & ReturnType<typeof parsePlace>;
 function parsePlace({ path, shard }: ShardRows) {
   const [place = "", total = ""] = shard.split(" of ");
   if (!/^[1-9]\d*$/.test(total))
-    throw misfit(`${path}: shard must read like 0/8 of 10000, got ${JSON.stringify(shard)}`);
+    throw mergeError(`${path}: shard must read like 0/8 of 10000, got ${JSON.stringify(shard)}`);
   return { ...parseShard(place), total: Number(total) };
 }
 
@@ -63,7 +63,7 @@ function checkSkip(shards: readonly PlacedRows[]): void {
   for (let skip = 1; skip * skip <= common; skip++)
     if (common % skip === 0 && !(misplaced(skip) && misplaced(common / skip))) return;
   const { idx, path, shard } = misplaced(common)!;
-  throw misfit(
+  throw mergeError(
     `the logs are of shards of different selections: no one skip gives their images, e.g. image ${idx} to shard ${shard} in ${path}; certify all shards with the same skip and max`,
   );
 }
@@ -80,23 +80,23 @@ export function checkComplete(
   empty: readonly string[],
 ): void {
   if (images !== undefined && rows !== images)
-    throw misfit(`${images} images expected, ${rows} found`);
+    throw mergeError(`${images} images expected, ${rows} found`);
   if (!selection) {
     if (empty.length === 0 || images !== undefined) return;
-    throw misfit(`${empty[0]} has no rows; finish it, or merge with partial: true`);
+    throw mergeError(`${empty[0]} has no rows; finish it, or merge with partial: true`);
   }
   const { count, total, found } = selection;
   for (let index = 0; index < Math.min(count, total); index++) {
     const expected = Math.ceil((total - index) / count);
     const there = found.get(index) ?? 0;
     if (there !== expected)
-      throw misfit(
+      throw mergeError(
         `shard ${index}/${count} has ${there} of ${expected} images; finish it, or merge with partial: true`,
       );
   }
 }
 
 /** The error for logs that do not fit together. */
-export function misfit(problem: string): DmaeError {
+export function mergeError(problem: string): DmaeError {
   return new DmaeError("file", `mergeLogs: ${problem}`);
 }

@@ -2,7 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { rowBatches } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
-import { checkComplete, checkSelection, misfit, type ShardRows } from "./merge-selection.ts";
+import { checkComplete, checkSelection, mergeError, type ShardRows } from "./merge-selection.ts";
 import { RowCursor } from "./row-cursor.ts";
 
 /** Options of {@link mergeLogs}. */
@@ -115,7 +115,7 @@ async function checkLogs(
         common.check(path, settings);
         const before = owners.get(idx);
         if (before !== undefined)
-          throw misfit(`image ${idx} is in ${paths[before]} and in ${path}`);
+          throw mergeError(`image ${idx} is in ${paths[before]} and in ${path}`);
         owners.set(idx, owner);
         if (settings?.shard !== undefined) addToShard(shards, path, `${settings.shard}`, idx);
         ascending &&= idx > last;
@@ -165,5 +165,5 @@ function checkCommon(path: string, common: string | undefined, settings: object)
   const changed = [...new Set([...now.keys(), ...before.keys()])]
     .filter((name) => before.get(name) !== now.get(name))
     .map((name) => `${name} ${before.get(name)} and ${now.get(name)}`);
-  throw misfit(`${path} has other settings than the logs before it: ${changed.join(", ")}`);
+  throw mergeError(`${path} has other settings than the logs before it: ${changed.join(", ")}`);
 }

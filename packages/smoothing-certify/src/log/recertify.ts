@@ -14,7 +14,7 @@ import { ABSTAIN } from "../statistics/radius.ts";
 import { topKRadius } from "../statistics/top-k.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
-/** What is to be computed anew from the votes of a log. */
+/** What is to be computed recertifyRow from the votes of a log. */
 export interface RecertifyOptions {
   /** Another allowed probability of a wrong certificate. */
   readonly alpha?: number | undefined;
@@ -35,7 +35,7 @@ export interface RecertifyOptions {
 }
 
 /**
- * Computes certificates anew from the votes in a log, without running the model: at another alpha, with
+ * Computes certificates recertifyRow from the votes in a log, without running the model: at another alpha, with
  * the two-class bound, for the top k classes, in another norm. What is asked for must not be chosen
  * by looking at the votes, or alpha no longer covers it.
  *
@@ -80,13 +80,13 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
         "argument",
         "recertify: the votes of ablated copies certify against patches without alpha, so they give no other certificate",
       );
-    return anew(row, { ...row, settings, counts0, counts }, options);
+    return recertifyRow(row, { ...row, settings, counts0, counts }, options);
   });
 }
 
 type Voted = LogRow & Required<Pick<LogRow, "settings" | "counts0" | "counts">>;
 
-function anew(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
+function recertifyRow(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
   const { alpha = row.settings.alpha, bound, norm } = options;
   const topK = options.topK ?? row.settings.topK;
   const dimension = dimensionOf(row, options.dimension);

@@ -3,7 +3,7 @@ import { type NormalThresholds, normalThresholds } from "./normal-thresholds.ts"
 /** Steps between black and white: pixels are k / 255. */
 export const LEVELS = 255;
 
-/** The law of grid noise, ready to be drawn from. */
+/** The distribution of grid noise, ready to be drawn from. */
 export interface GridTable extends NormalThresholds {
   /**
    * For each value of the top bits of the uniform integer: the first threshold that can exceed it. There
@@ -25,16 +25,16 @@ export function gridTable(sigma: number): GridTable {
 }
 
 function makeGridTable(sigma: number): GridTable {
-  const law = normalThresholds(sigma, LEVELS);
+  const exact = normalThresholds(sigma, LEVELS);
   const guide = new Uint32Array(2 ** GUIDE_BITS + 1);
   for (let cell = 0, at = 0; cell < guide.length; cell++) {
     const least = cell * 2 ** (53 - GUIDE_BITS);
-    while (at < law.thresholds.length - 1 && law.thresholds[at]! <= least) at++;
+    while (at < exact.thresholds.length - 1 && exact.thresholds[at]! <= least) at++;
     guide[cell] = at;
   }
-  const length = LEVELS + 2 * law.reach + 1;
-  const pixels = Float32Array.from({ length }, (_, n) => (n - law.reach) / LEVELS);
-  return { ...law, guide, pixels };
+  const length = LEVELS + 2 * exact.reach + 1;
+  const pixels = Float32Array.from({ length }, (_, n) => (n - exact.reach) / LEVELS);
+  return { ...exact, guide, pixels };
 }
 
 /**

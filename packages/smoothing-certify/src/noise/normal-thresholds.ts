@@ -4,7 +4,7 @@
 const BITS = 160n;
 const UNIT = 1n << BITS;
 
-/** The thresholds of grid noise, and how far the law they give is from the exact one. */
+/** The thresholds of grid noise, and how far the distribution they give is from the exact one. */
 export interface NormalThresholds {
   /**
    * Of the uniform integers 0 … 2^53 - 1, those below `thresholds[i]` and not below
@@ -13,7 +13,7 @@ export interface NormalThresholds {
   readonly thresholds: Float64Array;
   /** The noise takes values from `-reach` to `reach`. */
   readonly reach: number;
-  /** Upper bound on the total variation distance between the law of one noise value and the exact law. */
+  /** Upper bound on the total variation distance between the distributions of one noise value and of the exact one. */
   readonly totalVariation: number;
 }
 

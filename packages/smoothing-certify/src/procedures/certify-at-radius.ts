@@ -177,8 +177,8 @@ function prepare(
   refuseOthers(caller, options, { norm: "l2", bound: "one-class" });
   if (options.distribution && options.distribution !== "gaussian")
     throw new DmaeError("unsupported", `${caller}: is there for Gaussian noise only`);
-  const law = totalVariationOf(options, dimension);
-  const threshold = (normalCdf(radius / sigma) + law) * (1 + 2 ** -50);
+  const distance = totalVariationOf(options, dimension);
+  const threshold = (normalCdf(radius / sigma) + distance) * (1 + 2 ** -50);
   const worth = threshold < 1 ? Math.min(maxSamples, defaultPatience(threshold)) : maxSamples;
   const { patience = worth } = options;
   checkInteger(caller, "patience", patience);

@@ -22,7 +22,7 @@ export interface ComponentsSettings {
   readonly n: number;
   readonly alpha: number;
   readonly tau: number;
-  /** Distance between the law of one copy and the one of the guarantee; default 0. */
+  /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
   readonly totalVariation?: number;
 }
 
@@ -60,7 +60,7 @@ export function* componentsProcedure(
   yield [{ stage: "estimation", first: 0, count: n, collector: estimation }];
   const { counts, guesses } = estimation;
   const threshold = Math.min(1, (tau + totalVariation) * (1 + 2 ** -52));
-  const pValueOf = remembered((count) => binomialExceeds(count - 1, n, threshold));
+  const pValueOf = memoized((count) => binomialExceeds(count - 1, n, threshold));
   const pValues = Float64Array.from(counts, pValueOf);
   const rejected = holmRejects(pValues, alpha);
   const predictions = guesses.map((guess, i) => (rejected[i] ? guess : ABSTAIN));
@@ -76,7 +76,7 @@ export function* componentsProcedure(
 }
 
 /** Components share their counts: a p-value is computed once for each. */
-function remembered(compute: (count: number) => number): (count: number) => number {
+function memoized(compute: (count: number) => number): (count: number) => number {
   const known = new Map<number, number>();
   return (count) => {
     const found = known.get(count);

@@ -25,7 +25,7 @@ export interface PredictResult {
   readonly prediction: number;
   /**
    * Two-sided p-value of the hypothesis that the two most voted classes are equally likely; with sound
-   * noise it allows for the distance of the law of its copies.
+   * noise it allows for the distance of its copies' distribution.
    */
   readonly pValue: number;
   /** Votes by class. */
@@ -70,7 +70,7 @@ export function predictSettings(options: PredictOptions): { n: number; alpha: nu
 export interface PredictSettings {
   readonly n: number;
   readonly alpha: number;
-  /** Distance between the law of one copy and the one of the guarantee; default 0. */
+  /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
   readonly totalVariation?: number;
 }
 
@@ -86,7 +86,7 @@ export function* predictProcedure(settings: PredictSettings): Procedure<PredictR
 }
 
 /**
- * The p-value of the two most voted classes. Copies whose law is within `totalVariation` of the exact one
+ * The p-value of the two most voted classes. Copies whose distribution is within `totalVariation` of the exact one
  * can be drawn together with exact copies such that each pair differs with at most that probability:
  * all but `d` of the n votes are those of exact copies, and more than d are not with probability
  * `P(Binomial(n, totalVariation) > d)`. So d votes are taken from the first class and given to the second,

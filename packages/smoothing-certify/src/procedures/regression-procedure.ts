@@ -10,7 +10,7 @@ export interface RegressionSettings {
   readonly n: number;
   readonly alpha: number;
   readonly quantile: number;
-  /** Distance between the law of one copy and the one of the guarantee; default 0. */
+  /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
   readonly totalVariation?: number;
 }
 

@@ -96,10 +96,10 @@ export class ClassIdCheck {
     await this.show([noisy[0]!, ...loud].slice(0, this.most));
     const near = await this.nearBoundary(noisy, loud);
     for (const row of near) await this.show([row]);
-    const company = this.fixed ?? Math.min(SHOWN, this.most);
+    const batchRows = this.fixed ?? Math.min(SHOWN, this.most);
     for (const neighbour of loud) {
-      const room = Math.max(1, Math.min(near.length, company - 1));
-      await this.show([...near.slice(0, room), ...new Array(company - room).fill(neighbour)]);
+      const room = Math.max(1, Math.min(near.length, batchRows - 1));
+      await this.show([...near.slice(0, room), ...new Array(batchRows - room).fill(neighbour)]);
     }
   }
 

@@ -106,9 +106,9 @@ function checkNoise(caller: string, options: SamplingOptions): void {
   }
 }
 
-/** What the noise's law is away from that of the guarantee, for inputs of `dimension` numbers. */
+/** How far the distribution of the noise is from that of the guarantee, for inputs of `dimension` numbers. */
 export function totalVariationOf(options: SamplingOptions, dimension: number): number {
-  const { seed = 0 } = options; // the law is that of every seed
+  const { seed = 0 } = options; // every seed has this distribution
   const distance = noiseOf({ ...options, seed }).totalVariation?.(dimension) ?? 0;
   checkProbability("certify", "the noise's totalVariation", distance);
   return distance;

@@ -165,11 +165,12 @@ describe("why it matters", () => {
     // "right": as with one statistic taken over the batch. Each vote alone is right with p = 0.6.
     const random = generator(key("coupled"));
     const [alpha, n, runs, p] = [0.01, 1000, 2000, 0.6];
-    const wrongBounds = (company: number) => {
+    const wrongBounds = (rowsTogether: number) => {
       let wrong = 0;
       for (let run = 0; run < runs; run++) {
         let votes = 0;
-        for (let batch = 0; batch < n / company; batch++) if (random() < p) votes += company;
+        for (let batch = 0; batch < n / rowsTogether; batch++)
+          if (random() < p) votes += rowsTogether;
         if (clopperPearsonLower(votes, n, alpha) > p) wrong++;
       }
       return wrong / runs;

@@ -7,7 +7,7 @@ import { ClassIdCheck, joined } from "./class-id-check.ts";
 
 /** Rows that are compared, and the most rows of a batch that they are compared in. */
 const ROWS = 8;
-const COMPANY = 16;
+const BATCH_ROWS = 16;
 
 /** Share of the logits' spread by which float rounding may change a logit in another batch. */
 const TOLERANCE = 1e-3;
@@ -44,17 +44,17 @@ export interface FirstBatch {
  * independent draws of one function; a classifier that takes statistics over the batch makes them
  * dependent, and then no bound holds.
  *
- * Noisy rows go through the classifier in two companies: in the first batch of the run, and, in reverse
+ * Noisy rows go through the classifier twice: in the first batch of the run, and, in reverse
  * order and in a batch of another size, behind rows of the opposite noise, four times as large, which
- * move any mean, variance or range over the batch. At the end of the run the second company must still give the answers of the
- * first. That is two small batches a run; a third one tells what is wrong, where something is. Class ids say less
+ * move any mean, variance or range over the batch. At the end of the run the second batch must still give the answers of the
+ * first. That is two small batches a run; if they differ, a third one locates the fault. Class ids say less
  * than logits, so where there are no logits the rows of {@link ClassIdCheck} come on top.
  *
  * It is a check, no proof: dependence that these batches do not show is missed, with class ids more easily.
  */
 export class RowCheck {
   /** Most rows that the first batch of the run should have: all of it is kept. */
-  readonly company: number;
+  readonly batchRows: number;
   private readonly size: number;
   private first: { image: FloatArray; batch: Float32Array; answers: Outputs } | undefined;
   private hasBegun = false;
@@ -66,18 +66,18 @@ export class RowCheck {
   constructor(private readonly settings: RowCheckSettings) {
     const { batchSize, classifier, imageShape } = settings;
     this.size = imageShape.reduce((product, length) => product * length, 1);
-    this.company = classifier.traits.fixedBatchSize ?? Math.min(batchSize, COMPANY);
+    this.batchRows = classifier.traits.fixedBatchSize ?? Math.min(batchSize, BATCH_ROWS);
     this.refuseKnown();
   }
 
   /** The check before any vote of the run counts. */
   async begin({ image, index, batch, rows, answers }: FirstBatch): Promise<void> {
     if (this.settings.randomized) return;
-    const enough = answers && rows >= Math.min(ROWS + 1, this.company);
+    const enough = answers && rows >= Math.min(ROWS + 1, this.batchRows);
     const first = enough ? { batch, answers } : await this.ownBatch(image, index);
     this.first = { image: image.slice(), ...first };
     this.kept = rowsOf(first.batch, this.size);
-    if (!first.answers.logits && this.company > 1) this.ids = this.startIdCheck();
+    if (!first.answers.logits && this.batchRows > 1) this.ids = this.startIdCheck();
     await this.compareInOtherCompany("");
     this.hasBegun = true;
   }
@@ -89,8 +89,8 @@ export class RowCheck {
 
   /** A batch drawn for the check, where the first one of the run has too few rows. */
   private async ownBatch(image: FloatArray, index: number) {
-    const batch = new Float32Array(this.company * this.size);
-    const address = { image: index, stage: "selection", first: 0, count: this.company } as const;
+    const batch = new Float32Array(this.batchRows * this.size);
+    const address = { image: index, stage: "selection", first: 0, count: this.batchRows } as const;
     await this.settings.noise.fill(batch, image, address);
     checkFinite("the noise", batch, this.size);
     return { batch, answers: await this.classify(batch.slice()) };
@@ -99,16 +99,16 @@ export class RowCheck {
   private async compareInOtherCompany(when: string): Promise<void> {
     const { image, batch, answers } = this.first!;
     const { size } = this;
-    const company = batch.length / size;
-    if (company === 1) return this.compareAgain(when);
-    const rows = Math.min(ROWS, company - 1);
+    const batchRows = batch.length / size;
+    if (batchRows === 1) return this.compareAgain(when);
+    const rows = Math.min(ROWS, batchRows - 1);
     const fixed = this.settings.classifier.traits.fixedBatchSize;
-    const sent = fixed ?? Math.max(rows + 1, company - 3);
+    const sent = fixed ?? Math.max(rows + 1, batchRows - 3);
     const other: Float32Array[] = [];
     const factor = when === AT_END ? 4 : -4; // the sign moves what depends on the mean, or on one row alone
     const { kept } = this;
     for (let row = 0; row < sent - rows; row++)
-      other.push(kept[row % company]!.map((v, i) => image[i]! + factor * (v - image[i]!)));
+      other.push(kept[row % batchRows]!.map((v, i) => image[i]! + factor * (v - image[i]!)));
     other.push(...kept.slice(0, rows).reverse());
     const moved = await this.classify(joined(other));
     if (this.ids) return this.compareIds(this.ids, other, moved.classes, when);
@@ -122,7 +122,7 @@ export class RowCheck {
     const { image, answers } = this.first!;
     const ask = async (asked: Float32Array) => (await this.classify(asked)).classes;
     const fixed = this.settings.classifier.traits.fixedBatchSize;
-    const check = new ClassIdCheck(ask, fixed, this.company, image);
+    const check = new ClassIdCheck(ask, fixed, this.batchRows, image);
     check.record(this.kept, answers.classes);
     return check;
   }
@@ -169,7 +169,7 @@ export class RowCheck {
   /** What the graph of the model says about itself. */
   private refuseKnown(): void {
     const { rowMixers = [], randomParts = [] } = this.settings.classifier.traits;
-    if (rowMixers.length > 0 && this.company > 1)
+    if (rowMixers.length > 0 && this.batchRows > 1)
       throw failure(
         `the classifier's answer to a row depends on the rows beside it, so its votes would not be independent and no bound would hold: ${rowMixers.join("; ")}. Export the model for inference, quantize it with fixed scales, or set batchSize: 1`,
       );

@@ -191,7 +191,7 @@ async function* runShard<R>(
       yield row;
     }
   } catch (error) {
-    if (DmaeError.isInstance(error) && error.details.rowsInvalid) await takeBack(log, error);
+    if (DmaeError.isInstance(error) && error.details.rowsInvalid) await invalidateLog(log, error);
     throw error;
   } finally {
     await log?.close();
@@ -215,7 +215,7 @@ async function withSeedOfLog(options: DatasetOptions): Promise<Seeded<DatasetOpt
 }
 
 /** Marks a log whose run found out at its end that its rows are no certificates. */
-async function takeBack(log: LogWriter | undefined, error: DmaeError): Promise<void> {
+async function invalidateLog(log: LogWriter | undefined, error: DmaeError): Promise<void> {
   await log?.invalidate(error.message.replace(/^certify: /, "")).catch(() => {}); // the first error matters more
 }
 

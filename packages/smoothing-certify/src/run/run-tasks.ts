@@ -106,7 +106,7 @@ async function* runBatches<R>(
   const { batches, signal, onBatch } = settings;
   const packer = new Packer(tasks, settings.noise, batches, sizeOf(settings));
   const breather = new Breather();
-  let packed = await packer.next(check?.company);
+  let packed = await packer.next(check?.batchRows);
   for (let isFirst = true; packed; isFirst = false) {
     await breather.pause();
     if (signal?.aborted) return;

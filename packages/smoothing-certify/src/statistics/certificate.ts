@@ -33,7 +33,7 @@ export interface CertificateSettings {
   readonly norm?: Norm | undefined;
   /** Numbers of the input; needed where the norm's radius depends on it. */
   readonly dimension?: number | undefined;
-  /** Distance between the law of the copies and the one of the guarantee, in [0, 1]; default 0. */
+  /** Distance between the distribution of the copies and the one of the guarantee, in [0, 1]; default 0. */
   readonly totalVariation?: number | undefined;
 }
 
@@ -97,17 +97,17 @@ export function certificateOf(
   const n = counts.reduce((sum, count) => sum + count, 0);
   const k = counts[guess] ?? 0;
   if (bound === "one-class") {
-    const pLower = lowered(clopperPearsonLower(k, n, alpha), totalVariation);
-    return settle(guess, pLower, pLower > 0.5, radiusOf(settings, pLower));
+    const pLower = subtractDistance(clopperPearsonLower(k, n, alpha), totalVariation);
+    return finalizeBound(guess, pLower, pLower > 0.5, radiusOf(settings, pLower));
   }
-  const pLower = lowered(clopperPearsonLower(k, n, 0.9 * alpha), totalVariation);
+  const pLower = subtractDistance(clopperPearsonLower(k, n, 0.9 * alpha), totalVariation);
   const most = counts.reduce((most, count, c) => (c === guess ? most : Math.max(most, count)), 0);
-  const pUpper = raised(clopperPearsonUpper(most, n, 0.1 * alpha), totalVariation);
+  const pUpper = addDistance(clopperPearsonUpper(most, n, 0.1 * alpha), totalVariation);
   const rival = Math.min(pUpper, 1 - pLower);
-  return settle(guess, pLower, pLower > rival, radiusOf(settings, pLower, rival));
+  return finalizeBound(guess, pLower, pLower > rival, radiusOf(settings, pLower, rival));
 }
 
-function settle(guess: number, pLower: number, sure: boolean, radius: number): Certificate {
+function finalizeBound(guess: number, pLower: number, sure: boolean, radius: number): Certificate {
   return {
     prediction: sure ? guess : ABSTAIN,
     radius: sure ? radius : 0,
@@ -116,11 +116,11 @@ function settle(guess: number, pLower: number, sure: boolean, radius: number): C
   };
 }
 
-function lowered(pLower: number, totalVariation: number): number {
+function subtractDistance(pLower: number, totalVariation: number): number {
   return totalVariation === 0 ? pLower : Math.max(0, (pLower - totalVariation) * (1 - 2 ** -52));
 }
 
-function raised(pUpper: number, totalVariation: number): number {
+function addDistance(pUpper: number, totalVariation: number): number {
   return totalVariation === 0 ? pUpper : Math.min(1, (pUpper + totalVariation) * (1 + 2 ** -52));
 }
 

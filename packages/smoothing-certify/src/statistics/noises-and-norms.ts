@@ -133,7 +133,7 @@ const laplaceLinfApproximation: Statement = {
  *
  * All but the last entry are theorems (`exact`); a radius of each is computed in float64 and rounded down.
  *
- * @throws {DmaeError} "argument" for probabilities outside [0, 1], a bad sigma, norm, law or dimension
+ * @throws {DmaeError} "argument" for probabilities outside [0, 1], a bad sigma, norm, distribution or dimension
  * @example
  * radiusInNorm({ pLower: 0.99, sigma: 0.5, distribution: "uniform", norm: "l1" }).radius; // 0.848…
  */
@@ -179,12 +179,16 @@ function choose<T>(name: string, table: Record<string, T>, value: string): T {
   );
 }
 
-function dimensionOf({ dimension }: NormRadiusOptions, law: NoiseDistribution, norm: Norm): number {
+function dimensionOf(
+  { dimension }: NormRadiusOptions,
+  distribution: NoiseDistribution,
+  norm: Norm,
+): number {
   if (dimension !== undefined) checkInteger("radiusInNorm", "dimension", dimension);
-  else if (norm === "linf" || (norm === "l2" && law !== "gaussian"))
+  else if (norm === "linf" || (norm === "l2" && distribution !== "gaussian"))
     throw new DmaeError(
       "argument",
-      `radiusInNorm: a radius of ${law} noise in ${norm} depends on the dimension; give the number of pixel values`,
+      `radiusInNorm: a radius of ${distribution} noise in ${norm} depends on the dimension; give the number of pixel values`,
     );
   return dimension ?? 1;
 }

@@ -17,7 +17,7 @@ export interface RankSettings {
   readonly shift: number;
   /** Allowed probability of a wrong bound, for each side. */
   readonly alpha: number;
-  /** Distance between the law of the copies and the one of the guarantee; default 0. */
+  /** Distance between the distribution of the copies and the one of the guarantee; default 0. */
   readonly totalVariation?: number;
 }
 

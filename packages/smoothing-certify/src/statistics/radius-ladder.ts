@@ -10,7 +10,7 @@ export interface LadderSettings {
   readonly sigma: number;
   /** Allowed probability that the radius is ever too large. */
   readonly alpha: number;
-  /** Distance between the law of one copy and the one of the guarantee; default 0. */
+  /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
   readonly totalVariation?: number;
 }
 

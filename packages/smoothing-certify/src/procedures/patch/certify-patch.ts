@@ -18,7 +18,7 @@ import { type DatasetOptions, runDataset } from "../../run/run-dataset.ts";
 import { type RunSettings, runTasks, type Task } from "../../run/run-tasks.ts";
 import { ablatedCopies, type Encoding, encodingOf } from "./ablated-copies.ts";
 import { type Ablation, ablationsOf, type PatchSize, readPatch } from "./ablation.ts";
-import { marginOf, metBySide, type PatchResult, patchProcedure } from "./patch-procedure.ts";
+import { copiesMetBySide, marginOf, type PatchResult, patchProcedure } from "./patch-procedure.ts";
 
 /** What {@link certifyPatch} and {@link certifyDatasetPatch} share. */
 export interface AblationOptions extends ClassifierOptions {
@@ -129,7 +129,7 @@ export async function certifyPatch(
     image.tensor,
   );
   const met = ablations.mostMet(readPatch(caller, options.patch, sides));
-  const procedure = patchProcedure(ablations, met, metBySide(ablations, sides));
+  const procedure = patchProcedure(ablations, met, copiesMetBySide(ablations, sides));
   const tasks: Task<PatchResult>[] = [{ index: 0, image: encoded.encode(image.data), procedure }];
   let result: PatchResult | undefined;
   for await (const finished of runTasks(tasks.values(), settings)) result = finished.result;
@@ -166,7 +166,7 @@ async function* patchRows(
   checkAblationOptions(caller, options);
   const { ablation: _, stride: __, encoding = "fill", fill = 0, ...run } = options;
   const { ablations, encoded, sides, noise } = ablated(caller, options, dataset.imageShape);
-  const met = metBySide(ablations, sides);
+  const met = copiesMetBySide(ablations, sides);
   const rows = runDataset<PatchResult>(
     classifier,
     dataset,

@@ -23,7 +23,7 @@ export interface PatchResult {
 export function* patchProcedure(
   ablations: Ablations,
   met: number,
-  metBySide: readonly number[],
+  copiesMetBySide: readonly number[],
 ): Procedure<PatchResult> {
   const votes = new VoteCounts();
   yield [{ stage: "estimation", first: 0, count: ablations.count, collector: votes }];
@@ -33,7 +33,7 @@ export function* patchProcedure(
   return {
     prediction,
     certified: margin >= 2 * met,
-    largestPatch: largestSide(metBySide, margin),
+    largestPatch: largestSide(copiesMetBySide, margin),
     margin,
     met,
     counts,
@@ -42,7 +42,7 @@ export function* patchProcedure(
 }
 
 /** The most copies that a square patch of side 1, 2 … meets. */
-export function metBySide(
+export function copiesMetBySide(
   ablations: Ablations,
   [height, width]: readonly [number, number],
 ): number[] {
