@@ -45,6 +45,46 @@ export function checkInteger(caller: string, name: string, value: number, least 
     );
 }
 
+type Rule = (caller: string, name: string, value: number) => void;
+
+const inUnit: Rule = (caller, name, value) => checkAlpha(caller, value, name);
+const rules = {
+  sigma: checkPositive,
+  radius: checkPositive,
+  n0: checkInteger,
+  n: checkInteger,
+  pilot: checkInteger,
+  maxSamples: checkInteger,
+  steps: checkInteger,
+  rounds: checkInteger,
+  samples: checkInteger,
+  alpha: inUnit,
+  quantile: inUnit,
+  relativeWidth: inUnit,
+} satisfies Record<string, Rule>;
+
+/** Throws unless each of the numbers that procedures take, named as their options are, is in its range. */
+export function checkNumbers(
+  caller: string,
+  numbers: { readonly [name in keyof typeof rules]?: number },
+): void {
+  for (const [name, value] of Object.entries(numbers))
+    rules[name as keyof typeof rules](caller, name, value);
+}
+
+/** Throws unless `value` is one of `names`. */
+export function checkOneOf(
+  caller: string,
+  name: string,
+  value: unknown,
+  names: readonly string[],
+): void {
+  if (names.includes(value as string)) return;
+  const quoted = names.map((each) => show(each));
+  const list = `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+  throw new DmaeError("argument", `${caller}: ${name} must be ${list}, got ${show(value)}`);
+}
+
 /**
  * Throws for an option that belongs to `certify` and would be ignored here, unless it says what is done
  * anyway.
@@ -59,7 +99,7 @@ export function refuseOthers(
     if (given === undefined || given === value) continue;
     throw new DmaeError(
       "argument",
-      `${caller}: ${name} must be ${show(value)}, the only one there is here, got ${show(given)}; certify has others`,
+      `${caller}: ${name} must be ${show(value)}, the only one supported here, got ${show(given)}; use certify for others`,
     );
   }
 }

@@ -108,7 +108,7 @@ describe("what does not fit is refused with what to set", () => {
   it.each<[string, Preprocessing, string]>([
     ["several", {}, "output must be one of opposite, logits, got undefined"],
     ["gray", {}, "the model takes 1 channels (NCHW), the images [4,4,3] give 3; set channels"],
-    ["first", { channels: "bgra" as "bgr" }, 'channels must be one of rgb, bgr, gray, got "bgra"'],
+    ["first", { channels: "bgra" as "bgr" }, 'channels must be "rgb", "bgr" or "gray", got "bgra"'],
     ["first", { scale: 0 }, "scale must be above 0 and finite"],
     ["first", { mean: [Number.NaN] }, "mean must be finite"],
     ["first", { mean: [0, 0], std: [1, 1, 1] }, "a number for each channel, got 2 and 3"],

@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
-import { show } from "../checks.ts";
+import { checkOneOf, show } from "../checks.ts";
 
 /** Order of the axes that a model takes; `"as-is"` hands the numbers over in the order of the images. */
 export type Layout = "NCHW" | "NHWC" | "as-is";
@@ -77,9 +77,9 @@ export function checkPreprocessing(
   { channels, scale, mean = 0, std = 1, layout, size, binary }: Preprocessing,
   isByte = false,
 ): CheckedPreprocessing {
-  checkOneOf(caller, "channels", channels, ["rgb", "bgr", "gray"]);
-  checkOneOf(caller, "layout", layout, ["NCHW", "NHWC", "as-is"]);
-  checkOneOf(caller, "binary", binary, ["probability", "logit"]);
+  if (channels !== undefined) checkOneOf(caller, "channels", channels, ["rgb", "bgr", "gray"]);
+  if (layout !== undefined) checkOneOf(caller, "layout", layout, ["NCHW", "NHWC", "as-is"]);
+  if (binary !== undefined) checkOneOf(caller, "binary", binary, ["probability", "logit"]);
   if (scale !== undefined) checkNumbers(caller, "scale", [scale], true);
   const [means, stds] = [listOf(mean), listOf(std)];
   checkNumbers(caller, "mean", means);
@@ -107,14 +107,6 @@ export function checkPreprocessing(
 
 const isSide = (side: unknown) =>
   Number.isInteger(side) && Number(side) >= 1 && Number(side) <= 16384;
-
-function checkOneOf(caller: string, name: string, value: unknown, names: readonly string[]): void {
-  if (value === undefined || names.includes(value as string)) return;
-  throw new DmaeError(
-    "argument",
-    `${caller}: ${name} must be one of ${names.join(", ")}, got ${show(value)}`,
-  );
-}
 
 function listOf(value: number | readonly number[]): readonly number[] {
   return typeof value === "number" ? [value] : value;

@@ -1,5 +1,5 @@
 import { DmaeError, type FloatArray, foldIn, type Key, key } from "@dmae/core";
-import { checkInteger, show } from "../checks.ts";
+import { checkInteger, checkOneOf, show } from "../checks.ts";
 import type { Seed } from "./fresh-seed.ts";
 
 /** Distributions of the noise added to a pixel; `sigma` is the standard deviation of each. */
@@ -78,12 +78,7 @@ export function checkFill(
   checkInteger(caller, "image", image, 0);
   checkInteger(caller, "first", first, 0);
   checkInteger(caller, "count", count, 0);
-  if (stage !== "selection" && stage !== "estimation")
-    throw new DmaeError(
-      "argument",
-      `${caller}: stage must be "selection" or "estimation", got ${show(stage)}`,
-      { stage },
-    );
+  checkOneOf(caller, "stage", stage, ["selection", "estimation"]);
   const isFloat = x instanceof Float32Array || x instanceof Float64Array;
   if (!(out instanceof Float32Array) || !isFloat)
     throw new DmaeError(

@@ -107,7 +107,7 @@ test.each([
   ],
   [
     { distribution: "cauchy" as never },
-    'noiseSource: distribution must be one of gaussian, uniform, laplace, got "cauchy"',
+    'noiseSource: distribution must be "gaussian", "uniform" or "laplace", got "cauchy"',
   ],
   [
     { seed: 0.5 },

@@ -1,7 +1,7 @@
 import { DmaeError, type FloatArray, type Key, normal, uniform } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { laplace } from "@dmae/core/random";
-import { checkPositive, show } from "../checks.ts";
+import { checkOneOf, checkPositive } from "../checks.ts";
 import type { Seed } from "./fresh-seed.ts";
 import { addressKeys, checkFill, type LocalNoise, type NoiseDistribution } from "./noise-source.ts";
 
@@ -38,13 +38,8 @@ export function noiseSource(options: NoiseOptions): LocalNoise {
   checkOptions("noiseSource", options, { seed: true, sigma: true, distribution: true });
   const { seed, sigma, distribution = "gaussian" } = options;
   checkPositive("noiseSource", "sigma", sigma);
-  const add = Object.hasOwn(adders, distribution) ? adders[distribution] : undefined;
-  if (!add)
-    throw new DmaeError(
-      "argument",
-      `noiseSource: distribution must be one of ${Object.keys(adders).join(", ")}, got ${show(distribution)}`,
-      { distribution },
-    );
+  checkOneOf("noiseSource", "distribution", distribution, Object.keys(adders));
+  const add = adders[distribution];
   const keyOf = addressKeys(seed);
   return {
     generator: `philox4x32-10/${distribution}`,

@@ -1,6 +1,6 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import type { ImageDataset } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, refuseOthers, show } from "../checks.ts";
+import { checkNumbers, refuseOthers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
@@ -115,13 +115,6 @@ function prepare(
   } = options;
   const natural = distribution === undefined || distribution === "gaussian" ? "l2" : "l1";
   refuseOthers(caller, options, { norm: natural, bound: "one-class" });
-  checkAlpha(caller, alpha);
-  checkInteger(caller, "pilot", pilot);
-  checkInteger(caller, "maxSamples", maxSamples);
-  if (!(typeof relativeWidth === "number" && relativeWidth > 0 && relativeWidth < 1))
-    throw new DmaeError(
-      "argument",
-      `${caller}: relativeWidth must lie in (0, 1), got ${show(relativeWidth)}`,
-    );
+  checkNumbers(caller, { alpha, pilot, maxSamples, relativeWidth });
   return { sigma, alpha, distribution, pilot, relativeWidth, maxSamples };
 }

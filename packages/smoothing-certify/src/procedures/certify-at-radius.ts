@@ -1,6 +1,6 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../checks.ts";
+import { checkAlpha, checkInteger, checkNumbers, checkOneOf, refuseOthers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
@@ -138,11 +138,7 @@ async function* atRadiusRows(
   const { mode = "evaluate" } = options;
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, size);
-  if (mode !== "evaluate" && mode !== "deploy")
-    throw new DmaeError(
-      "argument",
-      `certifyDatasetAtRadius: mode must be "evaluate" or "deploy", got ${show(mode)}`,
-    );
+  checkOneOf("certifyDatasetAtRadius", "mode", mode, ["evaluate", "deploy"]);
   const { radius, alpha, beta, patience, maxSamples: n } = numbers;
   const n0 = mode === "evaluate" ? 0 : settings.n0;
   yield* runDataset<AtRadiusResult>(classifier, dataset, options, {
@@ -168,12 +164,8 @@ function prepare(
   dimension: number,
 ) {
   const { radius, sigma, alpha = 0.001, beta = 0.01, maxSamples = 100_000, n0 = 100 } = options;
-  checkPositive(caller, "sigma", sigma);
-  checkPositive(caller, "radius", radius);
-  checkAlpha(caller, alpha);
+  checkNumbers(caller, { sigma, radius, alpha, maxSamples, n0 });
   checkAlpha(caller, beta, "beta");
-  checkInteger(caller, "maxSamples", maxSamples);
-  checkInteger(caller, "n0", n0);
   refuseOthers(caller, options, { norm: "l2", bound: "one-class" });
   if (options.distribution && options.distribution !== "gaussian")
     throw new DmaeError("unsupported", `${caller}: is there for Gaussian noise only`);

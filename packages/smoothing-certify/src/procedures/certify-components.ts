@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../checks.ts";
+import { checkInteger, checkNumbers, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";
 import type { ImageInput } from "../classifier/image.ts";
@@ -124,10 +124,7 @@ function certifyComponents(
   decoder: ComponentDecoder,
 ): Promise<ResultOf<ComponentsResult>> {
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, tau = 0.75 } = options;
-  checkPositive(caller, "sigma", sigma);
-  checkInteger(caller, "n0", n0);
-  checkInteger(caller, "n", n);
-  checkAlpha(caller, alpha);
+  checkNumbers(caller, { sigma, n0, n, alpha });
   if (!(typeof tau === "number" && tau >= 0.5 && tau < 1))
     throw new DmaeError("argument", `${caller}: tau must lie in [0.5, 1), got ${show(tau)}`);
   refuseOthers(caller, options, { distribution: "gaussian" });

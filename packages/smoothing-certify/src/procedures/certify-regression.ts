@@ -1,6 +1,5 @@
-import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../checks.ts";
+import { checkNumbers, refuseOthers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";
 import type { ImageInput } from "../classifier/image.ts";
@@ -61,15 +60,7 @@ export async function certifyRegression(
   const caller = "certifyRegression";
   checkOptions(caller, options, names);
   const { sigma, radius, n = 10_000, alpha = 0.001, quantile = 0.5 } = options;
-  checkPositive(caller, "sigma", sigma);
-  checkPositive(caller, "radius", radius);
-  checkInteger(caller, "n", n);
-  checkAlpha(caller, alpha);
-  if (!(typeof quantile === "number" && quantile > 0 && quantile < 1))
-    throw new DmaeError(
-      "argument",
-      `${caller}: quantile must lie in (0, 1), got ${show(quantile)}`,
-    );
+  checkNumbers(caller, { sigma, radius, n, alpha, quantile });
   refuseOthers(caller, options, { distribution: "gaussian" });
   const settings: RegressionSettings = { sigma, radius, n, alpha, quantile };
   const start = (dimension: number) =>

@@ -1,5 +1,5 @@
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
+import { checkNumbers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
@@ -67,10 +67,7 @@ export async function certify(
 /** Fills in the defaults of the published protocol and checks the numbers. */
 export function certifySettings(caller: string, options: CertifyOptions): CertifySettings {
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound, distribution, norm } = options;
-  checkPositive(caller, "sigma", sigma);
-  checkInteger(caller, "n0", n0);
-  checkInteger(caller, "n", n);
-  checkAlpha(caller, alpha);
+  checkNumbers(caller, { sigma, n0, n, alpha });
   const settings = { sigma, n0, n, alpha, bound, distribution, norm };
   certificateOf({ ...settings, dimension: 1 }, [1], [n]); // throws for what no certificate can have
   return settings;

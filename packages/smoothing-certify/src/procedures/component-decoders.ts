@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { show } from "../checks.ts";
+import { checkOneOf } from "../checks.ts";
 import type { Outputs } from "../classifier/outputs.ts";
 import type { ComponentDecoder } from "./components-procedure.ts";
 
@@ -13,11 +13,7 @@ export function mostLikely(
   layout: LogitsLayout,
 ): ComponentDecoder {
   if (layout === "classes") return classIds(caller, numClasses);
-  if (layout !== "logits" && layout !== "logits-first")
-    throw new DmaeError(
-      "argument",
-      `${caller}: output must be "logits", "logits-first" or "classes", got ${show(layout)}`,
-    );
+  checkOneOf(caller, "output", layout, ["logits", "logits-first", "classes"]);
   const isFirst = layout === "logits-first";
   return {
     numClasses,

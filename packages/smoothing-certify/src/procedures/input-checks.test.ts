@@ -220,7 +220,7 @@ describe("options that only certify has", () => {
     const at = (more: object) => certifyAtRadius(ids, x, { ...shared, radius: 0.1, ...more });
     const adaptive = (more: object) => certifyAdaptive(ids, x, { ...shared, ...more });
     expect((await errorOf(at({ norm: "linf" }))).message).toBe(
-      'certifyAtRadius: norm must be "l2", the only one there is here, got "linf"; certify has others',
+      'certifyAtRadius: norm must be "l2", the only one supported here, got "linf"; use certify for others',
     );
     expect((await errorOf(at({ bound: "two-class" }))).message).toContain('"one-class"');
     expect((await errorOf(adaptive({ norm: "linf" }))).message).toContain('must be "l2"');

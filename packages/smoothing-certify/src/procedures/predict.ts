@@ -1,5 +1,5 @@
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger } from "../checks.ts";
+import { checkNumbers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import { totalVariationOf } from "../run/options.ts";
@@ -61,8 +61,7 @@ export async function predict(
 /** Fills in the defaults of PREDICT and checks the numbers. */
 export function predictSettings(options: PredictOptions): { n: number; alpha: number } {
   const { n = 1000, alpha = 0.001 } = options;
-  checkInteger("predict", "n", n);
-  checkAlpha("predict", alpha);
+  checkNumbers("predict", { n, alpha });
   return { n, alpha };
 }
 

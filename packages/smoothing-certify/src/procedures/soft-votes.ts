@@ -1,6 +1,13 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive, show } from "../checks.ts";
+import {
+  checkAlpha,
+  checkInteger,
+  checkNumbers,
+  checkOneOf,
+  checkPositive,
+  show,
+} from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { Outputs } from "../classifier/outputs.ts";
@@ -110,9 +117,8 @@ export async function certifySoft(
   checkOptions("certifySoft", options, softNames);
   const { sigma, n0 = 100, n = 10_000, alpha = 0.001, bound = "bernstein", beta = 1 } = options;
   const { norm = "l2" } = options;
-  checkInteger("certifySoft", "n0", n0);
+  checkNumbers("certifySoft", { n0, alpha });
   checkInteger("certifySoft", "n", n, 2);
-  checkAlpha("certifySoft", alpha);
   checkPositive("certifySoft", "beta", beta);
   radiusInNorm({ pLower: 0, sigma, norm, dimension: 1 }); // throws for another norm
   if (options.distribution && options.distribution !== "gaussian")
@@ -120,11 +126,7 @@ export async function certifySoft(
       "unsupported",
       `certifySoft: is there for Gaussian noise only, got ${show(options.distribution)}; certify has others`,
     );
-  if (bound !== "bernstein" && bound !== "hoeffding")
-    throw new DmaeError(
-      "argument",
-      `certifySoft: bound must be "hoeffding" or "bernstein", got ${show(bound)}`,
-    );
+  checkOneOf("certifySoft", "bound", bound, ["hoeffding", "bernstein"]);
   return runOne("certifySoft", classifier, x, options, (dimension) => {
     const totalVariation = totalVariationOf(options, dimension);
     return softProcedure({ sigma, n0, n, alpha, bound, beta, totalVariation, norm, dimension });

@@ -1,6 +1,5 @@
-import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { checkAlpha, checkCounts, checkPositive, checkProbability, show } from "../checks.ts";
+import { checkAlpha, checkCounts, checkOneOf, checkPositive, checkProbability } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { argMax } from "./arg-max.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
@@ -12,11 +11,7 @@ export type BoundKind = "one-class" | "two-class";
 
 /** Throws for a bound that there is not. */
 export function checkBound(bound: BoundKind | undefined): void {
-  if (bound !== undefined && bound !== "one-class" && bound !== "two-class")
-    throw new DmaeError(
-      "argument",
-      `certify: bound must be "one-class" or "two-class", got ${show(bound)}`,
-    );
+  if (bound !== undefined) checkOneOf("certify", "bound", bound, ["one-class", "two-class"]);
 }
 
 /** What a certificate is computed with, once the votes are there. */

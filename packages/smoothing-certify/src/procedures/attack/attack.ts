@@ -1,6 +1,6 @@
 import { DmaeError, type FloatArray } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive, refuseOthers, show } from "../../checks.ts";
+import { checkNumbers, checkOneOf, refuseOthers, show } from "../../checks.ts";
 import { type Classifier, prepareClassifier } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import { checkPreprocessings, type Range, UNIT_RANGE } from "../../classifier/range.ts";
@@ -230,16 +230,16 @@ function checkAttack(options: AttackOptions): void {
 /** Checks the options that are the attack's own. */
 export function checkSearch(caller: string, options: Omit<AttackOptions, "sigma">): void {
   const { norm = "l2", radius, gradient, steps, rounds, samples, n, alpha } = options;
-  if (norm !== "l2" && norm !== "linf")
-    throw new DmaeError("argument", `${caller}: norm must be "l2" or "linf", got ${show(norm)}`);
-  if (radius !== undefined) checkPositive(caller, "radius", radius);
+  checkOneOf(caller, "norm", norm, ["l2", "linf"]);
+  const numbers = { radius, steps, rounds, samples, n, alpha };
+  checkNumbers(
+    caller,
+    Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined)),
+  );
   if (gradient !== undefined && typeof gradient !== "function")
     throw new DmaeError(
       "argument",
       `${caller}: gradient must be a function of (batch, shape, label), got ${show(gradient)}`,
     );
-  for (const [name, value] of Object.entries({ steps, rounds, samples, n }))
-    if (value !== undefined) checkInteger(caller, name, value);
-  if (alpha !== undefined) checkAlpha(caller, alpha);
   refuseOthers(caller, options, { distribution: "gaussian" });
 }

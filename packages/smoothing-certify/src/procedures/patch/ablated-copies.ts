@@ -1,5 +1,5 @@
 import { DmaeError, type FloatArray } from "@dmae/core";
-import { show } from "../../checks.ts";
+import { checkOneOf } from "../../checks.ts";
 import type { NoiseSource } from "../../noise/noise-source.ts";
 import type { Ablations } from "./ablation.ts";
 
@@ -34,11 +34,7 @@ export function encodingOf(
       `${caller}: an image must be [height, width] or [height, width, channels], got [${imageShape}]; give shape with a bare array`,
     );
   if (encoding === "fill") return { shape: [height, width, channels], encode: (image) => image };
-  if (encoding !== "mask" && encoding !== "complement")
-    throw new DmaeError(
-      "argument",
-      `${caller}: encoding must be "fill", "mask" or "complement", got ${show(encoding)}`,
-    );
+  checkOneOf(caller, "encoding", encoding, ["fill", "mask", "complement"]);
   const added = encoding === "mask" ? 1 : channels;
   const all = channels + added;
   return {
