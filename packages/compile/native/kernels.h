@@ -71,6 +71,27 @@ static inline float kernel_step(float x) { return x != x ? x : x > 0.0f ? 1.0f :
 static inline float kernel_max(float a, float b) { return a != a ? a : a > b ? a : b; }
 static inline float kernel_min(float a, float b) { return a != a ? a : a < b ? a : b; }
 
+static inline uint32_t float_to_bits(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+/* To the nearest bfloat16, ties to even. */
+static inline float kernel_round_bfloat16(float x) {
+  const uint32_t bits = float_to_bits(x);
+  const float rounded = bits_to_float((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
+  return x != x ? x : rounded;
+}
+/* To the nearest float16, ties to even: to a multiple of its unit at the size of x, which below 2^-14 is 2^-24. */
+static inline float kernel_round_float16(float x) {
+  const float size = fabsf(x);
+  const uint32_t exponent = float_to_bits(size < 6.103515625e-5f ? 6.103515625e-5f : size) & 0x7f800000u;
+  const float unit = bits_to_float(exponent + (13u << 23)); /* adding it rounds to 2^-10 of the power of two */
+  const float rounded = (size + unit) - unit;
+  const float limited = rounded > 65504.0f ? INFINITY : rounded;
+  return x != x ? x : copysignf(limited, x);
+}
+
 /* One run of a kernel: pointers of its operands, and room for the partial sums of its parts. */
 typedef struct {
   const float **in;

@@ -1,13 +1,16 @@
 import { checkOptions } from "@dmae/core/checks";
 import type { StepFunction, StepInit } from "@dmae/nn";
 import { type CompiledStep, prepareStep } from "./prepared-step.ts";
-import { precisionNames } from "./runtime/program.ts";
+import { type PrecisionOptions, precisionNames } from "./runtime/program.ts";
 import { type RuntimeOptions, runtimeNames } from "./runtime/runtime.ts";
 
 /**
  * Compiles one pure training step, gradients and optimizer included, to one ONNX graph.
  *
  * @param step `(state, batch) -> {state, metrics}`; see `StepFunction` of `@dmae/nn`
+ * With `precision: "float16"` the loss is scaled: a step whose gradients leave the range changes nothing, and the metrics `lossScale`
+ * and `skipped` (0 or 1) say so. The scale starts anew where a run is resumed.
+ *
  * @param init the initial state, and the specs of every batch
  * @example
  * ```ts
@@ -25,9 +28,8 @@ export async function compileStep<
 >(
   step: StepFunction<State, Batch, Metric>,
   init: StepInit<State, Batch>,
-  options: RuntimeOptions = {},
+  options: RuntimeOptions & PrecisionOptions = {},
 ): Promise<CompiledStep<State, Batch, Metric>> {
-  // those of the precision are refused with a reason
   checkOptions("compileStep", options, { ...runtimeNames, ...precisionNames });
   return prepareStep("compileStep", step, init, options);
 }

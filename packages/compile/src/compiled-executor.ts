@@ -4,6 +4,7 @@ import type { Executor, InputSpecs, PreparedFunction, Program, ResultForm } from
 import { type FlatProgram, flatProgram } from "@dmae/nn/executors";
 import { prepareStep, prepareSteps } from "./prepared-step.ts";
 import {
+  checkPrecision,
   LoadedProgram,
   type PrecisionOptions,
   type ProgramStatistics,
@@ -47,8 +48,10 @@ export function compiledExecutor(options: CompiledExecutorOptions = {}): Executo
     onCompiled: true,
   });
   checkRuntimeOptions("compiledExecutor", options);
+  checkPrecision("compiledExecutor", options, providerOf(options));
+  const isHalf = options.precision === "bfloat16" || options.precision === "float16";
   return {
-    name: `compiled:${providerOf(options)}`,
+    name: `compiled:${providerOf(options)}${isHalf ? `:${options.precision}` : ""}`,
     async prepareStep(step, init) {
       const prepared = await prepareStep("prepareStep", step, init, options);
       options.onCompiled?.(prepared.statistics);

@@ -5,7 +5,12 @@ import { flatProgram, isSpec, specOf } from "@dmae/nn/executors";
 import { checkDifferent, checkNames } from "./export-names.ts";
 import { unifyBatch } from "./graph/dynamic-batch.ts";
 import { encodeModel } from "./onnx/onnx-model.ts";
-import { finish, type PrecisionOptions, precisionNames } from "./runtime/program.ts";
+import {
+  checkPrecision,
+  finish,
+  type PrecisionOptions,
+  precisionNames,
+} from "./runtime/program.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
 /** Options of {@link exportOnnx}. */
@@ -46,6 +51,7 @@ export function exportOnnx<Specs extends InputSpecs, Result extends ResultForm<R
     graphName: true,
     names: true,
   });
+  checkPrecision("exportOnnx", options, "cpu");
   const { dynamicBatch = false } = options;
   const { specs: flat, constants } = flatProgram("exportOnnx", program);
   const traceAt = (batch: number | null): Trace => {

@@ -17,6 +17,7 @@ import {
 } from "@dmae/nn/executors";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
 import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime/runtime.ts";
+import { scaledStep, withoutScaling, withScaling } from "./scaled-step.ts";
 import { ownState, type StepState, zerosOf } from "./step-state.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
@@ -82,7 +83,7 @@ export async function prepareStep<
   if (options.precision === "int8")
     throw new DmaeError(
       "unsupported",
-      `${caller}: training runs in float32; int8 is for functions (prepareFunction, compile)`,
+      `${caller}: training runs in float32, bfloat16 or float16; int8 is for functions (prepareFunction, compile)`,
     );
   if (typeof step !== "function")
     throw new DmaeError(
@@ -92,13 +93,17 @@ export async function prepareStep<
   const { state, batch: specs } = (init ?? {}) as StepInit;
   checkTensors(caller, "state", state);
   const batch = checkedSpecs(caller, "batch", specs);
-  const program = await loadStep(caller, { step, state, batch, isPartial: false }, options);
-  const owned = ownState(state);
+  const scales = options.precision === "float16";
+  const source = scales
+    ? { step: scaledStep(step as StepFunction), state: withScaling(caller, state) }
+    : { step, state };
+  const program = await loadStep(caller, { ...source, batch, isPartial: false }, options);
+  const owned = ownState(source.state);
   const run = stepOn(owned, program, batch);
   const { dispose } = owned;
   return Object.assign(run, {
     statistics: program.statistics,
-    state: owned.copy,
+    state: async () => withoutScaling(await owned.copy()),
     dispose,
   }) as CompiledStep<State, Batch, Metric>;
 }
@@ -111,6 +116,11 @@ export async function prepareSteps(
   onCompiled?: (statistics: ProgramStatistics) => void,
 ): Promise<PreparedSteps> {
   checkTensors(caller, "state", state);
+  if (options.precision === "float16")
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: several steps over one state cannot scale their loss, as float16 must; use precision bfloat16`,
+    );
   const owned = ownState(state, exchanged);
   const runs = new Map<string, ReturnType<typeof stepOn>>();
   try {

@@ -43,16 +43,18 @@ export function release(tape: readonly TapeNode[]): void {
  * released as soon as they have been used, not when everything is done: the peak is what the forward
  * pass kept, not twice that.
  *
+ * @param seed the gradient of y by itself that it starts from
  * @returns one gradient for each of `xs`, undefined where y does not depend on it
  */
 export function backpropagate(
   tape: readonly TapeNode[],
   xs: readonly tf.Tensor[],
   y: tf.Tensor,
+  seed: tf.Tensor = tf.onesLike(y),
 ): (tf.Tensor | undefined)[] {
   const { steps, idle } = stepsBetween(tape, xs, y);
   release(idle);
-  const gradients = new Map<number, tf.Tensor>([[y.id, tf.onesLike(y)]]);
+  const gradients = new Map<number, tf.Tensor>([[y.id, seed]]);
   for (let i = steps.length - 1; i >= 0; i--) {
     const { node, inputs } = steps[i]!;
     const dys = node.outputs.map((output) => gradients.get(output.id));

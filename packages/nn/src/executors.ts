@@ -1,5 +1,6 @@
 // `@dmae/nn/executors`: for those who write an executor. Not part of the API that users look for.
 
+export { type ScaledResult, withLossScale } from "./loss-scale.ts";
 export { checkStepResult } from "./programs/check-step-result.ts";
 export { checkInputs, checkTensors } from "./programs/check-values.ts";
 export {

@@ -3,6 +3,7 @@ import { DmaeError } from "@dmae/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { backpropagate, record, release } from "./backpropagate.ts";
 import { completeGradientKernels } from "./gradient-kernels.ts";
+import { seedOf, unscaled } from "./loss-scale.ts";
 import type { Params, Tensors } from "./params.ts";
 
 /** What the function given to {@link valueAndGradients} returns. */
@@ -48,7 +49,7 @@ export function valueAndGradients(
     const { value, tape } = record(() => tf.tidy(() => evaluate(fn, params)));
     try {
       const xs = names.map((name) => params[name]!);
-      const gradients = backpropagate(tape, xs, value.loss);
+      const gradients = backpropagate(tape, xs, value.loss, seedOf(value.loss));
       const missing = names.filter((_, i) => gradients[i] === undefined);
       if (missing.length > 0)
         throw new DmaeError(
@@ -56,7 +57,7 @@ export function valueAndGradients(
           `valueAndGradients: the loss does not depend on ${missing.join(", ")}; leave them out of params`,
           { missing },
         );
-      const entries = names.map((name, i) => [name, gradients[i]!] as const);
+      const entries = names.map((name, i) => [name, unscaled(gradients[i]!)] as const);
       return { ...value, gradients: Object.fromEntries(entries) };
     } catch (error) {
       release(tape);

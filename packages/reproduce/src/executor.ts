@@ -7,11 +7,20 @@ const providers = ["cpu", "cuda", "webgpu"] as const;
 const backends = ["tfjs-node-gpu", "tfjs-node", "webgpu", "wasm", "cpu"];
 const compiled = ["compiled", ...providers.map((provider) => `compiled:${provider}`)];
 
+/** What products and attention are computed in. */
+export type Precision = "float32" | "bfloat16" | "float16";
+
+/** The names of {@link Precision}. */
+export const precisions: readonly Precision[] = ["float32", "bfloat16", "float16"];
+
 /**
  * What runs the steps: `compiled[:cuda|:webgpu]` makes one ONNX graph of each, the others run op by op on a
- * TensorFlow.js backend.
+ * TensorFlow.js backend, in float32.
  */
-export async function executorOf(backend: string): Promise<Executor> {
+export async function executorOf(
+  backend: string,
+  precision: Precision = "float32",
+): Promise<Executor> {
   const provider = providers.find((name) => backend === `compiled:${name}`) ?? "cpu";
   const names = [...backends, ...compiled];
   if (!names.includes(backend))
@@ -19,7 +28,12 @@ export async function executorOf(backend: string): Promise<Executor> {
       "argument",
       `--backend: there is no ${backend}; the nearest are ${nearestNames(backend, names).join(", ")}`,
     );
+  if (precision !== "float32" && !compiled.includes(backend))
+    throw new DmaeError(
+      "unsupported",
+      `--precision: ${precision} needs --backend compiled, compiled:cuda or compiled:webgpu; TensorFlow.js has float32 only, got ${backend}`,
+    );
   // tracing needs a backend of TensorFlow.js too, any will do
   await selectBackend(compiled.includes(backend) ? "cpu" : backend);
-  return compiled.includes(backend) ? compiledExecutor({ provider }) : eagerExecutor();
+  return compiled.includes(backend) ? compiledExecutor({ provider, precision }) : eagerExecutor();
 }

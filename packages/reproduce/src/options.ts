@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { nearestNames } from "@dmae/core/checks";
 import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify/log";
+import { type Precision, precisions } from "./executor.ts";
 import { type Recipe, type Stage, stagesOf } from "./recipe.ts";
 
 /** What the command line says. */
@@ -21,6 +22,8 @@ export interface Options {
   readonly stages: readonly string[] | undefined;
   /** Backend, see `executorOf`. */
   readonly backend: string;
+  /** What products and attention are computed in. */
+  readonly precision: Precision;
   /** Threads that decode, augment and draw noise. */
   readonly workers: number;
   /** Every random draw follows from it. */
@@ -68,7 +71,8 @@ where it was and ends with the same bits.
   --folder DIR           run folder (default: runs/NAME)
   --stage a,b            some stages only: pretrain, continue, finetune, probe, evaluate, certify, report
   --backend compiled     compiled[:cuda|:webgpu] (one ONNX graph), tfjs-node-gpu, tfjs-node, webgpu, wasm, cpu
-  --precision float32    what everything is computed in; others are refused: docs/gpu.md says what each backend offers
+  --precision float32    float32, bfloat16 or float16 (compiled backends): what products and attention are computed in, in
+                         training, evaluation and certification alike
   --workers N            threads that decode, augment and draw noise (default: all cores but one)
   --seed 0               every random draw follows from it
   --seeds N              runs the recipe N times, with seeds from --seed on, and averages the certified accuracy
@@ -85,7 +89,6 @@ convert --from DIR --to DIR [--as shards|binary] [--side 32]   rewrites a data f
 /** Reads the command line of an example. */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parse(args);
-  requireFloat32(values.precision ?? "float32");
   const workers = number(
     "workers",
     values.workers ?? String(Math.max(1, availableParallelism() - 1)),
@@ -98,6 +101,7 @@ export function readOptions(args: readonly string[]): Options {
     from: values.from,
     folder: values.folder,
     stages: values.stage?.split(",").map((stage) => stage.trim()),
+    precision: precisionOf(values.precision),
     backend: values.backend ?? "compiled",
     workers: values.smoke && values.workers === undefined ? 0 : workers,
     seed: number("seed", values.seed ?? "0", 0),
@@ -184,12 +188,10 @@ function parse(args: readonly string[]) {
   }
 }
 
-function requireFloat32(precision: string): void {
-  if (precision === "float32") return;
-  throw new DmaeError(
-    "unsupported",
-    `--precision: training and certification run in float32, got ${precision}; no backend that TensorFlow.js or the compiler reaches trains in another precision (docs/gpu.md, Precision)`,
-  );
+function precisionOf(name = "float32"): Precision {
+  const known = precisions.find((precision) => precision === name);
+  if (known) return known;
+  throw new DmaeError("argument", `--precision: must be ${precisions.join(", ")}, got ${name}`);
 }
 
 function number(name: string, text: string, least: number): number {

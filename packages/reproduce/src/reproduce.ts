@@ -61,7 +61,9 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
   const stages = chosenStages(original, options.stages);
   const settled = applySettings(options.smoke ? smokeRecipe(original, 10) : original, options.set);
   if (options.dryRun) {
-    const executor = options.measure ? await executorOf(options.backend) : undefined;
+    const executor = options.measure
+      ? await executorOf(options.backend, options.precision)
+      : undefined;
     say(await planOf(settled, options, executor));
     if (options.download)
       say(`--download        ${wanted(settled, options).join(", ") || "nothing to fetch"}`);
@@ -112,7 +114,7 @@ async function runStages(example: Example, request: Request) {
     : settled;
   requireClasses(recipe, data);
   const folder = folderOf(example, request);
-  const executor = await executorOf(options.backend);
+  const executor = await executorOf(options.backend, options.precision);
   const lock = await lockRun(folder, options);
   const run: Run = {
     recipe,
@@ -127,7 +129,7 @@ async function runStages(example: Example, request: Request) {
     say,
   };
   try {
-    await claimFolder(folder, recipe, options.seed);
+    await claimFolder(folder, recipe, options.seed, options.precision);
     say(
       `${recipe.name} on ${data.train.name} (${data.layout}), ${run.executor.name}, in ${folder}`,
     );

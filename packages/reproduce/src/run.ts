@@ -4,6 +4,7 @@ import { DmaeError, type Key } from "@dmae/core";
 import { writeAtomically } from "@dmae/core/files";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
+import type { Precision } from "./executor.ts";
 import type { Options } from "./options.ts";
 import type { Recipe } from "./recipe.ts";
 import { changedFields } from "./settings.ts";
@@ -37,16 +38,27 @@ export interface Run {
  *
  * @throws DmaeError "resume" naming the fields that differ
  */
-export async function claimFolder(folder: string, recipe: Recipe, seed: number): Promise<void> {
+export async function claimFolder(
+  folder: string,
+  recipe: Recipe,
+  seed: number,
+  precision: Precision = "float32",
+): Promise<void> {
   const file = join(folder, "recipe.json");
   const text = await readFile(file, "utf8").catch(() => undefined);
   if (text !== undefined) {
-    const before = JSON.parse(text) as { recipe: Recipe; seed: number };
+    const before = JSON.parse(text) as {
+      recipe: Recipe;
+      seed: number;
+      precision?: Precision;
+    };
+    const known = before.precision ?? "float32";
     const differences = [
       ...(before.recipe.name === recipe.name
         ? []
         : [`recipe: ${before.recipe.name} -> ${recipe.name}`]),
       ...(before.seed === seed ? [] : [`seed: ${before.seed} -> ${seed}`]),
+      ...(known === precision ? [] : [`precision: ${known} -> ${precision}`]),
       ...(before.recipe.name === recipe.name ? changedFields(before.recipe, recipe) : []),
     ].filter((line) => !line.startsWith("certification") && !line.startsWith("evaluation"));
     if (differences.length > 0)
@@ -56,7 +68,7 @@ export async function claimFolder(folder: string, recipe: Recipe, seed: number):
         { folder, differences },
       );
   }
-  await writeWhole(file, `${JSON.stringify({ recipe, seed }, null, 2)}\n`);
+  await writeWhole(file, `${JSON.stringify({ recipe, seed, precision }, null, 2)}\n`);
 }
 
 /** Adds a line to the run's `log.jsonl`. */

@@ -69,11 +69,11 @@ test.each([
   expect(error.message).toContain(message);
 });
 
-test("another precision is refused, with the page that says why", () => {
-  expect(readOptions(["--precision", "float32"]).backend).toBe("compiled");
-  const error = code(() => readOptions(["--precision", "float16"]));
-  expect(error.code).toBe("unsupported");
-  expect(error.message).toMatch(/run in float32, got float16.*docs\/gpu\.md, Precision/);
+test("the precision is one of three, and float32 by itself", () => {
+  expect(readOptions([]).precision).toBe("float32");
+  expect(readOptions(["--precision", "bfloat16"]).precision).toBe("bfloat16");
+  const error = code(() => readOptions(["--precision", "fp16"]));
+  expect(error.message).toBe("--precision: must be float32, bfloat16, float16, got fp16");
 });
 
 test("an unknown recipe is answered with the nearest", () => {

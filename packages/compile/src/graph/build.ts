@@ -15,6 +15,7 @@ import {
   sizeOf,
   type Value,
 } from "./graph.ts";
+import { type HalfType, toHalf } from "./half-numbers.ts";
 import { refuseUnsupported } from "./refuse.ts";
 import {
   requireBlock,
@@ -164,15 +165,33 @@ const onnxTypes: Record<ElementType, number> = {
   int32: 6,
   int64: 7,
   bool: 9,
+  float16: 10,
+  bfloat16: 16,
 };
 
 /** The number that ONNX gives an element type. */
 export const onnxType = (dtype: ElementType): number => onnxTypes[dtype];
 
+const isHalf = (dtype: ElementType): dtype is HalfType =>
+  dtype === "float16" || dtype === "bfloat16";
+
 /** Converts the element type; float to int truncates. */
 export function cast(g: Graph, x: Value, dtype: ElementType): Value {
   if (x.dtype === dtype) return x;
-  if (x.constant && dtype !== "int64" && x.dtype !== "int64" && isFoldable(x)) {
+  const source = x.node?.op === "Cast" ? x.node.inputs[0]! : null;
+  if (isHalf(dtype) && source?.dtype === dtype) return source; // its float32 holds the same numbers
+  if (isHalf(dtype) && x.constant && x.dtype === "float32" && isFoldable(x)) {
+    const data = toHalf(dtype, x.constant as Float32Array);
+    return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data, x.name);
+  }
+  if (
+    !isHalf(dtype) &&
+    !isHalf(x.dtype) &&
+    x.constant &&
+    dtype !== "int64" &&
+    x.dtype !== "int64" &&
+    isFoldable(x)
+  ) {
     const convert = (v: number) => (dtype === "bool" ? Number(v !== 0) : v);
     const source = x.constant as Float32Array;
     const data =

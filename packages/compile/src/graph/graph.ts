@@ -1,8 +1,22 @@
 /** Element types of values in a graph; the wider set than TensorFlow.js has serves shapes and int8. */
-export type ElementType = "float32" | "int32" | "bool" | "int64" | "uint8" | "int8";
+export type ElementType =
+  | "float32"
+  | "int32"
+  | "bool"
+  | "int64"
+  | "uint8"
+  | "int8"
+  | "float16"
+  | "bfloat16";
 
-/** Typed arrays that carry the values of constants. */
-export type ConstantData = Float32Array | Int32Array | Uint8Array | Int8Array | BigInt64Array;
+/** Typed arrays that carry the values of constants; 16-bit floats as their bits. */
+export type ConstantData =
+  | Float32Array
+  | Int32Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | BigInt64Array;
 
 /** A float attribute; plain numbers are integers. */
 export interface FloatAttribute {
@@ -65,6 +79,9 @@ export function allocate(dtype: ElementType, size: number): ConstantData {
       return new BigInt64Array(size);
     case "int8":
       return new Int8Array(size);
+    case "float16":
+    case "bfloat16":
+      return new Uint16Array(size);
     default:
       return new Uint8Array(size);
   }

@@ -128,12 +128,13 @@ const isTrainedAttention = (context: RewriteContext, { op, outputs }: Node) =>
 
 /** Composite operations of one input that a gradient reads too keep their parts. */
 const lower =
-  (forKernels: boolean): Rewrite =>
+  (forKernels: boolean, apart: boolean): Rewrite =>
   (context, node, inputs) => {
     if (node.domain !== COMPOSITE) return null;
     if (isWindow(node))
       return [(forKernels ? keepWindow : lowerWindow)(context.g, node, inputs as Value[])];
-    if (forKernels && (isTrainedAttention(context, node) || node.op === "Step")) return null;
+    const isWhole = node.op === "Step" || (!apart && isTrainedAttention(context, node));
+    if (forKernels && isWhole) return null;
     return lowerComposite(context.g, node, inputs as Value[], {
       used: (i) => context.uses(node.outputs[i]) > 0,
       inTraining: context.differentiated.has(node.inputs[0]!),
@@ -294,6 +295,8 @@ export interface OptimizeOptions {
   readonly plainProducts?: boolean;
   /** Leaves whole what kernels of our own compute: attention in training, convolutions, max pooling. */
   readonly forKernels?: boolean;
+  /** With `forKernels`: attention becomes operators all the same, whose products can be in 16 bits. */
+  readonly apart?: boolean;
   /** Transposes constants of any size here, for readers of the graph that do not. */
   readonly transposeAll?: boolean;
 }
@@ -315,11 +318,11 @@ const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
 
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program, options: OptimizeOptions = {}): Program {
-  const { skipNorms, plainProducts, forKernels = false, transposeAll } = options;
+  const { skipNorms, plainProducts, forKernels = false, apart = false, transposeAll } = options;
   const mostTransposed = transposeAll ? Number.POSITIVE_INFINITY : program.graph.mostTransposed;
   const passes: Rewrite[] = [
     simplify,
-    lower(forKernels),
+    lower(forKernels, apart),
     simplify,
     fuseFactors,
     fuseProducts,

@@ -14,5 +14,7 @@ export const OPERATORS: Readonly<Record<string, (a: string, b: string) => string
   Relu: (a) => `kernel_max(${a}, 0.0f)`,
   Reciprocal: (a) => `1.0f / ${a}`,
   Step: (a) => `kernel_step(${a})`,
+  RoundBfloat16: (a) => `kernel_round_bfloat16(${a})`,
+  RoundFloat16: (a) => `kernel_round_float16(${a})`,
   Sigmoid: (a) => `kernel_sigmoid(${a})`,
 };

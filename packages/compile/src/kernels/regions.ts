@@ -73,7 +73,7 @@ const lastAxis = (node: Node) => {
 
 /** What a kernel would do for `node`, null for what it cannot do. */
 export function memberOf(node: Node): Member | null {
-  const known = node.domain === "" || (node.domain === COMPOSITE && node.op === "Step");
+  const known = node.domain === "" || (node.domain === COMPOSITE && node.op in OPERATORS);
   if (!known || node.outputs.some((v) => v.dtype !== "float32")) return null;
   const [x, y] = node.inputs;
   if (x?.dtype !== "float32") return null;

@@ -1,9 +1,10 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { nodeProcess } from "@dmae/core/native";
-import { lifetime } from "@dmae/nn/executors";
+import { describeValue, lifetime, oneOf } from "@dmae/nn/executors";
 import type { Quantization } from "../check-quantization.ts";
 import type { OutputSpec } from "../graph/graph.ts";
+import { type HalfForm, halvePrecision } from "../graph/halve-precision.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
 import { type OptimizeOptions, optimize, type Program } from "../graph/optimize.ts";
 import { printGraph } from "../graph/print-graph.ts";
@@ -40,8 +41,12 @@ const renamed = <T>(record: Readonly<Record<string, T>>, rename: (name: string) 
 
 /** Options that say in which numbers a function is computed. */
 export interface PrecisionOptions {
-  /** `"float32"` by default; `"int8"` needs `quantization`. */
-  readonly precision?: "float32" | "int8";
+  /**
+   * `"float32"` by default. `"bfloat16"` and `"float16"`: matrix products, convolutions and attention read and give 16-bit numbers
+   * and sum in float32; parameters, optimizer moments, normalisations, softmax and losses stay float32. On a CPU float32
+   * products of rounded numbers stand in for them. `"int8"` needs `quantization`, and is not for training.
+   */
+  readonly precision?: "float32" | "bfloat16" | "float16" | "int8";
   /** The fixed scales that `quantize` found for the same function. */
   readonly quantization?: Quantization;
 }
@@ -52,27 +57,53 @@ export const precisionNames = {
   quantization: true,
 } satisfies OptionNames<PrecisionOptions>;
 
-/** Cleans a trace and, for int8, quantizes it. */
-export function finish(
+const PRECISIONS = ["float32", "bfloat16", "float16", "int8"] as const;
+
+/** Checks the precision of `options` against each other and the provider. */
+export function checkPrecision(
   caller: string,
-  traced: Trace,
-  options: PrecisionOptions,
-  how: OptimizeOptions,
-): Program {
-  const { precision = "float32", quantization } = options;
-  const cleaned = optimize(traced, precision === "int8" ? { ...how, transposeAll: true } : how);
-  if (precision === "float32") return cleaned;
-  if (precision !== "int8")
+  { precision = "float32", quantization }: PrecisionOptions,
+  provider: ExecutionProvider,
+): void {
+  if (!PRECISIONS.includes(precision))
     throw new DmaeError(
       "argument",
-      `${caller}: precision must be float32 or int8, got ${precision}`,
+      `${caller}: precision must be ${oneOf(PRECISIONS)}, got ${describeValue(precision)}`,
     );
-  if (!quantization)
+  if (precision === "int8" && !quantization)
     throw new DmaeError(
       "argument",
       `${caller}: precision int8 needs quantization; find it with quantize on calibration inputs`,
     );
-  return quantizeProgram(caller, cleaned, quantization);
+  if (precision === "bfloat16" && ["webgpu", "coreml", "dml"].includes(provider))
+    throw new DmaeError(
+      "unsupported",
+      `${caller}: provider ${provider} has no bfloat16; use precision float16`,
+      { provider },
+    );
+}
+
+/** How {@link finish} treats a trace: what it may fuse, and where 16-bit products run. */
+export interface FinishOptions extends OptimizeOptions {
+  /** On operators of that type (the default), or on float32 ones between roundings. */
+  readonly halfForm?: HalfForm;
+}
+
+/** Cleans a trace; for int8 it is quantized, for 16 bits its products are. */
+export function finish(
+  caller: string,
+  traced: Trace,
+  { precision = "float32", quantization }: PrecisionOptions,
+  { halfForm = "cast", ...how }: FinishOptions,
+): Program {
+  const isHalf = precision === "bfloat16" || precision === "float16";
+  const special = {
+    ...(isHalf && { apart: true }),
+    ...(precision === "int8" && { transposeAll: true }),
+  };
+  const cleaned = optimize(traced, { ...how, ...special });
+  if (isHalf) return halvePrecision(cleaned, precision, halfForm);
+  return precision === "int8" ? quantizeProgram(caller, cleaned, quantization!) : cleaned;
 }
 
 /** What a provider runs best. */
@@ -125,8 +156,14 @@ export class LoadedProgram {
     const started = performance.now();
     const traced = makeTrace();
     const provider = providerOf(options);
+    checkPrecision(caller, options, provider);
+    const onCpu = provider === "cpu" || provider === "wasm";
     const finished = (forKernels: boolean) =>
-      finish(caller, traced, options, { ...preferred(provider), forKernels });
+      finish(caller, traced, options, {
+        ...preferred(provider),
+        forKernels,
+        halfForm: onCpu ? (forKernels ? "kernels" : "round") : "cast",
+      });
     const generated = await generateKernels(caller, () => finished(true), options, pairs.size > 0);
     const whole = generated?.fused.program ?? finished(false);
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
