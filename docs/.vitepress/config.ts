@@ -1,101 +1,20 @@
-import { existsSync, readFileSync } from "node:fs";
-import { type DefaultTheme, defineConfig } from "vitepress";
+import { defineConfig } from "vitepress";
+import { apiLinks } from "./api-links.ts";
 import { offSite, repository, siteLinks } from "./links.mjs";
+import { modules, sidebar } from "./sidebar.ts";
 
-const pages = (folder: string, titles: Record<string, string>): DefaultTheme.SidebarItem[] =>
-  Object.entries(titles).map(([file, text]) => ({ text, link: `/${folder}${file}` }));
-
-const sidebar: DefaultTheme.SidebarItem[] = [
-  {
-    text: "Robustness that is proved",
-    items: [
-      ...pages("guide/", { certificate: "What a certificate says" }),
-      ...pages("", { playground: "Playground" }),
-      ...pages("guide/", {
-        guarantee: "The guarantee, exactly",
-        logs: "Runs and logs",
-        "fewer-samples": "Fewer samples",
-        "more-certificates": "Other certificates",
-        "certificate-file": "A certificate as a file",
-        server: "In a server",
-        int8: "int8 and certificates",
-        kernels: "Kernels for training",
-      }),
-    ],
-  },
-  {
-    text: "Start",
-    items: pages("start/", {
-      wrap: "Wrap your classifier",
-      dataset: "Certify a data set",
-      train: "Train on your images",
-      shipped: "Use a shipped model",
-      browser: "In the browser",
-      card: "On a card",
-      cluster: "On a cluster",
-    }),
-  },
-  {
-    text: "How it works",
-    items: pages("", {
-      equations: "Equation by equation",
-      architecture: "Architecture",
-      distributed: "On many processes",
-      robustness: "Robustness",
-    }),
-  },
-  {
-    text: "Results",
-    items: pages("", {
-      results: "Fashion-MNIST",
-      benchmarks: "Benchmarks",
-      recipes: "Recipes",
-      gpu: "On a GPU",
-    }),
-  },
-  {
-    text: "Decisions",
-    collapsed: true,
-    items: pages("decisions/", {
-      certification: "Certification",
-      compiling: "Compiling",
-      "int8-training": "int8 training",
-      "kernels-and-gradients": "Kernels and gradients",
-      locks: "Locks",
-      "native-tensorflow": "Native TensorFlow",
-      "random-numbers": "Random numbers",
-      "reading-checkpoints": "Reading checkpoints",
-      "training-runs": "Training runs",
-      "written-by-hand": "Written by hand",
-    }),
-  },
-];
-
-/** Written by TypeDoc, which `npm run docs` runs first. */
-const apiSidebar = new URL("../api/typedoc-sidebar.json", import.meta.url);
-const modules: DefaultTheme.SidebarItem[] = existsSync(apiSidebar)
-  ? JSON.parse(readFileSync(apiSidebar, "utf8"))
-  : [];
-const links = (items: DefaultTheme.SidebarItem[]) =>
-  items.map(({ text, link }) => ({ text, link }));
-const partsOf = (name = "") => modules.filter(({ text }) => text?.startsWith(`${name}/`));
-
-/** The pages of a module list that module alone: all names at once are 100 kB on each page. */
-const apiSidebars = Object.fromEntries(
-  modules.map(({ text, link = "", items }) => [
-    link,
-    [{ text: "All packages", link: "/api/" }, { text, link, items }, ...links(partsOf(text))],
-  ]),
-);
+const icon =
+  "data:image/svg+xml,<svg xmlns=%22http://www.w3.org/2000/svg%22 viewBox=%220 0 16 16%22><circle cx=%228%22 cy=%228%22 r=%226%22 fill=%22none%22 stroke=%22%23d55e00%22 stroke-width=%222%22/><circle cx=%228%22 cy=%228%22 r=%222%22 fill=%22%230072b2%22/></svg>";
 
 export default defineConfig({
   title: "dmae",
   description: "Provably robust image classifiers for JavaScript and TypeScript",
+  head: [["link", { rel: "icon", href: icon }]],
   cleanUrls: true,
   lastUpdated: false,
   srcExclude: offSite,
   vite: { build: { chunkSizeWarningLimit: 4000 } }, // the search index, loaded when one searches
-  markdown: { math: true, config: (md) => md.use(siteLinks) },
+  markdown: { math: true, config: (md) => md.use(siteLinks).use(apiLinks, modules) },
   themeConfig: {
     nav: [
       { text: "Guide", link: "/guide/certificate" },
@@ -104,11 +23,7 @@ export default defineConfig({
       { text: "Results", link: "/benchmarks" },
       { text: "API", link: "/api/" },
     ],
-    sidebar: {
-      "/": sidebar,
-      "/api/": [{ text: "Packages", items: links(modules) }],
-      ...apiSidebars,
-    },
+    sidebar,
     outline: [2, 3],
     search: { provider: "local" },
     socialLinks: [{ icon: "github", link: repository }],

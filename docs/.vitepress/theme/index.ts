@@ -1,6 +1,6 @@
 import DefaultTheme from "vitepress/theme";
 import { defineAsyncComponent } from "vue";
-import "./pictures.css";
+import "./style.css";
 
 export default {
   extends: DefaultTheme,
