@@ -24,4 +24,9 @@ export {
   type RobustFinetuneResult,
   robustFinetune,
 } from "./robust-finetune.ts";
-export type { LogitsProgram, ReadyClassifier, TrainedClassifier } from "./trained-classifier.ts";
+export {
+  type LogitsProgram,
+  prepareClassifier,
+  type ReadyClassifier,
+  type TrainedClassifier,
+} from "./trained-classifier.ts";

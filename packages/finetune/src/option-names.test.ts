@@ -16,6 +16,7 @@ testOptionNames(
     finetuneRecipe: (fields) => api.finetuneRecipe(fields),
     linearProbe: (options) => api.linearProbe(probe, none, options),
     "linearProbe (recipe)": (fields) => api.linearProbe(fields, none, none),
+    prepareClassifier: (options) => api.prepareClassifier(none, none, options),
     prepareEvaluation: (options) => api.prepareEvaluation(none, none, options),
     robustFinetune: (options) => api.robustFinetune(recipe, none, options),
     "robustFinetune (recipe)": (fields) => api.robustFinetune(fields, none),

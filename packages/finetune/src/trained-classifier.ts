@@ -50,6 +50,28 @@ export interface TrainedClassifier {
   }): ReadyClassifier;
 }
 
+/**
+ * A model with its parameters, e.g. those of a checkpoint, as the classifier that `certify` takes; it is compiled when
+ * it is first used.
+ *
+ * @param model `createViT(…)`, a network of `@dmae/convnet`, or a model of your own
+ * @param params its parameters by name, as `fromPretrained`, `robustFinetune` and `model.initHost` give them
+ * @param options `batchSize`: noisy images in a batch, default 64; `executor`, default the fastest of this machine
+ * @returns dispose of it when done
+ * @throws {DmaeError} "argument" for a bad batch size
+ * @example
+ * const classifier = prepareClassifier(vit, params);
+ * const { prediction, radius } = await certify(classifier, image, { sigma: 0.25, shape: [28, 28, 1] });
+ */
+export function prepareClassifier(
+  model: Model,
+  params: HostTensors,
+  options: { readonly batchSize?: number; readonly executor?: Executor } = {},
+): ReadyClassifier {
+  checkOptions("prepareClassifier", options, { batchSize: true, executor: true });
+  return trainedClassifier(model, params).classifier(options);
+}
+
 /** Ways to use the trained parameters of a model. */
 export function trainedClassifier(
   model: Model,

@@ -26,6 +26,11 @@ export {
   fromCompiled,
 } from "./classifier/combine.ts";
 export { fromOnnx, type LoadedClassifier, type OnnxOptions } from "./classifier/from-onnx.ts";
+export {
+  fromTransformers,
+  type TransformersClassifier,
+  type TransformersModel,
+} from "./classifier/from-transformers.ts";
 export type { ImageInput } from "./classifier/image.ts";
 export {
   type ImageOptions,

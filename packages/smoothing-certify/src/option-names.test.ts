@@ -38,6 +38,7 @@ testOptionNames(
     fromCompiled: (options) => api.fromCompiled(async () => x, 1, options),
     fromOnnx: (options) => api.fromOnnx("model.onnx", options),
     fromModelJson: (options) => api.fromModelJson("model.json", options),
+    fromTransformers: (options) => api.fromTransformers(async () => ({ logits: x }), {}, options),
     image: (options) => api.image("cat.jpg", options),
     inWorkers: (options) => api.inWorkers("classify.js", options),
     issueCertificate: (options) => api.issueCertificate(halves, x, options),
