@@ -45,7 +45,7 @@ it("answers as the package itself does, is certified, and reads images as its pr
     const want = (await model(await processor(await RawImage.read(file)))).logits.data;
     const x = await image(file, classifier.imageOptions);
     const got = (await classifier.predict(x.data, [1, ...x.shape])) as { data: Float32Array };
-    want.forEach((value: number, i: number) => expect(got.data[i]).toBeCloseTo(value, 5));
+    for (const [i, value] of want.entries()) expect(got.data[i]).toBeCloseTo(value, 5);
     const { prediction, radius } = await certify(classifier, x, { sigma: 0.25, n: 500 });
     expect(prediction).toBe([...want].indexOf(Math.max(...want)));
     expect(radius).toBeGreaterThan(0);

@@ -78,7 +78,7 @@ describe("fromTransformers", () => {
     const logits = (await classifier.predict(grey.data, [1, 4, 4, 3])) as { data: Float32Array };
     expect(given[0]).toBeInstanceOf(Tensor);
     expect((given[0] as Tensor).dims).toEqual([1, 3, 4, 4]);
-    expected.forEach((value, c) => expect(logits.data[c]).toBeCloseTo(value, 5));
+    for (const [c, value] of expected.entries()) expect(logits.data[c]).toBeCloseTo(value, 5);
   });
 
   it("is certified, of a processor with parts too, and knows its classes and its name", async () => {
