@@ -1,7 +1,7 @@
 // A small training of one stage on as many ranks as a launcher starts; rank 0 prints one JSON line a step.
 //   mpirun -n 2 node --import tsx testing/ranks/train.ts '{"stage":"cr","executor":"eager","steps":50,"out":"params.safetensors"}'
 import "@tensorflow/tfjs-backend-cpu";
-import { writeSync } from "node:fs";
+import { writeFileSync, writeSync } from "node:fs";
 import { saveSafetensors } from "@dmae/checkpoint";
 import { compiledExecutor } from "@dmae/compile";
 import { DmaeError, type HostTensors, key } from "@dmae/core";
@@ -28,6 +28,9 @@ interface Settings {
   /** Where rank 0 saves the parameters. */
   readonly out?: string;
   readonly folder?: string;
+  readonly checkpointEveryEpochs?: number;
+  /** Beginning of the files in which ranks leave their process ids. */
+  readonly pids?: string;
   /** A rank that throws, meets a NaN or has another learning rate, from this step on. */
   readonly fault?: {
     readonly kind: "throw" | "nan" | "recipe" | "stop";
@@ -36,16 +39,11 @@ interface Settings {
   };
 }
 
-const {
-  stage,
-  executor,
-  epochs,
-  accumulate = 1,
-  out,
-  folder,
-  fault,
-} = JSON.parse(process.argv[2]!) as Settings;
+const settings = JSON.parse(process.argv[2]!) as Settings;
+const { stage, executor, epochs, accumulate = 1, out, folder, fault, pids } = settings;
+const { checkpointEveryEpochs = 1 } = settings;
 const ranks = await world();
+if (pids !== undefined) writeFileSync(`${pids}.${ranks.rank}`, String(process.pid));
 await selectBackend("cpu");
 const isFaulty = fault?.rank === ranks.rank;
 const stop = new AbortController();
@@ -74,7 +72,7 @@ const options: RobustFinetuneOptions = {
   executor: executor === "eager" ? eagerExecutor() : compiledExecutor({ threads: 1 }),
   seed: 3,
   world: ranks,
-  checkpointEveryEpochs: 0.3,
+  checkpointEveryEpochs,
   signal: stop.signal,
   ...(folder === undefined ? {} : { folder }),
   onProgress({ step, metrics }) {

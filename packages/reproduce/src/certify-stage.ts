@@ -43,6 +43,7 @@ async function certifyAt(
     model: id,
     log,
     ...(shard ? { shard } : {}),
+    ...(run.world === undefined ? {} : { world: run.world }),
     signal: run.signal,
     onProgress: ({ done, total, rate }) =>
       line.update(done, total, `${Math.round(rate)} noisy images/s`),

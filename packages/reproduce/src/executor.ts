@@ -1,7 +1,8 @@
 import { compiledExecutor } from "@dmae/compile";
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type World } from "@dmae/core";
 import { nearestNames } from "@dmae/core/checks";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
+import { rankThreads } from "@dmae/train/tasks";
 
 const providers = ["cpu", "cuda", "webgpu"] as const;
 const backends = ["tfjs-node-gpu", "tfjs-node", "webgpu", "wasm", "cpu"];
@@ -20,6 +21,7 @@ export const precisions: readonly Precision[] = ["float32", "bfloat16", "float16
 export async function executorOf(
   backend: string,
   precision: Precision = "float32",
+  world?: World,
 ): Promise<Executor> {
   const provider = providers.find((name) => backend === `compiled:${name}`) ?? "cpu";
   const names = [...backends, ...compiled];
@@ -35,5 +37,7 @@ export async function executorOf(
     );
   // tracing needs a backend of TensorFlow.js too, any will do
   await selectBackend(compiled.includes(backend) ? "cpu" : backend);
-  return compiled.includes(backend) ? compiledExecutor({ provider, precision }) : eagerExecutor();
+  if (!compiled.includes(backend)) return eagerExecutor();
+  const threads = world && provider === "cpu" ? { threads: await rankThreads(world) } : {};
+  return compiledExecutor({ provider, precision, ...threads });
 }

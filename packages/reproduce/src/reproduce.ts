@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DmaeError, key } from "@dmae/core";
+import { DmaeError, key, type World } from "@dmae/core";
 import { type FileLock, lockFile, makeFolder } from "@dmae/core/files";
 import { certifyStage } from "./certify-stage.ts";
 import { convert } from "./convert.ts";
@@ -18,7 +18,7 @@ import { chosenStages, findRecipe, helpText, type Options, readOptions } from ".
 import { planOf } from "./plan.ts";
 import { isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
 import { reportStage } from "./report-stage.ts";
-import { claimFolder, explained, logLine, type Run } from "./run.ts";
+import { claimFolder, explained, isFirst, logLine, type Run } from "./run.ts";
 import { seedFolder, seedsReport } from "./seeds-report.ts";
 import { applySettings } from "./settings.ts";
 import { smokeRecipe } from "./smoke.ts";
@@ -38,6 +38,8 @@ export interface Example {
   readonly signal?: AbortSignal;
   /** How `--download` fetches; default: from the authors' addresses. */
   readonly downloads?: Downloads;
+  /** The processes that run it together; default: this one alone. */
+  readonly world?: World;
 }
 
 /**
@@ -46,12 +48,14 @@ export interface Example {
  * @throws DmaeError with one sentence for people, for everything that a user can mend
  */
 export async function reproduce(example: Example, args: readonly string[]): Promise<void> {
-  const say = example.say ?? ((line: string) => console.log(line));
+  const tell = example.say ?? ((line: string) => console.log(line));
+  const say = isFirst(example.world) ? tell : () => {};
   if (args[0] === "convert") return say(await convert(args.slice(1)));
   let options = readOptions(args);
   if (options.help) return say(helpText(example.name));
   if (options.list) return say(listing(example.recipes));
-  if (options.recipe === undefined && options.download) return fetchAll(example, options, say);
+  if (options.recipe === undefined && options.download)
+    return firstThenOthers(example.world, () => fetchAll(example, options, say));
   if (options.recipe === undefined)
     throw new DmaeError(
       "argument",
@@ -69,7 +73,9 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
       say(`--download        ${wanted(settled, options).join(", ") || "nothing to fetch"}`);
     return;
   }
-  if (options.download) options = await withDownloads(example, settled, options, say);
+  const { world } = example;
+  const fetch = () => withDownloads(example, settled, options, say);
+  if (options.download) options = await firstThenOthers(world, fetch);
   if (options.data === undefined && !options.smoke)
     throw new DmaeError(
       "argument",
@@ -87,6 +93,14 @@ interface Request {
   readonly say: (line: string) => void;
 }
 
+/** Rank 0 downloads; the others find what it has fetched. */
+async function firstThenOthers<T>(world: World | undefined, fetch: () => Promise<T>): Promise<T> {
+  if (!isFirst(world)) await world?.barrier();
+  const fetched = await fetch();
+  if (isFirst(world)) await world?.barrier();
+  return fetched;
+}
+
 /** Runs every seed in a folder of its own, then averages them. */
 async function runSeeds(example: Example, request: Request): Promise<void> {
   const { options, say } = request;
@@ -97,6 +111,7 @@ async function runSeeds(example: Example, request: Request): Promise<void> {
       ...request,
       options: { ...options, seed, folder: seedFolder(folder, seed) },
     });
+  if (!isFirst(example.world)) return;
   for (const line of await seedsReport(request, folder, seeds)) say(line);
 }
 
@@ -114,8 +129,11 @@ async function runStages(example: Example, request: Request) {
     : settled;
   requireClasses(recipe, data);
   const folder = folderOf(example, request);
-  const executor = await executorOf(options.backend, options.precision);
-  const lock = await lockRun(folder, options);
+  const { world } = example;
+  const executor = await executorOf(options.backend, options.precision, world);
+  // rank 0 writes the folder; certification has a log for each rank
+  const lock = isFirst(world) ? await lockRun(folder, options) : undefined;
+  const signals = [example.signal, lock?.signal].filter((signal) => signal !== undefined);
   const run: Run = {
     recipe,
     original,
@@ -125,11 +143,12 @@ async function runStages(example: Example, request: Request) {
     executor,
     key: key(options.seed),
     options,
-    signal: example.signal ? AbortSignal.any([example.signal, lock.signal]) : lock.signal,
+    signal: AbortSignal.any(signals),
     say,
+    world,
   };
   try {
-    await claimFolder(folder, recipe, options.seed, options.precision);
+    if (isFirst(world)) await claimFolder(folder, recipe, options.seed, options.precision);
     say(
       `${recipe.name} on ${data.train.name} (${data.layout}), ${run.executor.name}, in ${folder}`,
     );
@@ -139,7 +158,7 @@ async function runStages(example: Example, request: Request) {
     await logLine(run, { event: "error", message: (told as Error).message }).catch(() => {});
     throw told;
   } finally {
-    await lock.release();
+    await lock?.release();
   }
 }
 
@@ -176,10 +195,15 @@ const fetchOptions = (example: Example, { data, from }: Options, say: Say) => ({
 
 async function runStage(run: Run, stage: Stage): Promise<void> {
   const { recipe } = run;
-  if (stage === "report") return reportStage(run);
-  if (!isClassifierRecipe(recipe) || stage === recipe.task) return trainStage(run);
-  if (stage === "evaluate") await evaluateStage(run, recipe);
+  if (stage === "report") await onFirst(run, () => reportStage(run));
+  else if (!isClassifierRecipe(recipe) || stage === recipe.task) await trainStage(run);
+  else if (stage === "evaluate") await onFirst(run, () => evaluateStage(run, recipe));
   else await certifyStage(run, recipe);
+  await run.world?.barrier(); // what rank 0 has written is there for the next stage
+}
+
+async function onFirst({ world }: Run, work: () => Promise<unknown>): Promise<void> {
+  if (isFirst(world)) await work();
 }
 
 function requireClasses(recipe: Recipe, { train }: Data): void {

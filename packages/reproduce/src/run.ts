@@ -1,6 +1,6 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DmaeError, type Key } from "@dmae/core";
+import { DmaeError, type Key, type World } from "@dmae/core";
 import { writeAtomically } from "@dmae/core/files";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
@@ -31,7 +31,12 @@ export interface Run {
   readonly signal: AbortSignal;
   /** Tells the user. */
   readonly say: (line: string) => void;
+  /** The processes that run it together; undefined for this one alone. */
+  readonly world?: World | undefined;
 }
+
+/** Whether this process writes and tells what all ranks share. */
+export const isFirst = (world: World | undefined): boolean => (world?.rank ?? 0) === 0;
 
 /**
  * Makes the run folder, or checks that the one there is of the same training.
@@ -73,9 +78,10 @@ export async function claimFolder(
 
 /** Adds a line to the run's `log.jsonl`. */
 export async function logLine(
-  run: Pick<Run, "folder">,
+  run: Pick<Run, "folder" | "world">,
   line: Readonly<Record<string, unknown>>,
 ): Promise<void> {
+  if (!isFirst(run.world)) return;
   const stamped = { time: new Date().toISOString(), ...line };
   await appendFile(join(run.folder, "log.jsonl"), `${JSON.stringify(stamped)}\n`);
 }

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError, foldIn } from "@dmae/core";
+import { gatherTexts } from "@dmae/core/ranks";
 import { everyNth } from "@dmae/datasets";
 import { linearProbe, robustFinetune } from "@dmae/finetune";
 import { pretrain } from "@dmae/pretrain";
@@ -16,9 +17,9 @@ import {
   type PretrainingRecipe,
   type Recipe,
 } from "./recipe.ts";
-import { logLine, type Run } from "./run.ts";
+import { isFirst, logLine, type Run } from "./run.ts";
 import { type Start, startOf } from "./start.ts";
-import { eventFile, eventWriter } from "./tensorboard.ts";
+import { type EventWriter, eventFile, eventWriter } from "./tensorboard.ts";
 
 /** What a training stage trains: one model, or the members of an ensemble one after the other. */
 export const trainingParts = (recipe: Recipe): readonly string[] => {
@@ -42,7 +43,7 @@ export async function trainStage(run: Run): Promise<void> {
 async function trainPart(run: Run, part: string): Promise<void> {
   const { recipe, folder, key, options, data } = run;
   const file = modelFile(folder, part);
-  if (await stat(file).catch(() => undefined)) {
+  if (await isThere(run, file)) {
     run.say(`${part}: done before, ${file}`);
     return;
   }
@@ -57,7 +58,9 @@ async function trainPart(run: Run, part: string): Promise<void> {
     void logLine(run, { stage: part, event: "damaged image", message: error.message });
   };
   const stageFolder = join(folder, part);
-  const events = eventWriter(eventFile(folder, part), join(stageFolder, "log.jsonl"));
+  const events = isFirst(run.world)
+    ? eventWriter(eventFile(folder, part), join(stageFolder, "log.jsonl"))
+    : noEvents;
   const watch = watcher(run, part, events, stepsPerEpoch);
   await logLine(run, { stage: part, event: "start", executor: run.executor.name });
   try {
@@ -77,6 +80,15 @@ async function trainPart(run: Run, part: string): Promise<void> {
     await start?.close();
   }
 }
+
+/** Whether rank 0 finds a file. */
+async function isThere({ world }: Run, file: string): Promise<boolean> {
+  const found = (await stat(file).catch(() => undefined)) ? "yes" : "";
+  return (world ? (await gatherTexts(world, found))[0] : found) === "yes";
+}
+
+/** Rank 0 writes the events. */
+const noEvents: EventWriter = { add: async () => {}, close: async () => {} };
 
 /** Micro-batches in an epoch. */
 function stepsOf({ training }: Recipe, { train }: Run["data"]): number {
@@ -146,6 +158,7 @@ function common({ run, onCorrupt, seed, folder, watch }: Training) {
     folder,
     checkpointEveryEpochs: checkpointEvery,
     ...(keepEvery === undefined ? {} : { keepEveryEpochs: keepEvery }),
+    ...(run.world === undefined ? {} : { world: run.world }),
     onProgress: watch.step,
     signal: run.signal,
   };

@@ -26,6 +26,7 @@ testOptionNames(
     "prefixed",
     "rankExecutor",
     "rankRows",
+    "rankThreads",
     "rootKey",
     "scalarTensors",
     "scaledLearningRate",

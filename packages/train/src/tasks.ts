@@ -11,7 +11,7 @@ export {
 } from "./groups.ts";
 export { prefixed, scalarTensors, unprefixed } from "./names.ts";
 export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
-export { rankExecutor } from "./rank-executor.ts";
+export { rankExecutor, rankThreads } from "./rank-executor.ts";
 export { rankRows } from "./rank-rows.ts";
 export {
   type StepScheduleOptions,
