@@ -1,5 +1,5 @@
 // A small training of one stage on as many ranks as a launcher starts; rank 0 prints one JSON line a step.
-//   mpirun -n 2 node --import tsx testing/ranks/train.ts '{"stage":"cr","executor":"eager","steps":50,"out":"params.safetensors"}'
+//   mpirun -n 2 node --import tsx testing/ranks/train.ts '{"stages":["cr"],"executor":"eager","epochs":5,"out":"folder"}'
 import "@tensorflow/tfjs-backend-cpu";
 import { writeFileSync, writeSync } from "node:fs";
 import { saveSafetensors } from "@dmae/checkpoint";
@@ -18,14 +18,17 @@ import {
 import { eagerExecutor, selectBackend } from "@dmae/nn";
 import { createDmae, pretrain, pretrainRecipes } from "@dmae/pretrain";
 
+type Stage = "pretrain" | "rs" | "cr" | "probe";
+
 /** What a run is told on the command line. */
 interface Settings {
-  readonly stage: "pretrain" | "rs" | "cr" | "probe";
+  /** One after another. */
+  readonly stages: readonly Stage[];
   readonly executor: "eager" | "compiled";
   /** Epochs of 10 micro-batches. */
   readonly epochs: number;
   readonly accumulate?: number;
-  /** Where rank 0 saves the parameters. */
+  /** Folder in which rank 0 saves the parameters, as `<stage>.safetensors`. */
   readonly out?: string;
   readonly folder?: string;
   readonly checkpointEveryEpochs?: number;
@@ -40,7 +43,7 @@ interface Settings {
 }
 
 const settings = JSON.parse(process.argv[2]!) as Settings;
-const { stage, executor, epochs, accumulate = 1, out, folder, fault, pids } = settings;
+const { stages, executor, epochs, accumulate = 1, out, folder, fault, pids } = settings;
 const { checkpointEveryEpochs = 1 } = settings;
 const ranks = await world();
 if (pids !== undefined) writeFileSync(`${pids}.${ranks.rank}`, String(process.pid));
@@ -83,7 +86,7 @@ const options: RobustFinetuneOptions = {
   },
 };
 
-async function run(): Promise<HostTensors> {
+async function run(stage: Stage): Promise<HostTensors> {
   if (stage === "pretrain") {
     const recipe = pretrainRecipes["dmae-vit-b-imagenet-pretrain"];
     const { onEvaluation: _, ...shared } = options;
@@ -107,8 +110,11 @@ async function run(): Promise<HostTensors> {
 }
 
 try {
-  const params = await run();
-  if (ranks.rank === 0 && out !== undefined) await saveSafetensors(out, params);
+  for (const stage of stages) {
+    const params = await run(stage);
+    if (ranks.rank === 0 && out !== undefined)
+      await saveSafetensors(`${out}/${stage}.safetensors`, params);
+  }
 } catch (error) {
   if (!stop.signal.aborted && ranks.size === 1) throw error;
   writeSync(2, `rank ${ranks.rank} ended: ${(error as Error).message}\n`);
