@@ -1,4 +1,4 @@
-// The two commands of the README. Needs only Node and npm: installs the pinned pnpm, then runs the steps.
+// The commands of the README. Needs only Node and npm: installs the pinned pnpm, then runs the steps.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
@@ -21,6 +21,10 @@ const steps = {
     "turbo run build --filter=@dmae/example-quickstart... --output-logs=errors-only",
     `pnpm --silent --filter @dmae/example-quickstart start ${forwarded}`,
   ],
+  playground: [
+    "turbo run build --filter=@dmae/playground^... --output-logs=errors-only",
+    `pnpm --silent --filter @dmae/playground start ${forwarded}`,
+  ],
   // The test runner comes last: its closing line is the verdict.
   test: [
     "biome ci . --diagnostic-level=error",
@@ -33,7 +37,7 @@ const steps = {
     `vitest run ${forwarded}`,
   ],
 }[command];
-if (!steps) throw new Error("usage: node scripts/run.mjs start|test");
+if (!steps) throw new Error("usage: node scripts/run.mjs start|test|playground");
 
 for (const step of [`npx --yes ${packageManager} install --prefer-offline`, ...steps]) {
   const started = Date.now();

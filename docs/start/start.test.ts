@@ -79,6 +79,14 @@ it("shows the program of the shipped model, which the package's own tests run", 
   expectReadmeExample(here("shipped.md"), program);
 });
 
+it("certifies a picture of one's own with the shipped model", async () => {
+  const folder = await writePhotos(scratch(), { perClass: 1 });
+  copyFileSync(join(folder, "class-0", "0.jpg"), "shoe.jpg");
+  const [printed] = await run("shipped", "picture", () => import("./picture.example.ts"));
+  expect(printed![0]).toBeTypeOf("string");
+  expect(printed![1]).toBeGreaterThanOrEqual(0);
+});
+
 it("runs the commands of the pages on data sets and clusters", async () => {
   copyFileSync(shipped, "model.onnx");
   for (const page of ["dataset", "cluster"]) {
