@@ -28,7 +28,7 @@ CASES = {
 FIELDS = ["method", "name", "model", "epoch", "nclasses", "args", "log_line"]
 KEPT = re.compile(r"step\d+\.(loss$|grad\.|buffer\.|attack\.(adv_final|init|noise_final)$|in_mix$)")
 SCALAR = re.compile(r"step\d+\.(loss$|gradnorm\.|afternorm\.)")
-TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4"}
+TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 
 
 def load(path):
@@ -102,4 +102,5 @@ def main():
         save(args.out / f"{method}.safetensors", tensors, metadata)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import {
   zeros,
 } from "@dmae/nn/layers";
 import { createViT, type ViTName } from "@dmae/vit";
-import { block, initBlock, patchify, positionTensor } from "@dmae/vit/parts";
+import { block, initBlock, patchify, positionTensor, unpatchify } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
 import { dmaeLoss, type LossRegion } from "./loss.ts";
@@ -63,6 +63,15 @@ export interface Dmae {
     inputs: DmaeInputs,
     options?: { readonly normPixLoss?: boolean; readonly region?: LossRegion },
   ): tf.Scalar;
+  /**
+   * The autoencoder as a denoiser: nothing is hidden, and the predicted patches are put together, for denoised smoothing
+   * (`denoised` of `@dmae/smoothing-certify`). A model that was pre-trained with `normPixLoss` predicts patches of
+   * unknown mean and size, and is of no use here.
+   *
+   * @param noisy `[B, inputSize, inputSize, C]`, noisy images; no noise is added
+   * @returns the same shape, not clipped; the caller disposes of it
+   */
+  denoise(params: Params, noisy: tf.Tensor): tf.Tensor;
 }
 
 /**
@@ -102,7 +111,26 @@ export function createDmae(
           mask: inputs.mask,
         });
       }),
+    denoise: (params, noisy) => tf.tidy(() => denoise(config, params, noisy)),
   };
+}
+
+function denoise(config: DmaeConfig, params: Params, noisy: tf.Tensor): tf.Tensor {
+  const { imageSize, inputSize, patchSize, mean, std } = config;
+  const shape = [noisy.shape[0]!, (imageSize / patchSize) ** 2];
+  const all = tf.tensor(
+    Int32Array.from({ length: shape[0]! * shape[1]! }, (_, i) => i % shape[1]!),
+    shape,
+    "int32",
+  );
+  const { prediction } = forward({ ...config, sigma: 0 }, params, {
+    ...{ images: noisy, noise: tf.zerosLike(noisy) },
+    ...{ idsKeep: all, idsRestore: all, mask: tf.zeros(shape) },
+  });
+  const normalized = unpatchify(prediction, patchSize); // [B, imageSize, imageSize, C]
+  const images = tf.add(tf.mul(normalized, tf.tensor1d([...std])), tf.tensor1d([...mean]));
+  if (inputSize === imageSize) return images;
+  return resizeBicubic(images, inputSize, inputSize, { antialias: true });
 }
 
 function forward(config: DmaeConfig, params: Params, inputs: DmaeInputs): DmaeOutputs {

@@ -1,3 +1,4 @@
+export { type AdamOptions, adam } from "./adam.ts";
 export { type AdamWOptions, adamw } from "./adamw.ts";
 export type { Augmentation } from "./augmentation.ts";
 export type { BatchSource } from "./batch-source.ts";

@@ -7,6 +7,7 @@ const api = { ...main, ...tasks };
 testOptionNames(
   api,
   {
+    adam: (options) => api.adam(options),
     adamw: (options) => api.adamw(options),
     cosineSchedule: (options) => api.cosineSchedule(options),
     createTrainStep: (options) => api.createTrainStep(options),

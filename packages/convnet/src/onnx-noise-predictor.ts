@@ -1,0 +1,77 @@
+import { DmaeError } from "@dmae/core";
+import { checkOptions } from "@dmae/core/checks";
+import type { HostNoisePredictor } from "./one-shot-denoiser.ts";
+
+/** A session of `onnxruntime-node` or `onnxruntime-web`, as far as it is used here. */
+export interface NoiseSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  run(feeds: never): Promise<unknown>;
+}
+
+/** Options of {@link onnxNoisePredictor}. */
+export interface OnnxNoisePredictorOptions {
+  /** Order of the axes of images and noise in the file; default `"NCHW"`, PyTorch's. */
+  readonly layout?: "NCHW" | "NHWC";
+  /** Element type of the times; default `"float32"`. */
+  readonly timeType?: "float32" | "int64";
+}
+
+type TensorClass = new (type: string, data: never, shape: readonly number[]) => unknown;
+
+/**
+ * The noise predictor of a diffusion model in an `.onnx` file: its first input takes the images, the second the times `[n]`, and its
+ * first output is the noise, with more channels where the variance is learned.
+ *
+ * @param session of the file, and `Tensor` of the same runtime
+ * @returns what {@link oneShotDenoiser} takes as `predict`
+ * @throws DmaeError "argument" for a session that does not have two inputs
+ * @example
+ * ```ts
+ * import * as ort from "onnxruntime-node";
+ * const session = await ort.InferenceSession.create("unet.onnx");
+ * const predict = onnxNoisePredictor(session, ort.Tensor, { timeType: "int64" });
+ * ```
+ */
+export function onnxNoisePredictor(
+  session: NoiseSession,
+  Tensor: abstract new (...args: never[]) => unknown,
+  options: OnnxNoisePredictorOptions = {},
+): HostNoisePredictor {
+  checkOptions("onnxNoisePredictor", options, { layout: true, timeType: true });
+  const { layout = "NCHW", timeType = "float32" } = options;
+  const { inputNames, outputNames } = session;
+  if (inputNames.length !== 2)
+    throw new DmaeError(
+      "argument",
+      `onnxNoisePredictor: session must have two inputs, images and times, got ${inputNames.join(", ")}`,
+    );
+  const tensor = (type: string, data: unknown, shape: readonly number[]) =>
+    new (Tensor as unknown as TensorClass)(type, data as never, shape);
+  return async (images, shape, time) => {
+    const [n = 0, height = 0, width = 0, channels = 0] = shape;
+    const isFirst = layout === "NCHW";
+    const data = isFirst ? moveAxes(images, [n, height * width, channels]) : images;
+    const own = isFirst ? [n, channels, height, width] : shape;
+    const times = timeType === "int64" ? new BigInt64Array(n) : new Float32Array(n);
+    for (let i = 0; i < n; i++) times[i] = timeType === "int64" ? BigInt(Math.round(time)) : time;
+    const feeds = {
+      [inputNames[0]!]: tensor("float32", data, own),
+      [inputNames[1]!]: tensor(timeType, times, [n]),
+    };
+    const results = (await session.run(feeds as never)) as Record<string, { data: Float32Array }>;
+    const noise = results[outputNames[0]!]!.data;
+    if (!isFirst) return noise;
+    return moveAxes(noise, [n, noise.length / (n * height * width), height * width]);
+  };
+}
+
+/** `[n, a, b]` to `[n, b, a]`. */
+function moveAxes(data: Float32Array, [n, a, b]: readonly [number, number, number]): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < n; i++)
+    for (let row = 0; row < a; row++)
+      for (let column = 0; column < b; column++)
+        out[(i * b + column) * a + row] = data[(i * a + row) * b + column]!;
+  return out;
+}
