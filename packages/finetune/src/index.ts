@@ -1,5 +1,5 @@
 export { finetuneRecipe } from "./build-recipe.ts";
-
+export type { DenoiserRecipe } from "./denoiser-recipe.ts";
 export {
   type EvaluateOptions,
   type EvaluateResult,
@@ -7,10 +7,9 @@ export {
   type MeasureOptions,
 } from "./evaluate.ts";
 export type { FinetuneEvaluation } from "./evaluate-training.ts";
+export type { DenoiserUse, TrainedDenoiser } from "./host-denoiser.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
-
 export type { LinearProbeRecipe } from "./probe-recipe.ts";
-
 export type { FinetuneRecipe, SgdRecipe } from "./recipe.ts";
 export {
   type FinetuneRecipeName,
@@ -24,6 +23,11 @@ export {
   type RobustFinetuneResult,
   robustFinetune,
 } from "./robust-finetune.ts";
+export {
+  type TrainDenoiserOptions,
+  type TrainDenoiserResult,
+  trainDenoiser,
+} from "./train-denoiser.ts";
 export {
   type LogitsProgram,
   prepareClassifier,

@@ -19,6 +19,8 @@ testOptionNames(
     prepareClassifier: (options) => api.prepareClassifier(none, none, options),
     prepareEvaluation: (options) => api.prepareEvaluation(none, none, options),
     robustFinetune: (options) => api.robustFinetune(recipe, none, options),
+    trainDenoiser: (options) => api.trainDenoiser(none, none, options),
+    "trainDenoiser (recipe)": (fields) => api.trainDenoiser(fields, none),
     "robustFinetune (recipe)": (fields) => api.robustFinetune(fields, none),
   },
   ["finetuneRecipes", "finetuneTask", "linearProbeRecipes"],

@@ -1,0 +1,56 @@
+import type { DnCnn, UNet } from "@dmae/convnet/denoising";
+import { DmaeError } from "@dmae/core";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import type { TrainingRecipe } from "@dmae/train";
+import { trainingRecipeNames } from "@dmae/train/tasks";
+
+/** The training of a denoiser, every field written out. */
+export interface DenoiserRecipe extends TrainingRecipe {
+  /** What is trained: a DnCNN, or for `"diffusion"` a U-Net. */
+  readonly denoiser: DnCnn | UNet;
+  /**
+   * What is minimised: `"denoising"`, the squared error of the denoised images; `"stability"`, the cross entropy of a frozen classifier
+   * (the option `classifier`) on them; `"diffusion"`, the squared error of the predicted noise at random steps.
+   */
+  readonly objective: "denoising" | "stability" | "diffusion";
+  /** Standard deviation of the smoothing noise, in images in [0, 1]; a U-Net learns all levels and denoises at this one. */
+  readonly sigma: number;
+  /** The noise levels of `"diffusion"`; default `"cosine"`. */
+  readonly schedule?: "cosine" | "linear";
+  /** Adam's l2 weight decay, added to the gradient. */
+  readonly weightDecay: number;
+  /** Adam's decay of the first moment. */
+  readonly beta1: number;
+  /** Adam's decay of the second moment. */
+  readonly beta2: number;
+}
+
+const recipeNames = {
+  ...trainingRecipeNames,
+  denoiser: true,
+  objective: true,
+  sigma: true,
+  schedule: true,
+  weightDecay: true,
+  beta1: true,
+  beta2: true,
+} satisfies OptionNames<DenoiserRecipe>;
+
+/** Whether a denoiser predicts the noise of a diffusion. */
+export const isUNet = (denoiser: DnCnn | UNet): denoiser is UNet => "predict" in denoiser;
+
+/** Throws for unknown fields, for one outside its range, and for a classifier that is missing or of no use. */
+export function checkDenoiserRecipe(recipe: DenoiserRecipe, hasClassifier: boolean): void {
+  checkOptions("trainDenoiser", recipe, recipeNames, "recipe field");
+  const { denoiser, objective, sigma } = recipe;
+  const fail = (rule: string, got: unknown) => {
+    throw new DmaeError("argument", `trainDenoiser: ${rule}, got ${got}`);
+  };
+  if (!["denoising", "stability", "diffusion"].includes(objective))
+    fail('objective must be "denoising", "stability" or "diffusion"', objective);
+  if (!(sigma > 0 && Number.isFinite(sigma))) fail("sigma must be positive", sigma);
+  if ("predict" in denoiser !== (objective === "diffusion"))
+    fail('denoiser must be a U-Net for "diffusion" and a DnCNN otherwise', objective);
+  if (hasClassifier !== (objective === "stability"))
+    fail('the option classifier goes with "stability" alone', objective);
+}

@@ -1,0 +1,111 @@
+import "@tensorflow/tfjs-backend-cpu";
+import { compiledExecutor } from "@dmae/compile";
+import { createConvNet } from "@dmae/convnet";
+import { createDnCNN, createUNet } from "@dmae/convnet/denoising";
+import { key, normal } from "@dmae/core";
+import { synthetic } from "@dmae/datasets";
+import { eagerExecutor, selectBackend } from "@dmae/nn";
+import { certify, denoised } from "@dmae/smoothing-certify";
+import { beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "../../../testing/expect-close.ts";
+import { temporaryFolders } from "../../../testing/temporary-folder.ts";
+import type { DenoiserRecipe } from "./denoiser-recipe.ts";
+import { trainDenoiser } from "./train-denoiser.ts";
+
+const scratch = temporaryFolders("denoiser");
+const data = synthetic({ key: key(1), imageShape: [16, 16, 1], numClasses: 3, length: 32 });
+const shared = {
+  ...{ sigma: 0.5, epochs: 30, warmupEpochs: 1, batchSize: 8, accumulate: 1 },
+  ...{ baseLearningRate: 0.1, minLearningRate: 0, weightDecay: 1e-4, beta1: 0.9, beta2: 0.999 },
+  augmentation: null,
+} as const;
+const dncnn: DenoiserRecipe = {
+  ...shared,
+  denoiser: createDnCNN({ channels: 1, depth: 3, width: 8 }),
+  objective: "denoising",
+};
+const unet: DenoiserRecipe = {
+  ...shared,
+  denoiser: createUNet({ channels: 1, width: 8, levels: 2 }),
+  objective: "diffusion",
+};
+const executor = () => compiledExecutor({ kernels: "standard" });
+
+beforeAll(() => selectBackend("cpu"));
+
+/** Mean squared distance of noisy and of denoised images from the clean ones. */
+async function errors(denoise: (batch: Float32Array, shape: number[]) => Promise<Float32Array>) {
+  const images = await Promise.all([0, 1, 2, 3, 4].map((i) => data.get(i)));
+  const clean = Float32Array.from(images.flatMap(({ image }) => [...image]));
+  const noise = normal(key("noise"), clean.length);
+  const noisy = clean.map((value, i) => value + 0.5 * noise[i]!);
+  const result = await denoise(noisy, [5, 16, 16, 1]);
+  const distance = (to: Float32Array) =>
+    to.reduce((sum, value, i) => sum + (value - clean[i]!) ** 2, 0) / clean.length;
+  return { before: distance(noisy), after: distance(result) };
+}
+
+describe.each([
+  ["DnCNN", dncnn],
+  ["a U-Net", unet],
+])("%s", (_, recipe) => {
+  it("learns to denoise: less than half of the error is left, batch by batch", async () => {
+    const trained = await trainDenoiser(recipe, data, { seed: 0, executor: executor() });
+    const denoise = trained.denoiser({ batchSize: 3 }); // 5 images: two batches, the second padded
+    const { before, after } = await errors(denoise);
+    expect(before).toBeGreaterThan(0.2);
+    expect(after).toBeLessThan(before / 2);
+    await denoise.dispose();
+  });
+
+  it("trains compiled as eagerly, and goes on where it was", async () => {
+    const short = { ...recipe, epochs: 2, batchSize: 4 };
+    const few = synthetic({ key: key(2), imageShape: [4, 4, 1], numClasses: 3, length: 8 });
+    const eager = await trainDenoiser(short, few, { seed: 3, executor: eagerExecutor() });
+    const folder = scratch();
+    const stop = new AbortController();
+    const first = trainDenoiser(short, few, {
+      ...{ seed: 3, executor: executor(), folder, signal: stop.signal },
+      onProgress: ({ step }) => step === 2 && stop.abort(new Error("enough")),
+    });
+    await expect(first).rejects.toThrow("enough");
+    const { params, resumedFrom } = await trainDenoiser(short, few, {
+      ...{ seed: 3, executor: executor(), folder },
+    });
+    expect(resumedFrom).toBe(2);
+    for (const [name, { data: values }] of Object.entries(eager.params))
+      expectClose(params[name]!.data, values, { absolute: 2e-4 });
+  });
+});
+
+it("stability: the classifier stays as it is and the composition is certified", async () => {
+  const model = createConvNet("lenet", { inputSize: 16, numClasses: 3 });
+  const classifier = { model, params: model.initHost(key(5)) };
+  const recipe: DenoiserRecipe = { ...dncnn, objective: "stability", epochs: 2 };
+  const trained = await trainDenoiser(recipe, data, {
+    ...{ seed: 0, executor: executor(), classifier },
+  });
+  expect(Object.keys(trained.params)).toEqual(Object.keys(dncnn.denoiser.shapes));
+  expect(Number.isFinite(trained.metrics.loss)).toBe(true);
+  const denoise = trained.denoiser({ batchSize: 16 });
+  const { image } = await data.get(0);
+  const predict = (batch: Float32Array, [n = 0]: number[]) =>
+    Float32Array.from({ length: 2 * n }, (_, i) => (i % 2 ? batch[(i >> 1) * 256]! : 0.4));
+  const options = { sigma: 0.5, n0: 10, n: 50, seed: 0, numClasses: 2, shape: [16, 16, 1] };
+  const first = await certify(denoised(denoise, predict), image, options);
+  expect(first).toEqual(await certify(denoised(denoise, predict), image, options));
+  await denoise.dispose();
+});
+
+it("names what does not fit", async () => {
+  const run = (change: object, options = {}) =>
+    trainDenoiser({ ...dncnn, ...change }, data, options);
+  await expect(run({ objective: "diffusion" })).rejects.toThrow(
+    'trainDenoiser: denoiser must be a U-Net for "diffusion" and a DnCNN otherwise, got diffusion',
+  );
+  await expect(run({ objective: "stability" })).rejects.toThrow(
+    'the option classifier goes with "stability" alone, got stability',
+  );
+  await expect(run({ sigma: 0 })).rejects.toThrow("sigma must be positive, got 0");
+  await expect(run({ objective: "l1" })).rejects.toThrow('objective must be "denoising"');
+});
