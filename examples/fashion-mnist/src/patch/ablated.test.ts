@@ -1,14 +1,18 @@
 import "@tensorflow/tfjs-backend-cpu";
+import { join } from "node:path";
 import { compiledExecutor } from "@dmae/compile";
-import { key, uniform } from "@dmae/core";
+import { type ImageDataset, key, uniform } from "@dmae/core";
 import { selectBackend, toHost } from "@dmae/nn";
+import { certifyDatasetPatch, type PatchRow } from "@dmae/smoothing-certify";
 import { createViT } from "@dmae/vit";
 import { visibleTokens } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
+import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { ablatedImages, ablatedTokens } from "./ablated.ts";
 
+const folder = temporaryFolders("patch");
 const vit = createViT({
   ...{ imageSize: 28, patchSize: 7, channels: 1, mean: [0.3], std: [0.4] },
   ...{ width: 8, depth: 1, heads: 2, numClasses: 3, globalPool: true },
@@ -64,6 +68,26 @@ test("compiled, the visible tokens give the same logits, with one graph for each
   const compiled = visibleTokens(vit, await toHost(params), { executor, batchSize: 4 });
   expectClose(await compiled.predict(batch, shape), want, { relative: 1e-4, absolute: 1e-6 });
   compiled.dispose();
+});
+
+test("a certification of visible tokens goes on with its log", async () => {
+  await selectBackend("cpu");
+  const tensors = vit.init(key(1));
+  tensors["head.weight"] = tf.tensor(uniform(key("head"), new Float32Array(24)), [3, 8]);
+  const classify = visibleTokens(vit, tensors);
+  const dataset: ImageDataset = {
+    ...{ name: "noise", length: 3, imageShape: [28, 28, 1], numClasses: 3 },
+    get: (i) => ({ image: image.slice(784 * i, 784 * (i + 1)), label: i }),
+  };
+  const run = (more: object) =>
+    certifyDatasetPatch(classify, dataset, {
+      ...{ ablation: { columns: 4 }, stride: 7, encoding: "mask", ...more },
+    }).toArray();
+  const votes = (rows: readonly PatchRow[]) => rows.map(({ idx, counts }) => [idx, counts]);
+  const log = join(folder(), "log.tsv");
+  const whole = await run({});
+  await run({ log, max: 1 });
+  expect(votes(await run({ log }))).toEqual(votes(whole));
 });
 
 test("every band is drawn, and equally often", async () => {

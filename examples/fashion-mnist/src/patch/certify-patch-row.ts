@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { compiledExecutor } from "@dmae/compile";
@@ -7,7 +7,7 @@ import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyDatasetPatch } from "@dmae/smoothing-certify";
 import { visibleTokens } from "@dmae/vit/parts";
 import { results } from "../certify-row.ts";
-import { runFolder, type Training, trainingSeconds } from "../train-row.ts";
+import { runFolder, runs, type Training, trainingSeconds } from "../train-row.ts";
 import { columns, convolutional, type PatchRow, vit } from "./patch-rows.ts";
 
 /** Copies of an image: one for each start of a band. */
@@ -35,7 +35,7 @@ async function classifierOf({ recipe }: PatchRow, params: HostTensors) {
   return { classifier, dispose: () => prepared.dispose() };
 }
 
-/** Certifies test images against patches and keeps `idx label predict margin largestPatch` in {@link results}. */
+/** Certifies test images against patches and keeps the log in {@link results}; started again, it goes on. */
 export async function certifyPatchRow(
   row: PatchRow,
   params: HostTensors,
@@ -44,22 +44,18 @@ export async function certifyPatchRow(
 ): Promise<void> {
   const { classifier, dispose } = await classifierOf(row, params);
   const line = progressLine(`certify ${row.name}`, "images");
-  const total = Math.ceil(test.length / every);
   const started = Date.now();
-  const lines: string[] = [];
-  for await (const found of certifyDatasetPatch(classifier, test, {
-    ...{ ablation: { columns }, encoding: "mask", skip: every, batchSize: copies, signal },
-  })) {
-    const { idx, label, predict, margin, largestPatch } = found;
-    lines.push([idx, label, predict, margin, largestPatch].join("\t"));
-    line.update(lines.length, total, "");
-  }
-  dispose();
-  line.end(`${lines.length} test images`);
   const name = `${row.name}-every-${every}-seed-${seed}`;
-  const text = `idx\tlabel\tpredict\tmargin\tlargestPatch\n${lines.join("\n")}\n`;
+  const log = join(runs, `${name}.tsv`);
+  const rows = await certifyDatasetPatch(classifier, test, {
+    ...{ ablation: { columns }, encoding: "mask", skip: every, batchSize: copies, log, signal },
+    model: `${row.name} of seed ${seed}`,
+    onProgress: ({ done, total }) => line.update(done, total, ""),
+  }).toArray();
+  dispose();
+  line.end(`${rows.length} test images`);
   await mkdir(results, { recursive: true });
-  await writeFile(join(results, `${name}.tsv.gz`), gzipSync(text, { level: 9 }));
+  await writeFile(join(results, `${name}.tsv.gz`), gzipSync(await readFile(log), { level: 9 }));
   const facts = {
     ...{ row: row.name, seed, every, columns },
     seconds: {

@@ -7,7 +7,7 @@ import { columns, patchRows } from "./patch-rows.ts";
 /** Sides of the square patches of the table, in pixels. */
 const sides = [0, 1, 2, 3, 5, 7, 10];
 
-/** What {@link certifyPatchRow} wrote beside the votes. */
+/** What {@link certifyPatchRow} wrote beside the log. */
 interface PatchFacts {
   readonly row: string;
   readonly seed: number;
@@ -17,10 +17,11 @@ interface PatchFacts {
 
 /** Share of the images, in percent, that keep their right class under any patch of each side. */
 function accuracies(file: string): { images: number; percent: readonly string[] } {
-  const [, ...lines] = gunzipSync(readFileSync(file)).toString().trim().split("\n");
+  const [head = "", ...lines] = gunzipSync(readFileSync(file)).toString().trim().split("\n");
+  const [correct, radius] = ["correct", "radius"].map((name) => head.split("\t").indexOf(name));
   const rows = lines.map((line) => line.split("\t").map(Number));
   const share = (side: number) =>
-    rows.filter(([, label, predict, , largest]) => label === predict && largest! >= side).length;
+    rows.filter((row) => row[correct!] === 1 && row[radius!]! >= side).length;
   return {
     images: rows.length,
     percent: sides.map((side) => ((100 * share(side)) / rows.length).toFixed(1)),
