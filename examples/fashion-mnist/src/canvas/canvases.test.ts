@@ -1,10 +1,16 @@
 import "@tensorflow/tfjs-backend-cpu";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type ImageDataset, key, uniform } from "@dmae/core";
 import { disposeTensors, selectBackend, toTensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
+import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { background, canvases, side } from "./canvases.ts";
+import { certifyCanvases, resultsIn } from "./certify-canvases.ts";
 import { applyDense, initDense } from "./dense-vit.ts";
+
+const folder = temporaryFolders("canvas");
 
 /** Items that are bright in the left half; the class is the index. */
 const items: ImageDataset = {
@@ -43,6 +49,27 @@ test("a canvas is the same each time, and its map and labels say what is on it",
   expect(filled / 160).toBeLessThan(0.85);
   const other = await canvases(items, 40, "b").canvas(0);
   expect(other.segments).not.toEqual((await data.canvas(0)).segments);
+});
+
+test("certified canvases are kept one by one, and those that are there are not certified again", async () => {
+  await selectBackend("cpu");
+  const file = join(folder(), "canvases.tsv");
+  const run = (count: number) =>
+    certifyCanvases(initDense(key(2)), canvases(items, 3, "t"), file, {
+      ...{ count, n: 32, seed: 1, signal: new AbortController().signal },
+    });
+  const [first] = await run(1);
+  const text = await readFile(file, "utf8");
+  await writeFile(file, `${text}1\t0.25\t0.`); // killed while it wrote
+  const both = await run(2);
+  expect(both[0]).toEqual(first);
+  expect(both.map(({ index }) => index)).toEqual([0, 1]);
+  expect((await readFile(file, "utf8")).startsWith(text)).toBe(true);
+  expect(await resultsIn(file)).toEqual(both);
+  expect(both[1]!.radius).toBeCloseTo(0.25 * 0.6744897501960817, 12);
+  const before = await readFile(file, "utf8");
+  expect(await run(2)).toEqual(both);
+  expect(await readFile(file, "utf8")).toBe(before);
 });
 
 test("the dense ViT puts the classes of a patch back where the patch lies", async () => {

@@ -1,3 +1,5 @@
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { compiledExecutor } from "@dmae/compile";
 import type { HostTensors } from "@dmae/core";
 import { progressLine } from "@dmae/reproduce/progress";
@@ -46,21 +48,43 @@ async function prepare(params: HostTensors, answer: "segments" | "present") {
 const share = (predictions: ArrayLike<number>, keep: (value: number, i: number) => boolean) =>
   Array.from(predictions).filter(keep).length / predictions.length;
 
+const columns = [
+  ...(["index", "segmentsRight", "segmentsAbstained", "labelsRight"] as const),
+  ...(["labelsAbstained", "radius"] as const),
+];
+
+/** The lines of a file of results; without a last one that was cut off, which is taken out of the file. */
+export async function resultsIn(file: string): Promise<readonly CanvasResult[]> {
+  const text = await readFile(file, "utf8").catch(() => "");
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1) || `${columns.join("\t")}\n`;
+  if (whole !== text) await writeFile(file, whole);
+  const [, ...lines] = whole.trimEnd().split("\n");
+  return lines.map((line) => {
+    const cells = line.split("\t").map(Number);
+    return Object.fromEntries(
+      columns.map((name, i) => [name, cells[i]]),
+    ) as unknown as CanvasResult;
+  });
+}
+
 /**
- * Certifies the class of every pixel, and which of the ten items are there, of the first `count` canvases.
+ * Certifies the class of every pixel, and which of the ten items are there, of the first `count` canvases, and adds a
+ * line for each to a file; those that are in it are not certified again.
  *
  * @param n noisy copies; tau 0.75 gives the radius sigma 0.674
  */
 export async function certifyCanvases(
   params: HostTensors,
   test: Canvases,
+  file: string,
   { count, n, seed, signal }: { count: number; n: number; seed: number; signal: AbortSignal },
 ): Promise<readonly CanvasResult[]> {
+  await mkdir(dirname(file), { recursive: true });
+  const results = [...(await resultsIn(file))].slice(0, count);
   const segment = await prepare(params, "segments");
   const tag = await prepare(params, "present");
   const line = progressLine("certify canvases", "canvases");
-  const results: CanvasResult[] = [];
-  for (let index = 0; index < count; index++) {
+  for (let index = results.length; index < count; index++) {
     const canvas: Canvas = await test.canvas(index);
     const x = { data: canvas.image, shape: [side, side, 1] };
     const options = { sigma, n, alpha: 0.001, tau: 0.75, index, seed, signal };
@@ -70,14 +94,16 @@ export async function certifyCanvases(
       output: "classes",
     });
     const labels = await certifyMultiLabel(tag.classifier, x, options);
-    results.push({
+    const result: CanvasResult = {
       index,
       segmentsRight: share(segments.predictions, (value, i) => value === canvas.segments[i]),
       segmentsAbstained: share(segments.predictions, (value) => value === -1),
       labelsRight: share(labels.predictions, (value, i) => value === canvas.present[i]),
       labelsAbstained: share(labels.predictions, (value) => value === -1),
       radius: Math.min(segments.radius, labels.radius),
-    });
+    };
+    await appendFile(file, `${columns.map((name) => result[name]).join("\t")}\n`);
+    results.push(result);
     line.update(index + 1, count, "");
   }
   segment.dispose();

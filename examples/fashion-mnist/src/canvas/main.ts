@@ -1,12 +1,14 @@
 // Many outputs certified at once: `npm run canvas -- [--seed 0] [--count 100] [--n 1000]`. Trains a ViT on canvases of several
-// items under noise, then certifies the class of every pixel, and which items are there. Training goes on where it was.
-import { mkdirSync, writeFileSync } from "node:fs";
+// items under noise, then certifies the class of every pixel, and which items are there. Started again, it goes on where it was.
+import { copyFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { selectBackend } from "@dmae/nn";
 import { results } from "../certify-row.ts";
+import { runs } from "../train-row.ts";
 import { canvases } from "./canvases.ts";
 import { certifyCanvases } from "./certify-canvases.ts";
 import { trainDense } from "./train-dense.ts";
@@ -39,16 +41,11 @@ try {
   const { train, test } = await fashionMnist();
   const { signal } = stop;
   const params = await trainDense(canvases(train, 12_000, "train"), { seed, signal });
-  const found = await certifyCanvases(params, canvases(test, count, "test"), {
-    ...{ count, n, seed, signal },
-  });
-  const [first] = found;
-  if (first) {
-    const [head, ...body] = [Object.keys(first), ...found.map((row) => Object.values(row))];
-    const text = [head!, ...body].map((cells) => cells.join("\t")).join("\n");
-    mkdirSync(results, { recursive: true });
-    writeFileSync(`${results}/canvases-n-${n}-seed-${seed}.canvas.tsv`, `${text}\n`);
-  }
+  const name = `canvases-n-${n}-seed-${seed}.canvas.tsv`;
+  const file = join(runs, name);
+  await certifyCanvases(params, canvases(test, count, "test"), file, { count, n, seed, signal });
+  mkdirSync(results, { recursive: true });
+  copyFileSync(file, join(results, name));
 } catch (error) {
   if (!DmaeError.isInstance(error)) throw error;
   process.stderr.write(`\n${error.message}\n`);
