@@ -2,12 +2,12 @@
 // Interrupted and started again with the same words, it goes on where it was. README.md has the rows and what they cost.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { selectBackend } from "@dmae/nn";
+import { runProgram } from "@dmae/reproduce/program";
 import { certifyRow, resultName, results } from "./certify-row.ts";
 import { compareCurves, ownCurve, publishedCurve } from "./curve.ts";
 import { type MethodRow, methodRows } from "./method-rows.ts";
@@ -92,13 +92,7 @@ async function runRow(row: Row | MethodRow, training: Training): Promise<void> {
 }
 
 const epochs = values.epochs === undefined ? undefined : whole("epochs", 1);
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () =>
-    stop.abort(new DmaeError("resume", "stopped; start again to go on where it was")),
-  );
-
-try {
+await runProgram(async (signal) => {
   if (values.help) console.log(help);
   else if (values.list) console.log(all.map(({ name }) => name).join("\n"));
   else {
@@ -108,10 +102,6 @@ try {
     const first = whole("seed", 0, 0);
     const seeds = values.seeds ? Array.from({ length: whole("seeds", 3) }, (_, i) => i) : [first];
     for (const seed of seeds)
-      for (const row of chosen) await runRow(row, { seed, train, test, signal: stop.signal });
+      for (const row of chosen) await runRow(row, { seed, train, test, signal });
   }
-} catch (error) {
-  if (!DmaeError.isInstance(error)) throw error;
-  process.stderr.write(`\n${error.message}\n`);
-  process.exit(error.code === "resume" ? 130 : 1);
-}
+});

@@ -1,6 +1,6 @@
 // The paper's questions at a size that minutes on two cores can answer: the quickstart's ViT (16 patches of 7x7), four epochs of
 // pre-training and two of fine-tuning unless the question is about them. Each row differs from the base in what its name says.
-import type { LinearProbeRecipe } from "@dmae/finetune";
+import { linearProbeRecipe } from "@dmae/finetune";
 import type { PretrainRecipe } from "@dmae/pretrain";
 import { encoder, finetuning, pretraining, type Row } from "./recipes.ts";
 
@@ -54,22 +54,12 @@ const probing = (name: string, label: string, from: PretrainRecipe): Row => ({
   label,
   pretraining: from,
   probing: {
+    ...linearProbeRecipe({ model: { ...encoder(7), numClasses: 10, globalPool: true }, epochs: 8 }),
     name,
     source: "the method of the paper's Table 4, scaled down",
-    model: { ...encoder(7), numClasses: 10, globalPool: true },
-    config: {},
-    sigma: 0.25,
-    epochs: 8,
     warmupEpochs: 1,
     batchSize: 512,
-    accumulate: 1,
-    baseLearningRate: 0.1,
-    minLearningRate: 0,
-    weightDecay: 0,
-    momentum: 0.9,
-    trustCoefficient: 0.001,
-    augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
-  } satisfies LinearProbeRecipe,
+  },
   shift: 0,
   sigmas: [0.25],
 });

@@ -1,5 +1,5 @@
-import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
-import type { PretrainRecipe } from "@dmae/pretrain";
+import { type FinetuneRecipe, finetuneRecipe, type LinearProbeRecipe } from "@dmae/finetune";
+import { type PretrainRecipe, pretrainRecipe } from "@dmae/pretrain";
 
 /** One row of a table: how an encoder is pre-trained, what follows, and the noise it is certified under. */
 export interface Row {
@@ -34,23 +34,12 @@ export const encoder = (patchSize: number) =>
 
 /** The paper's Table 7, scaled down. */
 export const pretraining = (name: string, patchSize: number, epochs: number): PretrainRecipe => ({
+  ...pretrainRecipe({ model: encoder(patchSize), epochs }),
   name,
   source: "the method of the paper's Table 7, scaled down",
-  model: { ...encoder(patchSize), decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
-  config: {},
-  sigma: 0.25,
-  maskRatio: 0.75,
   normPixLoss: false,
-  region: "all",
-  epochs,
   warmupEpochs: epochs / 15,
   batchSize: 128,
-  accumulate: 1,
-  baseLearningRate: 4e-3,
-  minLearningRate: 0,
-  weightDecay: 0.05,
-  beta1: 0.9,
-  beta2: 0.95,
   augmentation: { resizedCropScale: null, cropPadding: 0, horizontalFlip: 0.5 },
 });
 
@@ -60,30 +49,15 @@ export const finetuning = (
   sigma: FinetuneRecipe["sigma"],
   { patchSize, epochs, lambda, shift }: Record<"patchSize" | "epochs" | "lambda" | "shift", number>,
 ): FinetuneRecipe => ({
+  ...finetuneRecipe({ model: { ...encoder(patchSize), numClasses: 10, globalPool: true }, epochs }),
   name,
   source: "the method of the paper's Table 8, scaled down",
-  model: { ...encoder(patchSize), numClasses: 10, globalPool: true },
-  config: {},
   sigma,
-  sigmaPer: "image",
   method: { name: "consistency", copies: 2, lambda, mu: 0.5, mode: "default" },
-  labelSmoothing: 0,
-  mixup: 0,
-  cutmix: 0,
   mixProbability: 0,
   switchProbability: 0,
-  dropPath: 0,
-  layerDecay: 0.75,
-  epochs,
   warmupEpochs: epochs / 15,
   batchSize: 48,
-  accumulate: 1,
-  baseLearningRate: 1.07e-2,
-  minLearningRate: 0,
-  weightDecay: 0.05,
-  beta1: 0.9,
-  beta2: 0.999,
-  clipNorm: null,
   augmentation: { resizedCropScale: null, cropPadding: shift, horizontalFlip: 0.5 },
 });
 

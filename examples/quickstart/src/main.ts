@@ -2,17 +2,18 @@
 // fine-tune under noise, smooth, certify, report. Run it with `npm start`; `npm start -- --help`.
 import process from "node:process";
 import { compiledExecutor } from "@dmae/compile";
-import { DmaeError, key } from "@dmae/core";
+import { key } from "@dmae/core";
 import { fashionMnist, take } from "@dmae/datasets";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
+import { runProgram } from "@dmae/reproduce/program";
 import { help, type Options, readOptions } from "./options.ts";
 import { reportRun } from "./report-run.ts";
 import { runFolder } from "./run-folder.ts";
 import { shippedModel } from "./shipped-model.ts";
 import { certifyStage, classifierStage, finetuneStage, pretrainStage, type Run } from "./stages.ts";
 
-async function main(options: Options): Promise<void> {
-  const run = await prepare(options);
+async function main(options: Options, signal: AbortSignal): Promise<void> {
+  const run = await prepare(options, signal);
   console.log(
     `sigma ${options.sigma}, seed ${options.seed}, ${run.runner}, run folder ${run.folder}`,
   );
@@ -27,11 +28,7 @@ async function main(options: Options): Promise<void> {
 }
 
 /** Everything that the stages share. */
-async function prepare(options: Options): Promise<Run> {
-  const stop = new AbortController();
-  process.once("SIGINT", () =>
-    stop.abort(new DmaeError("resume", "stopped; start again to go on")),
-  );
+async function prepare(options: Options, signal: AbortSignal): Promise<Run> {
   const compiled = options.executor === "compiled";
   let reason = "";
   const backend = await selectBackend(compiled ? "cpu" : options.backend, {
@@ -51,18 +48,13 @@ async function prepare(options: Options): Promise<Run> {
     runner,
     train: take(train, options.trainImages),
     test,
-    signal: stop.signal,
+    signal,
     started: Date.now(),
   };
 }
 
-try {
+await runProgram(async (signal) => {
   const options = readOptions(process.argv.slice(2));
   if (options === "help") console.log(help);
-  else await main(options);
-  process.exit(0);
-} catch (error) {
-  if (!DmaeError.isInstance(error)) throw error;
-  process.stderr.write(`\n${error.message}\n`);
-  process.exit(error.code === "resume" ? 130 : 1);
-}
+  else await main(options, signal);
+});

@@ -11,7 +11,7 @@ import type { TrainingProgress } from "@dmae/train";
 import type { ViT } from "@dmae/vit";
 import { vitClassifier } from "./certify.ts";
 import type { Options } from "./options.ts";
-import { finetuneRecipe, pretrainRecipe } from "./recipe.ts";
+import { finetuning, pretraining } from "./recipe.ts";
 
 /** What the stages of one run share. */
 export interface Run {
@@ -53,7 +53,7 @@ function training(
 export async function pretrainStage(run: Run) {
   const progress = progressLine("1/3 pre-training", "steps");
   const settings = training(run, "pretrain", progress);
-  const result = await pretrain(pretrainRecipe(run.options), run.train, settings);
+  const result = await pretrain(pretraining(run.options), run.train, settings);
   progress.end(`${result.step} steps done`);
   return result;
 }
@@ -61,7 +61,7 @@ export async function pretrainStage(run: Run) {
 /** Step 3: a head in place of the decoder, fine-tuned under noise with consistency regularisation. */
 export async function finetuneStage(run: Run, pretrained: HostTensors) {
   const { options, root, train } = run;
-  const recipe = finetuneRecipe(options);
+  const recipe = finetuning(options);
   const progress = progressLine("2/3 fine-tuning", "steps");
   const flipped = batchLoader(train, {
     batchSize: recipe.batchSize,

@@ -1,5 +1,6 @@
 import { checkOptions } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
+import { type LinearProbeRecipe, probeRecipeNames } from "./probe-recipe.ts";
 import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
 
 /**
@@ -45,5 +46,41 @@ export function finetuneRecipe(
     ...fields,
     epochs,
     sigma,
+  };
+}
+
+/**
+ * A linear-probing recipe from what you want to decide; everything else is the paper's (`main_linprobe.py`): LARS without
+ * weight decay, a rate of 0.1 for 256 images, a ninth of the epochs to warm up, features of the class token (`globalPool: false`) unless
+ * `model` or `config` says otherwise.
+ *
+ * @param fields `model` at least: that of the pre-training, by name or as a configuration, with `numClasses` for other
+ *   than 1000 classes; `sigma` default 0.25
+ * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
+ * @throws DmaeError "argument" for an unknown field
+ *
+ * @example
+ * const recipe = linearProbeRecipe({ model: tiny(images), sigma: 0.25 });
+ * const probed = await linearProbe(recipe, images, { pretrained: encoder });
+ */
+export function linearProbeRecipe(
+  fields: Partial<LinearProbeRecipe> & Pick<LinearProbeRecipe, "model">,
+): OpenRecipe<LinearProbeRecipe> {
+  checkOptions("linearProbeRecipe", fields, probeRecipeNames, "recipe field");
+  const { epochs = 90, model, config } = fields;
+  const isOpen = typeof model === "string" || model.globalPool === undefined;
+  return {
+    sigma: 0.25,
+    warmupEpochs: epochs / 9,
+    accumulate: 1,
+    baseLearningRate: 0.1,
+    minLearningRate: 0,
+    weightDecay: 0,
+    momentum: 0.9,
+    trustCoefficient: 0.001,
+    augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
+    ...fields,
+    epochs,
+    config: { ...(isOpen && { globalPool: false }), ...config },
   };
 }

@@ -91,7 +91,7 @@ describe("compiled steps take the eager ones' path", () => {
     };
     const step = taskStep(finetuneTask(vit, recipe, params), { stepsPerEpoch });
     await expectSame(step, step.initState(params), (at) =>
-      finetuneInputs(recipe, batchOf(at), { key: key(2), step: at, epoch: 0, config: vit.config }),
+      finetuneInputs(recipe, batchOf(at), { key: key(2), step: at, epoch: 0, model: vit.config }),
     );
   });
 

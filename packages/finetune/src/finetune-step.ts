@@ -105,7 +105,7 @@ export function finetuneTask(
     objective: {
       loss: finetuneLoss(model, recipe),
       inputs: (batch, position) =>
-        finetuneInputs(recipe, batch, { ...position, config: inputShape(model), softLabels }),
+        finetuneInputs(recipe, batch, { ...position, model: inputShape(model), softLabels }),
       copies: method.copies,
       ...(mixes(recipe) ? { groups: "mirrored" } : {}),
     },

@@ -1,4 +1,4 @@
-export { finetuneRecipe } from "./build-recipe.ts";
+export { finetuneRecipe, linearProbeRecipe } from "./build-recipe.ts";
 export type { DenoiserRecipe } from "./denoiser-recipe.ts";
 export {
   type EvaluateOptions,

@@ -25,7 +25,12 @@ const batchOf = (indices: number[]): Batch => ({
   imageShape: [4, 4, 3],
 });
 const inputs = (indices: number[], step = 5, epoch = 1, change: object = {}) =>
-  finetuneInputs({ ...recipe, ...change }, batchOf(indices), { key: root, step, epoch, config });
+  finetuneInputs({ ...recipe, ...change }, batchOf(indices), {
+    key: root,
+    step,
+    epoch,
+    model: config,
+  });
 
 describe("finetuneInputs", () => {
   it("draws for an image what its epoch, index and copy say, whatever batch it is in", () => {
@@ -76,7 +81,7 @@ describe("finetuneInputs", () => {
 
   it("takes noise that a loader drew ahead, if it is this run's", () => {
     const batch = batchOf([4, 9]);
-    const options = { key: root, step: 5, epoch: 1, config };
+    const options = { key: root, step: 5, epoch: 1, model: config };
     const drawn = finetuneInputs(recipe, batch, options).noise!.data;
     const noise = new Float32Array(192);
     noiseKeys(

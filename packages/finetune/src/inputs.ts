@@ -24,7 +24,7 @@ export interface FinetuneInputOptions {
   /** Epoch, from 0. */
   readonly epoch: number;
   /** What the draws depend on: a ViT's configuration has it. */
-  readonly config: InputShape;
+  readonly model: InputShape;
   /** `[N, K]`: fixed soft labels of the whole data set, one row for each image, for methods that need them. */
   readonly softLabels?: HostTensor | undefined;
 }
@@ -52,10 +52,10 @@ export function finetuneInputs(
     key: true,
     step: true,
     epoch: true,
-    config: true,
+    model: true,
     softLabels: true,
   });
-  const { key, step, epoch, config, softLabels } = options;
+  const { key, step, epoch, model, softLabels } = options;
   const method = methodOf(recipe);
   const { copies } = method;
   const shape = [batch.size, ...batch.imageShape];
@@ -73,13 +73,13 @@ export function finetuneInputs(
   if (mixes(recipe)) {
     const next = generator(foldIn(foldIn(key, "mix"), step));
     const { mixup, cutmix, mixProbability, switchProbability } = recipe;
-    const { imageSize } = config;
+    const { imageSize } = model;
     mixing = drawMixing(next, { mixup, cutmix, mixProbability, switchProbability, imageSize });
-    Object.assign(inputs, mixingInputs(mixing, config.imageSize));
+    Object.assign(inputs, mixingInputs(mixing, model.imageSize));
   }
   const targetRows = mixes(recipe) ? rows : batch.size;
   const labels = Array.from({ length: targetRows }, (_, row) => batch.labels[row % batch.size]!);
-  inputs.targets = softTargets(labels, config.numClasses, recipe.labelSmoothing, mixing);
+  inputs.targets = softTargets(labels, model.numClasses, recipe.labelSmoothing, mixing);
   for (let pass = 0; recipe.dropPath > 0 && pass < method.passes; pass++) {
     const dropKey = foldIn(foldIn(key, dropPathName(pass)), epoch);
     const keys = Array.from({ length: copies }, (_, copy) => foldIn(dropKey, copy));
@@ -87,11 +87,11 @@ export function finetuneInputs(
       key: keys[Math.floor(row / batch.size)]!,
       index: batch.indices[row % batch.size]!,
     }));
-    const rates = dropPathRates(recipe.dropPath, config.depth);
+    const rates = dropPathRates(recipe.dropPath, model.depth);
     inputs[dropPathInput(pass)] = drawDropPath(rates, draws);
   }
   if (method.draws.includes("uniform")) inputs.uniform = drawUniform(batch, key, epoch);
-  if (method.needsSoftLabels) inputs.softLabels = softLabelsOf(batch, softLabels, config);
+  if (method.needsSoftLabels) inputs.softLabels = softLabelsOf(batch, softLabels, model);
   return { ...inputs, ...prefixed("schedule.", scalarTensors(method.schedule(epoch))) };
 }
 

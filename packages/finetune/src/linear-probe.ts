@@ -2,7 +2,7 @@ import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key 
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, PreparedFunction, TensorSpec } from "@dmae/nn";
 import { ones, truncatedNormal, zeros } from "@dmae/nn/layers";
-import type { BatchSource, Objective, TrainingResult } from "@dmae/train";
+import type { BatchSource, Objective, OpenRecipe, TrainingResult } from "@dmae/train";
 import {
   batchNoise,
   noiseKeys,
@@ -10,6 +10,7 @@ import {
   rankRows,
   rootKey,
   trainModel,
+  withDefaultBatch,
 } from "@dmae/train/tasks";
 import { createViT, fromPretrained, type PretrainedReport, type ViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
@@ -38,17 +39,19 @@ export interface LinearProbeResult extends TrainingResult, TrainedClassifier {
  * Trains a linear classifier on the frozen features of noisy images, as the official `main_linprobe.py`: batch
  * normalisation without gain and bias in front of the head, cross entropy, LARS.
  *
+ * @param given a recipe of {@link linearProbeRecipe} or {@link linearProbeRecipes}, or one of your own
  * @param data a data set, shuffled and augmented here, or a batch source such as `batchLoader(…)` of `@dmae/datasets`
  *
  * @example
  * const { vit, params } = await linearProbe(recipe, train, { pretrained: encoder, seed: 0 });
  */
 export async function linearProbe(
-  recipe: LinearProbeRecipe,
+  given: LinearProbeRecipe | OpenRecipe<LinearProbeRecipe>,
   data: ImageDataset | BatchSource,
   options: LinearProbeOptions,
 ): Promise<LinearProbeResult> {
   checkOptions("linearProbe", options, finetuneNames);
+  const recipe = withDefaultBatch<LinearProbeRecipe>(given, data);
   checkProbeRecipe(recipe);
   const key = rootKey(options.seed);
   const vit = createViT(recipe.model, recipe.config);

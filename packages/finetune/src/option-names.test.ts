@@ -14,6 +14,7 @@ testOptionNames(
     evaluate: (options) => api.evaluate(none, none, none, options),
     finetuneInputs: (options) => api.finetuneInputs(none, none, options),
     finetuneRecipe: (fields) => api.finetuneRecipe(fields),
+    linearProbeRecipe: (fields) => api.linearProbeRecipe(fields),
     linearProbe: (options) => api.linearProbe(probe, none, options),
     "linearProbe (recipe)": (fields) => api.linearProbe(fields, none, none),
     prepareClassifier: (options) => api.prepareClassifier(none, none, options),

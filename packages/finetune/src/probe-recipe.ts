@@ -8,8 +8,8 @@ import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 export interface LinearProbeRecipe extends TrainingRecipe {
   /** The classifier by name, or a whole configuration. */
   readonly model: ViTName | ViTOptions;
-  /** Fields of the configuration that differ from the model's. */
-  readonly config: Partial<ViTConfig>;
+  /** Fields that differ from those of a model given by name; leave it out if `model` is a configuration. */
+  readonly config?: Partial<ViTConfig>;
   /** Standard deviation of the noise, in images in [0, 1]. */
   readonly sigma: number;
   /** LARS weight decay. */
@@ -25,6 +25,18 @@ export interface LinearProbeRecipe extends TrainingRecipe {
   readonly batchNormGroup?: number;
 }
 
+/** The fields of {@link LinearProbeRecipe}. */
+export const probeRecipeNames = {
+  ...trainingRecipeNames,
+  model: true,
+  config: true,
+  sigma: true,
+  weightDecay: true,
+  momentum: true,
+  trustCoefficient: true,
+  batchNormGroup: true,
+} as const;
+
 /** Throws for unknown fields, and for one outside its range. */
 export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
   const fail = (rule: string, value: unknown) => {
@@ -35,17 +47,7 @@ export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
       'the recipe must be an object, e.g. linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"]',
       recipe,
     );
-  const names = {
-    ...trainingRecipeNames,
-    model: true,
-    config: true,
-    sigma: true,
-    weightDecay: true,
-    momentum: true,
-    trustCoefficient: true,
-    batchNormGroup: true,
-  } as const;
-  checkOptions("linearProbe", recipe, names, "recipe field");
+  checkOptions("linearProbe", recipe, probeRecipeNames, "recipe field");
   for (const name of ["epochs", "batchSize", "accumulate"] as const)
     if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
       fail(`${name} must be a positive integer`, recipe[name]);

@@ -10,8 +10,8 @@ import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
 export interface FinetuneRecipe<M extends Model = never> extends TrainingRecipe {
   /** The classifier: a ViT by name or by its whole configuration, or any other model. */
   readonly model: ViTName | ViTOptions | M;
-  /** Fields of a ViT's configuration that differ from the model's. */
-  readonly config: Partial<ViTConfig>;
+  /** Fields that differ from those of a ViT given by name; leave it out if `model` is a configuration. */
+  readonly config?: Partial<ViTConfig>;
   /** Standard deviation of the noise, or an interval to draw it from; in images in [0, 1]. */
   readonly sigma: number | readonly [low: number, high: number];
   /** Where sigma is an interval: one draw an image, or one for the whole batch. */

@@ -1,6 +1,7 @@
 import { createViT } from "@dmae/vit";
 import { resolveConfig } from "@dmae/vit/parts";
 import { expect, it } from "vitest";
+import { linearProbeRecipe } from "./build-recipe.ts";
 import { checkProbeRecipe } from "./probe-recipe.ts";
 import { checkFinetuneRecipe, type FinetuneRecipe } from "./recipe.ts";
 import {
@@ -113,6 +114,17 @@ it.each(Object.keys(finetuneRecipes) as FinetuneRecipeName[])(
     ).toBe(true);
   },
 );
+
+it("linearProbeRecipe takes what it is not told from the paper's run", () => {
+  const built = linearProbeRecipe({ model: "vit_base_patch16" });
+  const { name, source, batchSize, accumulate, batchNormGroup, augmentation, config, ...paper } =
+    linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"];
+  expect(built).toMatchObject({ ...paper, accumulate: 1, config: { globalPool: false } });
+  expect(built.batchSize).toBeUndefined();
+  expect(linearProbeRecipe({ model: "vit_base_patch16", epochs: 18, sigma: 0.5 })).toMatchObject({
+    ...{ epochs: 18, warmupEpochs: 2, sigma: 0.5 },
+  });
+});
 
 it.each(Object.keys(linearProbeRecipes) as LinearProbeRecipeName[])(
   "%s is the official command",

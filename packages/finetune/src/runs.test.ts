@@ -12,6 +12,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
+import { linearProbeRecipe } from "./build-recipe.ts";
 import { type EvaluateOptions, evaluate, prepareEvaluation } from "./evaluate.ts";
 import type { FinetuneEvaluation } from "./evaluate-training.ts";
 import { type LinearProbeOptions, linearProbe } from "./linear-probe.ts";
@@ -256,6 +257,13 @@ describe("linearProbe", () => {
       const mean = (part: number[]) => part.reduce((sum, l) => sum + l, 0) / part.length;
       expect(mean(losses.slice(-24))).toBeLessThan(0.92 * mean(losses.slice(0, 24)));
     });
+  });
+
+  it("takes a recipe of linearProbeRecipe, without a batch size", async () => {
+    const built = linearProbeRecipe({ model, config, epochs: 2, augmentation: null });
+    const options = { executor: eagerExecutor(), seed: 3, pretrained: encoder };
+    const { step, vit } = await linearProbe(built, data, options);
+    expect([step, vit.config.globalPool]).toEqual([2, false]); // 96 images: one batch of 64 an epoch
   });
 
   it("repeats itself to the bit, resumed or not", async () => {

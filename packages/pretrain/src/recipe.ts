@@ -10,8 +10,8 @@ import type { LossRegion } from "./loss.ts";
 export interface PretrainRecipe extends TrainingRecipe {
   /** The encoder by name, or a whole configuration. */
   readonly model: ViTName | DmaeOptions;
-  /** Fields of the configuration that differ from the model's. */
-  readonly config: Partial<DmaeConfig>;
+  /** Fields that differ from those of a model given by name; leave it out if `model` is a configuration. */
+  readonly config?: Partial<DmaeConfig>;
   /** Standard deviation of the noise, in images in [0, 1]; 0 for MAE. */
   readonly sigma: number;
   /** Share of the patches that are hidden. */

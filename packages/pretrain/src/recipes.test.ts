@@ -73,7 +73,7 @@ it.each(Object.keys(pretrainRecipes) as PretrainRecipeName[])(
     expect(
       Object.isFrozen(recipe) &&
         Object.isFrozen(recipe.config) &&
-        Object.isFrozen(recipe.config.mean),
+        Object.isFrozen(recipe.config?.mean),
     ).toBe(true);
   },
 );

@@ -50,11 +50,11 @@ function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, execu
   const changed = { ...finetuneRecipeOf(training), batchSize, accumulate: 1 };
   const train = taskStep(finetuneTask(model, changed, params), { stepsPerEpoch: 100 });
   const { numClasses } = model;
-  const config =
+  const shape =
     "features" in model
       ? model.config
       : { imageSize: model.config.inputSize, numClasses, depth: 0 };
-  const inputs = finetuneInputs(changed, batch, { key: key(0), step: 0, epoch: 0, config });
+  const inputs = finetuneInputs(changed, batch, { key: key(0), step: 0, epoch: 0, model: shape });
   return timeStep(train, params, inputs, executor);
 }
 

@@ -13,7 +13,7 @@ import {
 } from "./downloads.ts";
 import { evaluateStage } from "./evaluate-stage.ts";
 import { executorOf } from "./executor.ts";
-import { inputSizeOf } from "./model.ts";
+import { inputSizeOf, modelOf } from "./model.ts";
 import { chosenStages, findRecipe, helpText, type Options, readOptions } from "./options.ts";
 import { planOf } from "./plan.ts";
 import { isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
@@ -208,7 +208,7 @@ async function onFirst({ world }: Run, work: () => Promise<unknown>): Promise<vo
 
 function requireClasses(recipe: Recipe, { train }: Data): void {
   if (!isClassifierRecipe(recipe)) return;
-  const { numClasses } = recipe.training.config;
+  const { numClasses } = modelOf(recipe.training);
   if (numClasses === train.numClasses) return;
   throw new DmaeError(
     "argument",

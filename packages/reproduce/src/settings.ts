@@ -23,7 +23,7 @@ export function applySettings(recipe: Recipe, settings: readonly string[]): Reci
     const keys = path.split(".");
     const last = keys.pop()!;
     const parent = keys.reduce<Record<string, unknown>>(
-      (node, key) => node[key] as Record<string, unknown>,
+      (node, key) => (node[key] ??= {}) as Record<string, unknown>,
       changed as unknown as Record<string, unknown>,
     );
     parent[last] = parseValue(path, text, parent[last]);

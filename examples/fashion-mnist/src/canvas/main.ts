@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { selectBackend } from "@dmae/nn";
+import { runProgram } from "@dmae/reproduce/program";
 import { results } from "../certify-row.ts";
 import { runs } from "../train-row.ts";
 import { canvases } from "./canvases.ts";
@@ -25,13 +26,7 @@ const [seed, count, n] = [values.seed, values.count, values.n].map(Number) as [
   number,
   number,
 ];
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () =>
-    stop.abort(new DmaeError("resume", "stopped; start again to go on where it was")),
-  );
-
-try {
+await runProgram(async (signal) => {
   if (![seed, count, n].every((value) => Number.isSafeInteger(value) && value >= 0))
     throw new DmaeError(
       "argument",
@@ -39,15 +34,10 @@ try {
     );
   await selectBackend("cpu");
   const { train, test } = await fashionMnist();
-  const { signal } = stop;
   const params = await trainDense(canvases(train, 12_000, "train"), { seed, signal });
   const name = `canvases-n-${n}-seed-${seed}.canvas.tsv`;
   const file = join(runs, name);
   await certifyCanvases(params, canvases(test, count, "test"), file, { count, n, seed, signal });
   mkdirSync(results, { recursive: true });
   copyFileSync(file, join(results, name));
-} catch (error) {
-  if (!DmaeError.isInstance(error)) throw error;
-  process.stderr.write(`\n${error.message}\n`);
-  process.exit(error.code === "resume" ? 130 : 1);
-}
+});

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { selectBackend } from "@dmae/nn";
+import { runProgram } from "@dmae/reproduce/program";
 import { certifyPatchRow } from "./certify-patch-row.ts";
 import { patchRows } from "./patch-rows.ts";
 import { trainPatchRow } from "./train-patch-row.ts";
@@ -19,13 +20,7 @@ const { values } = parseArgs({
 });
 const [seed, every] = [Number(values.seed), Number(values.every)];
 const chosen = patchRows.filter(({ name }) => values.row === undefined || name === values.row);
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () =>
-    stop.abort(new DmaeError("resume", "stopped; start again to go on where it was")),
-  );
-
-try {
+await runProgram(async (signal) => {
   if (chosen.length === 0 || !Number.isSafeInteger(seed) || !(every >= 1))
     throw new DmaeError(
       "argument",
@@ -33,10 +28,6 @@ try {
     );
   await selectBackend("wasm");
   const { train, test } = await fashionMnist();
-  const run = { seed, train, test, signal: stop.signal };
+  const run = { seed, train, test, signal };
   for (const row of chosen) await certifyPatchRow(row, await trainPatchRow(row, run), run, every);
-} catch (error) {
-  if (!DmaeError.isInstance(error)) throw error;
-  process.stderr.write(`\n${error.message}\n`);
-  process.exit(error.code === "resume" ? 130 : 1);
-}
+});
