@@ -6,6 +6,8 @@ export interface ClassifierTraits {
   readonly input?: "tensor" | "array";
   /** The only batch size it takes; shorter batches are padded. */
   readonly fixedBatchSize?: number;
+  /** Shape `[H, W, C]` of the images it takes, where they all have one: that of inputs that are bare arrays. */
+  readonly imageShape?: readonly number[];
   /** Number of classes, where it is known beforehand. */
   readonly numClasses?: number;
   /** Parts of it that are known to mix the rows of a batch, each as a phrase for people. */

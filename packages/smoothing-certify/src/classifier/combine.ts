@@ -187,6 +187,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   const rowMixers = parts.flatMap((part) => part.rowMixers ?? []);
   const randomParts = parts.flatMap((part) => part.randomParts ?? []);
   const preprocessing = parts.flatMap((part) => part.preprocessing ?? []);
+  const shapes = new Set(parts.map(({ imageShape }) => String(imageShape)));
   const sizes = new Set(parts.flatMap((part) => part.fixedBatchSize ?? []));
   if (sizes.size > 1)
     throw new DmaeError(
@@ -197,6 +198,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
     ...(rowMixers.length > 0 && { rowMixers }),
     ...(randomParts.length > 0 && { randomParts }),
     ...(preprocessing.length > 0 && { preprocessing }),
+    ...(shapes.size === 1 && parts[0]?.imageShape && { imageShape: parts[0].imageShape }),
     ...(sizes.size === 1 && { fixedBatchSize: [...sizes][0]! }),
   };
 }

@@ -68,6 +68,21 @@ describe("fromOnnx", () => {
     expectClose(await values(both, rawFirst, [2, 3, 4, 4]), logits, { absolute: 1e-5 });
   });
 
+  it("takes a bare array for an image of the shape that the model takes", async () => {
+    const classifier = await fromOnnx(path("small"));
+    expect(classifier.imageShape).toEqual([4, 4, 3]);
+    const bare = await certify(classifier, image.data, options);
+    expect(bare).toEqual(await certify(classifier, image, options));
+    expect(bare.shape).toEqual([4, 4, 3]);
+    await expect(certify(classifier, image.data.slice(1), options)).rejects.toThrow(
+      "certify: shape [4,4,3] holds 48 numbers, but x has 47",
+    );
+    const resizing = await fromOnnx(path("small"), { size: 4 });
+    await expect(certify(resizing, image.data, options)).rejects.toThrow(
+      "fromOnnx: the model takes images, got 48 numbers; say their shape, e.g. shape: [28, 28, 1]",
+    );
+  });
+
   it("keeps to a fixed batch size", async () => {
     const classifier = await fromOnnx(path("small-batch-8"));
     expect(classifier.fixedBatchSize).toBe(8);

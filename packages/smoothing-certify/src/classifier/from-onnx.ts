@@ -3,7 +3,7 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier-traits.ts";
 import { toFloat16 } from "./float16.ts";
-import { modelInput } from "./model-input.ts";
+import { imageShapeOf, modelInput } from "./model-input.ts";
 import { chooseName, readModelOutput } from "./model-output.ts";
 import { findSuspects, lastOperatorOf, readOnnxGraph, type Suspects } from "./onnx-graph.ts";
 import {
@@ -76,6 +76,7 @@ export async function fromOnnx(
   return {
     input: "array",
     ...sizesOf(expected?.shape, given, binary),
+    ...imageShapeOf(expected?.shape, preprocessing, "NCHW"),
     ...about.suspects,
     preprocessing: [preprocessing],
     fingerprint: JSON.stringify(["onnx", about.hash, input, output, preprocessing, binary]),

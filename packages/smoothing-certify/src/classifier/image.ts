@@ -25,13 +25,25 @@ export interface Image {
   readonly tensor: boolean;
 }
 
+/** What {@link readImage} is told of its input. */
+interface Reading {
+  /** The shape of a bare array. */
+  readonly shape?: readonly number[] | undefined;
+  /** The shape that the classifier wants, for a bare array without one. */
+  readonly imageShape?: readonly number[] | undefined;
+  /** Bounds of the numbers. */
+  readonly range?: Range | undefined;
+}
+
 /** Brings an input into ordinary memory and checks it. */
 export async function readImage(
   caller: string,
   x: ImageInput,
-  { shape, range }: { shape?: readonly number[]; range?: Range } = {},
+  { shape, imageShape, range }: Reading = {},
 ): Promise<Image> {
-  const image = isTensor(x) ? await fromTensor(caller, x) : fromNumbers(caller, x, shape);
+  const image = isTensor(x)
+    ? await fromTensor(caller, x)
+    : fromNumbers(caller, x, shape ?? (isNumbers(x) ? imageShape : undefined));
   checkPixels(caller, image.data, range);
   return image;
 }

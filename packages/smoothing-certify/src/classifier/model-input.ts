@@ -34,6 +34,11 @@ export function modelInput(
         `${caller}: shape [${shape}] holds ${size} numbers, got ${batch.length}`,
       );
     const isImages = shape.length === 4;
+    if (!layout && expected?.length === 4 && shape.length === 2)
+      throw new DmaeError(
+        "shape",
+        `${caller}: the model takes images, got ${shape[1]} numbers; say their shape, e.g. shape: [28, 28, 1]`,
+      );
     if (layout === "as-is" || (!isImages && !layout))
       return writeAsIs(caller, batch, shape, preprocessing, take);
     if (!isImages)
@@ -171,6 +176,20 @@ function channelsOf(expected: ExpectedShape, order: Layout): number | undefined 
 }
 
 /** The order that the model's dimensions allow; of both, the usual one of its kind. */
+/** The shape `[H, W, C]` of the images that a model takes, where its input says it and nothing resizes them. */
+export function imageShapeOf(
+  expected: ExpectedShape,
+  { layout, size, channels }: CheckedPreprocessing,
+  fallback: Layout,
+): { readonly imageShape?: readonly number[] } {
+  const [, a, b, c] = expected ?? [];
+  if (expected?.length !== 4 || !isFixed(a) || !isFixed(b) || !isFixed(c)) return {};
+  if (layout === "as-is" || size || channels) return {};
+  const isCount = (length: number) => length === 1 || length === 3;
+  const guess = isCount(a) === isCount(c) ? fallback : isCount(a) ? "NCHW" : "NHWC";
+  return { imageShape: (layout ?? guess) === "NCHW" ? [b, c, a] : [a, b, c] };
+}
+
 function guessLayout(
   expected: ExpectedShape,
   [, rows, columns, given]: readonly [number, number, number, number],

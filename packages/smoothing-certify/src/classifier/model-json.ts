@@ -4,7 +4,7 @@ import { readRegularFile } from "../files.ts";
 import { requireNode } from "../in-node.ts";
 import { callModel, type TensorFlowModel } from "./classifier.ts";
 import type { LoadedClassifier } from "./from-onnx.ts";
-import { modelInput } from "./model-input.ts";
+import { imageShapeOf, modelInput } from "./model-input.ts";
 import { chooseName, readModelOutput } from "./model-output.ts";
 import { checkPreprocessing, type Preprocessing, preprocessingNames } from "./preprocessing.ts";
 import { sha256 } from "./sha256.ts";
@@ -109,6 +109,7 @@ function classifierOf(
   return {
     input: "array",
     ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
+    ...imageShapeOf(expected?.shape ?? undefined, preprocessing, "NHWC"),
     ...(binary && { numClasses: 2 }),
     preprocessing: [preprocessing],
     fingerprint: JSON.stringify(["model.json", hash, output, preprocessing, binary]),

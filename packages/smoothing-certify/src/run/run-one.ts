@@ -1,5 +1,5 @@
 import type { OptionNames } from "@dmae/core/checks";
-import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
+import { type Classifier, prepareClassifier, traitsOf } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
 import { checkPreprocessings } from "../classifier/range.ts";
 import {
@@ -16,7 +16,7 @@ import { runTasks } from "./run-tasks.ts";
 
 /** Options of the functions that take a single input. */
 export interface SingleOptions extends SamplingOptions {
-  /** Shape of the input where it is a bare array; default `[length]`. */
+  /** Shape of the input where it is a bare array; default: the shape that the classifier takes, else `[length]`. */
   readonly shape?: readonly number[] | undefined;
   /**
    * Index of the input, part of the address of its noise; default 0. Give each input of a loop its own
@@ -51,7 +51,8 @@ export async function runOne<R>(
   checkSampling(caller, options);
   const seeded = withSeed(options);
   const { shape, range, index = 0, signal } = options;
-  const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
+  const { imageShape } = traitsOf(classifier);
+  const image = await readImage(caller, x, { shape, imageShape, range });
   const prepared = await prepare(caller, classifier, options, image.tensor);
   checkPreprocessings(caller, prepared.traits.preprocessing, range);
   const settings = {

@@ -1,7 +1,7 @@
 import { DmaeError, type FloatArray } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkNumbers, checkOneOf, refuseOthers, show } from "../../checks.ts";
-import { type Classifier, prepareClassifier } from "../../classifier/classifier.ts";
+import { type Classifier, prepareClassifier, traitsOf } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import { checkPreprocessings, type Range, UNIT_RANGE } from "../../classifier/range.ts";
 import { formatSeed, freshSeed, type Seed } from "../../noise/fresh-seed.ts";
@@ -96,7 +96,8 @@ export async function attack(
     samples = 256,
   } = options;
   const { shape, gradient, index = 0, seed = freshSeed() } = options;
-  const image = await readImage("attack", x, { ...(shape && { shape }), range });
+  const { imageShape } = traitsOf(classifier);
+  const image = await readImage("attack", x, { shape, imageShape, range });
   const prepared = await prepareClassifier("attack", classifier, options, image.tensor);
   checkPreprocessings("attack", prepared.traits.preprocessing, range);
   const streams = `attack ${formatSeed(seed)}`;

@@ -7,6 +7,7 @@ import {
   classifierNames,
   type PreparedClassifier,
   prepareClassifier,
+  traitsOf,
 } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import { checkPreprocessings, checkRange, type Range } from "../../classifier/range.ts";
@@ -120,7 +121,8 @@ export async function certifyPatch(
   checkOptions(caller, options, patchNames);
   checkAblationOptions(caller, options);
   const { shape, range } = options;
-  const image = await readImage(caller, x, { ...(shape && { shape }), ...(range && { range }) });
+  const { imageShape } = traitsOf(classifier);
+  const image = await readImage(caller, x, { shape, imageShape, range });
   const { ablations, encoded, sides, settings } = await prepare(
     caller,
     classifier,
