@@ -10,11 +10,26 @@ function entries(): Record<string, string> {
 }
 
 /**
+ * Entries that share chunks import some of them for their effects alone, which bundlers warn about: our packages
+ * say that they have none. The line stays, empty, so that source maps fit.
+ */
+const withoutBareImports: NonNullable<Options["plugins"]>[number] = {
+  name: "without-bare-imports",
+  renderChunk: (code) => ({ code: code.replace(/^import "\.\/chunk-\w+\.js";$/gm, "") }),
+};
+
+/**
  * The build shared by every package: ESM for ES2022, types, source maps; dependencies stay external.
  * `overrides` changes the main build, of the package's exports; each of `more` is a further build without types.
  */
 export const library = (overrides: Options = {}, ...more: Options[]) => {
-  const base: Options = { format: ["esm"], target: "es2022", platform: "neutral", sourcemap: true };
+  const base: Options = {
+    format: ["esm"],
+    target: "es2022",
+    platform: "neutral",
+    sourcemap: true,
+    plugins: [withoutBareImports],
+  };
   return defineConfig([
     { ...base, entry: entries(), dts: { resolve: false }, ...overrides },
     ...more.map((options) => ({ ...base, ...options })),

@@ -25,7 +25,6 @@ await build({
   outdir: join(out, "app"),
   chunkNames: "[name]-[hash]",
   tsconfigRaw: {}, // the repository's paths lead to the sources
-  logOverride: { "ignored-bare-import": "silent" },
   logLevel: "warning",
 });
 

@@ -44,6 +44,7 @@ class Playground extends HTMLElement {
     find("certify").addEventListener("click", () => this.certify());
     find("attack").addEventListener("click", () => this.attack());
     find("save").addEventListener("click", () => this.save());
+    find("save-image").addEventListener("click", () => this.saveImage());
     for (const id of ["stop", "give-up"])
       find(id).addEventListener("click", () => this.running?.stop());
     const ready = this.load(this.choice);
@@ -210,18 +211,20 @@ class Playground extends HTMLElement {
     });
   }
 
+  /** The certified pixels, for whoever verifies the certificate. */
+  private saveImage(): void {
+    const preview = this.find<HTMLCanvasElement>("preview");
+    preview.toBlob((png) => png && download("image.png", png));
+  }
+
   private async save(): Promise<void> {
     const { picture, find } = this;
     if (!picture) return;
     find("status").textContent = "Certifying again, with fresh noise, for the file …";
     const start = () => this.compute.start("issue", { ...readSettings(find), picture });
     await this.run("status", start, (certificate) => {
-      const link = document.createElement("a");
       const text = `${JSON.stringify(certificate, null, 2)}\n`;
-      link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-      link.download = "certificate.json";
-      link.click();
-      URL.revokeObjectURL(link.href);
+      download("certificate.json", new Blob([text], { type: "application/json" }));
       const { prediction, radius } = certificate;
       find("status").textContent =
         prediction < 0
@@ -229,6 +232,15 @@ class Playground extends HTMLElement {
           : `certificate.json: ${this.nameOf(prediction)}, radius ${radius.toFixed(3)}.`;
     });
   }
+}
+
+/** Hands a file to the browser's downloads. */
+function download(name: string, content: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 if (!customElements.get("dmae-playground")) customElements.define("dmae-playground", Playground);

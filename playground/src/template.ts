@@ -79,7 +79,7 @@ svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:currentCol
 <p class="note">Noisy copies that the model votes on:</p>
 <div class="copies" id="copies" role="img" aria-label="Eight noisy copies of the image"></div>
 <p class="note">All bounds and radii that you see while it runs hold at once, with probability at least 1 - alpha; so you may stop whenever you like. Whether the class is right is another question.</p>
-<div class="row"><button id="save" type="button">Download certificate.json</button></div>
+<div class="row"><button id="save" type="button">Download certificate.json</button> <button id="save-image" type="button">Download image.png</button></div>
 </div>
 </section>
 <section aria-labelledby="attack-title">

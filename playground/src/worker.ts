@@ -53,7 +53,8 @@ const calls: { readonly [K in keyof Calls]: Call<K> } = {
     const [height, width, channels] = loaded().facts.shape;
     const size = height === width ? height : ([height, width] as const);
     const { data, shape } = await image(source, { size, channels: channels === 1 ? 1 : 3 });
-    return { data: invert ? data.map((value) => 1 - value) : data, shape };
+    const inverse = (value: number) => (255 - Math.round(255 * value)) / 255; // again k / 255, exactly
+    return { data: invert ? data.map(inverse) : data, shape };
   },
 
   async certify({ picture, sigma, n, alpha, radius, seed }, report, signal) {

@@ -5,7 +5,7 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 
 /** Bundles for browsers from the packages as built, as esbuild does by default; what cannot be resolved is an error. */
 export function bundle(
-  entry: { file: string } | { code: string },
+  entry: ({ file: string } | { code: string }) & { minify?: boolean },
   folder?: string,
 ): Promise<BuildResult<{ metafile: true; write: false }>> {
   return build({
@@ -14,6 +14,7 @@ export function bundle(
       : { stdin: { contents: entry.code, resolveDir: here } }),
     absWorkingDir: here,
     bundle: true,
+    minify: entry.minify ?? false,
     format: "esm",
     platform: "browser",
     target: "es2022",

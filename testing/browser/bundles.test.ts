@@ -25,3 +25,19 @@ it("the program of the page on browsers is bundled", async () => {
   expect(warnings.map(({ text }) => text)).toEqual([]);
   expect(outputFiles.map(({ text }) => text).join()).toContain("/model.onnx");
 });
+
+it("the playground weighs less than 300 kB without runtime and model", async () => {
+  const weigh = async (name: string) => {
+    const file = fileURLToPath(new URL(`../../playground/src/${name}.ts`, import.meta.url));
+    const { metafile, warnings } = await bundle({ file, minify: true });
+    expect(warnings.map(({ text }) => text)).toEqual([]);
+    const [entry] = Object.keys(metafile.outputs).filter((path) => path.endsWith(`${name}.js`));
+    const loaded = new Set([entry!]);
+    for (const path of loaded)
+      for (const { path: next, kind } of metafile.outputs[path]!.imports)
+        if (kind === "import-statement") loaded.add(next);
+    return [...loaded].reduce((sum, path) => sum + metafile.outputs[path]!.bytes, 0);
+  };
+  const weight = (await weigh("element")) + (await weigh("worker"));
+  expect(weight).toBeLessThan(300_000 - 75_000); // 75 kB of ONNX Runtime's own script come on top
+});

@@ -106,15 +106,23 @@ describe.skipIf(!executable)("the playground", () => {
     expect(Math.abs(Number(shown) - radius)).toBeLessThan(0.01);
     expect(status).toContain(`no change shorter than ${shown}`);
 
-    await choose(page, "Ankle boot");
+    await page.locator("#invert").check();
     await certify(page);
-    const [download] = await Promise.all([
-      page.waitForEvent("download"),
-      page.locator("#save").click(),
-    ]);
-    const certificate = await readFile(await download.path());
-    const report = await verifyCertificate(certificate, { x: await testImage(9), classifier });
-    expect(report).toMatchObject({ isRecounted: true, certificate: { prediction: 9, n: 1000 } });
+    for (const [button, name] of [
+      ["save", "certificate.json"],
+      ["save-image", "image.png"],
+    ] as const) {
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.locator(`#${button}`).click(),
+      ]);
+      await download.saveAs(join(folder, name));
+    }
+    const pixels = await image(join(folder, "image.png"), { channels: 1 });
+    expect(pixels.data).toEqual(x.data.map((value) => (255 - Math.round(255 * value)) / 255));
+    const certificate = await readFile(join(folder, "certificate.json"));
+    const report = await verifyCertificate(certificate, { x: pixels, classifier });
+    expect(report).toMatchObject({ isRecounted: true, certificate: { n: 1000 } });
     await classifier.dispose();
 
     expect(wrong).toEqual([]);
