@@ -43,17 +43,24 @@ const optionNames = {
  * kept, from the patches that show some of that part; all others are dropped in front of the first block, so that a
  * copy costs what its visible patches cost.
  *
- * @param params of `vit`: tensors, which must live as long as the classifier; with `options`, host tensors
- * @param options how the model runs; default: eagerly on the current backend of TensorFlow.js
- * @returns a classifier for `certifyPatch` with `encoding: "mask"`: the last channel says where a pixel is kept.
- *   With `options`, dispose of it
+ * @param params of `vit`; they must live as long as the classifier
+ * @returns a classifier for `certifyPatch` with `encoding: "mask"`: the last channel says where a pixel is kept
  * @throws DmaeError "shape" for a batch of other images, "argument" for a copy that keeps nothing
  * @example
  * const classify = visibleTokens(vit, params);
  * await certifyPatch(classify, image, { patch: 5, ablation: { columns: 4 }, encoding: "mask" });
- * const compiled = visibleTokens(vit, tuned.params, { executor: compiledExecutor() });
  */
 export function visibleTokens(vit: ViT, params: Params): AblationClassifier;
+/**
+ * The same on an executor, such as `compiledExecutor()` of `@dmae/compile`.
+ *
+ * @param params of `vit`
+ * @param options the executor
+ * @returns a classifier that you dispose of
+ * @throws DmaeError "argument" for options that are no executor or no batch size; else as above
+ * @example
+ * const classify = visibleTokens(vit, tuned.params, { executor: compiledExecutor() });
+ */
 export function visibleTokens(
   vit: ViT,
   params: HostTensors,
