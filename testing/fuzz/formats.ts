@@ -203,6 +203,9 @@ async function logs(folder: string): Promise<Format[]> {
   });
   const rows = [0, 1, 2].map((idx) => formatRow(row(idx), true));
   const text = Buffer.from(formatHeader(true) + rows.join(""));
+  const attacked = (idx: number) => ({ ...row(idx), attacked: 0.5, clean: 1 as const });
+  const attacks = [0, 1].map((idx) => formatRow(attacked(idx), true));
+  const withAttacks = Buffer.from(formatHeader(true, true) + attacks.join(""));
   const python = Buffer.from(
     "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.5\t1\t0:00:01.25\n9\t1\t-1\t0.0\t0\t0:00:02\n",
   );
@@ -211,7 +214,7 @@ async function logs(folder: string): Promise<Format[]> {
     return certifiedAccuracy(await mergeLogs([join(folder, name)], { partial: true }), [0, 0.5]);
   };
   return [
-    { name: "logs", originals: [text, python], read: read("log.tsv") },
+    { name: "logs", originals: [text, withAttacks, python], read: read("log.tsv") },
     { name: "logs, gzip", originals: [gzipSync(text)], read: read("log.tsv.gz") },
   ];
 }

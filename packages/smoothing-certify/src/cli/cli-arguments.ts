@@ -52,7 +52,7 @@ export const options = {
   seed: ["text", "seed of the noise (default: that of the log, or a fresh one)"],
   radius: [
     "positive",
-    "at-radius, plan: the l2 radius to certify; attack: largest perturbation (default: 4 sigma; linf: sigma)",
+    "at-radius, plan, regress: the l2 radius to certify; attack: largest perturbation (default: 4 sigma; linf: sigma)",
   ],
   "max-samples": [
     "count",
@@ -97,6 +97,19 @@ export const options = {
     "count",
     "attack: noisy copies of a point in the search (default: 256); plan: most samples an image",
   ],
+  tau: [
+    "fraction",
+    "segment, labels: probability that a certified class exceeds, from 0.5 (default: 0.75); it sets the radius",
+  ],
+  answer: [
+    ["logits", "logits-first", "classes"],
+    "segment: logits with the classes last (default), logits-first (PyTorch, ONNX), or classes",
+  ],
+  threshold: [
+    "number",
+    "labels: a label is present if its score is above this (default: 0, for logits)",
+  ],
+  quantile: ["fraction", "regress: quantile of the outputs (default: 0.5, the median)"],
   sigmas: ["list", "plan: standard deviations to choose from, e.g. 0.25,0.5"],
   sizes: ["list", "plan: sample sizes to choose from (default: 1000,10000,100000)"],
   accuracy: ["fraction", "plan: certified accuracy to be reached as cheaply as possible"],
@@ -165,6 +178,11 @@ const run = [
   "batch-size",
   "memory-limit",
   "randomized",
+] as const;
+const dense = [
+  ...model,
+  ...(["data", "split", "image-size", "skip", "max", "indices", "shard", "n"] as const),
+  ...(["sigma", "range", "alpha", "seed", "batch-size", "memory-limit", "randomized"] as const),
 ] as const;
 const output = ["no-preflight", "log", "quiet", "help"] as const;
 
@@ -254,6 +272,18 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
       "samples",
       "help",
     ],
+  },
+  segment: {
+    about: "the class of every pixel within one radius, or none where the votes do not suffice",
+    takes: [...dense, "n0", "num-classes", "answer", "tau", "help"],
+  },
+  labels: {
+    about: "which labels are present and which absent, within one radius",
+    takes: [...dense, "n0", "threshold", "tau", "help"],
+  },
+  regress: {
+    about: "bounds on every output of a model within a radius",
+    takes: [...dense, "radius", "quantile", "help"],
   },
   plan: {
     about: "sigma, n and procedure for a goal, from a small pilot",

@@ -3,6 +3,7 @@ import { version } from "../../package.json";
 import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
 import { runAttack } from "./cli-attack.ts";
 import { certifyImage, isOneImage, verify } from "./cli-certificate.ts";
+import { denseCommands, runDense } from "./cli-dense.ts";
 import { runLogs } from "./cli-logs.ts";
 import { runPatch } from "./cli-patch.ts";
 import { runPlan } from "./cli-plan.ts";
@@ -38,6 +39,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
     else if (command === "patch") await runPatch(args, io);
     else if (command === "attack") await runAttack(args, io);
     else if (command === "plan") await runPlan(args, io);
+    else if (Object.hasOwn(denseCommands, command)) await runDense(command, args, io);
     else if (readsLogs(command)) await runLogs(command, args, io);
     else await runModel(command, args, io);
     return 0;

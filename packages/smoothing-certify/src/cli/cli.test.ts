@@ -308,7 +308,7 @@ describe("smoothing-certify", () => {
     [
       ["foo"],
       1,
-      "the command must be one of certify, predict, at-radius, patch, attack, plan, recertify, merge, verify, compare, analyze, got foo",
+      "the command must be one of certify, predict, at-radius, patch, attack, segment, labels, regress, plan, recertify, merge, verify, compare, analyze, got foo",
     ],
     [["--version"], 0, version],
     [["-h"], 0, "COMMAND"],
