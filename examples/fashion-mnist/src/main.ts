@@ -7,7 +7,7 @@ import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { selectBackend } from "@dmae/nn";
-import { runProgram } from "@dmae/reproduce/program";
+import { runAsProgram } from "@dmae/reproduce/program";
 import { certifyRow, resultName, results } from "./certify-row.ts";
 import { compareCurves, ownCurve, publishedCurve } from "./curve.ts";
 import { type MethodRow, methodRows } from "./method-rows.ts";
@@ -92,7 +92,7 @@ async function runRow(row: Row | MethodRow, training: Training): Promise<void> {
 }
 
 const epochs = values.epochs === undefined ? undefined : whole("epochs", 1);
-await runProgram(async (signal) => {
+await runAsProgram(async (signal) => {
   if (values.help) console.log(help);
   else if (values.list) console.log(all.map(({ name }) => name).join("\n"));
   else {

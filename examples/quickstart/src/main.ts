@@ -5,7 +5,7 @@ import { compiledExecutor } from "@dmae/compile";
 import { key } from "@dmae/core";
 import { fashionMnist, take } from "@dmae/datasets";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
-import { runProgram } from "@dmae/reproduce/program";
+import { runAsProgram } from "@dmae/reproduce/program";
 import { help, type Options, readOptions } from "./options.ts";
 import { reportRun } from "./report-run.ts";
 import { runFolder } from "./run-folder.ts";
@@ -53,7 +53,7 @@ async function prepare(options: Options, signal: AbortSignal): Promise<Run> {
   };
 }
 
-await runProgram(async (signal) => {
+await runAsProgram(async (signal) => {
   const options = readOptions(process.argv.slice(2));
   if (options === "help") console.log(help);
   else await main(options, signal);

@@ -1,6 +1,5 @@
 export type { Drawn, DrawOptions, FloatArray } from "./draw.ts";
 export { DmaeError, type ErrorCode } from "./errors.ts";
-export { permutation } from "./generator.ts";
 export { foldIn, type Key, key } from "./key.ts";
 export { type NormalOptions, normal } from "./normal.ts";
 export type {

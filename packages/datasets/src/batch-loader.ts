@@ -1,12 +1,6 @@
-import {
-  DmaeError,
-  foldIn,
-  type ImageDataset,
-  type ImageShape,
-  type Key,
-  permutation,
-} from "@dmae/core";
+import { DmaeError, foldIn, type ImageDataset, type ImageShape, type Key } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
+import { permutation } from "@dmae/core/random";
 import { type BatchOptions, batchNames, checkBatchOptions } from "./batch-options.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { createPool, type WorkerPool } from "./image-workers.ts";

@@ -1,5 +1,5 @@
-import { DmaeError, foldIn, type ImageDataset, key, permutation } from "@dmae/core";
-import { generator } from "@dmae/core/random";
+import { DmaeError, foldIn, type ImageDataset, key } from "@dmae/core";
+import { generator, permutation } from "@dmae/core/random";
 import { expect, test } from "vitest";
 import { arrayDataset } from "./array-dataset.ts";
 import { batchLoader } from "./batch-loader.ts";

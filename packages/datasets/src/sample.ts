@@ -1,5 +1,6 @@
-import { DmaeError, foldIn, type ImageDataset, key as keyOf, permutation } from "@dmae/core";
+import { DmaeError, foldIn, type ImageDataset, key as keyOf } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
+import { permutation } from "@dmae/core/random";
 import type { PixelDataset } from "./dataset.ts";
 import { subset } from "./views.ts";
 

@@ -1,13 +1,8 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { softmaxCrossEntropy, type Tensors } from "@dmae/nn";
 import { linear } from "@dmae/nn/layers";
-import {
-  type LossFunction,
-  lars,
-  type ModelImages,
-  type Objective,
-  type TrainingTask,
-} from "@dmae/train";
+import type { LossFunction, ModelImages, Objective, TrainingTask } from "@dmae/train";
+import { lars } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
 import { type LinearProbeRecipe, normGroup } from "./probe-recipe.ts";
 

@@ -1,5 +1,5 @@
 import { world } from "@dmae/distributed";
-import { runProgram } from "./program.ts";
+import { runAsProgram } from "./program.ts";
 import { type Example, reproduce } from "./reproduce.ts";
 
 /**
@@ -7,7 +7,7 @@ import { type Example, reproduce } from "./reproduce.ts";
  * `mpirun` or `srun`, all ranks run it together.
  */
 export const runMain = (example: Example, args: readonly string[]): Promise<never> =>
-  runProgram(async (signal) => {
+  runAsProgram(async (signal) => {
     const ranks = await world();
     try {
       await reproduce({ ...example, signal, world: ranks }, args);

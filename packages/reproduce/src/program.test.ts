@@ -6,9 +6,9 @@ const program = new URL("./program.ts", import.meta.url).href;
 
 /** Runs the body of a program, its output piped into `reader`. */
 function run(body: string, reader = "cat") {
-  const script = `import { runProgram } from ${JSON.stringify(program)};
+  const script = `import { runAsProgram } from ${JSON.stringify(program)};
     import { DmaeError } from "@dmae/core";
-    await runProgram(async (signal) => { ${body} });`;
+    await runAsProgram(async (signal) => { ${body} });`;
   const node = `"${process.execPath}" --import tsx --input-type=module -e "$SCRIPT"`;
   const command = `{ ${node}; echo "exit $?" >&2; } | ${reader}`;
   const { stdout, stderr } = spawnSync("sh", ["-c", command], {

@@ -10,9 +10,9 @@ import { DmaeError } from "@dmae/core";
  * @returns never: the process ends
  *
  * @example
- * await runProgram((signal) => pretrain(recipe, images, { folder: "run", signal }));
+ * await runAsProgram((signal) => pretrain(recipe, images, { folder: "run", signal }));
  */
-export async function runProgram(run: (signal: AbortSignal) => Promise<unknown>): Promise<never> {
+export async function runAsProgram(run: (signal: AbortSignal) => Promise<unknown>): Promise<never> {
   const stop = new AbortController();
   const abort = () =>
     stop.abort(new DmaeError("resume", "stopped after a checkpoint; start again to go on"));

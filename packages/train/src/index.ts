@@ -6,7 +6,6 @@ export type { BatchSource } from "./batch-source.ts";
 export type { OpenRecipe } from "./default-batch.ts";
 export { type FitResult, fit } from "./fit.ts";
 export type { Evaluation, FitOptions } from "./fit-options.ts";
-export { type LarsOptions, lars } from "./lars.ts";
 export type { Metrics } from "./metrics.ts";
 export type { Objective, StepPosition } from "./objective.ts";
 export type { ModelImages } from "./open-images.ts";

@@ -9,6 +9,7 @@ export {
   type LayerDecayGroupsOptions,
   layerDecayGroups,
 } from "./groups.ts";
+export { type LarsOptions, lars } from "./lars.ts";
 export { prefixed, scalarTensors, unprefixed } from "./names.ts";
 export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
 export { rankExecutor, rankThreads } from "./rank-executor.ts";

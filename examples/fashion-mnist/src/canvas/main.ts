@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { selectBackend } from "@dmae/nn";
-import { runProgram } from "@dmae/reproduce/program";
+import { runAsProgram } from "@dmae/reproduce/program";
 import { results } from "../certify-row.ts";
 import { runs } from "../train-row.ts";
 import { canvases } from "./canvases.ts";
@@ -26,7 +26,7 @@ const [seed, count, n] = [values.seed, values.count, values.n].map(Number) as [
   number,
   number,
 ];
-await runProgram(async (signal) => {
+await runAsProgram(async (signal) => {
   if (![seed, count, n].every((value) => Number.isSafeInteger(value) && value >= 0))
     throw new DmaeError(
       "argument",

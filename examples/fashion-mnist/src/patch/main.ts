@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { selectBackend } from "@dmae/nn";
-import { runProgram } from "@dmae/reproduce/program";
+import { runAsProgram } from "@dmae/reproduce/program";
 import { certifyPatchRow } from "./certify-patch-row.ts";
 import { patchRows } from "./patch-rows.ts";
 import { trainPatchRow } from "./train-patch-row.ts";
@@ -20,7 +20,7 @@ const { values } = parseArgs({
 });
 const [seed, every] = [Number(values.seed), Number(values.every)];
 const chosen = patchRows.filter(({ name }) => values.row === undefined || name === values.row);
-await runProgram(async (signal) => {
+await runAsProgram(async (signal) => {
   if (chosen.length === 0 || !Number.isSafeInteger(seed) || !(every >= 1))
     throw new DmaeError(
       "argument",
