@@ -38,6 +38,10 @@ it("reads the log of a run and sets it beside the published curve", () => {
   );
 });
 
+it("says that a row has not been run", () => {
+  expect(() => ownCurve("nowhere")).toThrow("there is no run in nowhere; train the row first");
+});
+
 it("every method's batch is a step of the official loop", () => {
   const batches = Object.fromEntries(
     methodRows

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { DmaeError } from "@dmae/core";
 import published from "./published-curves.json" with { type: "json" };
 
 /** One epoch of a training: means over the epoch, and the test set under one noise draw an image. */
@@ -24,9 +25,16 @@ export function publishedCurve(row: string): readonly CurvePoint[] {
   }));
 }
 
-/** The curve in the log of a run folder; epochs without an evaluation are left out. */
+/**
+ * The curve in the log of a run folder; epochs without an evaluation are left out.
+ *
+ * @throws DmaeError "file" where the row has not been run
+ */
 export function ownCurve(folder: string): readonly CurvePoint[] {
-  const lines = readFileSync(`${folder}/log.jsonl`, "utf8").trim().split("\n");
+  const log = `${folder}/log.jsonl`;
+  if (!existsSync(log))
+    throw new DmaeError("file", `--compare: there is no run in ${folder}; train the row first`);
+  const lines = readFileSync(log, "utf8").trim().split("\n");
   const entries = lines.map((line) => JSON.parse(line) as Record<string, number | string>);
   const epochs = entries.filter(({ kind }) => kind === "epoch");
   return epochs.flatMap((epoch, i) => {

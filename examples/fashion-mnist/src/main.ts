@@ -24,7 +24,8 @@ const help = `npm start -- --row NAME[,NAME…] [options]
   --every 10       every how many test images are certified; 20 for the paper's questions
   --n 10000        noisy copies of an image
   --epochs N       published methods only: trains for N more epochs and stops
-  --compare        published methods only: prints the training curve beside the published one
+  --compare        published methods only: prints the training curve beside the published one, without
+                   training unless --epochs is given
   --list           the names of the rows`;
 
 const { values } = parseArgs({
@@ -82,7 +83,8 @@ async function runRow(row: Row | MethodRow, training: Training): Promise<void> {
   if (values.certify && missing.length === 0) return;
   let trained: TrainedClassifier | undefined;
   if (!isMethod) trained = await trainRow(row, training);
-  else if (!values.compare) trained = await trainMethod(row, training, epochs);
+  else if (!values.compare || epochs !== undefined)
+    trained = await trainMethod(row, training, epochs);
   if (values.certify && trained)
     for (const wanted of missing) await certifyRow(trained, wanted, training);
   if (isMethod)

@@ -4,8 +4,11 @@ import type { HostNoisePredictor } from "./one-shot-denoiser.ts";
 
 /** A session of `onnxruntime-node` or `onnxruntime-web`, as far as it is used here. */
 export interface NoiseSession {
+  /** Names of the inputs, in the order of the file. */
   readonly inputNames: readonly string[];
+  /** Names of the outputs, in the order of the file. */
   readonly outputNames: readonly string[];
+  /** Runs the model. */
   run(feeds: never): Promise<unknown>;
 }
 
@@ -23,7 +26,9 @@ type TensorClass = new (type: string, data: never, shape: readonly number[]) => 
  * The noise predictor of a diffusion model in an `.onnx` file: its first input takes the images, the second the times `[n]`, and its
  * first output is the noise, with more channels where the variance is learned.
  *
- * @param session of the file, and `Tensor` of the same runtime
+ * @param session of the file
+ * @param Tensor the class `Tensor` of the same runtime
+ * @param options `layout` and `timeType` of the file
  * @returns what {@link oneShotDenoiser} takes as `predict`
  * @throws DmaeError "argument" for a session that does not have two inputs
  * @example

@@ -69,6 +69,7 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
       ? await executorOf(options.backend, options.precision)
       : undefined;
     say(await planOf(settled, options, executor));
+    if (options.seeds > 1) say(`seeds             ${options.seeds}: as many runs as this one`);
     if (options.download)
       say(`--download        ${wanted(settled, options).join(", ") || "nothing to fetch"}`);
     return;
