@@ -100,6 +100,12 @@ describe("a certificate", () => {
   });
 });
 
+it("that no reader would take is not issued", async () => {
+  const issue = (more: object) => issueCertificate(halves, x, { ...run, n: 10, ...more });
+  await expect(issue({ name: "a".repeat(4097) })).rejects.toThrow("name must be a text of at most");
+  await expect(issue({ seed: "s".repeat(4097) })).rejects.toThrow("seed must have 1 to 4096");
+});
+
 describe("a changed certificate", () => {
   it("is refused by its schema and arithmetic, unless the field is the issuer's word", async () => {
     const accepted = new Set<string>();
@@ -219,6 +225,9 @@ describe("keys", () => {
     await expect(check(privateKey)).rejects.toThrow(
       "publicKey must be a public key, got a private",
     );
+    const never = () => expect.fail("the key is looked at before the model computes");
+    const bad = issueCertificate(never, x, { ...run, key: publicKey });
+    await expect(bad).rejects.toThrow("key must be an Ed25519 private key");
     await expect(check("secret")).rejects.toThrow("publicKey must be an Ed25519 public key in PEM");
   });
 });

@@ -4,7 +4,7 @@ import schema from "../../certificate.schema.json";
 import { version } from "../../package.json";
 import { show } from "../checks.ts";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
-import { type ImageInput, readImage } from "../classifier/image.ts";
+import { type Image, type ImageInput, readImage } from "../classifier/image.ts";
 import { checkRange, UNIT_RANGE } from "../classifier/range.ts";
 import { inNode } from "../in-node.ts";
 import { formatSeed } from "../noise/fresh-seed.ts";
@@ -16,9 +16,10 @@ import {
 } from "../procedures/certify.ts";
 import { classifierFingerprint } from "../run/fingerprint.ts";
 import { noiseOf } from "../run/options.ts";
-import type { CertificateFile } from "./certificate-file.ts";
+import type { CertificateFile, CertifiedModel } from "./certificate-file.ts";
 import { hashOfInput } from "./input-hash.ts";
-import { signed } from "./signature.ts";
+import { schemaProblem } from "./json-schema.ts";
+import { signerOf } from "./signature.ts";
 
 /**
  * Options of {@link issueCertificate}: those of `certify`, except for what a verifier could not repeat (noise of
@@ -66,57 +67,91 @@ export async function issueCertificate(
   x: ImageInput,
   options: IssueOptions,
 ): Promise<CertificateFile> {
-  const caller = "issueCertificate";
-  checkOptions(caller, options, names);
+  checkOptions(CALLER, options, names);
   const { name, model, fingerprint, key, ...run } = options;
-  for (const [option, value] of Object.entries({ name, model, fingerprint, key }))
-    if (value !== undefined && typeof value !== "string")
-      throw new DmaeError("argument", `${caller}: ${option} must be a text, got ${show(value)}`);
-  const {
-    sigma,
-    n0,
-    n,
-    alpha,
-    bound = "one-class",
-    distribution = "gaussian",
-    norm,
-  } = certifySettings(caller, run);
+  checkTexts({ name, model, fingerprint, key });
+  const settings = certifySettings(CALLER, run);
   const { shape, range = UNIT_RANGE, index = 0, sound = false } = run;
-  checkRange(caller, run.range);
-  const image = await readImage(caller, x, { ...(shape && { shape }), range });
-  const input = {
-    ...(name !== undefined && { name }),
-    ...(await hashOfInput(caller, image)),
-    range,
-  };
-  const prepared = await prepareClassifier(caller, classifier, run, image.tensor);
-  const { prediction, radius, pLower, counts0, counts, seed } = await certify(classifier, x, run);
-  const { traits } = prepared;
-  const certificate: CertificateFile = {
-    $schema: schema.$id,
-    procedure: "certify",
-    ...{ prediction, radius, norm: norm ?? (distribution === "gaussian" ? "l2" : "l1"), pLower },
-    ...{ sigma, distribution, sound, n0, n, alpha, bound, counts0, counts },
-    ...{ seed: formatSeed(seed!), index, generator: noiseOf({ ...run, seed }).generator },
-    input,
-    model: {
-      ...((model ?? traits.name) !== undefined && { name: model ?? traits.name }),
-      ...(traits.sha256 && { sha256: traits.sha256 }),
-      fingerprint: await classifierFingerprint(prepared, {
-        ...{ imageShape: image.shape, range, given: fingerprint, randomized: false },
-      }),
-      ...(traits.preprocessing && { preprocessing: traits.preprocessing }),
+  checkRange(CALLER, run.range);
+  const sign = key === undefined ? undefined : await signerOf(CALLER, key);
+  const image = await readImage(CALLER, x, { ...(shape && { shape }), range });
+  const input = { name, ...(await hashOfInput(CALLER, image)), range };
+  const about = await modelOf(classifier, options, image);
+  const { seed, ...found } = await certify(classifier, x, run);
+  return finished(
+    {
+      $schema: schema.$id,
+      procedure: "certify",
+      prediction: found.prediction,
+      radius: found.radius,
+      norm: settings.norm ?? ((settings.distribution ?? "gaussian") === "gaussian" ? "l2" : "l1"),
+      pLower: found.pLower,
+      sigma: settings.sigma,
+      distribution: settings.distribution ?? "gaussian",
+      sound,
+      n0: settings.n0,
+      n: settings.n,
+      alpha: settings.alpha,
+      bound: settings.bound ?? "one-class",
+      counts0: found.counts0,
+      counts: found.counts,
+      seed: formatSeed(seed!),
+      index,
+      generator: noiseOf({ ...run, seed }).generator,
+      input,
+      model: about,
+      versions: { "@dmae/smoothing-certify": version, ...platform() },
+      issued: new Date().toISOString(),
     },
-    versions: { "@dmae/smoothing-certify": version, ...platform() },
-    issued: new Date().toISOString(),
+    sign,
+  );
+}
+
+const CALLER = "issueCertificate";
+
+function checkTexts(texts: Readonly<Record<string, unknown>>): void {
+  for (const [option, value] of Object.entries(texts))
+    if (value !== undefined && (typeof value !== "string" || value.length > 4096))
+      throw new DmaeError(
+        "argument",
+        `${CALLER}: ${option} must be a text of at most 4096 characters, got ${show(value).slice(0, 80)}`,
+      );
+}
+
+/** What the certificate says about the classifier. */
+async function modelOf(
+  classifier: Classifier,
+  { model, fingerprint, range = UNIT_RANGE, ...options }: IssueOptions,
+  { shape, tensor }: Image,
+): Promise<CertifiedModel> {
+  const prepared = await prepareClassifier(CALLER, classifier, options, tensor);
+  const { name, sha256, preprocessing } = prepared.traits;
+  const settings = { imageShape: shape, range, given: fingerprint, randomized: false };
+  return {
+    name: model ?? name,
+    sha256,
+    fingerprint: await classifierFingerprint(prepared, settings),
+    preprocessing,
   };
+}
+
+/** The certificate as it is read back from a file, signed where there is a key. */
+function finished(
+  certificate: CertificateFile,
+  sign: ((certificate: CertificateFile) => CertificateFile) | undefined,
+): CertificateFile {
   const plain = JSON.parse(JSON.stringify(certificate)) as CertificateFile; // without what is undefined
-  return key === undefined ? plain : signed(caller, plain, key);
+  const problem = schemaProblem(plain, schema);
+  if (problem)
+    throw new DmaeError("argument", `${CALLER}: no certificate can say this: ${problem}`);
+  return sign ? sign(plain) : plain;
 }
 
 /** Node and its machine, or the browser. */
 function platform(): Record<string, string> {
   if (inNode)
     return { node: process.versions.node, platform: `${process.platform} ${process.arch}` };
-  return { browser: String((globalThis as { navigator?: Navigator }).navigator?.userAgent) };
+  return {
+    browser: String((globalThis as { navigator?: Navigator }).navigator?.userAgent).slice(0, 1024),
+  };
 }

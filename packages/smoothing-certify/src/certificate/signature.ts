@@ -4,20 +4,19 @@ import { requireNode } from "../in-node.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { CertificateFile, CertificateSignature } from "./certificate-file.ts";
 
-/** Signs a certificate with an Ed25519 private key in PEM (PKCS #8). */
-export async function signed(
+/** Signs certificates with an Ed25519 private key in PEM (PKCS #8); throws at once for what is no such key. */
+export async function signerOf(
   caller: string,
-  certificate: CertificateFile,
   privateKey: string,
-): Promise<CertificateFile> {
+): Promise<(certificate: CertificateFile) => CertificateFile> {
   const { createPrivateKey, createPublicKey, sign } = await crypto(caller);
   const key = readKey(caller, "key", "private", () => createPrivateKey(privateKey));
-  const signature: CertificateSignature = {
-    algorithm: "Ed25519",
-    publicKey: bytesOf(createPublicKey(key)),
-    value: sign(null, signedBytes(certificate), key).toString("hex"),
+  const publicKey = bytesOf(createPublicKey(key));
+  return (certificate) => {
+    const value = sign(null, signedBytes(certificate), key).toString("hex");
+    const signature: CertificateSignature = { algorithm: "Ed25519", publicKey, value };
+    return { ...certificate, signature };
   };
-  return { ...certificate, signature };
 }
 
 /** Whether the signature of a certificate is that of the key in it. */

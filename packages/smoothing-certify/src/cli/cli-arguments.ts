@@ -189,7 +189,7 @@ const output = ["no-preflight", "log", "quiet", "help"] as const;
 /** The options that each command takes. */
 export const commands: Record<string, { about: string; takes: readonly OptionName[] }> = {
   certify: {
-    about: "certified radii of a data set's images",
+    about: "certified radii of a data set's images, or of one image",
     takes: [
       ...model,
       ...data,

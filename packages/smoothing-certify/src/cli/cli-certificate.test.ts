@@ -77,6 +77,7 @@ it.each([
   [[...certify, "--skip", "2"], "--skip is for data sets"],
   [[...certify, "--key", at("key.pem")], "name its file with --certificate"],
   [[...certify, "--certificate", at("x.json"), "--key", at("none")], "--key: cannot read"],
+  [[...certify, "--certificate", at("no/x.json")], "does not exist; make it"],
   [["certify", ...model, "--sigma", "1", "--certificate", at("x")], "--image, or --data with"],
 ])("%j is refused", async (argv, problem) => {
   const { status, error } = await run(...argv);

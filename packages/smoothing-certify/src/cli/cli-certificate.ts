@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { writeAtomically } from "@dmae/core/files";
 import { certificateHtml } from "../certificate/certificate-html.ts";
@@ -50,6 +50,8 @@ export async function certifyImage(args: Arguments, io: Streams): Promise<void> 
   const out = args.text("certificate");
   if (out !== undefined && existsSync(out))
     throw new DmaeError("file", `--certificate: ${out} exists already; choose another name`);
+  if (out !== undefined && !existsSync(dirname(resolve(out))))
+    throw new DmaeError("file", `--certificate: the folder of ${out} does not exist; make it`);
   const key = await textOf(args, "key");
   if (key !== undefined && out === undefined)
     throw new DmaeError("argument", "--key signs a certificate; name its file with --certificate");
