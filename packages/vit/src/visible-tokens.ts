@@ -52,10 +52,9 @@ const optionNames = {
  */
 export function visibleTokens(vit: ViT, params: Params): AblationClassifier;
 /**
- * The same on an executor, such as `compiledExecutor()` of `@dmae/compile`.
+ * The same on the executor of `options`, such as `compiledExecutor()` of `@dmae/compile`.
  *
  * @param params of `vit`
- * @param options the executor
  * @returns a classifier that you dispose of
  * @throws DmaeError "argument" for options that are no executor or no batch size; else as above
  * @example

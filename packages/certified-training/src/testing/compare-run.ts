@@ -1,7 +1,14 @@
 // Compares the steps of `runRecorded` with what the official code recorded.
 import type { HostTensor } from "@dmae/core";
+import type { Executor } from "@dmae/nn";
+import { expect } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
-import type { RecordedCase, RecordedTensors, StepResult } from "./reference-run.ts";
+import {
+  type RecordedCase,
+  type RecordedTensors,
+  runRecorded,
+  type StepResult,
+} from "./reference-run.ts";
 
 /** Every how many values of a flat LeNet tensor were recorded. */
 const strides: Record<string, number> = {
@@ -34,7 +41,7 @@ function channelsFirst({ shape, data }: HostTensor): number[] {
  *
  * @returns how many tensors were compared
  */
-export function expectRecorded(
+function expectRecorded(
   run: RecordedCase,
   steps: readonly StepResult[],
   single: RecordedTensors,
@@ -142,4 +149,22 @@ function expectAttacks(
     }
   });
   return compared;
+}
+
+/** What was recorded of a run: in float32, in float64 where that was kept, and the initial state where it lies elsewhere. */
+interface Recorded {
+  readonly single: RecordedTensors;
+  readonly double: RecordedTensors | null;
+  readonly initial?: RecordedTensors;
+}
+
+/** Repeats a recorded run and holds every step of it against the recording. */
+export async function expectRecordedRun(
+  executor: Executor,
+  run: RecordedCase,
+  { single, double, initial = single }: Recorded,
+): Promise<void> {
+  const steps = await runRecorded(executor, run, single, initial);
+  expect(steps.length).toBe(run.n_steps);
+  expect(expectRecorded(run, steps, single, double)).toBeGreaterThan(10);
 }

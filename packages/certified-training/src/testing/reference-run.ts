@@ -5,8 +5,8 @@ import {
   type Executor,
   type PreparedFunction,
   softmaxCrossEntropy,
-  type Tensors,
   type TensorSpecs,
+  type Tensors,
   valueAndGradients,
 } from "@dmae/nn";
 import { sgd } from "@dmae/train";
@@ -17,11 +17,18 @@ import {
   consistency,
   gaussian,
   macer,
-  type TrainingMethod,
   smoothAdv,
   smoothMix,
   stability,
+  type TrainingMethod,
 } from "../index.ts";
+
+/** Methods of which runs are recorded. */
+export const recordedMethods = [
+  ...["gaussian", "stability", "smoothadv", "macer"],
+  ...["consistency", "smoothmix", "catrs"],
+];
+
 import { referenceModels } from "./reference-models.ts";
 
 /** The JSON of a recorded case. */
@@ -155,7 +162,9 @@ export function recordedInputs(
       steps.push({
         images: images(x, from, to),
         targets: oneHot(tensors.get(`batch${batch}.y`).data.subarray(from, to), run.nclasses),
-        ...(run.method === "catrs" ? { softLabels: rows(tensors.get(`batch${batch}.pb`), from, to) } : {}),
+        ...(run.method === "catrs"
+          ? { softLabels: rows(tensors.get(`batch${batch}.pb`), from, to) }
+          : {}),
         ...drawsOf(run, tensors, steps.length, copies, chunked),
         ...schedule(method, run.epoch),
       });
@@ -195,14 +204,15 @@ const directionsOf = (draws: readonly HostTensor[]): HostTensors => ({
 
 const rows = ({ shape, data }: FixtureTensor, from = 0, to = shape[0]!): HostTensor => {
   const size = data.length / shape[0]!;
-  return float32([to - from, ...shape.slice(1)], data.slice(from * size, to * size) as Float32Array);
+  return float32(
+    [to - from, ...shape.slice(1)],
+    data.slice(from * size, to * size) as Float32Array,
+  );
 };
 
 function oneHot(labels: ArrayLike<number>, classes: number): HostTensor {
   const data = new Float32Array(labels.length * classes);
-  Array.from(labels, (label, i) => {
-    data[i * classes + label] = 1;
-  });
+  for (let i = 0; i < labels.length; i++) data[i * classes + labels[i]!] = 1;
   return float32([labels.length, classes], data);
 }
 
@@ -235,8 +245,7 @@ export async function runRecorded(
     const specs = specsOf(inputs);
     const shapes = JSON.stringify(specs);
     const program =
-      programs.get(shapes) ??
-      (await executor.prepareFunction({ fn: stepOf(run, method), specs }));
+      programs.get(shapes) ?? (await executor.prepareFunction({ fn: stepOf(run, method), specs }));
     programs.set(shapes, program);
     return program;
   };
@@ -262,7 +271,11 @@ function initialState(initial: RecordedTensors): HostTensors {
   const state: Record<string, HostTensor> = {};
   for (const name of initial.names) {
     if (name.endsWith("num_batches_tracked")) continue;
-    const own = name.startsWith("init.") ? name.slice(5) : /^(conv|fc)\d/.test(name) ? `1.${name}` : null;
+    const own = name.startsWith("init.")
+      ? name.slice(5)
+      : /^(conv|fc)\d/.test(name)
+        ? `1.${name}`
+        : null;
     if (own === null) continue;
     const value = rows(initial.get(name));
     state[own] = value;
@@ -273,7 +286,9 @@ function initialState(initial: RecordedTensors): HostTensors {
 }
 
 const specsOf = (values: HostTensors): TensorSpecs =>
-  Object.fromEntries(Object.entries(values).map(([name, { shape, dtype }]) => [name, { shape, dtype }]));
+  Object.fromEntries(
+    Object.entries(values).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
+  );
 
 /** One step of the official loop as a function of everything it reads. */
 function stepOf(run: RecordedCase, method: TrainingMethod): (inputs: Tensors) => Tensors {
@@ -321,7 +336,10 @@ function stepOf(run: RecordedCase, method: TrainingMethod): (inputs: Tensors) =>
       ...named("after.", updated.params),
       ...named("momentum.", pickTensors(updated.state, "momentum_buffer.")),
       ...named("metric.", pickTensors(aux, "metric.")),
-      ...named("buffer.", Object.fromEntries(Object.entries(aux).filter(([n]) => n.includes("running_")))),
+      ...named(
+        "buffer.",
+        Object.fromEntries(Object.entries(aux).filter(([n]) => n.includes("running_"))),
+      ),
       ...attacked(run, aux, batch.images, tf.mul(noise!, sigma)),
     };
   };
