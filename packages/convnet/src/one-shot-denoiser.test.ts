@@ -99,10 +99,29 @@ test.each(["NCHW", "NHWC"] as const)(
   },
 );
 
+test("times can be integers", async () => {
+  const feeds: Record<string, { type: string; data: ArrayLike<unknown> }>[] = [];
+  const session = {
+    inputNames: ["x", "timesteps"],
+    outputNames: ["noise"],
+    run: async (given: Record<string, { type: string; data: Float32Array }>) => {
+      feeds.push(given);
+      return { noise: { data: given.x!.data } };
+    },
+  };
+  const predict = onnxNoisePredictor(session as never, ort.Tensor, { timeType: "int64" });
+  expect(Array.from(await predict(clean, shape, 289.5))).toEqual([...clean]); // to NCHW and back
+  expect(feeds[0]!.timesteps!.type).toBe("int64");
+  expect(Array.from(feeds[0]!.timesteps!.data)).toEqual([290n, 290n]);
+});
+
 test("what does not fit is refused by name", async () => {
   const bad = oneShotDenoiser({ schedule, sigma: 0.25, predict: (x) => x.slice(1) });
   await expect(bad(clean, shape)).rejects.toThrow(
     "oneShotDenoiser: predict must return [2,4,4, >= 3], got 95 numbers",
+  );
+  await expect(bad(clean, [2, 4, 4])).rejects.toThrow(
+    "the batch must be [n, H, W, C], got [2,4,4] and 96 numbers",
   );
   const one = { inputNames: ["x"], outputNames: ["y"], run: async () => ({}) };
   expect(() => onnxNoisePredictor(one, ort.Tensor)).toThrow(
