@@ -64,6 +64,14 @@ describe("fetchWheel", () => {
     expect(existsSync(join(folder, wheel.file))).toBe(false);
   });
 
+  it("stops where the index sends more than the wheel has, and leaves none behind", async () => {
+    const folder = withoutPip();
+    await expect(fetchWheel({ ...wheel, bytes: 19 }, folder)).rejects.toThrow(
+      "it must have 19 bytes, the server sent more",
+    );
+    expect(existsSync(join(folder, wheel.file))).toBe(false);
+  });
+
   it("says which file to fetch by hand when the index lacks it", async () => {
     const folder = withoutPip();
     await expect(

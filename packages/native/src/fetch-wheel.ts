@@ -116,6 +116,7 @@ async function fetchFromIndex(wheel: PinnedWheel, file: string): Promise<void> {
       createWriteStream(file),
     );
   } catch (cause) {
+    await rm(file, { force: true });
     throw downloadError(wheel, (cause as Error).message);
   }
 }
