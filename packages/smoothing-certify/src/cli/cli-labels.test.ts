@@ -61,6 +61,8 @@ it.each<[string[], string]>([
   [[], "--labels is needed: the model has 3 classes, the data 2"],
   [["--labels", labels({ cat: 2 })], 'must give class "dog" of the data an integer in [0, 3)'],
   [["--labels", "nowhere.json"], "--labels: cannot read nowhere.json: ENOENT"],
+  [["--labels", "/dev/zero"], "--labels: cannot read /dev/zero: it is no regular file"],
+  [["--labels", "."], "--labels: cannot read .: it is a folder, not a file"],
 ])("says what is wrong with %j", async (more, message) => {
   if (more[1]?.endsWith("map.json")) labels({ cat: 2 });
   const { status, error } = await run(...more);
