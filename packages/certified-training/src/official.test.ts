@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import { compiledExecutor } from "@dmae/compile";
 import { type Executor, eagerExecutor } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, it } from "vitest";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectRecordedRun } from "./testing/compare-run.ts";
 import {

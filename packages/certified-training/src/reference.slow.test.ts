@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { compiledExecutor } from "@dmae/compile";
 import { type Executor, eagerExecutor } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, it } from "vitest";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectRecordedRun } from "./testing/compare-run.ts";
 import { type RecordedCase, recordedMethods } from "./testing/reference-run.ts";

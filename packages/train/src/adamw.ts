@@ -1,12 +1,11 @@
 import { checkOptions } from "@dmae/core/checks";
-import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   type Optimizer,
   type ParameterGroups,
-  parameterOptions,
   requireDecay,
   requireRange,
+  updateEach,
   zeroSlots,
 } from "./optimizer.ts";
 
@@ -51,33 +50,18 @@ export function adamw(options: AdamWOptions = {}): Optimizer {
   requireDecay("adamw", weightDecay, groups);
   return {
     init: (params) => zeroSlots(params, ["exp_avg", "exp_avg_sq"]),
-    update(gradients, state, params, scalars) {
-      const next: Tensors = {};
-      const moments: Tensors = {};
-      for (const [name, param] of Object.entries(params)) {
-        const gradient = gradients[name];
-        if (gradient === undefined) {
-          next[name] = param;
-          continue;
-        }
-        const settings = parameterOptions(groups, name, weightDecay);
-        const first = blend(state[`exp_avg.${name}`]!, gradient, scalars.keep1!, scalars.add1!);
-        const second = blend(
-          state[`exp_avg_sq.${name}`]!,
-          tf.square(gradient),
-          scalars.keep2!,
-          scalars.add2!,
-        );
-        const change = tf.mul(
-          tf.div(first, tf.add(tf.sqrt(second), scalars.epsilon!)),
-          tf.mul(scalars.stepSize!, settings.learningRateScale),
-        );
-        next[name] = tf.sub(decayed(param, settings, scalars.learningRate!), change);
-        moments[`exp_avg.${name}`] = first;
-        moments[`exp_avg_sq.${name}`] = second;
-      }
-      return { params: next, state: moments };
-    },
+    update: updateEach({ groups, weightDecay }, (param, gradient, slot, scalars, settings) => {
+      const first = blend(slot("exp_avg"), gradient, scalars.keep1!, scalars.add1!);
+      const second = blend(slot("exp_avg_sq"), tf.square(gradient), scalars.keep2!, scalars.add2!);
+      const change = tf.mul(
+        tf.div(first, tf.add(tf.sqrt(second), scalars.epsilon!)),
+        tf.mul(scalars.stepSize!, settings.learningRateScale),
+      );
+      return {
+        param: tf.sub(decayed(param, settings, scalars.learningRate!), change),
+        slots: { exp_avg: first, exp_avg_sq: second },
+      };
+    }),
     scalars(step, learningRate) {
       const t = step + 1;
       const root = Math.sqrt(1 - beta2 ** t); // taken out of the fraction: one pass over the parameters less

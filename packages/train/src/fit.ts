@@ -1,12 +1,12 @@
 import { DmaeError, type HostTensor, type HostTensors, type World } from "@dmae/core";
 import { gatherTexts } from "@dmae/core/ranks";
-import type { Executor, StepFunction, TensorSpecs } from "@dmae/nn";
+import type { TensorSpecs } from "@dmae/nn";
 import { checksum } from "./checksum.ts";
 import { checkFitOptions, type Evaluation, type FitOptions } from "./fit-options.ts";
 import type { Metrics } from "./metrics.ts";
-import { rateMeter, type TrainingProgress } from "./progress.ts";
+import { rateMeter } from "./progress.ts";
 import { requireEqual, requireEqualParams, shareSaved } from "./rank-group.ts";
-import { prepareRankStep, type RankMetrics, type RanksOptions } from "./rank-step.ts";
+import { prepareRankStep, type RankMetrics } from "./rank-step.ts";
 import { openRunFolder, type RunFolder } from "./run-folder.ts";
 
 /** What {@link fit} returns. */

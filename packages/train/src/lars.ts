@@ -1,12 +1,11 @@
 import { checkOptions } from "@dmae/core/checks";
-import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   type Optimizer,
   type ParameterGroups,
-  parameterOptions,
   requireDecay,
   requireRange,
+  updateEach,
   zeroSlots,
 } from "./optimizer.ts";
 
@@ -42,30 +41,13 @@ export function lars(options: LarsOptions = {}): Optimizer {
   requireDecay("lars", weightDecay, groups);
   return {
     init: (params) => zeroSlots(params, ["mu"]),
-    update(gradients, state, params, scalars) {
-      const next: Tensors = {};
-      const buffers: Tensors = {};
-      for (const [name, param] of Object.entries(params)) {
-        const gradient = gradients[name];
-        if (gradient === undefined) {
-          next[name] = param;
-          continue;
-        }
-        const settings = parameterOptions(groups, name, weightDecay);
-        const direction =
-          param.rank > 1
-            ? scaled(param, gradient, settings.weightDecay, trustCoefficient)
-            : gradient;
-        const buffer = tf.add(
-          tf.mul(state[`mu.${name}`]!, scalars.keep!),
-          tf.mul(direction, scalars.add!),
-        );
-        const rate = tf.mul(scalars.learningRate!, settings.learningRateScale);
-        next[name] = tf.sub(param, tf.mul(buffer, rate));
-        buffers[`mu.${name}`] = buffer;
-      }
-      return { params: next, state: buffers };
-    },
+    update: updateEach({ groups, weightDecay }, (param, gradient, slot, scalars, settings) => {
+      const direction =
+        param.rank > 1 ? scaled(param, gradient, settings.weightDecay, trustCoefficient) : gradient;
+      const buffer = tf.add(tf.mul(slot("mu"), scalars.keep!), tf.mul(direction, scalars.add!));
+      const rate = tf.mul(scalars.learningRate!, settings.learningRateScale);
+      return { param: tf.sub(param, tf.mul(buffer, rate)), slots: { mu: buffer } };
+    }),
     scalars: (_step, learningRate) => ({ learningRate, keep: momentum, add: 1 }),
     idle: () => ({ learningRate: 0, keep: 1, add: 0 }),
   };

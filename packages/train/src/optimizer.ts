@@ -1,5 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { Tensors } from "@dmae/nn";
+import type * as tf from "@tensorflow/tfjs-core";
 
 /** How one parameter is trained. */
 export interface ParameterOptions {
@@ -57,8 +58,43 @@ export function zeroSlots(params: HostTensors, slots: readonly string[]): HostTe
   return state;
 }
 
+/** The tensors of one parameter that an update makes. */
+interface Updated {
+  readonly param: tf.Tensor;
+  /** Its state, by slot. */
+  readonly slots: Tensors;
+}
+
+/** The `update` of an optimizer from that of one parameter; parameters without a gradient are handed on as they are. */
+export function updateEach(
+  { groups, weightDecay }: { readonly groups: ParameterGroups | undefined; weightDecay: number },
+  rule: (
+    param: tf.Tensor,
+    gradient: tf.Tensor,
+    slot: (name: string) => tf.Tensor,
+    scalars: Tensors,
+    options: ParameterOptions,
+  ) => Updated,
+): Optimizer["update"] {
+  return (gradients, state, params, scalars) => {
+    const next: Tensors = {};
+    const slots: Tensors = {};
+    for (const [name, param] of Object.entries(params)) {
+      const gradient = gradients[name];
+      next[name] = param;
+      if (gradient === undefined) continue;
+      const slot = (kind: string) => state[`${kind}.${name}`]!;
+      const options = parameterOptions(groups, name, weightDecay);
+      const updated = rule(param, gradient, slot, scalars, options);
+      next[name] = updated.param;
+      for (const [kind, tensor] of Object.entries(updated.slots)) slots[`${kind}.${name}`] = tensor;
+    }
+    return { params: next, state: slots };
+  };
+}
+
 /** The options of parameter `name`: from `groups` where given, else `weightDecay` and scale 1. */
-export function parameterOptions(
+function parameterOptions(
   groups: ParameterGroups | undefined,
   name: string,
   weightDecay: number,

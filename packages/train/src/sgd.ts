@@ -1,12 +1,11 @@
 import { checkOptions } from "@dmae/core/checks";
-import type { Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import {
   type Optimizer,
   type ParameterGroups,
-  parameterOptions,
   requireDecay,
   requireRange,
+  updateEach,
   zeroSlots,
 } from "./optimizer.ts";
 
@@ -40,31 +39,19 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   requireDecay("sgd", weightDecay, groups);
   return {
     init: (params) => zeroSlots(params, ["momentum_buffer"]),
-    update(gradients, state, params, scalars) {
-      const next: Tensors = {};
-      const buffers: Tensors = {};
-      for (const [name, param] of Object.entries(params)) {
-        const gradient = gradients[name];
-        if (gradient === undefined) {
-          next[name] = param;
-          continue;
-        }
-        const settings = parameterOptions(groups, name, weightDecay);
-        const direction =
-          settings.weightDecay === 0
-            ? gradient
-            : tf.add(gradient, tf.mul(param, settings.weightDecay));
-        const buffer = tf.add(
-          tf.mul(state[`momentum_buffer.${name}`]!, scalars.keep!),
-          tf.mul(direction, scalars.add!),
-        );
-        const move = nesterov ? tf.add(direction, tf.mul(buffer, momentum)) : buffer;
-        const rate = tf.mul(scalars.learningRate!, settings.learningRateScale);
-        next[name] = tf.sub(param, tf.mul(move, rate));
-        buffers[`momentum_buffer.${name}`] = buffer;
-      }
-      return { params: next, state: buffers };
-    },
+    update: updateEach({ groups, weightDecay }, (param, gradient, slot, scalars, settings) => {
+      const direction =
+        settings.weightDecay === 0
+          ? gradient
+          : tf.add(gradient, tf.mul(param, settings.weightDecay));
+      const buffer = tf.add(
+        tf.mul(slot("momentum_buffer"), scalars.keep!),
+        tf.mul(direction, scalars.add!),
+      );
+      const move = nesterov ? tf.add(direction, tf.mul(buffer, momentum)) : buffer;
+      const rate = tf.mul(scalars.learningRate!, settings.learningRateScale);
+      return { param: tf.sub(param, tf.mul(move, rate)), slots: { momentum_buffer: buffer } };
+    }),
     scalars: (_step, learningRate) => ({ learningRate, keep: momentum, add: 1 }),
     idle: () => ({ learningRate: 0, keep: 1, add: 0 }),
   };

@@ -11,7 +11,7 @@ import {
   type Preprocessing,
   preprocessingNames,
 } from "./preprocessing.ts";
-import { type PixelTensor, PROBE, type Probed, probeProcessor } from "./processor-probe.ts";
+import { PROBE, type Probed, probeProcessor } from "./processor-probe.ts";
 
 /** What is used of an image classifier of `@huggingface/transformers`. */
 export interface TransformersModel {
