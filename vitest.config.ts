@@ -31,6 +31,7 @@ export default defineConfig({
       "examples/**/*.test.ts",
       "testing/**/*.test.ts",
       "docs/**/*.test.ts",
+      "playground/src/**/*.test.ts",
     ],
     exclude: ["**/node_modules/**", "**/dist/**", "**/*.slow.test.ts", "**/*.external.test.ts"],
     reporters: ["default", plainSummary],
