@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { pretrained } from "@dmae/models";
 import { createCertifier, image, verifyCertificate } from "@dmae/smoothing-certify";
+import { certificateHtml } from "@dmae/smoothing-certify/report";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serve } from "../../playground/serve.mjs";
@@ -124,6 +125,10 @@ describe.skipIf(!executable)("the playground", () => {
     const report = await verifyCertificate(certificate, { x: pixels, classifier });
     expect(report).toMatchObject({ isRecounted: true, certificate: { n: 1000 } });
     await classifier.dispose();
+    const printed = await context.newPage();
+    await printed.setContent(certificateHtml(report));
+    const pdf = await printed.pdf({ preferCSSPageSize: true });
+    expect(pdf.toString("latin1").match(/\/Type \/Page\b/g)).toHaveLength(1);
 
     expect(wrong).toEqual([]);
     expect(loaded.map(({ url }) => new URL(url).origin)).toEqual(

@@ -32,24 +32,26 @@ the input was chosen.</p>
 <h2>Votes of ${certificate.n} noisy copies</h2>
 ${votes(certificate)}
 <h2>Fields</h2>
-${table(fields(certificate))}
+${list(fields(certificate))}
 </body>
 </html>
 `;
 }
 
 const style =
-  "@page{size:A4;margin:14mm}body{font:10.5pt/1.35 system-ui,sans-serif;color:#111;max-width:44rem;margin:1rem auto;padding:0 1rem}" +
+  "@page{size:A4;margin:12mm}body{font:10.5pt/1.35 system-ui,sans-serif;color:#111;max-width:50rem;margin:1rem auto;padding:0 1rem}" +
   "h1{font-size:17pt;margin:0 0 .4em}h2{font-size:11.5pt;margin:1em 0 .3em}.claim{font-size:12.5pt;border-left:4px solid #0072b2;padding-left:.8em}" +
-  "ul{padding-left:1.2em;margin:0}table{border-collapse:collapse;width:100%}th,td{text-align:left;font-weight:400;vertical-align:top;padding:.12em .4em;border-bottom:1px solid #ddd;overflow-wrap:anywhere}" +
-  "th{width:9em;color:#444}td{font-family:ui-monospace,monospace;font-size:9pt}meter{width:100%}td.bar{width:55%}";
+  "ul{padding-left:1.2em;margin:0}table{border-collapse:collapse;width:100%}th,td{text-align:left;font-weight:400;padding:.12em .4em}meter{width:100%}td.bar{width:65%}" +
+  ".fields{columns:2;column-gap:1.5rem}.fields div{break-inside:avoid;border-bottom:1px solid #ddd;padding:.15em 0;overflow-wrap:anywhere}.fields span{color:#444;margin-right:.6em}code{font-size:9pt}" +
+  "@media print{body{margin:0;padding:0;max-width:none;font-size:9.5pt}code{font-size:8pt}}";
 
 /** The classes with most votes, and all others together. */
 function votes({ counts, n }: CertificateFile): string {
-  const most = [...counts.entries()].sort(([, a], [, b]) => b - a).slice(0, 5);
+  const most = [...counts.entries()].filter(([, count]) => count > 0);
+  most.sort(([, a], [, b]) => b - a).splice(5);
   const rest = n - most.reduce((sum, [, count]) => sum + count, 0);
   const rows: [string, number][] = most.map(([c, count]) => [`class ${c}`, count]);
-  if (counts.length > most.length) rows.push(["all others", rest]);
+  if (rest > 0) rows.push(["all others", rest]);
   const row = ([name, count]: [string, number]) =>
     `<tr><th>${name}</th><td>${count}</td><td class="bar"><meter value="${count / n}" aria-label="${name}"></meter></td></tr>`;
   return `<table>${rows.map(row).join("")}</table>`;
@@ -68,8 +70,8 @@ function fields(certificate: CertificateFile): [string, unknown][] {
   ];
 }
 
-const table = (rows: readonly [string, unknown][]) =>
-  `<table>${rows.map(([name, value]) => `<tr><th>${escaped(name)}</th><td>${escaped(text(value))}</td></tr>`).join("")}</table>`;
+const list = (rows: readonly [string, unknown][]) =>
+  `<div class="fields">${rows.map(([name, value]) => `<div><span>${escaped(name)}</span><code>${escaped(text(value))}</code></div>`).join("")}</div>`;
 
 const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
 
