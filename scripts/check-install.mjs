@@ -12,13 +12,21 @@ const folder = mkdtempSync(join(tmpdir(), "dmae-install-"));
 const run = (command, args, cwd) =>
   execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
+/** The manifest of a package in the folder `directory`. */
+const manifestOf = (directory) =>
+  JSON.parse(readFileSync(join(root, "packages", directory, "package.json"), "utf8"));
+
+/** What can be imported of a package, subpaths included, but for those that take effect by being imported. */
+const entriesOf = ({ name, exports }) =>
+  Object.keys(exports)
+    .filter((path) => exports[path].types && path !== "./register")
+    .map((path) => name + path.slice(1));
+
 /** Name of a package -> its packed file. */
 const pack = () => {
   const tarballs = {};
   for (const directory of readdirSync(join(root, "packages"))) {
-    const { name } = JSON.parse(
-      readFileSync(join(root, "packages", directory, "package.json"), "utf8"),
-    );
+    const { name } = manifestOf(directory);
     const packed = run(
       "npx",
       ["pnpm", "pack", "--json", "--pack-destination", folder],
@@ -79,6 +87,10 @@ console.log("smoothing-certify alone: class", prediction, "radius", radius.toFix
   );
 
   const names = Object.keys(tarballs).filter((name) => name !== "@dmae/fashion-mnist");
+  const entries = readdirSync(join(root, "packages"))
+    .map(manifestOf)
+    .filter(({ name }) => names.includes(name))
+    .flatMap(entriesOf);
   const together = project("together", tarballs, names, {
     "@tensorflow/tfjs-core": "4.22.0",
     "@tensorflow/tfjs-backend-cpu": "4.22.0",
@@ -87,15 +99,15 @@ console.log("smoothing-certify alone: class", prediction, "radius", radius.toFix
     execute(
       together,
       "main.mjs",
-      `${names.map((name, i) => `import * as p${i} from "${name}";`).join("\n")}
+      `${entries.map((name, i) => `import * as p${i} from "${name}";`).join("\n")}
 import { selectBackend, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 await selectBackend("cpu");
 const { loss, gradients } = valueAndGradients(({ w }) => ({ loss: tf.sum(tf.square(w)) }), { w: tf.tensor1d([1, 2]) });
 if (loss.dataSync()[0] !== 5 || gradients.w.dataSync()[1] !== 4) throw new Error("wrong gradient");
-for (const [name, module] of Object.entries({ ${names.map((name, i) => `"${name}": p${i}`).join(", ")} }))
+for (const [name, module] of Object.entries({ ${entries.map((name, i) => `"${name}": p${i}`).join(", ")} }))
   if (Object.keys(module).length === 0) throw new Error(name + " exports nothing");
-console.log("all packages: import, gradients");`,
+console.log("all packages and their subpaths: import, gradients");`,
     ),
   );
 } finally {

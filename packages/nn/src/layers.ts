@@ -23,5 +23,5 @@ export {
   type ParameterSpec,
   type ParameterSpecs,
 } from "./parameter-specs.ts";
-export { antialiasedBicubicMatrix, bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
+export { bicubicMatrix, resizeBicubic } from "./resize-bicubic.ts";
 export { withoutGradient } from "./without-gradient.ts";

@@ -14,7 +14,6 @@ testOptionNames(
     selectBackend: (options) => api.selectBackend("cpu", options),
   },
   [
-    "antialiasedBicubicMatrix",
     "attention",
     "batchNorm",
     "bicubicMatrix",

@@ -40,7 +40,7 @@ export function bicubicMatrix(from: number, to: number, scale = from / to): Floa
  *
  * @returns `[to, from]` row-major, float64; each row sums to 1
  */
-export function antialiasedBicubicMatrix(from: number, to: number): Float64Array {
+function antialiasedBicubicMatrix(from: number, to: number): Float64Array {
   const matrix = new Float64Array(to * from);
   const scale = from / to;
   const widening = Math.max(scale, 1);
@@ -84,7 +84,7 @@ function acrossColumns(
  * @param x `[B, H, W, C]` float32
  * @param height new height in pixels
  * @param width new width in pixels
- * @param options `antialias`: with {@link antialiasedBicubicMatrix}, as PyTorch's `antialias=True`; default false
+ * @param options `antialias`: widens the kernel when the image shrinks, as PyTorch's `antialias=True`; default false
  * @returns `[B, height, width, C]`; the caller disposes of it
  * @throws DmaeError "shape" if `x` is not of rank 4, "argument" for a size that is not a positive integer
  */
