@@ -3,7 +3,8 @@
 usage: python3 benchmarks/torch_baseline.py      reads one request per line from standard input
 A request is a JSON object: {"id", "model": {"image", "patch", "channels", "width", "depth", "heads",
 "classes", "pretrain"}, "task": "forward" | "train", "batch", "mode": "eager" | "compile",
-"dtype": "float32" | "bfloat16", "threads", "seconds"}; the answer is {"id", "rates": [images per second
+"dtype": "float32" | "bfloat16" | "float16", "device": "cpu" (default) | "cuda", "threads", "seconds"}; on cuda float32 products
+are TF32 unless NVIDIA_TF32_OVERRIDE=0, 16 bits are autocast, and peak_mb is memory of the card. The answer is {"id", "rates": [images per second
 of each repetition], "peak_mb"} or {"id", "error"}. Models are made once and kept, so that requests can be
 interleaved with those of another program.
 """
@@ -170,8 +171,16 @@ def network(shape):
 prepared = {}
 
 
+def finished(result):
+    """The result, once the card has computed it."""
+    if result.is_cuda:
+        torch.cuda.synchronize()
+    return result
+
+
 def prepare(request):
-    name = json.dumps([request[k] for k in ("model", "task", "batch", "mode", "dtype")])
+    device = request.get("device", "cpu")
+    name = json.dumps([request[k] for k in ("model", "task", "batch", "mode", "dtype")] + [device])
     if name in prepared:
         return prepared[name]
     torch.manual_seed(0)
@@ -181,29 +190,36 @@ def prepare(request):
         model.eval()
     if shape.get("convnet") and request["mode"] != "compile":
         model = model.to(memory_format=torch.channels_last)  # the faster of the two here
+    model = model.to(device)
     batch = request["batch"]
-    x = torch.rand(batch, shape["channels"], shape["image"], shape["image"])
-    target = torch.randint(0, shape["classes"], (batch,))
-    low = request["dtype"] == "bfloat16"
+    x = torch.rand(batch, shape["channels"], shape["image"], shape["image"], device=device)
+    target = torch.randint(0, shape["classes"], (batch,), device=device)
+    low = request["dtype"] != "float32"
+    half = torch.float16 if request["dtype"] == "float16" else torch.bfloat16
+    scaler = torch.amp.GradScaler(device, enabled=half == torch.float16 and low)
+
+    def autocast():
+        return torch.autocast(device, half, enabled=low)
 
     def forward():
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-            return fn(x)
+        with torch.inference_mode(), autocast():
+            return finished(fn(x))
 
     fused = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def train():
         fused.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        with autocast():
             loss = fn(x, target)
-        loss.backward()
-        fused.step()
+        scaler.scale(loss).backward()
+        scaler.step(fused)
+        scaler.update()
         return loss.item()
 
     def certify():
-        noisy = x[:1] + 0.25 * torch.randn(batch, *x.shape[1:])
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-            return torch.bincount(fn(noisy).argmax(1), minlength=shape["classes"])
+        noisy = x[:1] + 0.25 * torch.randn(batch, *x.shape[1:], device=device)
+        with torch.inference_mode(), autocast():
+            return finished(torch.bincount(fn(noisy).argmax(1), minlength=shape["classes"]))
 
     body = model.loss if request["task"] == "train" else model
     fn = torch.compile(body) if request["mode"] == "compile" else body
@@ -213,6 +229,13 @@ def prepare(request):
 
 def answer(request):
     torch.set_num_threads(request["threads"])
+    on_card = request.get("device") == "cuda"
+    if on_card:
+        torch.set_float32_matmul_precision("high")
+        prepared.clear()
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     run = prepare(request)
     for _ in range(2):
         run()
@@ -223,6 +246,8 @@ def answer(request):
         run()
         rates.append(request["batch"] / (time.perf_counter() - before))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if on_card:
+        peak = torch.cuda.max_memory_allocated() / 2**20
     return {"id": request["id"], "rates": rates, "peak_mb": peak}
 
 

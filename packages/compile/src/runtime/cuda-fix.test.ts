@@ -34,6 +34,14 @@ it("says how much memory was missing, and which batch to try", () => {
   expect(explainRun("Non-zero status code", 8)).toBe("Non-zero status code");
 });
 
+it("begins with the call that failed", () => {
+  const reason =
+    "cuda_call.cc:154 std::conditional_t<THRW, void, Status> CudaCall(ERRTYPE) CUDA failure 801: operation not supported ; GPU=-1 ; expr=cudaSetDevice(0); ";
+  expect(explainRun(reason, 8)).toBe(
+    "CUDA failure 801: operation not supported ; GPU=-1 ; expr=cudaSetDevice(0);",
+  );
+});
+
 it("is what a failed run says", async () => {
   const onnxruntime = {
     Tensor: ort.Tensor,

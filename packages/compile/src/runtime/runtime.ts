@@ -3,7 +3,7 @@ import type { OptionNames } from "@dmae/core/checks";
 import { builtin, nodeProcess } from "@dmae/core/native";
 import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
-import { cudaFix } from "./cuda-fix.ts";
+import { cudaFix, fromFailure } from "./cuda-fix.ts";
 
 /** The module `onnxruntime-node` or `onnxruntime-web`. */
 export interface Runtime {
@@ -205,7 +205,7 @@ export async function createSession(
     const hint = provider === providerOf({}) ? "" : hintFor(provider, reason);
     throw new DmaeError(
       "unsupported",
-      `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${reason}`,
+      `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${fromFailure(reason)}`,
       { provider, reason },
       { cause: error },
     );

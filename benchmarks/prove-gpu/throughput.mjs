@@ -1,0 +1,125 @@
+// Images per second of a forward pass and of a training step, and the card's memory; PyTorch on the same card, in the same stage.
+import { spawn, spawnSync } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { compile, compileStep } from "@dmae/compile";
+import { forwardProgram, shapes, trainingStep } from "./models.mjs";
+
+export async function throughput({ provider, toy, precisions, batches, seconds, row }) {
+  const name = toy ? "toy" : "ViT-B/16";
+  const shape = shapes[name];
+  for (const task of ["forward", "train"])
+    for (const precision of precisions)
+      for (const batch of batches)
+        await row(`${name} ${task} ${precision} batch ${batch}`, () =>
+          measure(task, shape, batch, { provider, precision }, seconds),
+        );
+}
+
+async function measure(task, shape, batch, options, seconds) {
+  const { run, dispose, milliseconds } = await prepare(task, shape, batch, options);
+  try {
+    await run();
+    await run();
+    const times = [];
+    const start = performance.now();
+    while (times.length < 3 || performance.now() - start < seconds * 1000) {
+      const before = performance.now();
+      await run();
+      times.push(performance.now() - before);
+    }
+    times.sort((a, b) => a - b);
+    const rate = (time) => Number(((1000 * batch) / time).toFixed(2));
+    return {
+      median: rate(times[times.length >> 1]),
+      best: rate(times[0]),
+      runs: times.length,
+      loadMilliseconds: Math.round(milliseconds),
+      memoryMiB: memory(),
+    };
+  } finally {
+    dispose();
+  }
+}
+
+async function prepare(task, shape, batch, options) {
+  const started = performance.now();
+  if (task === "forward") {
+    const { program, inputs } = forwardProgram(shape, batch);
+    const compiled = await compile(program, options);
+    const milliseconds = performance.now() - started;
+    return { run: () => compiled(inputs), dispose: () => compiled.dispose(), milliseconds };
+  }
+  const { train, state, inputs, specs } = trainingStep(shape, batch);
+  const step = await compileStep(train.step, { state, batch: specs }, options);
+  const milliseconds = performance.now() - started;
+  const all = { ...inputs, ...train.inputs(0) };
+  return { run: () => step(all), dispose: () => step.dispose(), milliseconds };
+}
+
+/** MiB of the card that processes use; null without a card. */
+function memory() {
+  const { status, stdout } = spawnSync("nvidia-smi", [
+    "--query-gpu=memory.used",
+    "--format=csv,noheader,nounits",
+  ]);
+  return status === 0 ? Number(String(stdout).split("\n")[0]) : null;
+}
+
+/** The same rows by PyTorch: eager and compiled, with autocast for 16 bits. */
+export async function torch({ toy, precisions, batches, seconds, python, device, row }) {
+  const name = toy ? "toy" : "ViT-B/16";
+  const script = fileURLToPath(new URL("../torch_baseline.py", import.meta.url));
+  const child = spawn(python, [script], { stdio: ["pipe", "pipe", "ignore"] });
+  const died = new Promise((_, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => reject(new Error(`${python} torch_baseline.py ended with ${code}`)));
+  });
+  died.catch(() => {});
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value } = await Promise.race([lines.next(), died]);
+    if (value === undefined) await died;
+    return JSON.parse(value);
+  };
+  try {
+    const found = await next().catch(() => null);
+    await row("PyTorch version", () => {
+      if (found) return found;
+      throw new Error(`${python} has no PyTorch; name one that has with --python`);
+    });
+    if (!found) return;
+    for (const task of ["forward", "train"])
+      for (const dtype of precisions)
+        for (const mode of ["eager", "compile"])
+          for (const batch of batches) {
+            const id = `PyTorch ${mode} ${name} ${task} ${dtype} batch ${batch}`;
+            const request = {
+              id,
+              model: shapes[name],
+              task,
+              batch,
+              mode,
+              dtype,
+              device,
+              threads: 2,
+              seconds,
+            };
+            await row(id, async () => {
+              child.stdin.write(`${JSON.stringify(request)}\n`);
+              const { rates, error, peak_mb: memoryMiB } = await next();
+              if (error) throw new Error(error);
+              rates.sort((a, b) => b - a);
+              const shown = (rate) => Number(rate.toFixed(2));
+              return {
+                median: shown(rates[rates.length >> 1]),
+                best: shown(rates[0]),
+                runs: rates.length,
+                memoryMiB: Math.round(memoryMiB),
+              };
+            });
+          }
+  } finally {
+    child.kill();
+  }
+}
