@@ -174,7 +174,7 @@ describe("bad input", () => {
     [{ batchSize: 0 }, "certify: batchSize must be an integer of at least 1, got 0"],
     [{ numClasses: 1 }, "certify: numClasses must be an integer of at least 2, got 1"],
     [{ memoryLimit: -1 }, "certify: memoryLimit must be a finite number above 0, got -1"],
-    [{ index: -1 }, "imageIndex must be an integer of at least 0, got -1"],
+    [{ index: -1 }, "certify: index must be an integer of at least 0, got -1"],
     [{ seed: 0.5 }, "seed must be an integer"],
     [{ shape: [3] }, "certify: shape [3] holds 3 numbers, but x has 2"],
     [{ range: [0, 1] }, "certify: x must lie in [0, 1], got -0.1"],

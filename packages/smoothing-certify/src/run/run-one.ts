@@ -1,4 +1,5 @@
 import type { OptionNames } from "@dmae/core/checks";
+import { checkInteger } from "../checks.ts";
 import { type Classifier, prepareClassifier, traitsOf } from "../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../classifier/image.ts";
 import { checkPreprocessings } from "../classifier/range.ts";
@@ -49,8 +50,9 @@ export async function runOne<R>(
   prepare: typeof prepareClassifier = prepareClassifier,
 ): Promise<ResultOf<R>> {
   checkSampling(caller, options);
-  const seeded = withSeed(options);
   const { shape, range, index = 0, signal } = options;
+  checkInteger(caller, "index", index, 0);
+  const seeded = withSeed(options);
   const { imageShape } = traitsOf(classifier);
   const image = await readImage(caller, x, { shape, imageShape, range });
   const prepared = await prepare(caller, classifier, options, image.tensor);

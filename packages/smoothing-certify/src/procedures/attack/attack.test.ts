@@ -94,6 +94,7 @@ describe("attack refuses", () => {
     ["a radius of 0", { radius: 0 }, "radius must be a finite number above 0, got 0"],
     ["no steps", { steps: 0 }, "steps must be an integer of at least 1, got 0"],
     ["alpha 1", { alpha: 1 }, "alpha must lie in (0, 1), got 1"],
+    ["an index below 0", { index: -1 }, "attack: index must be an integer of at least 0, got -1"],
     ["noise", { noise: {} }, 'unknown option "noise"'],
     [
       "a gradient that is no function",

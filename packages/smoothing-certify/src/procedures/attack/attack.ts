@@ -1,6 +1,6 @@
 import { DmaeError, type FloatArray } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { checkNumbers, checkOneOf, refuseOthers, show } from "../../checks.ts";
+import { checkInteger, checkNumbers, checkOneOf, refuseOthers, show } from "../../checks.ts";
 import { type Classifier, prepareClassifier, traitsOf } from "../../classifier/classifier.ts";
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import { checkPreprocessings, type Range, UNIT_RANGE } from "../../classifier/range.ts";
@@ -225,6 +225,7 @@ function sampling(options: AttackOptions) {
 function checkAttack(options: AttackOptions): void {
   checkOptions("attack", options, names);
   checkSampling("attack", options);
+  if (options.index !== undefined) checkInteger("attack", "index", options.index, 0);
   checkSearch("attack", options);
 }
 
