@@ -19,9 +19,9 @@ const cases = {
   tiny: {
     model: { width: 128, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
     config: { imageSize: 28, inputSize: 28, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
-    ...{ batchSize: 128, steps: 40, warm: 5 },
+    ...{ batchSize: 128, steps: 20, warm: 3 },
   },
-  "vit-b": { model: "vit_base_patch16", config: {}, batchSize: 8, steps: 6, warm: 2 },
+  "vit-b": { model: "vit_base_patch16", config: {}, batchSize: 8, steps: 4, warm: 1 },
 } as const;
 
 async function train(name: keyof typeof cases): Promise<void> {

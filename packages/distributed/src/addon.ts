@@ -72,7 +72,8 @@ export async function buildAddon(): Promise<string> {
   );
 }
 
-function noCompiler(command: string, cause: Error): never {
+/** Throws what to do where there is no compiler of MPI. */
+export function noCompiler(command: string, cause: Error): never {
   const reason = cause.message.split("\n", 1)[0];
   throw new DmaeError(
     "unsupported",

@@ -1,9 +1,9 @@
 import process from "node:process";
 import { runProgram, words } from "@dmae/core/native";
 import { gatherTexts } from "@dmae/core/ranks";
-import { buildAddon, loadAddon, mpiCompiler } from "./addon.ts";
+import { buildAddon, loadAddon, mpiCompiler, noCompiler } from "./addon.ts";
 import { launchedBy } from "./launcher.ts";
-import { type MpiWorld, mpiWorld } from "./mpi-world.ts";
+import { libraryOf, type MpiWorld, mpiWorld } from "./mpi-world.ts";
 
 /** Milliseconds that two ranks may take to meet. */
 const MEETING = 60_000;
@@ -27,8 +27,10 @@ export async function doctor(self: string, print: Print): Promise<boolean> {
     return true;
   }
   const library = await attempt(print, "compiler", async () => {
-    const [version] = (await runProgram(words(mpiCompiler()), ["--version"], MEETING)).split("\n");
-    return `${mpiCompiler()}: ${version}`;
+    const command = mpiCompiler();
+    const asked = runProgram(words(command), ["--version"], MEETING);
+    const text = await asked.catch((error) => noCompiler(command, error));
+    return `${command}: ${text.split("\n", 1)[0]}`;
   });
   const addon =
     library &&
@@ -82,7 +84,7 @@ async function reportRanks(ranks: MpiWorld, launcher: string, print: Print): Pro
   const places = [...new Set(hosts)].map(
     (host) => `${hosts.filter((other) => other === host).length} on ${host}`,
   );
-  print(row("library", facts.library.split("\n")[0]!.trim()));
+  print(row("library", libraryOf(facts)));
   print(row("started by", launcher));
   print(row("ranks", `${size} see each other: ${places.join(", ")}`));
   print(row("all-reduce", `4 MiB in ${milliseconds} ms`));

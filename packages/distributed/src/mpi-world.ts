@@ -75,13 +75,16 @@ function refuse(caller: string, cause: Error): never {
   );
 }
 
+/** Name and version of a library. */
+export const libraryOf = ({ library }: Pick<Facts, "library">): string =>
+  library.split(/,|\n/, 1)[0]!.replace(/:?\s+/g, " ").trim();
+
 /** A launcher of one MPI starts processes that the library of another one takes for single. */
 export function checkSize({ size, library }: Facts, launched: Launched): void {
   if (launched.size === undefined || launched.size === size) return;
-  const [version] = library.split(/,|\n/);
   throw new DmaeError(
     "unsupported",
-    `world: ${launched.launcher} started ${launched.size} processes (${launched.variable}), but ${version?.trim()} ` +
+    `world: ${launched.launcher} started ${launched.size} processes (${launched.variable}), but ${libraryOf({ library })} ` +
       `sees ${size}; launcher and library must be of one MPI: use the mpirun that belongs to ${mpiCompiler()}` +
       `${launched.launcher === "srun" ? " or srun --mpi=pmix" : ""}, or set MPICC to the other one's compiler`,
     { launched: launched.size, size },
