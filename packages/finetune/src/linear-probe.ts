@@ -66,8 +66,8 @@ export async function linearProbe(
   const loaded = await fromPretrained(vit, options.pretrained, { ...loading, key: init });
   encoder = loaded.params;
   const { world } = options;
-  const executor = options.executor ?? (await rankExecutor(world));
   const own = world && rankRows("linearProbe", recipe.batchSize, normGroup(recipe), world).length;
+  const executor = options.executor ?? (await rankExecutor(world));
   const features = await featureFunction(vit, encoder, own ?? recipe.batchSize, recipe, executor);
   try {
     const head = initHead(vit, init);
