@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { main } from "../../packages/smoothing-certify/src/cli/cli-main.ts";
 import { writePhotos } from "../../testing/image-folder.ts";
+import { runPageProgram } from "../../testing/page-program.ts";
 import { expectReadmeExample } from "../../testing/readme.ts";
 import { temporaryFolders } from "../../testing/temporary-folder.ts";
 
@@ -22,13 +23,9 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Runs the example that a page shows, and returns what it prints. */
-async function run(page: string, example: string, load: () => Promise<unknown>) {
-  expectReadmeExample(here(`${page}.md`), here(`${example}.example.ts`));
-  const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
-  await load();
-  return log.mock.calls;
-}
+/** Runs the program of a page, and returns what it prints. */
+const run = (page: string, example: string, load: () => Promise<unknown>) =>
+  runPageProgram(here(`${page}.md`), here(`${example}.example.ts`), load);
 
 /** A classifier of three classes, the colours, for photos of 224 x 224. */
 const colours = () =>
