@@ -46,8 +46,15 @@ export function checkDenoiserRecipe(recipe: DenoiserRecipe, hasClassifier: boole
   const fail = (rule: string, got: unknown) => {
     throw new DmaeError("argument", `trainDenoiser: ${rule}, got ${got}`);
   };
+  if (recipe.schedule !== undefined && !["cosine", "linear"].includes(recipe.schedule))
+    fail('schedule must be "cosine" or "linear"', recipe.schedule);
   if (!["denoising", "stability", "diffusion"].includes(objective))
     fail('objective must be "denoising", "stability" or "diffusion"', objective);
+  if (typeof denoiser !== "object" || denoiser === null || !("initHost" in denoiser))
+    fail("denoiser must be what createDnCNN or createUNet returns", denoiser);
+  for (const name of ["epochs", "batchSize", "accumulate"] as const)
+    if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
+      fail(`${name} must be a positive integer`, recipe[name]);
   if (!(sigma > 0 && Number.isFinite(sigma))) fail("sigma must be positive", sigma);
   if ("predict" in denoiser !== (objective === "diffusion"))
     fail('denoiser must be a U-Net for "diffusion" and a DnCNN otherwise', objective);

@@ -106,6 +106,13 @@ it("names what does not fit", async () => {
   await expect(run({ objective: "stability" })).rejects.toThrow(
     'the option classifier goes with "stability" alone, got stability',
   );
+  await expect(run({ denoiser: undefined })).rejects.toThrow(
+    "createDnCNN or createUNet returns, got",
+  );
+  await expect(run({ batchSize: 0 })).rejects.toThrow(
+    "batchSize must be a positive integer, got 0",
+  );
+  await expect(run({ schedule: "sqrt" })).rejects.toThrow('schedule must be "cosine" or "linear"');
   await expect(run({ sigma: 0 })).rejects.toThrow("sigma must be positive, got 0");
   await expect(run({ objective: "l1" })).rejects.toThrow('objective must be "denoising"');
 });

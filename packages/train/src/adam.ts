@@ -1,7 +1,7 @@
 import { checkOptions } from "@dmae/core/checks";
 import * as tf from "@tensorflow/tfjs-core";
 import { type AdamWOptions, adamw } from "./adamw.ts";
-import type { Optimizer } from "./optimizer.ts";
+import { type Optimizer, requireDecay } from "./optimizer.ts";
 
 /** Options of {@link adam}. */
 export interface AdamOptions extends Omit<AdamWOptions, "groups"> {
@@ -14,10 +14,13 @@ export interface AdamOptions extends Omit<AdamWOptions, "groups"> {
  * gradient `g + wd p`. Denoised smoothing trains its denoisers with it.
  *
  * State: `exp_avg.<name>` and `exp_avg_sq.<name>`.
+ *
+ * @throws DmaeError "argument" for an option outside its range
  */
 export function adam(options: AdamOptions = {}): Optimizer {
   checkOptions("adam", options, { beta1: true, beta2: true, epsilon: true, weightDecay: true });
   const { weightDecay = 0, ...rest } = options;
+  requireDecay("adam", weightDecay, undefined);
   const plain = adamw({ ...rest, weightDecay: 0 });
   if (weightDecay === 0) return plain;
   return {
