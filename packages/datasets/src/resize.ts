@@ -9,7 +9,7 @@ import { resizeInWasm } from "./resize-wasm.ts";
  * then along columns, with rounding to bytes in between. Colour images go through WebAssembly where it is there.
  *
  * The bicubic resize of *tensors* in the models (a = -0.75, no filter) is another one: `resizeBicubic` of
- * `@dmae/nn`.
+ * `@dmae/nn/layers`.
  *
  * @param image bytes, `[H, W, C]`
  * @param height rows of the result

@@ -79,7 +79,7 @@ function trainingApply({ resize, apply }: Network, batch: Tensors): ApplyFunctio
 }
 
 /**
- * Robust fine-tuning as a task for `trainModel` or `taskStep` of `@dmae/train`.
+ * Robust fine-tuning as a task for `trainModel` or `taskStep` of `@dmae/train/tasks`.
  *
  * @param model the classifier that the recipe describes
  * @param params its initial parameters and buffers

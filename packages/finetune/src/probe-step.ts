@@ -58,7 +58,7 @@ export const probeLoss =
   };
 
 /**
- * Linear probing as a task for `trainModel` or `taskStep` of `@dmae/train`: LARS on weight and bias of the head.
+ * Linear probing as a task for `trainModel` or `taskStep` of `@dmae/train/tasks`: LARS on weight and bias of the head.
  *
  * @param inputs gives the batch of `probeLoss`: `features` and `targets`
  * @param head initial head, see `initHead`

@@ -30,7 +30,7 @@ import { checkPretrainRecipe, type PretrainRecipe } from "./recipe.ts";
 export interface PretrainOptions extends Omit<TrainingOptions, "onEvaluation"> {
   /** Parameters to go on from (continued pre-training) instead of fresh ones. */
   readonly initialParams?: HostTensors;
-  /** Optimizer state that belongs to `initialParams`, e.g. `optimizerState(…)` of `@dmae/checkpoint`. */
+  /** Optimizer state that belongs to `initialParams`, e.g. `optimizerState(…)` of `@dmae/checkpoint/resume`. */
   readonly initialOptimizer?: {
     /** `exp_avg.<name>` and `exp_avg_sq.<name>`. */
     readonly tensors: HostTensors;
@@ -43,7 +43,7 @@ const { onEvaluation: _, ...runNames } = trainingNames;
 const pretrainNames = {
   ...runNames,
   initialParams: true,
-  initialOptimizer: true, // `optimizerState` of `@dmae/checkpoint` says more
+  initialOptimizer: true, // `optimizerState` of `@dmae/checkpoint/resume` says more
 } satisfies OptionNames<PretrainOptions>;
 
 /** What {@link pretrain} returns. */
@@ -97,7 +97,7 @@ export async function pretrain(
   return { ...result, encoder: encoderOf(result.params), dmae };
 }
 
-/** Pre-training as a task for `trainModel` or `taskStep` of `@dmae/train`. */
+/** Pre-training as a task for `trainModel` or `taskStep` of `@dmae/train/tasks`. */
 export function pretrainTask(
   dmae: Dmae,
   recipe: PretrainRecipe,

@@ -8,7 +8,7 @@ import type { ParameterGroups } from "./optimizer.ts";
  *
  * @param params parameters in the order of the official state dict
  * @param groups those of `decayGroups` or `layerDecayGroups`
- * @returns names by group, for `optimizerState` of `@dmae/checkpoint`
+ * @returns names by group, for `optimizerState` of `@dmae/checkpoint/resume`
  *
  * @example
  * const { tensors, step } = await optimizerState(checkpoint, torchGroups(params, decayGroups(params, { weightDecay: 0.05 })));

@@ -54,7 +54,7 @@ export interface TrainingRecipe {
   readonly augmentation: Augmentation | null;
 }
 
-/** The names of {@link TrainingRecipe}: `checkOptions` of `@dmae/core` refuses others. */
+/** The names of {@link TrainingRecipe}: `checkOptions` of `@dmae/core/checks` refuses others. */
 export const trainingRecipeNames = {
   name: true,
   source: true,

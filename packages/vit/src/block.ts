@@ -20,7 +20,7 @@ export interface BlockOptions {
   readonly heads: number;
   /** Epsilon of both LayerNorms. */
   readonly epsilon: number;
-  /** Scales `[B]` of the attention and the MLP branch (`dropPath` of `@dmae/nn`); none: both kept. */
+  /** Scales `[B]` of the attention and the MLP branch (`dropPath` of `@dmae/nn/layers`); none: both kept. */
   readonly dropPath?: readonly [attention: tf.Tensor, mlp: tf.Tensor];
 }
 
