@@ -60,6 +60,7 @@ const guide: DefaultTheme.SidebarItem[] = [
       compiling: "Compiling",
       "int8-training": "int8 training",
       "kernels-and-gradients": "Kernels and gradients",
+      distributed: "Many processes",
       locks: "Locks",
       "native-tensorflow": "Native TensorFlow",
       "random-numbers": "Random numbers",
