@@ -80,7 +80,7 @@ static inline uint32_t float_to_bits(float value) {
 static inline float kernel_round_bfloat16(float x) {
   const uint32_t bits = float_to_bits(x);
   const float rounded = bits_to_float((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
-  return x != x ? x : rounded;
+  return x != x ? NAN : rounded; /* a NaN whose upper half says so */
 }
 /* To the nearest float16, ties to even: to a multiple of its unit at the size of x, which below 2^-14 is 2^-24. */
 static inline float kernel_round_float16(float x) {

@@ -136,9 +136,12 @@ PRODUCT_FORM(product_nt, 0, 1, TILE_VECTORS)
 PRODUCT_FORM(product_tn, 1, 0, TILE_VECTORS)
 PRODUCT_FORM(product_tt, 1, 1, TILE_VECTORS)
 
-/* Part `part` of `parts` of the product of two whole matrices: a share of the longer side of C, in whole tiles. */
-static inline void product(const Call *call, size_t part, size_t parts, size_t M, size_t N, size_t K, int transA,
-                           int transB, float alpha) {
+typedef void ProductForm(Matrix, Matrix, float *, size_t, size_t, size_t, size_t, float);
+
+/* Part `part` of `parts` of the product of two whole matrices: a share of the longer side of C, in whole tiles. `forms` are those
+ * for nn, nt, tn and tt. */
+static inline void product_part(ProductForm *const forms[4], const Call *call, size_t part, size_t parts, size_t M, size_t N,
+                                size_t K, int transA, int transB, float alpha) {
   const int by_rows = M >= N;
   const size_t side = by_rows ? M : N, unit = by_rows ? TILE_ROWS : TILE_COLUMNS;
   const size_t tiles = (side + unit - 1) / unit;
@@ -147,9 +150,123 @@ static inline void product(const Call *call, size_t part, size_t parts, size_t M
   if (first >= last) return;
   const float *a = call->in[0] + (by_rows ? first * (transA ? 1 : K) : 0);
   const float *b = call->in[1] + (by_rows ? 0 : first * (transB ? K : 1));
-  (transA ? transB ? product_tt : product_tn : transB ? product_nt : product_nn)(
-      (Matrix){a, transA ? M : K, transA}, (Matrix){b, transB ? K : N, transB}, call->out[0] + first * (by_rows ? N : 1),
-      N, by_rows ? last - first : M, by_rows ? N : last - first, K, alpha);
+  forms[2 * transA + transB]((Matrix){a, transA ? M : K, transA}, (Matrix){b, transB ? K : N, transB},
+                             call->out[0] + first * (by_rows ? N : 1), N, by_rows ? last - first : M,
+                             by_rows ? N : last - first, K, alpha);
 }
+
+static inline void product(const Call *call, size_t part, size_t parts, size_t M, size_t N, size_t K, int transA,
+                           int transB, float alpha) {
+  static ProductForm *const forms[] = {product_nn, product_nt, product_tn, product_tt};
+  product_part(forms, call, part, parts, M, N, K, transA, transB, alpha);
+}
+
+/*
+ * The same for factors that are bfloat16 numbers in float32: where the machine has it, by the instruction that multiplies and adds
+ * pairs of them (AVX512-BF16). Sums are float32, in another order, and numbers below the normal ones count as zero.
+ */
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+
+enum { PAIRS = 384 };
+
+/* Steps 2 p and 2 p + 1 of a line, whose lower halves are zero, in one word. */
+static INLINE uint32_t product16_pair(const float *line, size_t along, size_t p, size_t depth) {
+  const uint32_t low = float_to_bits(line[2 * p * along]) >> 16;
+  return 2 * p + 1 < depth ? low | (float_to_bits(line[(2 * p + 1) * along]) & 0xffff0000u) : low;
+}
+
+/* Copies `width` lines to a panel of pairs [depth / 2, width]; lines from `count` on are zeros. */
+static INLINE void product16_pack(const float *source, size_t across, size_t along, size_t count, size_t depth, size_t width,
+                                  uint32_t *panel) {
+  const size_t whole = depth / 2, pairs = (depth + 1) / 2;
+  if (count < width) memset(panel, 0, pairs * width * sizeof *panel);
+  if (across == 1 && count == width)
+    for (size_t p = 0; p < whole; p++) {
+      const float *one = source + 2 * p * along, *two = one + along;
+      _Pragma("omp simd") for (size_t j = 0; j < width; j++)
+        panel[p * width + j] = float_to_bits(one[j]) >> 16 | (float_to_bits(two[j]) & 0xffff0000u);
+    }
+  else
+    for (size_t j = 0; j < count; j++)
+      for (size_t p = 0; p < whole; p++) panel[p * width + j] = product16_pair(source + j * across, along, p, depth);
+  if (pairs > whole)
+    for (size_t j = 0; j < count; j++)
+      panel[whole * width + j] = product16_pair(source + j * across, along, whole, depth);
+}
+
+static INLINE void product16_tile(size_t pairs, const uint32_t *a, const uint32_t *b, float *tile, size_t stride, float alpha,
+                                  int is_first) {
+  __m512 sum[TILE_ROWS][TILE_VECTORS];
+  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < TILE_VECTORS; j++) sum[i][j] = _mm512_setzero_ps();
+  for (size_t p = 0; p < pairs; p++) {
+    __m512bh row[TILE_VECTORS];
+    UNROLLED for (int j = 0; j < TILE_VECTORS; j++)
+      row[j] = (__m512bh)_mm512_loadu_si512(b + p * TILE_COLUMNS + j * LANES);
+    UNROLLED for (int i = 0; i < TILE_ROWS; i++) {
+      const __m512bh factor = (__m512bh)_mm512_set1_epi32((int)a[p * TILE_ROWS + i]);
+      UNROLLED for (int j = 0; j < TILE_VECTORS; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], factor, row[j]);
+    }
+  }
+  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < TILE_VECTORS; j++) {
+    float *to = tile + i * stride + j * LANES;
+    const __m512 scaled = _mm512_mul_ps(_mm512_set1_ps(alpha), sum[i][j]);
+    _mm512_storeu_ps(to, is_first ? scaled : _mm512_add_ps(_mm512_loadu_ps(to), scaled));
+  }
+}
+
+static INLINE void product16_block(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, size_t length,
+                                   float alpha) {
+  const size_t panels = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  const size_t a_across = a.transposed ? 1 : a.stride, a_along = a.transposed ? a.stride : 1;
+  const size_t b_across = b.transposed ? b.stride : 1, b_along = b.transposed ? 1 : b.stride;
+  uint32_t *left = aligned_alloc(64, panels * TILE_ROWS * PAIRS * sizeof(uint32_t));
+  uint32_t right[PAIRS * TILE_COLUMNS] __attribute__((aligned(64)));
+  float edge[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
+  for (size_t k = 0; k < length; k += 2 * PAIRS) {
+    const size_t depth = length - k < 2 * PAIRS ? length - k : 2 * PAIRS, pairs = (depth + 1) / 2;
+    for (size_t p = 0; p < panels; p++) {
+      const size_t m = p * TILE_ROWS, count = rows - m < TILE_ROWS ? rows - m : TILE_ROWS;
+      product16_pack(a.data + m * a_across + k * a_along, a_across, a_along, count, depth, TILE_ROWS,
+                     left + m * PAIRS);
+    }
+    for (size_t n = 0; n < columns; n += TILE_COLUMNS) {
+      const size_t count = columns - n < TILE_COLUMNS ? columns - n : TILE_COLUMNS;
+      product16_pack(b.data + n * b_across + k * b_along, b_across, b_along, count, depth, TILE_COLUMNS, right);
+      for (size_t m = 0; m < rows; m += TILE_ROWS) {
+        const int whole = m + TILE_ROWS <= rows && n + TILE_COLUMNS <= columns;
+        product16_tile(pairs, left + m * PAIRS, right, whole ? c + m * stride + n : edge, whole ? stride : TILE_COLUMNS,
+                       alpha, k == 0 || !whole);
+        if (whole) continue;
+        for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
+          for (size_t j = 0; j < count; j++) {
+            float *to = c + (m + i) * stride + n + j;
+            *to = (k == 0 ? 0.0f : *to) + edge[i * TILE_COLUMNS + j];
+          }
+      }
+    }
+  }
+  free(left);
+}
+
+#define PRODUCT16_FORM(name, a_transposed, b_transposed)                                                               \
+  static __attribute__((noinline)) void name(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, \
+                                             size_t length, float alpha) {                                             \
+    a.transposed = a_transposed, b.transposed = b_transposed;                                                          \
+    product16_block(a, b, c, stride, rows, columns, length, alpha);                                                    \
+  }
+PRODUCT16_FORM(product16_nn, 0, 0)
+PRODUCT16_FORM(product16_nt, 0, 1)
+PRODUCT16_FORM(product16_tn, 1, 0)
+PRODUCT16_FORM(product16_tt, 1, 1)
+
+static inline void product16(const Call *call, size_t part, size_t parts, size_t M, size_t N, size_t K, int transA,
+                             int transB, float alpha) {
+  static ProductForm *const forms[] = {product16_nn, product16_nt, product16_tn, product16_tt};
+  product_part(forms, call, part, parts, M, N, K, transA, transB, alpha);
+}
+#else
+#define product16 product
+#endif
 
 #endif

@@ -106,6 +106,42 @@ describe.each(cases)("%s, kernels: %s", (precision, each) => {
   });
 });
 
+describe.skipIf(!compiler)("generated products of bfloat16 numbers", () => {
+  it.each([
+    [false, false],
+    [false, true],
+    [true, false],
+    [true, true],
+  ])("transposed %s, %s: as ONNX Runtime's, to one unit of the result", async (transA, transB) => {
+    const [rows, depth, columns] = [131, 805, 67]; // no whole tiles, an odd depth in two blocks
+    const specs = {
+      a: transA ? [depth, rows] : [rows, depth],
+      b: transB ? [columns, depth] : [depth, columns],
+    };
+    const values = { a: random.floats(specs.a), b: random.floats(specs.b) };
+    values.a.data[0] = Number.POSITIVE_INFINITY; // makes the first row of the result infinite
+    const fn = ({ a, b }: Tensors) => tf.matMul(a!, b!, transA, transB);
+    const results = [];
+    for (const each of ["standard", "generated"] as const) {
+      const program = await compile(fn, specs, {
+        precision: "bfloat16",
+        kernels: each,
+        threads: 2,
+      });
+      if (each === "generated") expect(program.statistics.kernels).toBeGreaterThan(0);
+      results.push((await program(values)).data);
+      program.dispose();
+    }
+    const [wanted, found] = results as [Float32Array, Float32Array];
+    for (let i = 0; i < wanted.length; i++)
+      if (i < columns) expect([i, found[i]]).toEqual([i, wanted[i]]);
+      else if (
+        !(Math.abs(found[i]! - wanted[i]!) <= 2 * unit.bfloat16 * Math.abs(wanted[i]!) + 1e-4)
+      )
+        expect.fail(`${i}: ${found[i]} for ${wanted[i]}`);
+  });
+});
+
 describe("what a device runs", () => {
   const fn = ({ x, w, b, qkv }: Tensors) =>
     tf.add(tf.sum(attention(tf.reshape(linear(x!, qkv!), [2, 3, 24]), 2)), linear(x!, w!, b!));

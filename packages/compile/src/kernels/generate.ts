@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
-import { reportOnce } from "@dmae/core/native";
+import { builtin, reportOnce } from "@dmae/core/native";
+import { roundingOperator } from "../graph/halve-precision.ts";
 import type { Program } from "../graph/optimize.ts";
 import { separateSums } from "../graph/tune-for-cpu.ts";
 import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
@@ -66,9 +67,21 @@ async function generate(
   const fused = fuse(separateSums(program), threadsOf(options));
   if (fused.count === 0 || (!demanded && fused.written < MIN_NUMBERS)) return null;
   await loadRuntime(caller, options);
+  await reportSlowBfloat16(caller, program);
   const [addon, path] = await Promise.all([
     openAddon(compiler),
     compiler.build("kernels", fused.library.source()),
   ]);
   return { fused, addon, path };
+}
+
+/** Says once that products will be slower than they could be. */
+async function reportSlowBfloat16(caller: string, { graph }: Program): Promise<void> {
+  if (!graph.nodes.some(({ op }) => op === roundingOperator("bfloat16"))) return;
+  const fs = builtin<typeof import("node:fs")>("node:fs")!;
+  const processor = await fs.promises.readFile("/proc/cpuinfo", "utf8");
+  if (processor.includes("avx512_bf16")) return;
+  reportOnce(
+    `${caller}: products of bfloat16 numbers run in float32: this processor has no AVX512-BF16`,
+  );
 }

@@ -1,4 +1,5 @@
-import type { FloatAttribute, Node } from "../graph/graph.ts";
+import type { FloatAttribute, Node, Value } from "../graph/graph.ts";
+import { roundingOperator } from "../graph/halve-precision.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 
 /** Multiplications from which a product of our own is worth its call. */
@@ -21,7 +22,15 @@ export function emitProduct(node: Node, threads: number): Kernel | null {
     label: "Product",
     inputs: [a!, b!],
     outputs: node.outputs,
-    body: [`  product(call, part, ${sizes});`],
+    body: [`  ${[a!, b!].every(isBfloat16) ? "product16" : "product"}(call, part, ${sizes});`],
     parts: threads,
   });
+}
+
+/** Whether all of a value's numbers are bfloat16: the lower halves of their words are zero. */
+function isBfloat16({ node, constant }: Value): boolean {
+  if (node) return node.op === roundingOperator("bfloat16");
+  if (!(constant instanceof Float32Array)) return false;
+  const words = new Uint32Array(constant.buffer, constant.byteOffset, constant.length);
+  return words.every((word) => (word & 0xffff) === 0);
 }
