@@ -3,7 +3,7 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import schema from "../../certificate.schema.json";
 import { version } from "../../package.json";
 import { show } from "../checks.ts";
-import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
+import { type Classifier, prepareClassifier, traitsOf } from "../classifier/classifier.ts";
 import { type Image, type ImageInput, readImage } from "../classifier/image.ts";
 import { checkRange, UNIT_RANGE } from "../classifier/range.ts";
 import { inNode } from "../in-node.ts";
@@ -74,7 +74,8 @@ export async function issueCertificate(
   const { shape, range = UNIT_RANGE, index = 0, sound = false } = run;
   checkRange(CALLER, run.range);
   const sign = key === undefined ? undefined : await signerOf(CALLER, key);
-  const image = await readImage(CALLER, x, { ...(shape && { shape }), range });
+  const { imageShape } = traitsOf(classifier);
+  const image = await readImage(CALLER, x, { shape, imageShape, range });
   const input = { name, ...(await hashOfInput(CALLER, image)), range };
   const about = await modelOf(classifier, options, image);
   const { seed, ...found } = await certify(classifier, x, run);

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
+import { issueCertificate } from "../certificate/issue-certificate.ts";
+import { verifyCertificate } from "../certificate/verify-certificate.ts";
 import { certify } from "../procedures/certify.ts";
 import { fromOnnx, type LoadedClassifier } from "./from-onnx.ts";
 import { findSuspects, readOnnxGraph } from "./onnx-graph.ts";
@@ -74,6 +76,10 @@ describe("fromOnnx", () => {
     const bare = await certify(classifier, image.data, options);
     expect(bare).toEqual(await certify(classifier, image, options));
     expect(bare.shape).toEqual([4, 4, 3]);
+    const certificate = await issueCertificate(classifier, image.data, options);
+    expect(certificate.input.shape).toEqual([4, 4, 3]);
+    const { isRecounted } = await verifyCertificate(certificate, { classifier, x: image.data });
+    expect(isRecounted).toBe(true);
     await expect(certify(classifier, image.data.slice(1), options)).rejects.toThrow(
       "certify: shape [4,4,3] holds 48 numbers, but x has 47",
     );
