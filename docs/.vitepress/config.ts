@@ -29,7 +29,7 @@ export default defineConfig({
       { text: "Guide", link: "/guide/certificate" },
       { text: "Start", link: "/start/wrap" },
       { text: "Playground", link: "/playground" },
-      { text: "Results", link: "/benchmarks" },
+      { text: "Results", link: "/results" },
       { text: "API", link: "/api/" },
     ],
     sidebar,
