@@ -19,6 +19,7 @@ export default defineConfig({
   description: "Provably robust image classifiers for JavaScript and TypeScript",
   head: [["link", { rel: "icon", href: icon }]],
   cleanUrls: true,
+  metaChunk: true, // the list of all pages is one file, and not 60 kB in each page
   lastUpdated: false,
   srcExclude: offSite,
   buildEnd: ({ outDir }) => copyFile(schema, join(outDir, "certificate-1.schema.json")),
