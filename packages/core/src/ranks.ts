@@ -1,4 +1,23 @@
+import { DmaeError } from "./errors.ts";
 import type { World } from "./world.ts";
+
+/**
+ * The ranks that share a job; undefined for a world of one, or none.
+ *
+ * @param caller the function whose name errors carry
+ * @throws DmaeError "argument" for what is no world, such as a promise of one: each process would work alone
+ */
+export function ranksOf(caller: string, world: World | undefined): World | undefined {
+  if (world === undefined) return undefined;
+  const { rank, size, allReduce } = (world ?? {}) as Partial<World>;
+  const isWorld = Number.isInteger(rank) && Number.isInteger(size) && rank! >= 0 && rank! < size!;
+  if (isWorld && typeof allReduce === "function") return size === 1 ? undefined : world;
+  const isPromise = typeof (world as { then?: unknown } | null)?.then === "function";
+  throw new DmaeError(
+    "argument",
+    `${caller}: world must be what world() of @dmae/distributed resolves to, got ${isPromise ? "a promise; write await world()" : String(world)}`,
+  );
+}
 
 /**
  * A text of each rank, on every rank, in the order of the ranks.

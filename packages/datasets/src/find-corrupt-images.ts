@@ -1,6 +1,6 @@
 import { DmaeError, type World } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { gatherTexts } from "@dmae/core/ranks";
+import { gatherTexts, ranksOf } from "@dmae/core/ranks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { eachOnRank } from "./on-ranks.ts";
@@ -23,7 +23,8 @@ export async function findCorruptImages(
   options: { readonly onProgress?: (done: number) => void; readonly world?: World } = {},
 ): Promise<DmaeError[]> {
   checkOptions("findCorruptImages", options, { onProgress: true, world: true });
-  const { world, onProgress } = options;
+  const { onProgress } = options;
+  const world = ranksOf("findCorruptImages", options.world);
   if (world === undefined) return damagedIn(dataset, 0, dataset.length, onProgress);
   const edge = (rank: number) => Math.floor((rank * dataset.length) / world.size);
   let found: DmaeError[] = [];

@@ -49,7 +49,7 @@ test("an error that is no damage ends the job", async () => {
       throw new TypeError("a bug");
     },
   };
-  const { worlds, aborted } = localWorlds(1);
+  const { worlds, aborted } = localWorlds(2);
   await expect(findCorruptImages(broken, { world: worlds[0]! })).rejects.toThrow("a bug");
   expect(aborted).toMatchObject([[0, { message: "a bug" }]]);
 });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DmaeError, type World } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
+import { ranksOf } from "@dmae/core/ranks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
 import { readSlice, readWhole } from "./files.ts";
@@ -37,7 +38,8 @@ export async function writeTarShards(
   options: WriteTarOptions = {},
 ): Promise<string[]> {
   checkOptions("writeTarShards", options, { shardSize: true, prefix: true, world: true });
-  const { shardSize = 1000, prefix = "shard", world } = options;
+  const { shardSize = 1000, prefix = "shard" } = options;
+  const world = ranksOf("writeTarShards", options.world);
   if (!Number.isInteger(shardSize) || shardSize < 1)
     throw new DmaeError(
       "argument",

@@ -1,5 +1,6 @@
 import { foldIn, type HostTensor, type HostTensors, type ImageDataset, type Key } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
+import { ranksOf } from "@dmae/core/ranks";
 import type { Executor, PreparedFunction, TensorSpec } from "@dmae/nn";
 import { ones, truncatedNormal, zeros } from "@dmae/nn/layers";
 import type { BatchSource, Objective, OpenRecipe, TrainingResult } from "@dmae/train";
@@ -65,7 +66,7 @@ export async function linearProbe(
   const evaluation = trainingEvaluation("linearProbe", vit, options, { key, sigma }, finish);
   const loaded = await fromPretrained(vit, options.pretrained, { ...loading, key: init });
   encoder = loaded.params;
-  const { world } = options;
+  const world = ranksOf("linearProbe", options.world);
   const own = world && rankRows("linearProbe", recipe.batchSize, normGroup(recipe), world).length;
   const executor = options.executor ?? (await rankExecutor(world));
   const features = await featureFunction(vit, encoder, own ?? recipe.batchSize, recipe, executor);

@@ -7,6 +7,7 @@ import {
   type Key,
 } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { ranksOf } from "@dmae/core/ranks";
 import type { Model } from "@dmae/nn";
 import type { BatchSource, OpenRecipe, TrainingOptions, TrainingResult } from "@dmae/train";
 import { rootKey, trainingNames, trainModel, withDefaultBatch } from "@dmae/train/tasks";
@@ -108,11 +109,11 @@ export async function robustFinetune(
 
 /** Running statistics are those of a batch, of which each rank would see its rows alone. */
 function refuseBatchNorm({ buffers }: Model, { world }: RobustFinetuneOptions): void {
-  if (buffers.length === 0 || world === undefined || world.size === 1) return;
+  if (ranksOf("robustFinetune", world) === undefined || buffers.length === 0) return;
   throw new DmaeError(
     "unsupported",
-    `robustFinetune: a model with batch normalisation (${buffers[0]}) depends on its whole batch, so that it trains on one rank, got ${world.size}`,
-    { size: world.size },
+    `robustFinetune: a model with batch normalisation (${buffers[0]}) depends on its whole batch, so that it trains on one rank, got ${world!.size}`,
+    { size: world!.size },
   );
 }
 

@@ -9,6 +9,7 @@ import {
   type World,
 } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { ranksOf } from "@dmae/core/ranks";
 import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
 import { type Augmentation, augmentationNames } from "./augmentation.ts";
@@ -198,7 +199,7 @@ export async function trainModel(
   const key = rootKey(options.seed);
   const { copies = 1 } = objective;
   const { workers, onCorrupt } = options;
-  const world = options.world && options.world.size > 1 ? options.world : undefined;
+  const world = ranksOf(caller, options.world);
   const rows = world && rankRows(caller, recipe.batchSize, objective.groups, world);
   const source = openImages(data, { ...task, key, copies, workers, onCorrupt, rows });
   try {

@@ -1,5 +1,6 @@
 import { DmaeError, type FloatArray, type ImageDataset, type World } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
+import { ranksOf } from "@dmae/core/ranks";
 import { show } from "../checks.ts";
 import {
   type Classifier,
@@ -112,9 +113,9 @@ export async function* runDataset<R>(
   plan: DatasetPlan<R>,
 ): AsyncGenerator<LogRow, void, void> {
   const { caller } = plan;
-  const { world, seed, log, ...options } = given;
-  if (world === undefined || world.size === 1)
-    return yield* runShard(classifier, dataset, given, plan);
+  const { world: whole, seed, log, ...options } = given;
+  const world = ranksOf(caller, whole);
+  if (world === undefined) return yield* runShard(classifier, dataset, given, plan);
   refuseShard(caller, given.shard);
   checkSampling(caller, given);
   const images = selectIndices(caller, dataset, given);
