@@ -175,6 +175,23 @@ describe("what a device runs", () => {
     expectClose(output!.data as Float32Array, eager.dataSync(), { absolute: 0.02, relative: 0.01 });
   });
 
+  it.each(types)("%s: has operators that ONNX has of that type", async (precision) => {
+    const whole = ({ x, w, b, qkv, image, filter }: Tensors) => ({
+      y: fn({ x: x!, w: w!, b: b!, qkv: qkv! }),
+      z: tf.conv2d(image as tf.Tensor4D, filter as tf.Tensor4D, 1, "same"),
+    });
+    const program = {
+      fn: whole,
+      specs: { ...specs, image: [1, 8, 8, 3], filter: [3, 3, 3, 4] },
+    };
+    const made = ort.InferenceSession.create(exportOnnx(program, { precision }), {
+      logSeverityLevel: 4,
+    });
+    if (precision === "float16") return void (await (await made).release());
+    // The graph is valid; it is the CPU that lacks the operators.
+    await expect(made).rejects.toThrow(/NOT_IMPLEMENTED|Could not find an implementation/);
+  });
+
   it("halves the constants of a file", () => {
     const weight = random.floats([128, 128]);
     const program = { fn: ({ x, weight }: Tensors) => linear(x!, weight!), specs: { x: [2, 128] } };

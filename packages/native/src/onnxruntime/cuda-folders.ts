@@ -48,13 +48,13 @@ export function cudaFoldersOf(site: string): string[] {
 }
 
 /**
- * The folders where a Python installation keeps CUDA libraries (those of PyTorch, for example), and then the toolkit's.
+ * The folders where a Python installation keeps CUDA libraries (those of PyTorch, for example), then the toolkit's and the system's.
  *
  * @param python an interpreter, or the folder of a virtual environment
  */
 export async function cudaFoldersOfPython(python: string): Promise<string[]> {
   const sites = await sitesOf(python);
-  return [...sites.flatMap(cudaFoldersOf), "/usr/local/cuda/lib64"];
+  return [...sites.flatMap(cudaFoldersOf), "/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu"];
 }
 
 /** The folder of an `onnxruntime-gpu` of this release among the packages of a Python, if it is there. */
