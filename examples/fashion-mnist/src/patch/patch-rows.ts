@@ -9,7 +9,7 @@ import { ablatedImages, ablatedTokens } from "./ablated.ts";
 export const columns = 4;
 
 /** Passes over the ablated images. */
-const epochs = 20;
+const epochs = 8;
 
 /** One classifier of ablated images. */
 export interface PatchRow {
