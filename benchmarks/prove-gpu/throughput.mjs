@@ -1,8 +1,10 @@
-// Images per second of a forward pass and of a training step, and the card's memory; PyTorch on the same card, in the same stage.
+// Images per second of a forward pass, a training step and a certification, and the card's memory; PyTorch on the same card, in the same stage.
 import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { compile, compileStep } from "@dmae/compile";
+import { certify } from "@dmae/smoothing-certify";
+import { noiseInWorkers } from "@dmae/smoothing-certify/workers";
 import { forwardProgram, shapes, trainingStep } from "./models.mjs";
 
 export async function throughput({ provider, toy, precisions, batches, seconds, row }) {
@@ -14,6 +16,40 @@ export async function throughput({ provider, toy, precisions, batches, seconds, 
         await row(`${name} ${task} ${precision} batch ${batch}`, () =>
           measure(task, shape, batch, { provider, precision }, seconds),
         );
+  for (const precision of precisions)
+    await row(`${name} certify ${precision} batch ${batches.at(-1)}`, () =>
+      certification(shape, batches.at(-1), { provider, precision }, seconds),
+    );
+}
+
+/** Noisy images per second of one certificate: noise drawn in worker threads, predictions and counts. */
+async function certification(shape, batch, options, seconds) {
+  const { program, inputs } = forwardProgram(shape, batch);
+  const run = await compile(program, options);
+  const noise = await noiseInWorkers({ seed: 0, sigma: 0.25 });
+  try {
+    const side = shape.image;
+    const classifier = {
+      name: "prove-gpu",
+      input: "array",
+      fixedBatchSize: batch,
+      numClasses: shape.classes,
+      predict: async (x) => (await run({ x })).logits,
+    };
+    const size = side * side * shape.channels;
+    const image = { data: inputs.x.data.slice(0, size), shape: [side, side, shape.channels] };
+    await run(inputs);
+    const before = performance.now();
+    await run(inputs);
+    const n = batch * Math.max(4, Math.round((1000 * seconds) / (performance.now() - before)));
+    const started = performance.now();
+    await certify(classifier, image, { sigma: 0.25, noise, n0: batch, n, alpha: 0.001 });
+    const rate = (1000 * (n + batch)) / (performance.now() - started);
+    return { median: Number(rate.toFixed(2)), n, workers: noise.workers };
+  } finally {
+    await noise.close();
+    run.dispose();
+  }
 }
 
 async function measure(task, shape, batch, options, seconds) {
@@ -89,7 +125,7 @@ export async function torch({ toy, precisions, batches, seconds, python, device,
       throw new Error(`${python} has no PyTorch; name one that has with --python`);
     });
     if (!found) return;
-    for (const task of ["forward", "train"])
+    for (const task of ["forward", "train", "certify"])
       for (const dtype of precisions)
         for (const mode of ["eager", "compile"])
           for (const batch of batches) {
