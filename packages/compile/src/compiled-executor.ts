@@ -48,7 +48,9 @@ export function compiledExecutor(options: CompiledExecutorOptions = {}): Executo
     onCompiled: true,
   });
   checkRuntimeOptions("compiledExecutor", options);
-  checkPrecision("compiledExecutor", options, providerOf(options));
+  // int8 is checked with each program, of which training refuses it whatever the scales
+  if (options.precision !== "int8")
+    checkPrecision("compiledExecutor", options, providerOf(options));
   const isHalf = options.precision === "bfloat16" || options.precision === "float16";
   return {
     name: `compiled:${providerOf(options)}${isHalf ? `:${options.precision}` : ""}`,
