@@ -14,12 +14,15 @@ export interface Link {
   readonly latency: number;
 }
 
+/** Bytes that ranks of several machines sum at once. */
+const BUCKET = 2 ** 25;
+
 /**
  * Seconds of an all-reduce over a ring (Patarasuk and Yuan, 2009): `2 (N - 1) / N` of the bytes pass each link, in
- * `2 (N - 1)` messages.
+ * `2 (N - 1)` messages for each bucket.
  */
 export const ringSeconds = (bytes: number, ranks: number, { bandwidth, latency }: Link): number =>
-  2 * (ranks - 1) * (bytes / ranks / bandwidth + latency);
+  2 * (ranks - 1) * (bytes / ranks / bandwidth + Math.ceil(bytes / BUCKET) * latency);
 
 /** Share of the time in which ranks compute, where `accumulate` micro-batches make an update. */
 export function efficiency(

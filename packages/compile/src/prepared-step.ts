@@ -171,11 +171,22 @@ function stepOn(owned: StepState, program: LoadedProgram, batchSpecs: TensorSpec
   const metricTensors = program.tensors(
     Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
   );
+  // entries keep their memory, so that each is wrapped once
+  const wrapped = new WeakMap<HostTensor, RuntimeTensor>();
+  const wrap = (prefix: string, entries: HostTensors): Record<string, RuntimeTensor> => {
+    const tensors: Record<string, RuntimeTensor> = {};
+    for (const [name, entry] of Object.entries(entries)) {
+      let tensor = wrapped.get(entry);
+      if (tensor === undefined) wrapped.set(entry, (tensor = program.tensor(entry)));
+      tensors[prefix + name] = tensor;
+    }
+    return tensors;
+  };
   const runOnce = async (batch: Record<string, RuntimeTensor>) => {
     const { current } = owned;
     const next = { ...entries(current, written), ...owned.spares(moved) };
-    const feeds = { ...program.tensors(prefixed(STATE, current)), ...prefixed(BATCH, batch) };
-    const into = { ...program.tensors(prefixed(NEXT, next)), ...metricTensors };
+    const feeds = { ...wrap(STATE, current), ...prefixed(BATCH, batch) };
+    const into = { ...wrap(NEXT, next), ...metricTensors };
     const results = await program.run(feeds, program.writesInto ? into : undefined);
     owned.swap(moved);
     if (!program.writesInto) await keepResults(results, written, owned.current);
