@@ -56,6 +56,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Decisions",
     collapsed: true,
     items: pages("decisions/", {
+      cards: "Cards",
       certification: "Certification",
       compiling: "Compiling",
       "int8-training": "int8 training",
