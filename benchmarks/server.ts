@@ -15,7 +15,7 @@ import {
 } from "@dmae/smoothing-certify";
 import { createViT } from "@dmae/vit";
 
-const [images, n0, n, turns] = [100, 100, 900, 7];
+const [images, n0, n, turns] = [100, 100, 200, 3];
 const [side, batchSize] = [28, 128];
 const shape = [side, side, 1];
 const base = { sigma: 0.25, n0, batchSize };
