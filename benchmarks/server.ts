@@ -15,7 +15,7 @@ import {
 } from "@dmae/smoothing-certify";
 import { createViT } from "@dmae/vit";
 
-const [images, n0, n, turns] = [100, 100, 200, 3];
+const [images, n0, n, turns] = [100, 100, 400, 3];
 const [side, batchSize] = [28, 128];
 const shape = [side, side, 1];
 const base = { sigma: 0.25, n0, batchSize };
@@ -23,8 +23,8 @@ const base = { sigma: 0.25, n0, batchSize };
 /** Prints noisy images a second and the ratios. */
 export async function serverBenchmark(): Promise<void> {
   const vit = createViT({
-    ...{ imageSize: side, patchSize: 4, channels: 1, mean: [0.286], std: [0.353] },
-    ...{ width: 192, depth: 6, heads: 3, numClasses: 10 },
+    ...{ imageSize: side, patchSize: 7, channels: 1, mean: [0.286], std: [0.353] },
+    ...{ width: 128, depth: 4, heads: 4, numClasses: 10 }, // the size of the shipped classifier
   });
   const prepared = await compiledExecutor().prepareFunction({
     fn: ({ x, ...params }) => ({ logits: vit.logits(params, x!) }),
