@@ -1,6 +1,7 @@
 import type { MethodSettings } from "@dmae/certified-training";
 import { type ConvNet, createConvNet } from "@dmae/convnet";
 import type { FinetuneRecipe } from "@dmae/finetune";
+import { fromScratchWithSgd } from "@dmae/reproduce/rivals";
 
 /** One row of the table for a published training method: LeNet from scratch. */
 export interface MethodRow {
@@ -68,24 +69,9 @@ function recipe(name: string, method: MethodSettings, sigma: number): FinetuneRe
     config: {},
     method,
     sigma,
-    sigmaPer: "image",
-    labelSmoothing: 0,
-    mixup: 0,
-    cutmix: 0,
-    mixProbability: 0,
-    switchProbability: 0,
-    dropPath: 0,
-    layerDecay: 1,
+    ...fromScratchWithSgd,
     epochs: isCatRs ? 150 : 90,
-    warmupEpochs: 0,
     batchSize: batchSize(method),
-    accumulate: 1,
-    baseLearningRate: 0, // sgd has the learning rate, and the other fields of the optimizer
-    minLearningRate: 0,
-    weightDecay: 0,
-    beta1: 0.9,
-    beta2: 0.999,
-    clipNorm: null,
     sgd: {
       learningRate: 0.01,
       momentum: 0.9,
@@ -93,7 +79,6 @@ function recipe(name: string, method: MethodSettings, sigma: number): FinetuneRe
       stepSize: isCatRs ? 50 : 30,
       gamma: 0.1,
     },
-    emaDecay: null,
     augmentation: null,
   };
 }

@@ -32,8 +32,8 @@ const certification = (sigma: number): CertificationSettings => ({
 });
 
 /** The rivals' papers: n 100,000 on every 100th image, every vote counted. */
-const rivalCertification = (sigma: number): CertificationSettings => ({
-  ...certification(sigma),
+const rivalCertification = (sigma: Sigma): CertificationSettings => ({
+  ...certification(Number(sigma)),
   n: 100_000,
   every: 100,
   skipWrongGuess: false,
