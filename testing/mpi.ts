@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { mpiCompiler } from "../packages/distributed/src/addon.ts";
+import { trialEnvironment } from "../packages/distributed/src/trial-environment.ts";
 
 const answers = (command: string, argument: string) =>
   spawnSync(command, [argument], { stdio: "ignore" }).status === 0;
@@ -24,16 +25,6 @@ export interface StartedJob {
   readonly ended: Promise<Job>;
 }
 
-/** More ranks than cores, also for root: what Open MPI 4, Open MPI 5 and MPICH want to be told. */
-const environment = {
-  OMPI_ALLOW_RUN_AS_ROOT: "1",
-  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
-  OMPI_MCA_rmaps_base_oversubscribe: "1",
-  PRTE_ALLOW_RUN_AS_ROOT: "1",
-  PRTE_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
-  PRTE_MCA_rmaps_default_mapping_policy: ":oversubscribe",
-};
-
 /** Starts a TypeScript program on `size` ranks, or on one without a launcher. */
 export function startRanks(
   size: number,
@@ -47,7 +38,7 @@ export function startRanks(
   const started = performance.now();
   const child = spawn(file!, rest, {
     cwd: fileURLToPath(new URL("..", import.meta.url)),
-    env: { ...process.env, ...environment },
+    env: { ...process.env, ...trialEnvironment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };

@@ -11,6 +11,7 @@ import {
 } from "@dmae/smoothing-certify";
 import { canvasSection } from "./canvas/canvas-results.ts";
 import { type ResultFacts, results } from "./certify-row.ts";
+import { markdownTable } from "./markdown-table.ts";
 import { methodRows } from "./method-rows.ts";
 import { patchSection } from "./patch/patch-results.ts";
 import { type Question, questionRows, questions } from "./questions.ts";
@@ -42,10 +43,6 @@ const labels = new Map<string, string>([
 const percent = (share: number) => (100 * share).toFixed(1);
 const hours = (seconds: number) =>
   seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-const tableOf = (head: readonly string[], body: readonly (readonly string[])[]) =>
-  [head, head.map((_, i) => (i === 0 ? "---" : "--:")), ...body]
-    .map((cells) => `| ${cells.join(" | ")} |`)
-    .join("\n");
 
 /** Mean and standard deviation of a number over seeds. */
 function spread(values: readonly number[], digits: number): string {
@@ -95,7 +92,7 @@ async function mainTable(
       );
       const last = line(`**${label}**`, own, averageCertifiedRadius(log), "");
       const head = ["certified accuracy, %", ...shown.map(String), "ACR", "ours minus it, 95 %"];
-      return `${log.length} test images, n = ${n.toLocaleString("en")}. ${cost}\n\n${tableOf(head, [...body, last])}`;
+      return `${log.length} test images, n = ${n.toLocaleString("en")}. ${cost}\n\n${markdownTable(head, [...body, last])}`;
     }),
   );
   return parts.join("\n\n");
@@ -136,7 +133,7 @@ function questionTable({ title, rows, sigmas = [0.25] }: Question, all: readonly
   const rest = missing.map((name) => labels.get(name)).join("; ");
   const parts = [
     `### ${title}`,
-    ...(body.length > 0 ? [tableOf(head, body)] : []),
+    ...(body.length > 0 ? [markdownTable(head, body)] : []),
     ...(rest ? [`Not run yet: ${rest}.`] : []),
   ];
   return parts.join("\n\n");

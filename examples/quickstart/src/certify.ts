@@ -1,14 +1,12 @@
 import { compiledExecutor, quantize } from "@dmae/compile";
-import { foldIn, type HostTensors, type ImageDataset, type Key, normal } from "@dmae/core";
+import type { HostTensors, ImageDataset, Key } from "@dmae/core";
 import type { Executor, Params, Tensors } from "@dmae/nn";
+import { noisyBatches } from "@dmae/reproduce/calibration";
 import type { Classifier } from "@dmae/smoothing-certify";
 import type { ViT } from "@dmae/vit";
 
 /** Noisy images in one call: small enough to stay in the caches. */
 const batchSize = 64;
-
-/** Batches of noisy training images that int8 scales are found on. */
-const calibrationBatches = 8;
 
 /** What {@link vitClassifier} needs besides the model. */
 export interface ClassifierSettings {
@@ -28,7 +26,8 @@ export async function vitClassifier(vit: ViT, params: HostTensors, settings: Cla
   });
   let { executor } = settings;
   if (settings.precision === "int8") {
-    const calibration = noisyBatches(shape, settings.calibration);
+    const { dataset, ...noise } = settings.calibration;
+    const calibration = noisyBatches(dataset, { batchSize, ...noise });
     const quantization = await quantize({ fn: logits, specs, constants: params }, { calibration });
     executor = compiledExecutor({ precision: "int8", quantization });
   }
@@ -42,22 +41,4 @@ export async function vitClassifier(vit: ViT, params: HostTensors, settings: Cla
       (await prepared({ images: { dtype: "float32", shape, data: batch } })).logits,
     dispose: () => prepared.dispose(),
   } satisfies Classifier & { dispose: () => void };
-}
-
-async function* noisyBatches(
-  shape: readonly number[],
-  { dataset, sigma, key }: ClassifierSettings["calibration"],
-) {
-  const size = dataset.imageShape.reduce((product, side) => product * side, 1);
-  const noise = foldIn(key, "calibration");
-  for (let batch = 0; batch < calibrationBatches; batch++) {
-    const data = new Float32Array(batchSize * size);
-    for (let row = 0; row < batchSize; row++) {
-      const index = batch * batchSize + row;
-      const { image: mean } = await dataset.get(index);
-      const out = data.subarray(row * size, (row + 1) * size);
-      normal(noise, out, { index, mean, standardDeviation: sigma });
-    }
-    yield { images: { dtype: "float32" as const, shape, data } };
-  }
 }

@@ -4,6 +4,7 @@ import { gatherTexts } from "@dmae/core/ranks";
 import { buildAddon, loadAddon, mpiCompiler, noCompiler } from "./addon.ts";
 import { launchedBy } from "./launcher.ts";
 import { libraryOf, type MpiWorld, mpiWorld } from "./mpi-world.ts";
+import { trialEnvironment } from "./trial-environment.ts";
 
 /** Milliseconds that two ranks may take to meet. */
 const MEETING = 60_000;
@@ -55,22 +56,12 @@ async function attempt(print: Print, name: string, check: () => Promise<string>)
 async function startTwo(self: string, print: Print): Promise<string> {
   const launcher = process.env.MPIRUN || "mpirun";
   const [version] = (await runProgram(words(launcher), ["--version"], MEETING)).split("\n");
-  Object.assign(process.env, TRIAL);
+  Object.assign(process.env, trialEnvironment);
   const command = [...words(launcher), "-n", "2", process.execPath, self, "doctor"];
   const output = await runProgram(command, [], MEETING);
   for (const line of output.trimEnd().split("\n")) print(line);
   return `${launcher}: ${version}`;
 }
-
-/** Two ranks on one machine, also for root and where there is one core: this is only a trial. */
-const TRIAL = {
-  OMPI_ALLOW_RUN_AS_ROOT: "1",
-  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
-  OMPI_MCA_rmaps_base_oversubscribe: "1",
-  PRTE_ALLOW_RUN_AS_ROOT: "1",
-  PRTE_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
-  PRTE_MCA_rmaps_default_mapping_policy: ":oversubscribe",
-};
 
 async function reportRanks(ranks: MpiWorld, launcher: string, print: Print): Promise<void> {
   const { facts, rank, size } = ranks;

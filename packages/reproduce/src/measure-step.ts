@@ -69,10 +69,7 @@ async function timeFeatures({ training }: ProbingRecipe, batchSize: number, exec
     constants: vit.initHost(key(0)),
   });
   const inputs = { images: { dtype: "float32", shape, data: images } } as const;
-  await prepared(inputs);
-  const began = performance.now();
-  await prepared(inputs);
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = await secondCall(() => prepared(inputs));
   prepared.dispose();
   return seconds;
 }
@@ -88,12 +85,17 @@ async function timeStep(
     state: train.initState(params),
     batch: specsOf(inputs),
   });
-  await prepared(inputs);
-  const began = performance.now();
-  await prepared(inputs);
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = await secondCall(() => prepared(inputs));
   prepared.dispose();
   return seconds;
+}
+
+/** Seconds of the second call; the first one warms up. */
+async function secondCall(call: () => Promise<unknown>): Promise<number> {
+  await call();
+  const began = performance.now();
+  await call();
+  return (performance.now() - began) / 1000;
 }
 
 function randomBatch(size: number, side: number, channels: number) {

@@ -48,8 +48,12 @@ export type { LogRow, LogSettings } from "./log/log-row.ts";
 export { type MergeOptions, mergeLogs } from "./log/merge.ts";
 export { type RecertifyOptions, recertify } from "./log/recertify.ts";
 export type { AtRadiusResult } from "./procedures/at-radius-procedure.ts";
-export { type AttackOptions, type AttackResult, attack } from "./procedures/attack/attack.ts";
-export type { AttackSettings } from "./procedures/attack/attack-images.ts";
+export {
+  type AttackOptions,
+  type AttackResult,
+  type AttackSettings,
+  attack,
+} from "./procedures/attack/attack.ts";
 export type { AttackNorm } from "./procedures/attack/perturbation.ts";
 export type { SmoothedGradient } from "./procedures/attack/smoothed-votes.ts";
 export { type CertifyOptions, certify } from "./procedures/certify.ts";

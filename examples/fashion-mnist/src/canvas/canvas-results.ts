@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { results } from "../certify-row.ts";
+import { markdownTable } from "../markdown-table.ts";
 
 /** The section of docs/results.md on segmentation and labels, or a line that says that nothing has been run. */
 export function canvasSection(): string {
@@ -21,21 +22,21 @@ export function canvasSection(): string {
     return [
       ["pixels, 11 classes", "segmentsRight", "segmentsAbstained"],
       ["labels, 10", "labelsRight", "labelsAbstained"],
-    ].map(
-      ([what, right, abstained]) =>
-        `| ${[what, percent(right!), percent(abstained!), radius, n, lines.length].join(" | ")} |`,
-    );
+    ].map(([what, right, abstained]) => [
+      what!,
+      percent(right!),
+      percent(abstained!),
+      radius,
+      n,
+      lines.length,
+    ]);
   });
-  const table = [
-    "| what | certified and right, % | no certificate, % | radius | n | canvases |",
-    "| --- | --: | --: | --: | --: | --: |",
-    ...body,
-  ].join("\n");
+  const head = ["what", "certified and right, %", "no certificate, %", "radius", "n", "canvases"];
   return `## Many outputs at once
 
 Canvases of 56x56 with up to four items; a ViT with 64 patches and 0.8 M parameters answers for every pixel
 and for every label. All certificates of a canvas hold together with probability 0.999, within one radius
 (sigma 0.25, tau 0.75). \`npm run canvas\` makes the rows.
 
-${body.length > 0 ? table : "Not run yet."}`;
+${body.length > 0 ? markdownTable(head, body) : "Not run yet."}`;
 }

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { results } from "../certify-row.ts";
+import { markdownTable } from "../markdown-table.ts";
 import { columns, patchRows } from "./patch-rows.ts";
 
 /** Sides of the square patches of the table, in pixels. */
@@ -38,19 +39,14 @@ export function patchSection(): string {
     const { images, percent } = accuracies(join(results, name.replace(/patch\.json$/, "tsv.gz")));
     const { label } = patchRows.find((row) => row.name === facts.row)!;
     const minutes = Math.round((facts.seconds.pretraining + facts.seconds.training) / 60);
-    return `| ${[label, ...percent, String(images), `${minutes} min`].join(" | ")} |`;
+    return [label, ...percent, images, `${minutes} min`];
   });
   const head = ["certified accuracy, %", ...sides.map((s) => `${s}x${s}`), "images", "training"];
-  const table = [
-    `| ${head.join(" | ")} |`,
-    `| --- ${"| --: ".repeat(head.length - 1)}|`,
-    ...body,
-  ].join("\n");
   return `## Patches
 
 Share of the test images whose right class no square patch can change, wherever it lies and whatever it
 shows. (De)randomized smoothing with bands of ${columns} columns at each of the 28 places; the certificate is
 deterministic. \`npm run patch\` trains and certifies the rows; training times are of a busy machine.
 
-${body.length > 0 ? table : "Not run yet."}`;
+${body.length > 0 ? markdownTable(head, body) : "Not run yet."}`;
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
+import { commandRunner } from "../../../../testing/run-command.ts";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { main } from "./cli-main.ts";
 
@@ -22,15 +23,7 @@ beforeAll(() => {
   model = ["--model", join(place, "half.mjs"), "--data", join(place, "data.mjs")];
 });
 
-async function run(...argv: string[]) {
-  const printed = { out: "", error: "" };
-  const status = await main(argv, {
-    out: (text) => void (printed.out += text),
-    error: (text) => void (printed.error += text),
-    isTerminal: false,
-  });
-  return { status, ...printed };
-}
+const run = commandRunner(main);
 
 it("attack prints what it finds, the same for the same seed", async () => {
   const argv = [

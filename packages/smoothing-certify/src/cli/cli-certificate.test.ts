@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { beforeAll, expect, it } from "vitest";
+import { commandRunner } from "../../../../testing/run-command.ts";
 import { main } from "./cli-main.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../__fixtures__/${name}`, import.meta.url));
@@ -23,15 +24,7 @@ beforeAll(async () => {
   writeFileSync(at("pub.pem"), publicKey.export({ type: "spki", format: "pem" }));
 });
 
-async function run(...argv: string[]) {
-  const printed = { out: "", error: "" };
-  const status = await main(argv, {
-    out: (text) => void (printed.out += text),
-    error: (text) => void (printed.error += text),
-    isTerminal: false,
-  });
-  return { status, ...printed };
-}
+const run = commandRunner(main);
 
 it("certify writes a certificate of one image, which verify checks as far as it is told", async () => {
   const file = at("one.json");

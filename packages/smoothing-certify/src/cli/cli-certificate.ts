@@ -11,14 +11,11 @@ import {
   verifyCertificate,
 } from "../certificate/verify-certificate.ts";
 import { image, type LoadedImage } from "../classifier/image-source.ts";
-import type { Range } from "../classifier/range.ts";
 import { readRegularFile } from "../files.ts";
-import type { NoiseDistribution } from "../noise/noise-source.ts";
-import type { Norm } from "../statistics/noises-and-norms.ts";
 import { type Arguments, type OptionName, preprocessing } from "./cli-arguments.ts";
 import { loadData, loadModel } from "./cli-load.ts";
 import type { Streams } from "./cli-rows.ts";
-import { given, seedOf } from "./cli-run.ts";
+import { batchesOf, certificationOf, given, seedOf } from "./cli-run.ts";
 
 /** Whether `certify` is about one image instead of a data set. */
 export const isOneImage = (args: Arguments): boolean =>
@@ -57,24 +54,14 @@ export async function certifyImage(args: Arguments, io: Streams): Promise<void> 
     throw new DmaeError("argument", "--key signs a certificate; name its file with --certificate");
   const { x, name, index, numClasses } = await chosenImage(args);
   const model = await loadModel(args);
-  const limit = args.number("memory-limit");
   try {
     const certificate = await issueCertificate(
       model.classifier,
       x,
       given({
-        sigma: args.number("sigma")!,
-        n: args.number("n"),
-        n0: args.number("n0"),
-        alpha: args.number("alpha"),
-        bound: args.text("bound") as "two-class" | undefined,
-        norm: args.text("norm") as Norm | undefined,
-        range: args.numbers("range") as Range | undefined,
-        distribution: args.text("noise") as NoiseDistribution | undefined,
-        sound: args.on("sound"),
+        ...certificationOf(args),
         numClasses: args.number("num-classes") ?? numClasses,
-        batchSize: args.number("batch-size"),
-        memoryLimit: limit === undefined ? undefined : limit * 2 ** 20,
+        ...batchesOf(args),
         seed: await seedOf(args),
         signal: io.signal,
         model: model.name,

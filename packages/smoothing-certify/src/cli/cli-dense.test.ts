@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
+import { commandRunner } from "../../../../testing/run-command.ts";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { main } from "./cli-main.ts";
 
@@ -25,16 +26,13 @@ beforeAll(() => {
   );
 });
 
-async function run(command: string, name: string, ...more: string[]) {
-  const printed = { out: "", error: "" };
+const command = commandRunner(main);
+
+async function run(word: string, name: string, ...more: string[]) {
   const model = ["--model", at("models.mjs"), "--export", name, "--data", at("data.mjs")];
-  const status = await main([command, ...model, "--sigma", "0.2", "--seed", "1", ...more], {
-    out: (text) => void (printed.out += text),
-    error: (text) => void (printed.error += text),
-    isTerminal: false,
-  });
+  const printed = await command(word, ...model, "--sigma", "0.2", "--seed", "1", ...more);
   const lines = printed.out.trimEnd().split("\n");
-  return { status, ...printed, rows: lines.map((line) => line.split("\t")) };
+  return { ...printed, rows: lines.map((line) => line.split("\t")) };
 }
 
 it("segment prints the certified class of every pixel", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { expect, it } from "vitest";
+import { commandRunner } from "../../../../testing/run-command.ts";
 import { parseLog } from "../log/log-reader.ts";
 import { main } from "./cli-main.ts";
 
@@ -20,27 +21,9 @@ const labels = (map: unknown) => {
   return file;
 };
 
-async function run(...more: string[]) {
-  const printed = { out: "", error: "" };
-  const argv = [
-    "certify",
-    "--model",
-    model,
-    "--data",
-    data,
-    "--sigma",
-    "0.25",
-    "--n",
-    "20",
-    ...more,
-  ];
-  const status = await main(argv, {
-    out: (text) => void (printed.out += text),
-    error: (text) => void (printed.error += text),
-    isTerminal: false,
-  });
-  return { status, ...printed };
-}
+const command = commandRunner(main);
+const run = (...more: string[]) =>
+  command("certify", "--model", model, "--data", data, "--sigma", "0.25", "--n", "20", ...more);
 
 it("certifies a model on a few of its classes, by the names of the data's classes", async () => {
   const { status, out, error } = await run("--labels", labels({ cat: 2, dog: 0, cow: 1 }));

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
+import { commandRunner } from "../../../../testing/run-command.ts";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { parseLog } from "../log/log-reader.ts";
 import { main } from "./cli-main.ts";
@@ -25,15 +26,7 @@ beforeAll(() => {
   patch = ["patch", "--model", model, "--data", data];
 });
 
-async function run(...argv: string[]) {
-  const printed = { out: "", error: "" };
-  const status = await main(argv, {
-    out: (text) => void (printed.out += text),
-    error: (text) => void (printed.error += text),
-    isTerminal: false,
-  });
-  return { status, ...printed };
-}
+const run = commandRunner(main);
 
 it("patch prints rows, keeps a log that analyze reads, and goes on with it", async () => {
   const printed = await run(...patch, "--columns", "1");

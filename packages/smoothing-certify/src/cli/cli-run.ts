@@ -82,21 +82,26 @@ function runOptions(command: string, args: Arguments, { signal }: Streams) {
   for (const name of ["model", "data", "sigma"] as const) args.needed(name);
   if (command === "at-radius") args.needed("radius");
   return {
-    sigma: args.number("sigma")!,
-    n: args.number("n"),
-    n0: args.number("n0"),
-    alpha: args.number("alpha"),
-    bound: args.text("bound") as "two-class" | undefined,
-    norm: args.text("norm") as Norm | undefined,
-    range: args.numbers("range") as Range | undefined,
-    distribution: args.text("noise") as NoiseDistribution | undefined,
-    sound: args.on("sound"),
+    ...certificationOf(args),
     randomized: args.on("randomized"),
     ...selectionOf(args),
     ...batchesOf(args),
     signal,
   };
 }
+
+/** What a certificate is about. */
+export const certificationOf = (args: Arguments) => ({
+  sigma: args.number("sigma")!,
+  n: args.number("n"),
+  n0: args.number("n0"),
+  alpha: args.number("alpha"),
+  bound: args.text("bound") as "two-class" | undefined,
+  norm: args.text("norm") as Norm | undefined,
+  range: args.numbers("range") as Range | undefined,
+  distribution: args.text("noise") as NoiseDistribution | undefined,
+  sound: args.on("sound"),
+});
 
 /** Which images are taken. */
 export const selectionOf = (args: Arguments) => ({

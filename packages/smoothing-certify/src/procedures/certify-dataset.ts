@@ -4,13 +4,8 @@ import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
-import {
-  type AttackSettings,
-  attackImage,
-  attackName,
-  attackNames,
-  checkAttackSettings,
-} from "./attack/attack-images.ts";
+import { type AttackSettings, attackNames } from "./attack/attack.ts";
+import { attackImage, attackName, checkAttackSettings } from "./attack/attack-images.ts";
 import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
 import { type CertifyResult, certifyProcedure } from "./certify-procedure.ts";
 

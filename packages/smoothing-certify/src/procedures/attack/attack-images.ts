@@ -1,30 +1,12 @@
 import type { ImageDataset } from "@dmae/core";
 import { DmaeError } from "@dmae/core";
-import type { OptionNames } from "@dmae/core/checks";
 import { show } from "../../checks.ts";
 import type { Classifier, PreparedClassifier } from "../../classifier/classifier.ts";
 import type { LogRow } from "../../log/log-row.ts";
 import type { Inspected } from "../../run/run-dataset.ts";
 import type { Norm } from "../../statistics/noises-and-norms.ts";
 import { ABSTAIN } from "../../statistics/radius.ts";
-import { type AttackOptions, attack, checkSearch } from "./attack.ts";
-
-/** How a run over a data set attacks its images; see {@link attack}. */
-export type AttackSettings = Pick<
-  AttackOptions,
-  "radius" | "gradient" | "steps" | "rounds" | "samples" | "n" | "alpha"
->;
-
-/** The names of {@link AttackSettings}. */
-export const attackNames = {
-  radius: true,
-  gradient: true,
-  steps: true,
-  rounds: true,
-  samples: true,
-  n: true,
-  alpha: true,
-} satisfies OptionNames<AttackSettings>;
+import { type AttackOptions, type AttackSettings, attack, checkSearch } from "./attack.ts";
 
 /** What the attack shares with the run. */
 interface AttackedRun

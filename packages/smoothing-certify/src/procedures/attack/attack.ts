@@ -12,10 +12,8 @@ import { predict } from "../predict.ts";
 import { type AttackNorm, distance, moved, steepest } from "./perturbation.ts";
 import { type SmoothedGradient, slopeAt, type VoteSettings } from "./smoothed-votes.ts";
 
-/** Options of {@link attack}. */
-export interface AttackOptions extends Omit<SingleOptions, "noise" | "sound"> {
-  /** Norm in which the perturbation is measured; default `"l2"`. */
-  readonly norm?: AttackNorm | undefined;
+/** How an attack searches, alone or in a run over a data set. */
+export interface AttackSettings {
   /** Largest perturbation that is tried; default 4 sigma in l2, and sigma in linf. */
   readonly radius?: number | undefined;
   /** Gradient of a loss of the smoothed classifier; without it the votes alone are used. */
@@ -30,6 +28,12 @@ export interface AttackOptions extends Omit<SingleOptions, "noise" | "sound"> {
   readonly n?: number | undefined;
   /** Allowed probability that a success is none; default 0.001. */
   readonly alpha?: number | undefined;
+}
+
+/** Options of {@link attack}. */
+export interface AttackOptions extends Omit<SingleOptions, "noise" | "sound">, AttackSettings {
+  /** Norm in which the perturbation is measured; default `"l2"`. */
+  readonly norm?: AttackNorm | undefined;
 }
 
 /** What {@link attack} found. */
@@ -50,10 +54,8 @@ export interface AttackResult {
   readonly seed: Seed;
 }
 
-const { noise: _, sound: __, ...inputNames } = singleNames;
-const names = {
-  ...inputNames,
-  norm: true,
+/** The names of {@link AttackSettings}. */
+export const attackNames = {
   radius: true,
   gradient: true,
   steps: true,
@@ -61,6 +63,13 @@ const names = {
   samples: true,
   n: true,
   alpha: true,
+} satisfies OptionNames<AttackSettings>;
+
+const { noise: _, sound: __, ...inputNames } = singleNames;
+const names = {
+  ...inputNames,
+  ...attackNames,
+  norm: true,
 } satisfies OptionNames<AttackOptions>;
 
 /** Factors by which the point is moved on until PREDICT is sure. */
