@@ -76,7 +76,7 @@ it("shows the program of the shipped model, which the package's own tests run", 
   expectReadmeExample(here("shipped.md"), program);
 });
 
-it("certifies a picture of one's own with the shipped model", async () => {
+it("certifies your own picture with the shipped model", async () => {
   const folder = await writePhotos(scratch(), { perClass: 1 });
   copyFileSync(join(folder, "class-0", "0.jpg"), "shoe.jpg");
   const [printed] = await run("shipped", "picture", () => import("./picture.example.ts"));

@@ -17,7 +17,7 @@ export interface StepState {
   during<T>(call: () => Promise<T>): Promise<T>;
   /** Runs a task when the tasks before it have ended. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
-  /** Lends the exchanged entries, those that lie side by side as one array. */
+  /** Gives `change` the exchanged entries to read and overwrite, see `PreparedSteps`. */
   exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
   /** A copy of the state. */
   copy(): Promise<Record<string, HostTensor>>;

@@ -36,7 +36,7 @@ const FLAGS = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-w"];
 /** Milliseconds that `mpicc` may take to answer. */
 const ANSWERING = 20_000;
 
-/** The compiler of MPI: `MPICC`, else `mpicc`. */
+/** The MPI compiler: `MPICC`, else `mpicc`. */
 export const mpiCompiler = (): string => process.env.MPICC || "mpicc";
 
 /** The folder of mpi.c: beside `src` and beside `dist`. */
@@ -47,7 +47,7 @@ const native = ["../native/", "../../native/"]
 /**
  * Compiles `mpi.c` unless that was done before, and returns the path of the library.
  *
- * @throws DmaeError "unsupported" where there is no compiler of MPI, or it fails
+ * @throws DmaeError "unsupported" if the MPI compiler is missing or fails
  */
 export async function buildAddon(): Promise<string> {
   const command = mpiCompiler();
@@ -72,7 +72,7 @@ export async function buildAddon(): Promise<string> {
   );
 }
 
-/** Throws what to do where there is no compiler of MPI. */
+/** Throws an error that says how to install the missing MPI compiler. */
 export function noCompiler(command: string, cause: Error): never {
   const reason = cause.message.split("\n", 1)[0];
   throw new DmaeError(

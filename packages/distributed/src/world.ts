@@ -14,8 +14,8 @@ let made: Promise<World> | undefined;
  * A rank that throws, or calls `abort`, ends the job.
  *
  * @returns the same world at every call
- * @throws DmaeError "unsupported" where there is no `mpicc`, MPI cannot be loaded, or launcher and library belong to
- *   different MPIs
+ * @throws DmaeError "unsupported" if `mpicc` is missing, if MPI cannot be loaded, or if launcher and library belong
+ *   to different MPIs
  *
  * @example
  * const ranks = await world();

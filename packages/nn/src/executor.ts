@@ -74,8 +74,8 @@ export interface PreparedSteps {
   /** Runs one of the steps and returns its metrics as numbers; calls queue up. */
   run(name: string, batch: Readonly<Record<string, InputValue>>): Promise<Record<string, number>>;
   /**
-   * Lends the exchanged entries in host memory, many in one array; what `change` writes there is the state of the next
-   * run.
+   * Gives `change` the exchanged entries in host memory, entries that lie next to each other as one array. What `change`
+   * writes into the arrays is the state of the next run; the arrays must not be used after it returns.
    */
   exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
   /** A copy of the state. */

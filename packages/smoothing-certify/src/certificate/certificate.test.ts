@@ -188,7 +188,7 @@ describe("a hostile certificate", () => {
       /input.shape must be that/,
     ],
     [
-      "a range that is none",
+      "a range whose ends are swapped",
       text.replace('"range":[0,1]', '"range":[1,0]'),
       /range must be \[low, high\]/,
     ],
@@ -216,7 +216,7 @@ describe("a hostile certificate", () => {
 describe("keys", () => {
   const rsa = () => pem(generateKeyPairSync("rsa", { modulusLength: 2048 }));
   const sign = (key: string) => issueCertificate(halves, x, { ...run, n: 10, key });
-  it("that are none are refused by name", async () => {
+  it("of another kind are refused, with the kind that came", async () => {
     const { publicKey, privateKey } = pem();
     const check = (key: string) => verifyCertificate(certificate, { publicKey: key });
     await expect(sign("secret")).rejects.toThrow("key must be an Ed25519 private key in PEM");

@@ -136,7 +136,7 @@ async function modelOf(
   };
 }
 
-/** The certificate as it is read back from a file, signed where there is a key. */
+/** The certificate exactly as a file will hold it, signed if `sign` is given. */
 function finished(
   certificate: CertificateFile,
   sign: ((certificate: CertificateFile) => CertificateFile) | undefined,

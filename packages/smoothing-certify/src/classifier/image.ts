@@ -25,7 +25,7 @@ export interface Image {
   readonly tensor: boolean;
 }
 
-/** What {@link readImage} is told of its input. */
+/** Options of {@link readImage}. */
 interface Reading {
   /** The shape of a bare array. */
   readonly shape?: readonly number[] | undefined;
