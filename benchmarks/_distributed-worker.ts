@@ -17,20 +17,22 @@ const tell = (values: object) => {
 /** Steps of pre-training on a batch that is ready; each rank has a batch of its own. */
 const cases = {
   tiny: {
-    model: { width: 128, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
-    config: { imageSize: 28, inputSize: 28, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+    model: {
+      ...{ width: 128, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
+      ...{ imageSize: 28, inputSize: 28, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+    },
     ...{ batchSize: 128, steps: 20, warm: 3 },
   },
-  "vit-b": { model: "vit_base_patch16", config: {}, batchSize: 8, steps: 4, warm: 1 },
+  "vit-b": { model: "vit_base_patch16", batchSize: 8, steps: 4, warm: 1 },
 } as const;
 
 async function train(name: keyof typeof cases): Promise<void> {
-  const { model, config, batchSize, steps, warm } = cases[name];
+  const { model, batchSize, steps, warm } = cases[name];
   const recipe = {
     ...pretrainRecipes["dmae-vit-b-imagenet-pretrain"],
-    ...{ model, config, batchSize, accumulate: 1 },
+    ...{ model, batchSize, accumulate: 1 },
   };
-  const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });
+  const dmae = createDmae(recipe.model, { sigma: recipe.sigma });
   const { inputSize, channels } = dmae.config;
   const pixels = inputSize * inputSize * channels;
   const batch = {

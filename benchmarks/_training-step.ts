@@ -34,7 +34,7 @@ export async function measureTrainingStep(
   transform: NonNullable<BatchOptions["transform"]>,
 ): Promise<StepRates> {
   const executor = compiledExecutor();
-  const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });
+  const dmae = createDmae(recipe.model, { sigma: recipe.sigma });
   const params = dmae.initHost(root);
   const workers = createImageWorkers(1);
   const loader = batchLoader(dataset, {

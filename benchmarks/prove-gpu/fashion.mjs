@@ -20,7 +20,6 @@ const encoder = {
 };
 
 const shared = {
-  config: {},
   sigma,
   sigmaPer: "image",
   labelSmoothing: 0,
@@ -40,7 +39,6 @@ const shared = {
 const dmaePretraining = {
   name: "prove-pretrain",
   source: shared.source,
-  config: {},
   sigma,
   maskRatio: 0.75,
   normPixLoss: false,

@@ -64,7 +64,7 @@ const data = {
 };
 const model = { width: 16, depth: 2, heads: 2 };
 const sizes = { imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] };
-const config = { ...sizes, numClasses: 3 };
+const classifier = { ...model, ...sizes, numClasses: 3 };
 const schedule = {
   ...{ epochs, warmupEpochs: 1, batchSize: 24, accumulate, augmentation: null },
   baseLearningRate: isFaulty && fault.kind === "recipe" ? 0.06 : 0.05,
@@ -90,20 +90,20 @@ async function run(stage: Stage): Promise<HostTensors> {
   if (stage === "pretrain") {
     const recipe = pretrainRecipes["dmae-vit-b-imagenet-pretrain"];
     const { onEvaluation: _, ...shared } = options;
-    const own = { ...recipe, ...schedule, model: { ...model, ...decoder }, config: sizes };
+    const own = { ...recipe, ...schedule, model: { ...model, ...sizes, ...decoder } };
     return (await pretrain(own, data, shared)).params;
   }
   if (stage === "probe") {
     const recipe: LinearProbeRecipe = {
       ...linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"],
-      ...{ ...schedule, model, config: { ...config, globalPool: false } },
+      ...{ ...schedule, model: { ...classifier, globalPool: false } },
       ...{ baseLearningRate: 400 * schedule.baseLearningRate, batchNormGroup: 6 },
     };
     return (await linearProbe(recipe, data, { ...options, pretrained: encoder })).params;
   }
   const recipe = {
     ...finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"],
-    ...{ ...schedule, model, config, sigma: [0.1, 0.2] as const, dropPath: 0.1, clipNorm: 5 },
+    ...{ ...schedule, model: classifier, sigma: [0.1, 0.2] as const, dropPath: 0.1, clipNorm: 5 },
     ...(stage === "rs" ? { method: { name: "gaussian" } as const, mixup: 0, cutmix: 0 } : {}),
   };
   return (await robustFinetune(recipe, data, { ...options, pretrained: encoder })).params;

@@ -113,7 +113,6 @@ export const rivals = (
     dataset: "cifar10",
     network: { name: "resnet110-cifar10", title: "ResNet-110" },
     model: "cifar_resnet110",
-    config: { numClasses: 10 },
     augmentation: { resizedCropScale: null, cropPadding: 4, horizontalFlip: 0.5 },
     tables: "Table 3",
     methods,

@@ -66,7 +66,6 @@ function recipe(name: string, method: MethodSettings, sigma: number): FinetuneRe
     source:
       "MNIST's hyperparameters, EXPERIMENTS.MD of jh-jeong/smoothing-consistency and smoothmix",
     model: createConvNet("lenet"),
-    config: {},
     method,
     sigma,
     ...fromScratchWithSgd,

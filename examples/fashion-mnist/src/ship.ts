@@ -18,7 +18,7 @@ import {
   fromOnnx,
   readLog,
 } from "@dmae/smoothing-certify";
-import { createViT } from "@dmae/vit";
+import { createViT, type ViTOptions } from "@dmae/vit";
 import { int8Onnx } from "./int8.ts";
 
 const { values } = parseArgs({
@@ -60,7 +60,7 @@ async function open(path: string) {
 
 /** The classifier as int8 ONNX. */
 async function int8Classifier(): Promise<Uint8Array> {
-  const vit = createViT(recipe.model, recipe.config);
+  const vit = createViT(recipe.model as ViTOptions);
   const program = {
     fn: ({ images, ...weights }: Tensors) => ({ logits: vit.logits(weights, images!) }),
     specs: { images: [64, ...train.imageShape] },

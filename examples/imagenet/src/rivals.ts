@@ -113,7 +113,6 @@ export const rivals = (
     dataset: "imagenet",
     network: { name: "resnet50-imagenet", title: "ResNet-50" },
     model: "resnet50",
-    config: { numClasses: 1000 },
     augmentation: { resizedCropScale: [0.08, 1], horizontalFlip: 0.5 }, // torchvision's defaults
     tables: "Tables 1, 2",
     methods,

@@ -42,7 +42,7 @@ test("every recipe is frozen, named as its key, and begins with one that exists"
   for (const [name, recipe] of Object.entries(recipes)) {
     expect(recipe.name).toBe(name);
     expect(recipe.training.name).toBe(name);
-    expect(Object.isFrozen(recipe.training.config)).toBe(true);
+    expect(Object.isFrozen(recipe.training.model)).toBe(true);
     expect(recipe.training.source).not.toBe("");
     const { startsFrom } = recipe;
     expect(

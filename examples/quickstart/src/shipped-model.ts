@@ -11,7 +11,7 @@ export async function shippedModel(sigma: number) {
       `quickstart: --pretrained needs --sigma ${modelCards.map((shipped) => shipped.sigma).join(" or ")}, got ${sigma}; without --pretrained any sigma is trained`,
     );
   const classifier = await pretrained(card.name);
-  const { model, config } = card.training.pretraining as PretrainRecipe;
-  const dmae = createDmae(model, { ...config, sigma });
+  const { model } = card.training.pretraining as PretrainRecipe;
+  const dmae = createDmae(model, { sigma });
   return { classifier, autoencoder: { dmae, params: await classifier.autoencoder() } };
 }

@@ -1,5 +1,6 @@
 import { checkOptions } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
+import { createViT } from "@dmae/vit";
 import { type LinearProbeRecipe, probeRecipeNames } from "./probe-recipe.ts";
 import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
 
@@ -7,7 +8,8 @@ import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
  * A fine-tuning recipe from what you want to decide; everything else has the paper's value (Table 8, with consistency
  * regularisation), with a schedule for small models on one machine. Pass the result on, or change any field of it.
  *
- * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, or a configuration; `sigma` default 0.25
+ * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, a configuration, or a model such as
+ *   `createViT("vit_small_patch16", { numClasses: 10 })`; `sigma` default 0.25
  * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
  *
  * @example
@@ -21,7 +23,6 @@ export function finetuneRecipe(
   const { epochs = 20, sigma = 0.25 } = fields;
   const largest = typeof sigma === "number" ? sigma : sigma[1];
   return {
-    config: {},
     sigmaPer: "image",
     method: {
       name: "consistency",
@@ -52,7 +53,7 @@ export function finetuneRecipe(
 /**
  * A linear-probing recipe from what you want to decide; everything else is the paper's (`main_linprobe.py`): LARS without
  * weight decay, a rate of 0.1 for 256 images, a ninth of the epochs to warm up, features of the class token (`globalPool: false`) unless
- * `model` or `config` says otherwise.
+ * the configuration of `model` says otherwise.
  *
  * @param fields `model` at least: that of the pre-training, by name or as a configuration, with `numClasses` for other
  *   than 1000 classes; `sigma` default 0.25
@@ -67,8 +68,7 @@ export function linearProbeRecipe(
   fields: Partial<LinearProbeRecipe> & Pick<LinearProbeRecipe, "model">,
 ): OpenRecipe<LinearProbeRecipe> {
   checkOptions("linearProbeRecipe", fields, probeRecipeNames, "recipe field");
-  const { epochs = 90, model, config } = fields;
-  const isOpen = typeof model === "string" || model.globalPool === undefined;
+  const { epochs = 90, model } = fields;
   return {
     sigma: 0.25,
     warmupEpochs: epochs / 9,
@@ -81,6 +81,11 @@ export function linearProbeRecipe(
     augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
     ...fields,
     epochs,
-    config: { ...(isOpen && { globalPool: false }), ...config },
+    model: withClassToken(model),
   };
+}
+
+function withClassToken(model: LinearProbeRecipe["model"]): LinearProbeRecipe["model"] {
+  if (typeof model === "string") return createViT(model, { globalPool: false }).config;
+  return "apply" in model ? model : { globalPool: false, ...model };
 }

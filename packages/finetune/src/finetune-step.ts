@@ -10,12 +10,12 @@ import {
   type TrainingTask,
 } from "@dmae/train";
 import { decayGroups, layerDecayGroups, stepSchedule, unprefixed } from "@dmae/train/tasks";
-import { createViT, type ViT, type ViTConfig } from "@dmae/vit";
+import { createViT, type ViTConfig } from "@dmae/vit";
 import { layerId } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";
 import { dropPathInput, finetuneInputs, type InputShape } from "./inputs.ts";
 import { mixImages } from "./mixing.ts";
-import { type FinetuneRecipe, methodOf, mixes } from "./recipe.ts";
+import { type FinetuneRecipe, isViT, methodOf, mixes } from "./recipe.ts";
 
 /** The recipe fields that determine the loss. */
 export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "method">;
@@ -51,8 +51,6 @@ interface Network {
   resize(images: tf.Tensor): tf.Tensor;
   readonly apply: ApplyFunction;
 }
-
-const isViT = (model: Model): model is ViT => "features" in model;
 
 function networkOf(model: Model): Network {
   if (!isViT(model)) return { resize: (images) => images, apply: model.apply };
@@ -124,7 +122,7 @@ function recorded(model: Model, recipe: FinetuneRecipe<Model>, softLabels?: Host
     checksum += Number(value) * (1 + (i % 97));
   return {
     method: methodOf(recipe).settings,
-    ...(isViT(model) ? {} : { model: model.config }),
+    model: model.config,
     ...(softLabels ? { softLabels: { shape: softLabels.shape, checksum } } : {}),
   };
 }

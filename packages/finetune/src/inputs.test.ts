@@ -1,12 +1,12 @@
 import { type Batch, key, normal } from "@dmae/core";
 import { noiseKeys } from "@dmae/train/tasks";
-import { resolveConfig } from "@dmae/vit/parts";
+import { createViT } from "@dmae/vit";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { finetuneInputs } from "./inputs.ts";
 import { finetuneRecipes } from "./recipes.ts";
 
-const config = resolveConfig(
+const { config } = createViT(
   { width: 8, depth: 3, heads: 2 },
   { imageSize: 8, inputSize: 4, patchSize: 4, numClasses: 3 },
 );

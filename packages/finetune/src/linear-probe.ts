@@ -13,12 +13,13 @@ import {
   trainModel,
   withDefaultBatch,
 } from "@dmae/train/tasks";
-import { createViT, fromPretrained, type PretrainedReport, type ViT } from "@dmae/vit";
+import { fromPretrained, type PretrainedReport, type ViT } from "@dmae/vit";
 import * as tf from "@tensorflow/tfjs-core";
 import { trainingEvaluation } from "./evaluate-training.ts";
 import { softTargets } from "./mixing.ts";
 import { checkProbeRecipe, type LinearProbeRecipe, normGroup } from "./probe-recipe.ts";
 import { foldProbe, probeTask } from "./probe-step.ts";
+import { buildModel } from "./recipe.ts";
 import { finetuneNames, type RobustFinetuneOptions } from "./robust-finetune.ts";
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
@@ -55,7 +56,7 @@ export async function linearProbe(
   const recipe = withDefaultBatch<LinearProbeRecipe>(given, data);
   checkProbeRecipe(recipe);
   const key = rootKey(options.seed);
-  const vit = createViT(recipe.model, recipe.config);
+  const vit = buildModel(recipe.model);
   const { inputSize, channels, numClasses } = vit.config;
   const images = { imageShape: [inputSize, inputSize, channels], numClasses } as const;
   const init = foldIn(key, "init");
@@ -72,7 +73,12 @@ export async function linearProbe(
   const features = await featureFunction(vit, encoder, own ?? recipe.batchSize, recipe, executor);
   try {
     const head = initHead(vit, init);
-    const task = probeTask(recipe, images, probeInputs(features, vit), head);
+    const task = probeTask(
+      { ...recipe, model: vit.config },
+      images,
+      probeInputs(features, vit),
+      head,
+    );
     const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
     const { trained, ...result } = await trainModel({ ...task, ...evaluation, finish }, data, {
       ...training,

@@ -40,7 +40,7 @@ const own: Model = {
 };
 
 const vit = { width: 8, depth: 1, heads: 2, imageSize: 8, patchSize: 4, channels: 1 } as const;
-const shared: Omit<FinetuneRecipe, "model" | "method" | "config"> = {
+const shared: Omit<FinetuneRecipe, "model" | "method"> = {
   ...finetuneRecipes["dmae-vit-b-cifar10-cr-0.25"],
   epochs: 1,
   warmupEpochs: 0,
@@ -51,13 +51,11 @@ const shared: Omit<FinetuneRecipe, "model" | "method" | "config"> = {
 const vitRecipe: Omit<FinetuneRecipe, "method"> = {
   ...shared,
   model: { ...vit, numClasses: 3, mean: [0.5], std: [0.25] },
-  config: {},
   dropPath: 0.2,
 };
 const ownRecipe: Omit<FinetuneRecipe<Model>, "method"> = {
   ...shared,
   model: own,
-  config: {},
   dropPath: 0,
   layerDecay: 1,
   sgd: { learningRate: 0.05, momentum: 0.9, weightDecay: 1e-4, stepSize: 30, gamma: 0.1 },

@@ -78,8 +78,7 @@ function recorded(variant: Variant) {
   const recipe: FinetuneRecipe = {
     name: variant,
     source: "testing/reference/training.py",
-    model: { width: 16, depth: 2, heads: 2 },
-    config: {},
+    model: vit,
     sigma: settings.sigma,
     sigmaPer: "image",
     method: settings.con_reg
@@ -330,8 +329,7 @@ describe.each(["cpu", "wasm"])("the official linear probe on %s", (backend) => {
       {
         name: "fixture",
         source: "testing/reference/training.py",
-        model: { width: 16, depth: 1, heads: 2 },
-        config: {},
+        model: vit,
         sigma: settings.sigma,
         epochs: settings.epochs,
         warmupEpochs: settings.warmup_epochs,

@@ -24,5 +24,5 @@ testOptionNames(
     "trainDenoiser (recipe)": (fields) => api.trainDenoiser(fields, none),
     "robustFinetune (recipe)": (fields) => api.robustFinetune(fields, none),
   },
-  ["finetuneRecipes", "finetuneTask", "linearProbeRecipes"],
+  ["buildModel", "finetuneRecipes", "finetuneTask", "linearProbeRecipes"],
 );

@@ -2,14 +2,12 @@ import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
 import { trainingRecipeNames } from "@dmae/train/tasks";
-import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
+import type { ViT, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A linear-probing run, every field written out. */
 export interface LinearProbeRecipe extends TrainingRecipe {
-  /** The classifier by name, or a whole configuration. */
-  readonly model: ViTName | ViTOptions;
-  /** Fields that differ from those of a model given by name; leave it out if `model` is a configuration. */
-  readonly config?: Partial<ViTConfig>;
+  /** The classifier: a ViT by name, by its configuration or itself. */
+  readonly model: ViTName | ViTOptions | ViT;
   /** Standard deviation of the noise, in images in [0, 1]. */
   readonly sigma: number;
   /** LARS weight decay. */
@@ -29,7 +27,6 @@ export interface LinearProbeRecipe extends TrainingRecipe {
 export const probeRecipeNames = {
   ...trainingRecipeNames,
   model: true,
-  config: true,
   sigma: true,
   weightDecay: true,
   momentum: true,

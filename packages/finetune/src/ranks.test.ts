@@ -16,21 +16,21 @@ import { robustFinetune } from "./robust-finetune.ts";
 
 const data = synthetic({ key: key(1), imageShape: [8, 8, 1], numClasses: 3, length: 25 });
 const sizes = { imageSize: 8, inputSize: 8, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] };
-const model = { width: 8, depth: 2, heads: 2 };
-const config = { ...sizes, numClasses: 3 };
+const encoder = { ...sizes, width: 8, depth: 2, heads: 2 };
+const model = { ...encoder, numClasses: 3 };
 const decoder = { decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 };
-const pretrained = createDmae({ ...model, ...decoder }, sizes).initHost(key(2));
+const pretrained = createDmae({ ...encoder, ...decoder }).initHost(key(2));
 const schedule = {
   ...{ epochs: 1, warmupEpochs: 0, batchSize: 12, accumulate: 1, augmentation: null },
   baseLearningRate: 0.05,
 };
 const recipe: FinetuneRecipe = {
   ...finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"],
-  ...{ ...schedule, model, config, dropPath: 0.2, sigma: [0.1, 0.2] },
+  ...{ ...schedule, model, dropPath: 0.2, sigma: [0.1, 0.2] },
 };
 const probe: LinearProbeRecipe = {
   ...linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"],
-  ...{ ...schedule, model, config: { ...config, globalPool: false }, batchNormGroup: 4 },
+  ...{ ...schedule, model: { ...model, globalPool: false }, batchNormGroup: 4 },
   baseLearningRate: 20,
 };
 
@@ -100,7 +100,7 @@ it("models that normalise over their batch train on one rank", async () => {
   const plain = { dropPath: 0, layerDecay: 1, mixup: 0, cutmix: 0, sigma: 0.2 };
   const [world] = localWorlds(2).worlds;
   await expect(
-    robustFinetune({ ...recipe, ...plain, model: normalised, config: {} } as never, data, {
+    robustFinetune({ ...recipe, ...plain, model: normalised } as never, data, {
       world: world!,
     }),
   ).rejects.toThrow(

@@ -11,8 +11,10 @@ const recipe = {
   ...finetuneRecipes["dmae-vit-b-cifar10-cr-0.25"],
   name: "waves",
   source: "the README of @dmae/finetune",
-  model: { width: 32, depth: 2, heads: 4 },
-  config: { imageSize: 16, patchSize: 4, channels: 1, mean: [0.5], std: [0.25], numClasses: 4 },
+  model: {
+    ...{ width: 32, depth: 2, heads: 4, imageSize: 16, patchSize: 4, channels: 1, numClasses: 4 },
+    ...{ mean: [0.5], std: [0.25] },
+  },
   epochs: 8,
   warmupEpochs: 1,
   batchSize: 16,

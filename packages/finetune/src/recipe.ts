@@ -4,14 +4,12 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { TrainingRecipe } from "@dmae/train";
 import { trainingRecipeNames } from "@dmae/train/tasks";
-import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
+import { createViT, type ViT, type ViTName, type ViTOptions } from "@dmae/vit";
 
 /** A robust fine-tuning run, every field written out. */
 export interface FinetuneRecipe<M extends Model = never> extends TrainingRecipe {
-  /** The classifier: a ViT by name or by its whole configuration, or any other model. */
-  readonly model: ViTName | ViTOptions | M;
-  /** Fields that differ from those of a ViT given by name; leave it out if `model` is a configuration. */
-  readonly config?: Partial<ViTConfig>;
+  /** The classifier: a ViT by name, by its configuration or itself, or any other model. */
+  readonly model: ViTName | ViTOptions | ViT | M;
   /** Standard deviation of the noise, or an interval to draw it from; in images in [0, 1]. */
   readonly sigma: number | readonly [low: number, high: number];
   /** Where sigma is an interval: one draw an image, or one for the whole batch. */
@@ -72,7 +70,6 @@ export interface SgdRecipe {
 export const recipeNames = {
   ...trainingRecipeNames,
   model: true,
-  config: true,
   sigma: true,
   sigmaPer: true,
   method: true,
@@ -136,16 +133,19 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
     fail(`mixup and cutmix must be 0 with ${settings.name}`, `${recipe.mixup}, ${recipe.cutmix}`);
   if (mixes(recipe) && (recipe.batchSize * copies) % 2 !== 0)
     fail("batchSize * copies must be even with mixup or cutmix", recipe.batchSize * copies);
-  if (isModel(recipe.model) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
+  if (!isViT(buildModel(recipe.model)) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
     fail("dropPath must be 0 and layerDecay 1 for a model that is no ViT", recipe.dropPath);
   if (recipe.emaDecay != null && !(recipe.emaDecay >= 0 && recipe.emaDecay < 1))
     fail("emaDecay must lie in [0, 1)", recipe.emaDecay);
 }
 
-/** Whether the model of a recipe is one itself, not the name or the configuration of a ViT. */
-export function isModel<M extends Model>(model: ViTName | ViTOptions | M): model is M {
-  return typeof model === "object" && "apply" in model;
+/** The model of a recipe. */
+export function buildModel<M extends Model>(model: ViTName | ViTOptions | M): ViT | M {
+  return typeof model === "object" && "apply" in model ? model : createViT(model);
 }
+
+/** Whether a model is a Vision Transformer. */
+export const isViT = (model: Model): model is ViT => "features" in model;
 
 const nonNegative = [
   "mixup",

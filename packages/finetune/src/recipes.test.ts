@@ -1,5 +1,4 @@
 import { createViT } from "@dmae/vit";
-import { resolveConfig } from "@dmae/vit/parts";
 import { expect, it } from "vitest";
 import { linearProbeRecipe } from "./build-recipe.ts";
 import { checkProbeRecipe } from "./probe-recipe.ts";
@@ -17,7 +16,7 @@ const commands: [string, string[], Partial<FinetuneRecipe>, number, number, numb
     "dmae-vit-b-imagenet",
     ["cr", "rs"],
     {
-      model: "vit_base_patch16",
+      model: { width: 768, depth: 12, heads: 12, patchSize: 16 },
       epochs: 100,
       baseLearningRate: 5e-4,
       layerDecay: 0.65,
@@ -35,7 +34,7 @@ const commands: [string, string[], Partial<FinetuneRecipe>, number, number, numb
     "dmae-vit-l-imagenet",
     ["cr", "rs"],
     {
-      model: "vit_large_patch16",
+      model: { width: 1024, depth: 24, heads: 16, patchSize: 16 },
       epochs: 50,
       baseLearningRate: 1e-3,
       layerDecay: 0.75,
@@ -53,7 +52,7 @@ const commands: [string, string[], Partial<FinetuneRecipe>, number, number, numb
     "dmae-vit-b-cifar10",
     ["cr", "rs"],
     {
-      model: "vit_base_patch16",
+      model: { width: 768, depth: 12, heads: 12, patchSize: 16 },
       epochs: 50,
       baseLearningRate: 5e-4,
       layerDecay: 0.65,
@@ -104,12 +103,12 @@ it.each(Object.keys(finetuneRecipes) as FinetuneRecipeName[])(
     const recipe = finetuneRecipes[name];
     expect(recipe.name).toBe(name);
     expect(() => checkFinetuneRecipe(recipe)).not.toThrow();
-    const config = resolveConfig(recipe.model, recipe.config);
-    expect(config.globalPool).toBe(true);
-    expect(config.numClasses).toBe(name.includes("cifar10") ? 10 : 1000);
+    expect(createViT(recipe.model).config).toEqual(recipe.model);
+    expect(recipe.model.globalPool).toBe(true);
+    expect(recipe.model.numClasses).toBe(name.includes("cifar10") ? 10 : 1000);
     expect(
       Object.isFrozen(recipe) &&
-        Object.isFrozen(recipe.config) &&
+        Object.isFrozen(recipe.model) &&
         Object.isFrozen(recipe.augmentation),
     ).toBe(true);
   },
@@ -117,9 +116,9 @@ it.each(Object.keys(finetuneRecipes) as FinetuneRecipeName[])(
 
 it("linearProbeRecipe takes what it is not told from the paper's run", () => {
   const built = linearProbeRecipe({ model: "vit_base_patch16" });
-  const { name, source, batchSize, accumulate, batchNormGroup, augmentation, config, ...paper } =
+  const { name, source, batchSize, accumulate, batchNormGroup, augmentation, ...paper } =
     linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"];
-  expect(built).toMatchObject({ ...paper, accumulate: 1, config: { globalPool: false } });
+  expect(built).toMatchObject({ ...paper, accumulate: 1 });
   expect(built.batchSize).toBeUndefined();
   expect(linearProbeRecipe({ model: "vit_base_patch16", epochs: 18, sigma: 0.5 })).toMatchObject({
     ...{ epochs: 18, warmupEpochs: 2, sigma: 0.5 },
@@ -147,10 +146,7 @@ it.each(Object.keys(linearProbeRecipes) as LinearProbeRecipeName[])(
     });
     expect(recipe.accumulate).toBe(4 * 8);
     expect(recipe.batchSize * recipe.accumulate).toBe(16384);
-    expect(
-      createViT({ width: 4, depth: 1, heads: 1 }, { ...recipe.config, numClasses: 2 }).config
-        .globalPool,
-    ).toBe(false);
+    expect(recipe.model.globalPool).toBe(false);
   },
 );
 

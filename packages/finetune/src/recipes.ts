@@ -1,5 +1,6 @@
 import { deepFreeze } from "@dmae/train/tasks";
-import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit/parts";
+import { createViT, type ViTConfig } from "@dmae/vit";
+import { CIFAR10_NORMALIZATION } from "@dmae/vit/parts";
 import type { LinearProbeRecipe } from "./probe-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 
@@ -35,18 +36,6 @@ const shared = {
   clipNorm: null, // parser default of --clip_grad
 } as const;
 
-/** The model's own defaults written out: `models_vit.py` and parser defaults. */
-const imagenet = {
-  imageSize: 224,
-  inputSize: 224,
-  channels: 3,
-  mlpRatio: 4,
-  epsilon: 1e-6,
-  numClasses: 1000,
-  globalPool: true, // parser default
-  ...IMAGENET_NORMALIZATION,
-} as const;
-
 /** `util/datasets.py`: timm's training transform without its third stage (so no random erasing). */
 const imagenetAugmentation = {
   resizedCropScale: [0.08, 1],
@@ -56,8 +45,7 @@ const imagenetAugmentation = {
 
 const base = {
   ...shared,
-  model: "vit_base_patch16",
-  config: imagenet,
+  model: createViT("vit_base_patch16").config, // models_vit.py, 1,000 classes, global pool by default
   mixup: 0.8, // --mixup
   cutmix: 1, // --cutmix
   dropPath: 0.1, // --drop_path
@@ -71,7 +59,7 @@ const base = {
 
 const large = {
   ...base,
-  model: "vit_large_patch16",
+  model: createViT("vit_large_patch16").config,
   dropPath: 0.2,
   layerDecay: 0.75,
   epochs: 50,
@@ -80,7 +68,7 @@ const large = {
 
 const cifar10 = {
   ...base,
-  config: { ...imagenet, inputSize: 32, numClasses: 10, ...CIFAR10_NORMALIZATION },
+  model: { ...base.model, inputSize: 32, numClasses: 10, ...CIFAR10_NORMALIZATION },
   mixup: 0, // parser defaults: the command has neither
   cutmix: 0,
   epochs: 50,
@@ -95,6 +83,7 @@ export type FinetuneRecipeName =
   | `dmae-vit-l-imagenet-${"cr" | "rs"}-${RecipeSigma}`
   | `dmae-vit-b-cifar10-${"cr" | "rs"}-${RecipeSigma}`;
 
+type WithViT<Recipe> = Omit<Recipe, "model"> & { readonly model: ViTConfig };
 type Settings = Omit<FinetuneRecipe, "name" | "source" | "sigma" | "method">;
 
 function recipe(
@@ -145,7 +134,7 @@ export const finetuneRecipes = deepFreeze(
       ),
     ]),
   ),
-) as Readonly<Record<FinetuneRecipeName, FinetuneRecipe>>;
+) as Readonly<Record<FinetuneRecipeName, WithViT<FinetuneRecipe>>>;
 
 /** Names of {@link linearProbeRecipes}. */
 export type LinearProbeRecipeName = `dmae-vit-b-imagenet-probe-${RecipeSigma}`;
@@ -158,8 +147,7 @@ export const linearProbeRecipes = deepFreeze(
       {
         name: `dmae-vit-b-imagenet-probe-${sigma}`,
         source: "FINETUNE.md, linear-probing; main_linprobe.py, util/lars.py",
-        model: "vit_base_patch16",
-        config: { ...imagenet, globalPool: false }, // --cls_token, the default of this script anyway
+        model: { ...base.model, globalPool: false }, // --cls_token, the default of this script anyway
         sigma: Number(sigma),
         epochs: 90, // --epochs
         warmupEpochs: 10, // parser default of --warmup_epochs
@@ -175,4 +163,4 @@ export const linearProbeRecipes = deepFreeze(
       },
     ]),
   ),
-) as Readonly<Record<LinearProbeRecipeName, LinearProbeRecipe>>;
+) as Readonly<Record<LinearProbeRecipeName, WithViT<LinearProbeRecipe>>>;

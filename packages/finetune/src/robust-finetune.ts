@@ -12,7 +12,6 @@ import type { Model } from "@dmae/nn";
 import type { BatchSource, OpenRecipe, TrainingOptions, TrainingResult } from "@dmae/train";
 import { rootKey, trainingNames, trainModel, withDefaultBatch } from "@dmae/train/tasks";
 import {
-  createViT,
   type FromPretrainedOptions,
   fromPretrained,
   type PretrainedReport,
@@ -21,7 +20,13 @@ import {
 } from "@dmae/vit";
 import { type FinetuneEvaluation, trainingEvaluation } from "./evaluate-training.ts";
 import { finetuneTask } from "./finetune-step.ts";
-import { checkFinetuneRecipe, type FinetuneRecipe, isModel, sigmaRange } from "./recipe.ts";
+import {
+  buildModel,
+  checkFinetuneRecipe,
+  type FinetuneRecipe,
+  isViT,
+  sigmaRange,
+} from "./recipe.ts";
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link robustFinetune}. */
@@ -92,14 +97,13 @@ export async function robustFinetune(
   const recipe = withDefaultBatch<FinetuneRecipe<Model>>(given, data);
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
-  const vit = isModel(recipe.model) ? null : createViT(recipe.model, recipe.config);
-  const model = vit ?? (recipe.model as Model);
+  const model = buildModel(recipe.model);
   refuseBatchNorm(model, options);
   const evaluation = trainingEvaluation("robustFinetune", model, options, {
     ...{ key, sigma: sigmaRange(recipe.sigma)[1], batchSize: recipe.batchSize },
   });
-  const { params, report } = vit
-    ? await startingParams(vit, key, options)
+  const { params, report } = isViT(model)
+    ? await startingParams(model, key, options)
     : { params: ownParams(model, key, options), report: undefined };
   const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
   const { pretrained, loading, softLabels, evaluation: _, ...training } = options;

@@ -25,24 +25,16 @@ const scratch = temporaryFolders("dmae-finetune");
 const shape = { imageShape: [12, 12, 1], numClasses: 3, key: key(1) } as const;
 const data = synthetic({ ...shape, length: 96 });
 const test = synthetic({ ...shape, length: 40, split: "test" });
-const model: ViTOptions = { width: 16, depth: 2, heads: 2 };
-const config = {
-  imageSize: 16,
-  inputSize: 12,
-  patchSize: 4,
-  channels: 1,
-  mean: [0.5],
-  std: [0.25],
+const model: ViTOptions = {
+  ...{ width: 16, depth: 2, heads: 2 },
+  ...{ imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
   numClasses: 3,
 };
-const encoder = createDmae(
-  { ...model, decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 },
-  { imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
-).initHost(key(2));
+const decoder = { decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 };
+const encoder = createDmae({ ...model, ...decoder }).initHost(key(2));
 const recipe: FinetuneRecipe = {
   ...finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"],
   model,
-  config,
   sigma: [0.1, 0.2],
   dropPath: 0.1,
   epochs: 2,
@@ -63,8 +55,7 @@ const plain: FinetuneRecipe = {
 };
 const probeRecipe: LinearProbeRecipe = {
   ...linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"],
-  model,
-  config: { ...config, globalPool: false },
+  model: { ...model, globalPool: false },
   epochs: 2,
   warmupEpochs: 0,
   batchSize: 8,
@@ -143,7 +134,7 @@ describe("robustFinetune", () => {
     await expect(stopped).rejects.toThrow("enough");
     const heard: number[] = [];
     const resumed = await finetune(
-      {},
+      { model: createViT(model) }, // the same as its configuration
       {
         folder,
         evaluation,
@@ -162,13 +153,16 @@ describe("robustFinetune", () => {
     ]);
     const { tensors } = decodeSafetensors(readFileSync(join(folder, "model.safetensors")));
     expect(tensors["head.weight"]!.data).toEqual(whole.params["head.weight"]!.data);
+    await expect(finetune({ model: { ...model, epsilon: 1e-5 } }, { folder })).rejects.toThrow(
+      "belongs to a run with other settings (recipe.recipe.model.epsilon: 0.000001 there, 0.00001 now)",
+    );
   });
 
   it("names what does not fit", async () => {
-    await expect(finetune({ config: { ...config, numClasses: 4 } })).rejects.toThrow(
+    await expect(finetune({ model: { ...model, numClasses: 4 } })).rejects.toThrow(
       "robustFinetune: numClasses of the model must be the 3 of",
     );
-    await expect(finetune({ model: { width: 8, depth: 2, heads: 2 } })).rejects.toThrow(
+    await expect(finetune({ model: createViT(model, { width: 8 }) })).rejects.toThrow(
       "fromPretrained: the checkpoint does not fit the model",
     );
   });
@@ -235,7 +229,7 @@ describe("linearProbe", () => {
     await expectNoLeak(async () => {
       const losses: number[] = [];
       const { params, head, vit, report } = await probe(
-        { epochs: 12, config, sigma: 0.1 },
+        { epochs: 12, model, sigma: 0.1 },
         { onProgress: ({ metrics }) => losses.push(metrics.loss!) },
       );
       expect(report.created).toEqual([
@@ -260,7 +254,7 @@ describe("linearProbe", () => {
   });
 
   it("takes a recipe of linearProbeRecipe, without a batch size", async () => {
-    const built = linearProbeRecipe({ model, config, epochs: 2, augmentation: null });
+    const built = linearProbeRecipe({ model, epochs: 2, augmentation: null });
     const options = { executor: eagerExecutor(), seed: 3, pretrained: encoder };
     const { step, vit } = await linearProbe(built, data, options);
     expect([step, vit.config.globalPool]).toEqual([2, false]); // 96 images: one batch of 64 an epoch
@@ -296,7 +290,7 @@ describe("linearProbe", () => {
 });
 
 describe("evaluate", () => {
-  const vit = createViT(model, config);
+  const vit = createViT(model);
   const params = vit.initHost(key(6));
   const run = (options: Partial<EvaluateOptions>) =>
     evaluate(vit, params, test, { executor: eagerExecutor(), ...options });

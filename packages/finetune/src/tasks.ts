@@ -6,3 +6,4 @@ export {
 } from "./evaluate.ts";
 export { type FinetuneLossSettings, finetuneTask } from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";
+export { buildModel } from "./recipe.ts";

@@ -1,5 +1,6 @@
 import { checkOptions } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
+import { createViT } from "@dmae/vit";
 import type { DmaeOptions } from "./config.ts";
 import { type PretrainRecipe, recipeNames } from "./recipe.ts";
 
@@ -7,7 +8,8 @@ import { type PretrainRecipe, recipeNames } from "./recipe.ts";
  * A pre-training recipe from what you want to decide; everything else has the paper's value (Table 7), with a schedule
  * and a decoder for small models on one machine. Pass the result on, or change any field of it.
  *
- * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, or a configuration
+ * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, or a configuration such as
+ *   `createViT("vit_small_patch16", { inputSize: 32 }).config`
  * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
  *
  * @example
@@ -17,9 +19,9 @@ export function pretrainRecipe(
   fields: Partial<PretrainRecipe> & Pick<PretrainRecipe, "model">,
 ): OpenRecipe<PretrainRecipe> {
   checkOptions("pretrainRecipe", fields, recipeNames, "recipe field");
-  const { epochs = 50, model } = fields;
+  const { epochs = 50 } = fields;
+  const model = typeof fields.model === "string" ? createViT(fields.model).config : fields.model;
   return {
-    config: {},
     sigma: 0.25,
     maskRatio: 0.75,
     normPixLoss: true,
@@ -34,7 +36,7 @@ export function pretrainRecipe(
     augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
     ...fields,
     epochs,
-    model: typeof model === "string" ? model : { ...smallDecoder(model), ...model },
+    model: { ...smallDecoder(model), ...model },
   };
 }
 

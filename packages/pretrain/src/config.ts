@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import type { ViTConfig, ViTName, ViTOptions } from "@dmae/vit";
-import { resolveConfig, viTConfigNames } from "@dmae/vit/parts";
+import { createViT, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
+import { viTConfigNames } from "@dmae/vit/parts";
 
 /** The shape of a Denoising Masked Autoencoder and of the images it takes. */
 export interface DmaeConfig extends Omit<ViTConfig, "numClasses" | "globalPool"> {
@@ -40,12 +40,12 @@ export function resolveDmaeConfig(
     ...decoderDefaults,
     ...given,
   };
-  const base = resolveConfig(typeof model === "string" ? model : (encoder as ViTOptions), {
+  const vit = createViT(typeof model === "string" ? model : (encoder as ViTOptions), {
     ...encoder,
     numClasses: 0,
     globalPool: false,
   });
-  const { numClasses, globalPool, ...rest } = base;
+  const { numClasses, globalPool, ...rest } = vit.config;
   const fail = (rule: string, got: unknown) => {
     throw new DmaeError("argument", `createDmae: ${rule}, got ${got}`);
   };

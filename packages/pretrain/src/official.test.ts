@@ -83,7 +83,6 @@ function stepFor(stepsPerEpoch: number) {
       name: "fixture",
       source: "testing/reference/training.py",
       model: { width: 16, depth: 2, heads: 2 },
-      config: {},
       sigma: 0.25,
       maskRatio: settings.mask_ratio,
       normPixLoss: true,

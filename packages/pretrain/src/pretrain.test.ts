@@ -13,6 +13,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
+import type { DmaeOptions } from "./config.ts";
 import { createDmae, type DmaeInputs } from "./dmae.ts";
 import { pretrainInputs } from "./inputs.ts";
 import { dmaeLoss } from "./loss.ts";
@@ -24,10 +25,13 @@ import { restoreTokens } from "./tokens.ts";
 
 const scratch = temporaryFolders("dmae-pretrain");
 const data = synthetic({ length: 48, key: key(1), imageShape: [12, 12, 1], numClasses: 3 });
+const model: DmaeOptions = {
+  ...{ width: 16, depth: 1, heads: 2, decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 },
+  ...{ imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+};
 const recipe: PretrainRecipe = {
   ...pretrainRecipes["dmae-vit-b-imagenet-pretrain"],
-  model: { width: 16, depth: 1, heads: 2, decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 },
-  config: { imageSize: 16, inputSize: 12, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+  model,
   epochs: 3,
   warmupEpochs: 1,
   batchSize: 8,
@@ -151,8 +155,11 @@ describe("pretrain", () => {
 
   it("names what does not fit", async () => {
     await expect(run({ epochs: 0 })).rejects.toThrow("pretrain: epochs must be a positive integer");
-    await expect(run({ config: { ...recipe.config, inputSize: 16 } })).rejects.toThrow(
+    await expect(run({ model: { ...model, inputSize: 16 } })).rejects.toThrow(
       "pretrain: images must be [16,16,1], got [12,12,1]; load them in that size",
+    );
+    await expect(run({ model: { ...model, sigma: 0.5 } })).rejects.toThrow(
+      "pretrain: sigma of the model must be the recipe's, 0.25, got 0.5",
     );
   });
 });
@@ -322,7 +329,7 @@ describe.each(["cpu", "wasm"])("pieces on %s", (backend) => {
   });
 
   it("leaves no tensor behind and names inputs of a wrong shape", async () => {
-    const dmae = createDmae(recipe.model, recipe.config);
+    const dmae = createDmae(model);
     const params = dmae.init(key(1));
     const inputs = toTensors({
       images: { dtype: "float32", shape: [2, 12, 12, 1], data: new Float32Array(288) },
@@ -341,8 +348,8 @@ describe.each(["cpu", "wasm"])("pieces on %s", (backend) => {
 
   it("is MAE without noise: the encoder sees the clean image", () => {
     tf.tidy(() => {
-      const mae = createDmae(recipe.model, { ...recipe.config, sigma: 0 });
-      const noisy = createDmae(recipe.model, { ...recipe.config, sigma: 0.5 });
+      const mae = createDmae(model, { sigma: 0 });
+      const noisy = createDmae(model, { sigma: 0.5 });
       const params = mae.init(key(1));
       const image = uniform(key(8), 144);
       const inputs = toTensors({

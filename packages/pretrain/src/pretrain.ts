@@ -78,7 +78,7 @@ export async function pretrain(
   const recipe = withDefaultBatch<PretrainRecipe>(given, data);
   checkPretrainRecipe(recipe);
   const { initialParams, initialOptimizer, ...training } = options;
-  const dmae = createDmae(recipe.model, { ...recipe.config, sigma: recipe.sigma });
+  const dmae = createDmae(recipe.model, { sigma: recipe.sigma });
   if (initialOptimizer !== undefined && !(initialOptimizer.step >= 0))
     throw new DmaeError(
       "argument",
@@ -109,7 +109,7 @@ export function pretrainTask(
   return {
     caller: "pretrain",
     task: "pretrain",
-    recipe,
+    recipe: { ...recipe, ...{ model: dmae.config } },
     images: { imageShape: [inputSize, inputSize, channels] },
     objective: {
       loss: (all: Tensors, batch: Tensors) => ({

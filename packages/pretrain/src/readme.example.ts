@@ -10,8 +10,10 @@ const recipe = {
   ...pretrainRecipes["dmae-vit-b-imagenet-pretrain"],
   name: "waves",
   source: "the README of @dmae/pretrain",
-  model: { width: 32, depth: 2, heads: 4, decoderWidth: 16, decoderDepth: 1, decoderHeads: 2 },
-  config: { imageSize: 16, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+  model: {
+    ...{ width: 32, depth: 2, heads: 4, decoderWidth: 16, decoderDepth: 1, decoderHeads: 2 },
+    ...{ imageSize: 16, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] },
+  },
   epochs: 8,
   warmupEpochs: 1,
   batchSize: 32,

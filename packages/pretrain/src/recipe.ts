@@ -3,15 +3,13 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
 import { trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTName } from "@dmae/vit";
-import type { DmaeConfig, DmaeOptions } from "./config.ts";
+import type { DmaeOptions } from "./config.ts";
 import type { LossRegion } from "./loss.ts";
 
 /** A pre-training run, every field written out. */
 export interface PretrainRecipe extends TrainingRecipe {
-  /** The encoder by name, or a whole configuration. */
+  /** The encoder by name, or the configuration of encoder and decoder; its sigma is the recipe's. */
   readonly model: ViTName | DmaeOptions;
-  /** Fields that differ from those of a model given by name; leave it out if `model` is a configuration. */
-  readonly config?: Partial<DmaeConfig>;
   /** Standard deviation of the noise, in images in [0, 1]; 0 for MAE. */
   readonly sigma: number;
   /** Share of the patches that are hidden. */
@@ -32,7 +30,6 @@ export interface PretrainRecipe extends TrainingRecipe {
 export const recipeNames = {
   ...trainingRecipeNames,
   model: true,
-  config: true,
   sigma: true,
   maskRatio: true,
   normPixLoss: true,
@@ -66,6 +63,9 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   for (const name of nonNegative)
     if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
       fail(`${name} must be a number, 0 or more`, recipe[name]);
+  const { sigma = recipe.sigma } = recipe.model as DmaeOptions;
+  if (sigma !== recipe.sigma)
+    fail(`sigma of the model must be the recipe's, ${recipe.sigma}`, sigma);
   if (typeof recipe.normPixLoss !== "boolean")
     fail("normPixLoss must be true or false", recipe.normPixLoss);
   if (recipe.region !== "all" && recipe.region !== "masked")

@@ -8,7 +8,7 @@ const commands: [PretrainRecipeName, Record<string, unknown>, number, number][] 
   [
     "dmae-vit-b-imagenet-pretrain",
     {
-      model: "vit_base_patch16",
+      model: { width: 768, depth: 12, heads: 12, patchSize: 16 },
       normPixLoss: true,
       maskRatio: 0.75,
       sigma: 0.25,
@@ -23,7 +23,7 @@ const commands: [PretrainRecipeName, Record<string, unknown>, number, number][] 
   [
     "dmae-vit-l-imagenet-pretrain",
     {
-      model: "vit_large_patch16",
+      model: { width: 1024, depth: 24, heads: 16, patchSize: 16 },
       normPixLoss: true,
       maskRatio: 0.75,
       sigma: 0.25,
@@ -38,7 +38,7 @@ const commands: [PretrainRecipeName, Record<string, unknown>, number, number][] 
   [
     "dmae-vit-b-cifar10-continued",
     {
-      model: "vit_base_patch16",
+      model: { width: 768, depth: 12, heads: 12, patchSize: 16 },
       normPixLoss: true,
       maskRatio: 0.75,
       sigma: 0.25,
@@ -67,13 +67,14 @@ it.each(Object.keys(pretrainRecipes) as PretrainRecipeName[])(
     const recipe = pretrainRecipes[name];
     expect(recipe.name).toBe(name);
     expect(() => checkPretrainRecipe(recipe)).not.toThrow();
-    const config = resolveDmaeConfig(recipe.model, { ...recipe.config, sigma: recipe.sigma });
+    const { sigma, ...config } = resolveDmaeConfig(recipe.model);
+    expect(recipe.model).toEqual(config);
     expect([config.decoderWidth, config.decoderDepth, config.decoderHeads]).toEqual([512, 8, 16]);
     expect(config.inputSize).toBe(name.includes("cifar10") ? 32 : 224);
     expect(
       Object.isFrozen(recipe) &&
-        Object.isFrozen(recipe.config) &&
-        Object.isFrozen(recipe.config?.mean),
+        Object.isFrozen(recipe.model) &&
+        Object.isFrozen(recipe.model.mean),
     ).toBe(true);
   },
 );

@@ -1,5 +1,7 @@
 import { deepFreeze } from "@dmae/train/tasks";
-import { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION } from "@dmae/vit/parts";
+import type { ViTName } from "@dmae/vit";
+import { CIFAR10_NORMALIZATION } from "@dmae/vit/parts";
+import { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
 import type { PretrainRecipe } from "./recipe.ts";
 
 // The runs of the paper's Table 7. Values come from the command lines of PRETRAIN.md of quanlin-wu/dmae (at 782f139427)
@@ -19,25 +21,17 @@ const shared = {
   beta2: 0.95,
 } as const;
 
-/** The model's own defaults written out: `models_dmae.py`. */
-const imagenet = {
-  imageSize: 224,
-  inputSize: 224,
-  channels: 3,
-  mlpRatio: 4,
-  epsilon: 1e-6,
-  decoderWidth: 512,
-  decoderDepth: 8,
-  decoderHeads: 16,
-  ...IMAGENET_NORMALIZATION,
-} as const;
+/** A model of `models_dmae.py`, its defaults written out. */
+function autoencoder(name: ViTName, changes: Partial<DmaeConfig> = {}): DmaeOptions {
+  const { sigma, ...model } = resolveDmaeConfig(name, changes);
+  return model;
+}
 
 /** `main_pretrain.py`: RandomResizedCrop(224, scale=(0.2, 1)), bicubic, and a flip. */
 const cropAndFlip = { resizedCropScale: [0.2, 1], horizontalFlip: 0.5 } as const;
 
 const onImagenet = {
   ...shared,
-  config: imagenet,
   warmupEpochs: 40, // --warmup_epochs
   accumulate: 64, // --accum_iter 8 on 8 devices
   baseLearningRate: 1.5e-4, // --blr
@@ -49,29 +43,28 @@ const recipes = {
     ...onImagenet,
     name: "dmae-vit-b-imagenet-pretrain",
     source: "PRETRAIN.md, DMAE-Base",
-    model: "vit_base_patch16",
+    model: autoencoder("vit_base_patch16"),
     epochs: 1100, // --epochs
   },
   "dmae-vit-b-imagenet-pretrain-700": {
     ...onImagenet,
     name: "dmae-vit-b-imagenet-pretrain-700",
     source: "PRETRAIN.md, DMAE-Base, with the 700 epochs of the paper's comparison of lengths",
-    model: "vit_base_patch16",
+    model: autoencoder("vit_base_patch16"),
     epochs: 700,
   },
   "dmae-vit-l-imagenet-pretrain": {
     ...onImagenet,
     name: "dmae-vit-l-imagenet-pretrain",
     source: "PRETRAIN.md, DMAE-Large",
-    model: "vit_large_patch16",
+    model: autoencoder("vit_large_patch16"),
     epochs: 1600,
   },
   "dmae-vit-b-cifar10-continued": {
     ...shared,
     name: "dmae-vit-b-cifar10-continued",
     source: "PRETRAIN.md, continued pre-training on CIFAR-10; pretrain_cifar10.py",
-    model: "vit_base_patch16",
-    config: { ...imagenet, inputSize: 32, ...CIFAR10_NORMALIZATION },
+    model: autoencoder("vit_base_patch16", { inputSize: 32, ...CIFAR10_NORMALIZATION }),
     epochs: 50,
     warmupEpochs: 10,
     accumulate: 8, // --accum_iter 8 on one device
@@ -82,7 +75,7 @@ const recipes = {
     ...onImagenet,
     name: "mae-vit-b-imagenet-pretrain",
     source: "PRETRAIN.md of facebookresearch/mae with ViT-Base: no noise, hidden patches only",
-    model: "vit_base_patch16",
+    model: autoencoder("vit_base_patch16"),
     sigma: 0,
     region: "masked",
     epochs: 800,
@@ -98,5 +91,6 @@ export type PretrainRecipeName =
   | "mae-vit-b-imagenet-pretrain";
 
 /** The paper's pre-training runs and their baseline, every field written out; frozen. */
-export const pretrainRecipes: Readonly<Record<PretrainRecipeName, PretrainRecipe>> =
-  deepFreeze(recipes);
+export const pretrainRecipes: Readonly<
+  Record<PretrainRecipeName, Omit<PretrainRecipe, "model"> & { readonly model: DmaeOptions }>
+> = deepFreeze(recipes);

@@ -36,7 +36,7 @@ export async function openData(folder: string, dataset: DatasetName, side: numbe
     if (side !== 32)
       throw new DmaeError(
         "argument",
-        `data: the images in ${folder} are 32x32, got inputSize ${side}; set config.inputSize=32`,
+        `data: the images in ${folder} are 32x32, got inputSize ${side}; set model.inputSize=32`,
       );
     return { train, test, layout };
   }

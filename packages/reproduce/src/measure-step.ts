@@ -1,11 +1,10 @@
 import { foldIn, type HostTensors, type Key, key, uniform } from "@dmae/core";
-import { finetuneInputs, finetuneTask } from "@dmae/finetune/tasks";
+import { buildModel, finetuneInputs, finetuneTask } from "@dmae/finetune/tasks";
 import type { Executor, Params } from "@dmae/nn";
 import { createDmae } from "@dmae/pretrain";
 import { pretrainInputs, pretrainTask } from "@dmae/pretrain/tasks";
 import type { TrainStep } from "@dmae/train";
 import { specsOf, taskStep } from "@dmae/train/tasks";
-import { createViT } from "@dmae/vit";
 import { finetuneRecipeOf, modelOf } from "./model.ts";
 import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";
 
@@ -33,7 +32,7 @@ function secondsOf(recipe: Recipe, images: number, executor: Executor): Promise<
 }
 
 function timePretraining({ training }: PretrainingRecipe, batchSize: number, executor: Executor) {
-  const dmae = createDmae(training.model, { ...training.config, sigma: training.sigma });
+  const dmae = createDmae(training.model, { sigma: training.sigma });
   const batch = randomBatch(batchSize, dmae.config.inputSize, dmae.config.channels);
   const { maskRatio } = training;
   const params = dmae.initHost(key(0));
@@ -60,7 +59,7 @@ function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, execu
 
 /** Features are all but the whole cost of a probe. */
 async function timeFeatures({ training }: ProbingRecipe, batchSize: number, executor: Executor) {
-  const vit = createViT(training.model, training.config);
+  const vit = buildModel(training.model);
   const { images, imageShape } = randomBatch(batchSize, vit.config.inputSize, vit.config.channels);
   const shape = [batchSize, ...imageShape];
   const prepared = await executor.prepareFunction({

@@ -62,7 +62,7 @@ where it was and ends with the same bits.
 
   --list                 names of the recipes
   --recipe NAME          the row to run; without --data or with --dry-run, what it consists of
-  --set field=value      changes a field, e.g. --set epochs=1 --set config.depth=2; as often as needed
+  --set field=value      changes a field, e.g. --set epochs=1 --set model.depth=2; as often as needed
   --data DIR             class folders in train/ and val/, tar shards in train/ and val/, or CIFAR's binary files
   --from FILE|RUN        what to begin with: an official .pth, a .safetensors file, or the run folder of another recipe
   --download             fetches the images and the checkpoint to begin with into the cache folder (DMAE_CACHE), resumed and

@@ -1,6 +1,7 @@
 import type { Executor } from "@dmae/nn";
 import { resolveDmaeConfig } from "@dmae/pretrain/tasks";
-import { parameterShapes, resolveConfig } from "@dmae/vit/parts";
+import { createViT } from "@dmae/vit";
+import { parameterShapes } from "@dmae/vit/parts";
 import { learningRateByEpoch } from "./learning-rate.ts";
 import { measureStep } from "./measure-step.ts";
 import { modelOf } from "./model.ts";
@@ -82,7 +83,7 @@ export function parameterCount(recipe: Recipe): number {
     sigma: _,
     decoderHeads: __,
     ...encoder
-  } = resolveDmaeConfig(recipe.training.model, recipe.training.config);
+  } = resolveDmaeConfig(recipe.training.model);
   const { width, patchSize, channels, imageSize, mlpRatio } = encoder;
   const patch = patchSize ** 2 * channels;
   const tokens = (imageSize / patchSize) ** 2 + 1;
@@ -94,7 +95,7 @@ export function parameterCount(recipe: Recipe): number {
     decoderDepth * block +
     2 * decoderWidth + // decoder_norm
     (decoderWidth + 1) * patch; // decoder_pred
-  return countOf(resolveConfig(encoder, { numClasses: 0, globalPool: false })) + decoder;
+  return countOf(createViT(encoder, { numClasses: 0, globalPool: false }).config) + decoder;
 }
 
 const sizeOf = (shapes: Readonly<Record<string, readonly number[]>>) =>

@@ -1,5 +1,5 @@
 import type { MethodSettings } from "@dmae/certified-training";
-import type { ConvNetConfig, ConvNetName } from "@dmae/convnet";
+import type { ConvNetConfig } from "@dmae/convnet";
 import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
 import type { PretrainRecipe } from "@dmae/pretrain";
 
@@ -76,11 +76,9 @@ interface ClassifierCommon extends Common {
 }
 
 /** The training of a convolutional network of `@dmae/convnet`, every field written out. */
-export interface ConvNetRecipe extends Omit<FinetuneRecipe, "model" | "config" | "method"> {
-  /** The network. */
-  readonly model: ConvNetName;
-  /** Fields of its configuration that differ from the network's, and `numClasses`. */
-  readonly config: Partial<ConvNetConfig> & Pick<ConvNetConfig, "numClasses">;
+export interface ConvNetRecipe extends Omit<FinetuneRecipe, "model" | "method"> {
+  /** The network, e.g. `createConvNet("resnet50").config`. */
+  readonly model: ConvNetConfig;
   /** The training method of `@dmae/certified-training`, by name and settings. */
   readonly method: MethodSettings;
 }

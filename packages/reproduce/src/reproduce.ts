@@ -213,7 +213,7 @@ function requireClasses(recipe: Recipe, { train }: Data): void {
   if (numClasses === train.numClasses) return;
   throw new DmaeError(
     "argument",
-    `data: ${train.name} has ${train.numClasses} classes, ${recipe.name} is for ${numClasses}; is it the right folder? If so, set config.numClasses=${train.numClasses}`,
+    `data: ${train.name} has ${train.numClasses} classes, ${recipe.name} is for ${numClasses}; is it the right folder? If so, set model.numClasses=${train.numClasses}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import type { MethodSettings } from "@dmae/certified-training";
+import { type ConvNetName, createConvNet } from "@dmae/convnet";
 import type { FinetuneRecipe, SgdRecipe } from "@dmae/finetune";
 import type {
   CertificationSettings,
@@ -65,8 +66,8 @@ export interface RivalFamily {
   readonly dataset: FinetuningRecipe["dataset"];
   /** The network in the names of the recipes, e.g. `resnet50-imagenet`, and in words. */
   readonly network: { readonly name: string; readonly title: string };
-  readonly model: ConvNetRecipe["model"];
-  readonly config: ConvNetRecipe["config"];
+  /** Its network, with the images and classes that it has by default. */
+  readonly model: ConvNetName;
   readonly augmentation: ConvNetRecipe["augmentation"];
   /** The paper's tables that have them, e.g. `Table 3`. */
   readonly tables: string;
@@ -82,10 +83,10 @@ export interface RivalFamily {
 export const rivalRecipes = (family: RivalFamily): readonly FinetuningRecipe[] =>
   rivalSigmas.flatMap((sigma) =>
     Object.entries(family.methods).map(([method, rival]): FinetuningRecipe => {
-      const { dataset, network, model, config, augmentation, evaluation } = family;
+      const { dataset, network, model, augmentation, evaluation } = family;
       const base = `${network.name}-${method}`;
       const name = `${base}-${sigma}`;
-      const shared = { model, config, ...fromScratchWithSgd, augmentation };
+      const shared = { model: createConvNet(model).config, ...fromScratchWithSgd, augmentation };
       return {
         name,
         paper: `${network.title}, ${rival.title}, sigma ${sigma} (${family.tables})`,

@@ -1,6 +1,6 @@
 import { key } from "@dmae/core";
-import { createDmae } from "@dmae/pretrain";
-import { createViT } from "@dmae/vit";
+import { createDmae, type DmaeOptions } from "@dmae/pretrain";
+import { createViT, type ViTConfig } from "@dmae/vit";
 import { expect, test } from "vitest";
 import { findRecipe, readOptions } from "./options.ts";
 import { parameterCount, planOf } from "./plan.ts";
@@ -21,7 +21,7 @@ test("a field is set by its path or its end, and the recipe itself stays", () =>
   const changed = applySettings(cr, [
     "epochs=2",
     "certification.n=50",
-    "config.depth=1",
+    "model.depth=1",
     'method={"name":"gaussian"}',
     "training.sigma=[0,0.75]",
   ]);
@@ -30,16 +30,20 @@ test("a field is set by its path or its end, and the recipe itself stays", () =>
     method: { name: "gaussian" },
     sigma: [0, 0.75],
   });
-  expect(changed.training.config).toHaveProperty("depth", 1);
+  expect(changed.training.model).toHaveProperty("depth", 1);
   expect(changedFields(cr, changed)).toEqual([
     "certification.n: 1000 -> 50",
+    "training.model.depth: 12 -> 1",
     "training.epochs: 50 -> 2",
     "training.sigma: 0.25 -> [0,0.75]",
     'training.method: {"name":"consistency","copies":2,"lambda":2,"mu":0.5,"mode":"default"} -> {"name":"gaussian"}',
-    "training.config.depth: the model's -> 1",
   ]);
   expect(changedFields(cr, applySettings(cr, ["lambda=3"]))).toEqual([
     "training.method.lambda: 2 -> 3",
+  ]);
+  expect(changedFields(cr, applySettings(cr, ["model=vit_small_patch16"]))).toEqual([
+    "training.model.width: 768 -> 384",
+    "training.model.heads: 12 -> 6",
   ]);
   expect(cr.training.epochs).toBe(50);
   expect(Object.isFrozen(changed.training)).toBe(true);
@@ -83,10 +87,10 @@ test("an unknown recipe is answered with the nearest", () => {
 
 test("the plan counts parameters as the models have them", () => {
   const small = ["width=24", "depth=2", "heads=3", "patchSize=8", "imageSize=32"].map(
-    (s) => `config.${s}`,
+    (s) => `model.${s}`,
   );
   const classifier = applySettings(cr, [...small, "numClasses=7"]);
-  const decoder = ["decoderWidth=16", "decoderDepth=3", "decoderHeads=4"].map((s) => `config.${s}`);
+  const decoder = ["decoderWidth=16", "decoderDepth=3", "decoderHeads=4"].map((s) => `model.${s}`);
   const autoencoder = applySettings(testRecipes.pretraining!, [
     ...small,
     "inputSize=32",
@@ -94,9 +98,9 @@ test("the plan counts parameters as the models have them", () => {
   ]);
   const numbers = (tensors: Readonly<Record<string, { data: ArrayLike<number> }>>) =>
     Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
-  const vit = createViT(cr.training.model as "vit_base_patch16", classifier.training.config);
+  const vit = createViT(classifier.training.model as ViTConfig);
   expect(parameterCount(classifier)).toBe(numbers(vit.initHost(key(0))));
-  const dmae = createDmae("vit_base_patch16", autoencoder.training.config);
+  const dmae = createDmae(autoencoder.training.model as DmaeOptions);
   expect(parameterCount(autoencoder)).toBe(numbers(dmae.initHost(key(0))));
 });
 

@@ -1,13 +1,9 @@
+import { type ConvNetName, createConvNet } from "@dmae/convnet";
 import { DmaeError } from "@dmae/core";
 import { nearestNames } from "@dmae/core/checks";
 import { deepFreeze } from "@dmae/train/tasks";
-import { isConvNet } from "./model.ts";
+import { createViT, type ViTName } from "@dmae/vit";
 import type { Recipe } from "./recipe.ts";
-
-/** Fields of a model's configuration that `--set` may add where the recipe names a model only. */
-const convNetFields = ["width", "blocks", "inputSize", "channels"];
-const modelFields = ["width", "depth", "heads", "patchSize", "imageSize", "inputSize", "mlpRatio"];
-const decoderFields = ["decoderWidth", "decoderDepth", "decoderHeads"];
 
 /**
  * The recipe with `field=value` settings applied. A field is a path (`training.epochs`) or its end where that is
@@ -26,24 +22,29 @@ export function applySettings(recipe: Recipe, settings: readonly string[]): Reci
       (node, key) => (node[key] ??= {}) as Record<string, unknown>,
       changed as unknown as Record<string, unknown>,
     );
-    parent[last] = parseValue(path, text, parent[last]);
+    const value = parseValue(path, text, parent[last]);
+    const isName = path === "training.model" && typeof value === "string";
+    parent[last] = isName ? resized(changed.training.model as object, value) : value;
   }
   return deepFreeze(changed);
 }
 
+/** The model of a recipe with the sizes of a named one; images and classes stay. */
+function resized(model: object, name: string): object {
+  if ("blocks" in model) {
+    const { width, blocks } = createConvNet(name as ConvNetName).config;
+    return { ...model, name, width, blocks };
+  }
+  const { width, depth, heads, patchSize } = createViT(name as ViTName).config;
+  return { ...model, width, depth, heads, patchSize };
+}
+
 /** Every path that can be set. */
 export function settablePaths(recipe: Recipe): string[] {
-  const names = ["name", "training.name", "training.method.name"];
-  const fixed = new Set([...names, "paper", "dataset", "task", "startsFrom"]);
-  const paths = leaves(recipe as unknown as Record<string, unknown>).filter(
-    (path) => !fixed.has(path) && path !== "published" && path !== "training.source",
-  );
-  const isPretraining = recipe.task === "pretrain" || recipe.task === "continue";
-  const own = isConvNet(recipe.training) ? convNetFields : modelFields;
-  const extra = [...own, ...(isPretraining ? decoderFields : [])].map(
-    (name) => `training.config.${name}`,
-  );
-  return [...new Set([...paths, ...extra])];
+  const names = ["name", "training.name", "training.method.name", "training.model.name"];
+  const facts = ["paper", "dataset", "task", "startsFrom", "published", "training.source"];
+  const fixed = new Set([...names, ...facts]);
+  return leaves(recipe as unknown as Record<string, unknown>).filter((path) => !fixed.has(path));
 }
 
 /** `path: before -> after` of every field in which two recipes differ. */
@@ -61,14 +62,14 @@ export function changedFields(before: Recipe, after: Recipe): string[] {
   return [...paths]
     .filter((path) => value(before, path) !== value(after, path))
     .filter((path) => !isCovered(value(before, path), value(after, path), path))
-    .map((path) => `${path}: ${value(before, path) ?? "the model's"} -> ${value(after, path)}`);
+    .map((path) => `${path}: ${value(before, path)} -> ${value(after, path)}`);
 }
 
 /** True where other paths tell the change: the fields of a record, or the record that came or went as a whole. */
 function isCovered(before: string | undefined, after: string | undefined, path: string): boolean {
-  if (path.startsWith("training.config.")) return false;
   if (before === undefined || after === undefined) return true;
-  if (path === "training.method") return JSON.parse(before).name === JSON.parse(after).name;
+  if (path === "training.method" || path === "training.model")
+    return JSON.parse(before).name === JSON.parse(after).name;
   return before.startsWith("{") && after.startsWith("{");
 }
 
@@ -110,7 +111,7 @@ function parseValue(path: string, text: string, before: unknown): unknown {
     now === "null" ||
     ["undefined", "null"].includes(old) ||
     (path.endsWith(".sigma") && now === "list") ||
-    (path.endsWith(".model") && now === "object");
+    (path === "training.model" && now === "string");
   if (fits) return value;
   throw new DmaeError(
     "argument",

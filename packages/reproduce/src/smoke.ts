@@ -10,14 +10,14 @@ export function smokeRecipe(recipe: Recipe, numClasses: number): Recipe {
   const settings = [
     ...(isConvNet(recipe.training) ? tinyConvNet(recipe.training) : tinyViT(recipe)),
     ...(ensembleOf(recipe) ? ["ensemble.members=3", "ensemble.consensus=2"] : []),
-    "training.config.inputSize=32",
+    "training.model.inputSize=32",
     "training.epochs=1",
     "training.warmupEpochs=0.5",
     "training.batchSize=4",
     "training.accumulate=2",
     ...(isClassifierRecipe(recipe)
       ? [
-          `training.config.numClasses=${numClasses}`,
+          `training.model.numClasses=${numClasses}`,
           "evaluation.images=4",
           "evaluation.votes=4",
           "evaluation.voteEvery=4",
@@ -27,25 +27,25 @@ export function smokeRecipe(recipe: Recipe, numClasses: number): Recipe {
           "certification.batchSize=10",
         ]
       : [
-          "training.config.decoderWidth=8",
-          "training.config.decoderDepth=1",
-          "training.config.decoderHeads=2",
+          "training.model.decoderWidth=8",
+          "training.model.decoderDepth=1",
+          "training.model.decoderHeads=2",
         ]),
   ];
   return applySettings(recipe, settings);
 }
 
 const tinyViT = ({ dataset }: Recipe): string[] => [
-  "training.config.width=16",
-  "training.config.depth=2",
-  "training.config.heads=2",
-  "training.config.patchSize=8",
-  `training.config.imageSize=${dataset === "cifar10" ? 48 : 32}`, // resized inside the model, as the recipe does it
+  "training.model.width=16",
+  "training.model.depth=2",
+  "training.model.heads=2",
+  "training.model.patchSize=8",
+  `training.model.imageSize=${dataset === "cifar10" ? 48 : 32}`, // resized inside the model, as the recipe does it
 ];
 
 const tinyConvNet = ({ model, method }: ConvNetRecipe): string[] => [
-  "training.config.width=4",
-  `training.config.blocks=${model === "resnet50" ? "[1,1,1,1]" : "[1,1,1]"}`,
+  "training.model.width=4",
+  `training.model.blocks=${model.name === "resnet50" ? "[1,1,1,1]" : "[1,1,1]"}`,
   ...("copies" in method && method.copies! > 2 ? ["training.method.copies=2"] : []),
   ...("steps" in method && method.steps > 2 ? ["training.method.steps=2"] : []),
 ];

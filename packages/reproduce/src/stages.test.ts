@@ -68,7 +68,7 @@ test("a run goes from one recipe's folder to the next, with its optimizer", asyn
     "--from",
     at("first"),
     "--set",
-    "config.imageSize=32",
+    "model.imageSize=32",
   );
   await smoke(
     "cr",
@@ -78,7 +78,7 @@ test("a run goes from one recipe's folder to the next, with its optimizer", asyn
     "--from",
     at("second"),
     "--set",
-    "config.imageSize=32",
+    "model.imageSize=32",
   );
   const start = (await startOf(testRecipes.continuing!, at("first"), undefined))!;
   const { initialOptimizer } = await start.whole();
@@ -111,8 +111,7 @@ test("an official training checkpoint is continued with its optimizer, and fine-
   expect(Object.keys(initialOptimizer!.tensors)).toContain("exp_avg_sq.decoder_pred.weight");
   const encoder = ["width=24", "heads=3", "patchSize=16", "imageSize=224"];
   const decoder = ["decoderWidth=16", "decoderDepth=2"];
-  const set = (fields: readonly string[]) =>
-    fields.flatMap((field) => ["--set", `config.${field}`]);
+  const set = (fields: readonly string[]) => fields.flatMap((field) => ["--set", `model.${field}`]);
   const data = ["--data", at("binary"), "--from", file];
   await smoke("continuing", "official", ...data, ...set([...encoder, ...decoder]));
   await smoke("cr", "official-cr", ...data, ...set(encoder), "--stage", "finetune");
@@ -194,7 +193,7 @@ test("missing data, a wrong folder and data of other classes are errors of one s
 });
 
 test("a checkpoint of another architecture is refused by name and shape", async () => {
-  await smoke("pretraining", "narrow", "--data", at("images"), "--set", "config.width=8");
+  await smoke("pretraining", "narrow", "--data", at("images"), "--set", "model.width=8");
   const wrong = failure(smoke("cr", "e8", "--data", at("binary"), "--from", at("narrow")));
   expect(await wrong).toMatchObject({
     code: "checkpoint",

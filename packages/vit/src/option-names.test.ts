@@ -17,9 +17,6 @@ testOptionNames(
     "createViT (overrides)": (options) => api.createViT("vit_tiny_patch16", options),
     "createViT > features": (options) => vit.features({}, images, options),
     "createViT > logits": (options) => vit.logits({}, images, options),
-    "resolveConfig > createViT": (options) => api.resolveConfig(options),
-    "resolveConfig (overrides) > createViT": (options) =>
-      api.resolveConfig("vit_tiny_patch16", options),
     fromPretrained: (options) => api.fromPretrained(vit, {}, options),
     tiny: (options) => api.tiny(data, options),
     visibleTokens: (options) => api.visibleTokens(vit, {}, options),

@@ -1,11 +1,6 @@
 /** Parts of a Vision Transformer, for models that are built from them, such as the decoder of `@dmae/pretrain`. */
 export { type BlockOptions, block, initBlock } from "./block.ts";
-export {
-  CIFAR10_NORMALIZATION,
-  IMAGENET_NORMALIZATION,
-  resolveConfig,
-  viTConfigNames,
-} from "./config.ts";
+export { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION, viTConfigNames } from "./config.ts";
 export { layerId } from "./layer-id.ts";
 export { patchify, unpatchify } from "./patches.ts";
 export {

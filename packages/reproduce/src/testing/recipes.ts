@@ -1,3 +1,4 @@
+import { createConvNet } from "@dmae/convnet";
 import { finetuneRecipes, linearProbeRecipes } from "@dmae/finetune";
 import { pretrainRecipes } from "@dmae/pretrain";
 import type { ClassifierRecipe, Recipe } from "../recipe.ts";
@@ -55,8 +56,7 @@ export const testRecipes: Readonly<Record<string, Recipe>> = {
     startsFrom: null,
     training: {
       ...finetuneRecipes["dmae-vit-b-cifar10-rs-0.25"],
-      model: "cifar_resnet110",
-      config: { numClasses: 10 },
+      model: createConvNet("cifar_resnet110").config,
       method: { name: "gaussian", copies: 1 },
       ...{ dropPath: 0, layerDecay: 1 },
     },
