@@ -86,8 +86,8 @@ async function prepare(request: Request): Promise<Prepared> {
     request.task !== "train"
       ? await inference(request, executor)
       : request.model.pretrain
-        ? await pretraining(request, executor())
-        : await training(request, executor());
+        ? await pretraining(request, executor({ precision: request.dtype }))
+        : await training(request, executor({ precision: request.dtype }));
   return { ...result, statistics };
 }
 

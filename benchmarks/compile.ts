@@ -1,9 +1,10 @@
 // ONNX Runtime through @dmae/compile against PyTorch on the same CPU, in turns, each in a process of its own.
 // PyTorch at its best: eager and compiled, batches 32, 64 and 128 (64 and 256 for LeNet and ResNet-20, 32 and 64 for ResNet-110), threads found by trying; DMAE_PYTHON names a
 // python with torch (default python3). DMAE_BENCH="tiny,base" chooses models, DMAE_BENCH_SECONDS the time of a turn.
-// Convolutional networks take under five minutes each: forward and train, float32, and no wait of more than COMPILE_SECONDS for
+// Convolutional networks take two to three minutes each: forward and train, float32, and no wait of more than COMPILE_SECONDS for
 // torch.compile (a ResNet-110 takes it minutes; what it compiled is cached, so that a second run measures it).
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -30,6 +31,9 @@ const python = process.env.DMAE_PYTHON ?? "python3";
 const seconds = Number(process.env.DMAE_BENCH_SECONDS ?? 2);
 const rounds = Number(process.env.DMAE_BENCH_ROUNDS ?? 4);
 const cores = physicalCores();
+/** Whether the processor multiplies bfloat16 numbers itself. */
+const hasBfloat16 =
+  existsSync("/proc/cpuinfo") && readFileSync("/proc/cpuinfo", "utf8").includes("avx512_bf16");
 /** How long torch.compile may take for a convolutional network. */
 const COMPILE_SECONDS = Number(process.env.DMAE_BENCH_COMPILE_SECONDS ?? 60);
 
@@ -260,6 +264,9 @@ async function compare(
   });
   for (const batch of large || task === "train" || model.convnet ? batches : [32, 64])
     add(`@dmae/compile float32, batch ${batch}`, ours, mine(batch, "float32"));
+  if (task === "train" && hasBfloat16)
+    for (const batch of batches)
+      add(`@dmae/compile bfloat16, batch ${batch}`, ours, mine(batch, "bfloat16"));
   if (task !== "train" && !model.convnet)
     for (const batch of large ? [8] : [32, 64])
       add(`@dmae/compile int8, batch ${batch}`, ours, mine(batch, "int8"));

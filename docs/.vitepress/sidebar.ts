@@ -18,7 +18,7 @@ const guide: DefaultTheme.SidebarItem[] = [
         "certificate-file": "A certificate as a file",
         server: "In a server",
         int8: "int8 and certificates",
-        kernels: "Kernels for training",
+        kernels: "Generated kernels",
       }),
     ],
   },

@@ -134,6 +134,51 @@ describe.skipIf(!compiler)("convolutions as kernels", () => {
     }
   });
 
+  const net = ({ x, w, v, dense }: Tensors) => {
+    const pooled = (from: tf.Tensor, filter: tf.Tensor) =>
+      tf.maxPool(tf.relu(conv2d(from, filter)) as tf.Tensor4D, 2, 2, "valid");
+    const flat = tf.reshape(pooled(pooled(x!, w!), v!), [x!.shape[0]!, -1]);
+    return { logits: tf.matMul(flat, dense!) };
+  };
+  const weights = (first: number, second: number, classes: number) => ({
+    w: random.floats([first, 1, 5, 5]),
+    v: random.floats([second, first, 5, 5]),
+    dense: random.floats([16 * second, classes]),
+  });
+
+  it("serve a function where ONNX Runtime would pad its channels to blocks", async () => {
+    const kernelsOf = async (first: number, second: number) => {
+      const program = await compile({
+        fn: net,
+        specs: { x: [64, 28, 28, 1] },
+        constants: weights(first, second, 10),
+      });
+      program.dispose();
+      return program.statistics.kernels;
+    };
+    expect(await kernelsOf(20, 50)).toBeGreaterThanOrEqual(4); // LeNet's channels
+    expect(await kernelsOf(16, 48)).toBe(0);
+  });
+
+  it("give a row the same bits in every place of a batch", async () => {
+    const constants = weights(20, 50, 500);
+    const [rows, pixels] = [67, 784]; // rows: more than a tile of products, and a part of one
+    const x = random.floats([rows, 28, 28, 1]).data;
+    const specs = { x: [rows, 28, 28, 1] };
+    const program = await compile({ fn: net, specs, constants }, { kernels: "generated" });
+    /** Logits of the rows, each moved on by `by` places. */
+    const logitsOf = async (by: number) => {
+      const cut = pixels * (rows - by);
+      const moved = Float32Array.from([...x.subarray(cut), ...x.subarray(0, cut)]);
+      const { data } = (await program({ x: moved })).logits!;
+      const logits = [...(data as Float32Array)];
+      return [...logits.slice(500 * by), ...logits.slice(0, 500 * by)];
+    };
+    const whole = await logitsOf(0);
+    for (const by of [1, 5, 33]) expect(await logitsOf(by)).toEqual(whole);
+    program.dispose();
+  });
+
   it.each([
     [[2, 6, 6, 20], 2, 2, "valid"],
     [[2, 7, 9, 3], 3, 2, "same"],

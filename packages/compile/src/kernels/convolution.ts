@@ -1,4 +1,5 @@
 import { type Node, sizeOf } from "../graph/graph.ts";
+import type { Program } from "../graph/optimize.ts";
 import { panelOf } from "../graph/windows.ts";
 import { COMPOSITE, WINDOWS } from "../ops/composite.ts";
 import { type Kernel, type KernelParts, makeKernel } from "./kernel.ts";
@@ -62,6 +63,24 @@ function bodyOf(node: Node): Pick<KernelParts, "body" | "parts" | "finish"> | nu
     default:
       return null;
   }
+}
+
+/**
+ * The work of a program's convolutions in blocks of 16 channels, as a multiple of what they take: ONNX Runtime computes in such
+ * blocks, and kernels read as many channels as there are. 1 without convolutions.
+ */
+export function channelPadding({ graph }: Program): number {
+  let [real, padded] = [0, 0];
+  for (const { op, domain, attributes } of graph.nodes) {
+    if (domain !== COMPOSITE || op !== WINDOWS.convolution) continue;
+    const [, , channels, height, width, outputs, rows, columns] = attributes.window as number[];
+    const products = (attributes.images as number) * height! * width! * rows! * columns!;
+    // Fewer channels than a block, those of images, are read as they are.
+    const read = channels! < 16 ? channels! : panelOf(channels!);
+    real += products * channels! * outputs!;
+    padded += products * read * panelOf(outputs!);
+  }
+  return real > 0 ? padded / real : 1;
 }
 
 const windowOf = ({ attributes }: Node) => `(Window){${attributes.window}}`;

@@ -5,11 +5,17 @@ import type { Program } from "../graph/optimize.ts";
 import { separateSums } from "../graph/tune-for-cpu.ts";
 import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
+import { channelPadding } from "./convolution.ts";
 import { type FusedProgram, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
 const MIN_NUMBERS = 1 << 20;
+
+/** Work that ONNX Runtime may add to convolutions of a function, as a multiple, before kernels pay: LeNet has 2, ResNets 1. */
+const MOST_PADDING = 1.3;
+
+type Options = RuntimeOptions & { readonly precision?: string };
 
 /** A program with generated operators, and what a session of it needs. */
 export interface GeneratedKernels {
@@ -26,7 +32,7 @@ export interface GeneratedKernels {
 export async function generateKernels(
   caller: string,
   program: () => Program,
-  options: RuntimeOptions,
+  options: Options,
   isStep: boolean,
   findCompiler: () => Promise<CCompiler | null> = findCCompiler,
 ): Promise<GeneratedKernels | null> {
@@ -36,9 +42,9 @@ export async function generateKernels(
       "argument",
       `${caller}: kernels must be auto, generated or standard, got ${kernels}`,
     );
-  const wanted = kernels === "generated" || (kernels === "auto" && isStep);
-  if (!wanted) return null;
   const demanded = kernels === "generated";
+  const wanted = demanded || (kernels === "auto" && (isStep || paysInFunctions(program, options)));
+  if (!wanted) return null;
   const compiler = isNodeCpu(options) ? await findCompiler() : null;
   if (!compiler) {
     if (!demanded) return null;
@@ -55,6 +61,15 @@ export async function generateKernels(
     reportOnce(`${caller}: working without generated kernels: ${reason}`);
     return null;
   }
+}
+
+/**
+ * True where ONNX Runtime would spend its time on padding: it computes float32 convolutions in blocks of 16 channels, and kernels
+ * read as many channels as there are.
+ */
+function paysInFunctions(program: () => Program, options: Options) {
+  const { precision = "float32" } = options;
+  return precision === "float32" && isNodeCpu(options) && channelPadding(program()) > MOST_PADDING;
 }
 
 async function generate(
