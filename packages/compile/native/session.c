@@ -3,13 +3,19 @@
  * on the library that onnxruntime-node has installed.
  *
  *   open(library)                                        finds ONNX Runtime's functions
- *   create(model, inputs, outputs, settings, external, threads, operators, profile) -> session
+ *   create(model, inputs, outputs, settings, external, threads, operators, profile, cuda, level) -> session
  *   run(session, inputs, outputs) -> Promise             reads and writes the arrays in place, on a thread of libuv
  *   release(session)
+ *   allocate(session, memory, device, bytes) -> block    memory of a device, freed by free(block)
+ *   hostMemory(session, memory, device, bytes) -> ArrayBuffer
+ *   copy(session, from, to, bytes) -> Promise            between places, by a session that hands on bytes
+ *   bind(session, inputs, outputs) -> binding            places of all inputs and outputs
+ *   runBound(session, binding, graph) -> Promise         graph: the id of a CUDA graph, "-1" for none
  *   largeBlocksApart(yes)                                where malloc puts blocks from 1 MiB on
  *
- * inputs and outputs of create are [name, type, d0, d1, ...] each, settings [key, value, ...], external [name, bytes, ...];
- * those of run are typed arrays in the same order.
+ * inputs and outputs of create are [name, type, d0, d1, ...] each, settings and cuda [key, value, ...], external
+ * [name, bytes, ...]; those of run and bind are places (blocks.h) in the same order. operators: the path of a library of
+ * operators, or "". cuda: options of the CUDA provider, null for the CPU.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -17,87 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node-api.h"
-#include "onnxruntime.h"
-
-typedef struct {
-  char *name;
-  int type;
-  int64_t shape[MAX_RANK];
-  size_t rank, bytes;
-} Port;
-
-typedef struct {
-  OrtSession *session;
-  OrtCustomOpDomain *domain;
-  void *operators;
-  Port *ports[2]; /* inputs, outputs */
-  size_t count[2];
-  bool profiled;
-  int running;
-  bool closing, released;
-} Session;
-
-static Ort ort;
-static OrtEnv *environment;
-static OrtMemoryInfo *memory;
-
-static napi_value fail(napi_env env, const char *message) {
-  napi_throw_error(env, NULL, message);
-  return NULL;
-}
-
-/* Throws what a status says; true if there was nothing to say. */
-static bool accept(napi_env env, OrtStatus *status) {
-  if (!status) return true;
-  napi_throw_error(env, NULL, ort_message(ort)(status));
-  ort_release_status(ort)(status);
-  return false;
-}
-
-static char *text(napi_env env, napi_value value) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length)) return NULL;
-  char *copy = malloc(length + 1);
-  napi_get_value_string_utf8(env, value, copy, length + 1, &length);
-  return copy;
-}
-
-static napi_value element(napi_env env, napi_value array, uint32_t i) {
-  napi_value value = NULL;
-  napi_get_element(env, array, i, &value);
-  return value;
-}
-
-static uint32_t length_of(napi_env env, napi_value array) {
-  uint32_t length = 0;
-  napi_get_array_length(env, array, &length);
-  return length;
-}
-
-static int64_t integer(napi_env env, napi_value value) {
-  int64_t number = 0;
-  napi_get_value_int64(env, value, &number);
-  return number;
-}
+#include "runs.h"
 
 static size_t size_of(int type) {
   return type == ORT_INT64 ? 8 : type == ORT_FLOAT || type == ORT_INT32 ? 4 : 1;
-}
-
-/* Bytes per element of Node's typed arrays: int8, uint8, uint8 clamped, int16, uint16, int32, uint32, float32, ... */
-static size_t width_of(int kind) {
-  static const size_t widths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
-  return kind >= 0 && kind < 11 ? widths[kind] : 0;
-}
-
-static void *bytes_of(napi_env env, napi_value array, size_t *bytes) {
-  int kind = -1;
-  size_t length = 0;
-  void *data = NULL;
-  if (napi_get_typedarray_info(env, array, &kind, &length, &data, NULL, NULL)) return NULL;
-  *bytes = length * width_of(kind);
-  return data;
 }
 
 static napi_value open_library(napi_env env, napi_callback_info info) {
@@ -165,6 +94,7 @@ static void finalize(napi_env env, void *data, void *hint) {
 
 /* Gives the options a domain with the operators of a library that kernels.h made. */
 static bool add_operators(napi_env env, Session *session, OrtSessionOptions *options, const char *path) {
+  if (!path || !path[0]) return true;
   session->operators = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!session->operators) return fail(env, dlerror()), false;
   const OrtCustomOp *(*operator_at)(Ort, size_t) =
@@ -203,9 +133,32 @@ static bool configure(napi_env env, OrtSessionOptions *options, napi_value setti
   return good;
 }
 
+/* Puts the CUDA provider in front of the CPU's. */
+static bool append_cuda(napi_env env, OrtSessionOptions *options, napi_value settings) {
+  bool is_array = false;
+  OrtCudaOptions *cuda = NULL;
+  napi_is_array(env, settings, &is_array);
+  if (!is_array) return true;
+  const uint32_t count = length_of(env, settings) / 2;
+  char **keys = calloc(count + 1, sizeof *keys), **values = calloc(count + 1, sizeof *values);
+  for (uint32_t i = 0; i < count; i++) {
+    keys[i] = text(env, element(env, settings, 2 * i));
+    values[i] = text(env, element(env, settings, 2 * i + 1));
+  }
+  const bool good =
+      accept(env, ort_create_cuda_options(ort)(&cuda)) &&
+      accept(env, ort_update_cuda_options(ort)(cuda, (const char *const *)keys, (const char *const *)values, count)) &&
+      accept(env, ort_append_cuda(ort)(options, cuda));
+  if (cuda) ort_release_cuda_options(ort)(cuda);
+  for (uint32_t i = 0; i < count; i++) free(keys[i]), free(values[i]);
+  free(keys);
+  free(values);
+  return good;
+}
+
 static napi_value create(napi_env env, napi_callback_info info) {
-  napi_value a[8];
-  size_t count = 8, bytes = 0;
+  napi_value a[10];
+  size_t count = 10, bytes = 0;
   napi_get_cb_info(env, info, &count, a, NULL, NULL);
   if (!ort) return fail(env, "open ONNX Runtime first");
   Session *session = calloc(1, sizeof *session);
@@ -217,7 +170,9 @@ static napi_value create(napi_env env, napi_callback_info info) {
   bool good = accept(env, ort_create_options(ort)(&options)) && accept(env, ort_disable_memory_plan(ort)(options)) &&
               accept(env, ort_set_log_severity(ort)(options, 4)) &&
               accept(env, ort_set_threads(ort)(options, (int)integer(env, a[5]))) &&
-              configure(env, options, a[3], a[4]) && add_operators(env, session, options, operators);
+              accept(env, ort_set_level(ort)(options, (int)integer(env, a[9]))) &&
+              configure(env, options, a[3], a[4]) && append_cuda(env, options, a[8]) &&
+              add_operators(env, session, options, operators);
   session->profiled = good && profile && profile[0];
   if (session->profiled) good = accept(env, ort_enable_profiling(ort)(options, profile));
   good = good && accept(env, ort_create_session(ort)(environment, model, bytes, options, &session->session));
@@ -233,95 +188,109 @@ static napi_value create(napi_env env, napi_callback_info info) {
   return handle;
 }
 
-typedef struct {
-  Session *session;
-  OrtValue **values[2];
-  napi_ref *arrays;
-  size_t held;
-  napi_ref handle;
-  napi_deferred promise;
-  napi_async_work work;
-  OrtStatus *status;
-} Job;
-
-static void execute(napi_env env, void *data) {
-  Job *job = data;
-  const Session *session = job->session;
-  const char **names[2];
-  for (int side = 0; side < 2; side++) {
-    names[side] = malloc((session->count[side] + 1) * sizeof(char *));
-    for (size_t i = 0; i < session->count[side]; i++) names[side][i] = session->ports[side][i].name;
-  }
-  job->status = ort_run(ort)(session->session, NULL, names[0], (const OrtValue *const *)job->values[0],
-                             session->count[0], names[1], session->count[1], job->values[1]);
-  free(names[0]);
-  free(names[1]);
-}
-
-/* Frees what a run holds. */
-static void clear(napi_env env, Job *job) {
-  for (int side = 0; side < 2; side++) {
-    for (size_t i = 0; i < job->session->count[side]; i++)
-      if (job->values[side][i]) ort_release_value(ort)(job->values[side][i]);
-    free(job->values[side]);
-  }
-  for (size_t i = 0; i < job->held; i++) napi_delete_reference(env, job->arrays[i]);
-  free(job->arrays);
-  if (job->handle) napi_delete_reference(env, job->handle);
-  if (job->work) napi_delete_async_work(env, job->work);
-  if (job->status) ort_release_status(ort)(job->status);
-  free(job);
-}
-
-static void complete(napi_env env, napi_status cancelled, void *data) {
-  Job *job = data;
-  Session *session = job->session;
-  napi_value result;
-  napi_get_undefined(env, &result);
-  if (job->status || cancelled) {
-    napi_value message;
-    const char *reason = job->status ? ort_message(ort)(job->status) : "the run was cancelled";
-    napi_create_string_utf8(env, reason, NAPI_AUTO_LENGTH, &message);
-    napi_create_error(env, NULL, message, &result);
-    napi_reject_deferred(env, job->promise, result);
-  } else napi_resolve_deferred(env, job->promise, result);
-  clear(env, job);
-  session->running--;
-  if (session->closing) end(session);
+/* The open session of a handle; NULL, with an error thrown, if it was released. */
+static Session *session_of(napi_env env, napi_value handle) {
+  Session *session = NULL;
+  if (!napi_get_value_external(env, handle, (void **)&session) && !session->closing) return session;
+  return fail(env, "the session was released"), NULL;
 }
 
 static napi_value run(napi_env env, napi_callback_info info) {
-  napi_value a[3], name, promise;
+  napi_value a[3], promise = NULL;
   size_t count = 3;
-  Session *session;
   napi_get_cb_info(env, info, &count, a, NULL, NULL);
-  if (napi_get_value_external(env, a[0], (void **)&session) || session->closing)
-    return fail(env, "the session was released");
-  Job *job = calloc(1, sizeof *job);
-  job->session = session;
-  job->arrays = calloc(session->count[0] + session->count[1] + 1, sizeof(napi_ref));
-  for (int side = 0; side < 2; side++) job->values[side] = calloc(session->count[side] + 1, sizeof(OrtValue *));
-  for (int side = 0; side < 2; side++)
-    for (size_t i = 0; i < session->count[side]; i++) {
-      const Port *port = &session->ports[side][i];
-      const napi_value array = element(env, a[1 + side], (uint32_t)i);
-      size_t bytes = 0;
-      void *data = bytes_of(env, array, &bytes);
-      char message[256];
-      snprintf(message, sizeof message, "%s needs an array of %zu bytes, got %zu", port->name, port->bytes, bytes);
-      if (bytes != port->bytes) return clear(env, job), fail(env, message);
-      napi_create_reference(env, array, 1, &job->arrays[job->held++]);
-      if (!accept(env, ort_create_tensor(ort)(memory, data, bytes, port->shape, port->rank, port->type,
-                                              &job->values[side][i])))
-        return clear(env, job), NULL;
-    }
-  napi_create_reference(env, a[0], 1, &job->handle);
-  napi_create_promise(env, &job->promise, &promise);
-  napi_create_string_utf8(env, "dmae", NAPI_AUTO_LENGTH, &name);
-  napi_create_async_work(env, NULL, name, execute, complete, job, &job->work);
-  session->running++;
-  napi_queue_async_work(env, job->work);
+  Session *session = session_of(env, a[0]);
+  Binding *binding = session ? bind_places(env, a[0], session, a + 1) : NULL;
+  if (!binding) return NULL;
+  Job *job = new_job(env, session, a[0], &promise);
+  job->perform = perform_run;
+  job->binding = binding;
+  job->owns = true;
+  start_on_pool(env, job);
   return promise;
+}
+
+static napi_value bind(napi_env env, napi_callback_info info) {
+  napi_value a[3], handle = NULL;
+  size_t count = 3;
+  napi_get_cb_info(env, info, &count, a, NULL, NULL);
+  Session *session = session_of(env, a[0]);
+  Binding *binding = session ? bind_places(env, a[0], session, a + 1) : NULL;
+  if (binding) napi_create_external(env, binding, finalize_binding, NULL, &handle);
+  return handle;
+}
+
+static napi_value run_bound(napi_env env, napi_callback_info info) {
+  napi_value a[3], promise = NULL;
+  size_t count = 3, length = 0;
+  Binding *binding = NULL;
+  napi_get_cb_info(env, info, &count, a, NULL, NULL);
+  Session *session = session_of(env, a[0]);
+  if (!session) return NULL;
+  if (napi_get_value_external(env, a[1], (void **)&binding) || binding->session != session)
+    return fail(env, "the binding is one of another session");
+  Job *job = new_job(env, session, a[0], &promise);
+  job->perform = perform_run;
+  job->binding = binding;
+  napi_create_reference(env, a[1], 1, &job->held[1]);
+  napi_get_value_string_utf8(env, a[2], job->graph, sizeof job->graph, &length);
+  start_on_thread(env, job);
+  return promise;
+}
+
+static napi_value copy(napi_env env, napi_callback_info info) {
+  napi_value a[4], promise = NULL;
+  size_t count = 4;
+  Place from, to;
+  napi_get_cb_info(env, info, &count, a, NULL, NULL);
+  Session *session = session_of(env, a[0]);
+  if (!session) return NULL;
+  const size_t bytes = (size_t)integer(env, a[3]);
+  if (!read_place(env, a[1], "the source", bytes, &from) || !read_place(env, a[2], "the target", bytes, &to)) return NULL;
+  Job *job = new_job(env, session, a[0], &promise);
+  job->perform = perform_copy;
+  job->from = from;
+  job->to = to;
+  job->bytes = bytes;
+  napi_create_reference(env, from.owner, 1, &job->held[1]);
+  napi_create_reference(env, to.owner, 1, &job->held[2]);
+  start_on_pool(env, job);
+  return promise;
+}
+
+static Block *block_for(napi_env env, napi_callback_info info) {
+  napi_value a[4];
+  size_t count = 4;
+  napi_get_cb_info(env, info, &count, a, NULL, NULL);
+  Session *session = session_of(env, a[0]);
+  char *name = session ? text(env, a[1]) : NULL;
+  Block *block = name ? allocate_block(env, session->session, name, integer(env, a[2]), integer(env, a[3])) : NULL;
+  free(name);
+  return block;
+}
+
+static napi_value allocate(napi_env env, napi_callback_info info) {
+  napi_value handle = NULL;
+  Block *block = block_for(env, info);
+  if (block) napi_create_external(env, block, finalize_block, NULL, &handle);
+  return handle;
+}
+
+static napi_value host_memory(napi_env env, napi_callback_info info) {
+  napi_value buffer = NULL;
+  Block *block = block_for(env, info);
+  if (block && napi_create_external_arraybuffer(env, block->data, block->bytes, finalize_block, block, &buffer))
+    finalize_block(env, block, NULL);
+  return buffer;
+}
+
+static napi_value free_memory(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  Block *block;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  if (!napi_get_value_external(env, argument, (void **)&block)) free_block(block);
+  return NULL;
 }
 
 static napi_value release(napi_env env, napi_callback_info info) {
@@ -363,6 +332,12 @@ __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_e
   publish(env, exports, "create", create);
   publish(env, exports, "run", run);
   publish(env, exports, "release", release);
+  publish(env, exports, "allocate", allocate);
+  publish(env, exports, "hostMemory", host_memory);
+  publish(env, exports, "free", free_memory);
+  publish(env, exports, "copy", copy);
+  publish(env, exports, "bind", bind);
+  publish(env, exports, "runBound", run_bound);
   publish(env, exports, "largeBlocksApart", large_blocks_apart);
   return exports;
 }

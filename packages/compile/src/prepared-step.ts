@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensors } from "@dmae/core";
 import type {
   PreparedStep,
   PreparedSteps,
@@ -8,17 +8,14 @@ import type {
   TensorSpecs,
   Tensors,
 } from "@dmae/nn";
-import {
-  checkedSpecs,
-  checkStepResult,
-  checkTensors,
-  describeValue,
-  hostInputs,
-} from "@dmae/nn/executors";
+import { checkedSpecs, checkStepResult, checkTensors, describeValue } from "@dmae/nn/executors";
+import { deviceFor } from "./device/device.ts";
+import { deviceState } from "./device/device-state.ts";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
-import { checkRuntimeOptions, type RuntimeOptions, type RuntimeTensor } from "./runtime/runtime.ts";
+import { checkRuntimeOptions, type RuntimeOptions } from "./runtime/runtime.ts";
 import { scaledStep, withoutScaling, withScaling } from "./scaled-step.ts";
-import { ownState, type StepState, zerosOf } from "./step-state.ts";
+import { BATCH, entries, METRIC, NEXT, prefixed, STATE, stripped } from "./step-names.ts";
+import { hostState, type StepState } from "./step-state.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
 
 /** A step whose state lives in the compiled program: call it with a batch. */
@@ -30,21 +27,6 @@ export interface CompiledStep<
   /** Facts about the graph. */
   readonly statistics: ProgramStatistics;
 }
-
-const STATE = "state:";
-const BATCH = "batch:";
-const NEXT = "next:";
-const METRIC = "metric:";
-
-const prefixed = <T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [prefix + name, value]));
-
-const stripped = <T>(prefix: string, record: Readonly<Record<string, T>>): Record<string, T> =>
-  Object.fromEntries(
-    Object.entries(record).flatMap(([name, value]) =>
-      name.startsWith(prefix) ? [[name.slice(prefix.length), value]] : [],
-    ),
-  );
 
 /** Traces a step as one function of state and batch; a step of several may return a part of the state. */
 function traceStep(
@@ -63,10 +45,6 @@ function traceStep(
   };
   return trace(caller, whole, { ...prefixed(STATE, state), ...prefixed(BATCH, batch) });
 }
-
-/** The entries of these names, those that are there. */
-const entries = <T>(record: Readonly<Record<string, T>>, names: readonly string[]) =>
-  Object.fromEntries(names.flatMap((name) => (name in record ? [[name, record[name]!]] : [])));
 
 /** Traces and loads a step for `caller`, whose name errors carry. */
 export async function prepareStep<
@@ -98,8 +76,11 @@ export async function prepareStep<
     ? { step: scaledStep(step as StepFunction), state: withScaling(caller, state) }
     : { step, state };
   const program = await loadStep(caller, { ...source, batch, isPartial: false }, options);
-  const owned = ownState(source.state);
-  const run = stepOn(owned, program, batch);
+  const owned = await stateOf(caller, options, source.state).catch((error: unknown) => {
+    program.dispose();
+    throw error;
+  });
+  const run = owned.step(program, batch);
   const { dispose } = owned;
   return Object.assign(run, {
     statistics: program.statistics,
@@ -121,14 +102,14 @@ export async function prepareSteps(
       "unsupported",
       `${caller}: several steps over one state cannot scale their loss, as float16 must; use precision bfloat16`,
     );
-  const owned = ownState(state, exchanged);
-  const runs = new Map<string, ReturnType<typeof stepOn>>();
+  const owned = await stateOf(caller, options, state, exchanged);
+  const runs = new Map<string, ReturnType<StepState["step"]>>();
   try {
     for (const [name, { step, batch: given }] of Object.entries(steps)) {
       const batch = checkedSpecs(caller, "batch", given);
       const program = await loadStep(caller, { step, state, batch, isPartial: true }, options);
       onCompiled?.(program.statistics);
-      runs.set(name, stepOn(owned, program, batch));
+      runs.set(name, owned.step(program, batch));
     }
   } catch (error) {
     owned.dispose();
@@ -140,6 +121,17 @@ export async function prepareSteps(
     state: owned.copy,
     dispose: owned.dispose,
   };
+}
+
+/** The state where its programs keep it: on a device, or in host memory. */
+async function stateOf(
+  caller: string,
+  options: RuntimeOptions,
+  state: HostTensors,
+  exchanged?: readonly string[],
+): Promise<StepState> {
+  const { device } = await deviceFor(caller, options);
+  return device ? deviceState(device, state, exchanged) : hostState(state, exchanged);
 }
 
 interface StepSource {
@@ -157,63 +149,4 @@ function loadStep(
   const pairs = new Map(Object.keys(state).map((name) => [STATE + name, NEXT + name]));
   const makeTrace = () => traceStep(caller, step as StepFunction, state, batch, isPartial);
   return LoadedProgram.load(caller, makeTrace, options, pairs);
-}
-
-/** Makes a program of a state callable with batches. */
-function stepOn(owned: StepState, program: LoadedProgram, batchSpecs: TensorSpecs) {
-  owned.holds(program);
-  const outputs = [...program.outputs.keys()];
-  const metrics = outputs.filter((name) => name.startsWith(METRIC));
-  const written = outputs.flatMap((name) =>
-    name.startsWith(NEXT) ? [name.slice(NEXT.length)] : [],
-  );
-  const moved = written.filter((name) => !program.inPlace.has(STATE + name));
-  const metricTensors = program.tensors(
-    Object.fromEntries(metrics.map((name) => [name, zerosOf(program.outputs.get(name)!)])),
-  );
-  // entries keep their memory, so that each is wrapped once
-  const wrapped = new WeakMap<HostTensor, RuntimeTensor>();
-  const wrap = (prefix: string, entries: HostTensors): Record<string, RuntimeTensor> => {
-    const tensors: Record<string, RuntimeTensor> = {};
-    for (const [name, entry] of Object.entries(entries)) {
-      let tensor = wrapped.get(entry);
-      if (tensor === undefined) wrapped.set(entry, (tensor = program.tensor(entry)));
-      tensors[prefix + name] = tensor;
-    }
-    return tensors;
-  };
-  const runOnce = async (batch: Record<string, RuntimeTensor>) => {
-    const { current } = owned;
-    const next = { ...entries(current, written), ...owned.spares(moved) };
-    const feeds = { ...wrap(STATE, current), ...prefixed(BATCH, batch) };
-    const into = { ...wrap(NEXT, next), ...metricTensors };
-    const results = await program.run(feeds, program.writesInto ? into : undefined);
-    owned.swap(moved);
-    if (!program.writesInto) await keepResults(results, written, owned.current);
-    return Object.fromEntries(
-      metrics.map((name) => [
-        name.slice(METRIC.length),
-        Number((results[name]!.data as ArrayLike<number>)[0]),
-      ]),
-    );
-  };
-  return (batch: unknown) =>
-    owned.during(async () => {
-      const lent = program.copies(hostInputs("call", batch, batchSpecs));
-      return owned.inTurn(() => runOnce(lent));
-    });
-}
-
-/** Takes over the values of outputs that have buffers of their own. */
-async function keepResults(
-  results: Record<string, RuntimeTensor>,
-  names: readonly string[],
-  into: Record<string, HostTensor>,
-): Promise<void> {
-  for (const name of names) {
-    const result = results[NEXT + name]!;
-    const data = (result.getData ? await result.getData() : result.data) as Float32Array;
-    const target = into[name]!.data;
-    if (data !== target && data.buffer !== target.buffer) target.set(data);
-  }
 }

@@ -1,22 +1,17 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
-import { lifetime } from "@dmae/nn/executors";
-import { allocate, type OutputSpec, sizeOf } from "./graph/graph.ts";
+import type { TensorSpecs } from "@dmae/nn";
+import { hostInputs, lifetime } from "@dmae/nn/executors";
+import { type HostMemory, stepOn, zerosOf } from "./host-step.ts";
+import { takeTurns } from "./runtime/in-turn.ts";
 import type { LoadedProgram } from "./runtime/program.ts";
 
-/** The state of one or several step programs, in host memory that they read and write one after another. */
+/** The state of one or several step programs, which read and write it one after another. */
 export interface StepState {
-  /** The state now. */
-  readonly current: HostTensors;
-  /** Memory for the next values of entries that a program cannot write over. */
-  spares(names: readonly string[]): HostTensors;
-  /** Makes the spares of these entries their state, and their old memory the spare. */
-  swap(names: readonly string[]): void;
-  /** A program to free with the state. */
-  holds(program: LoadedProgram): void;
-  /** Runs a call, after which `dispose` may free. */
-  during<T>(call: () => Promise<T>): Promise<T>;
-  /** Runs a task when the tasks before it have ended. */
-  inTurn<T>(task: () => Promise<T>): Promise<T>;
+  /** Makes a program callable with batches; it is freed with the state. */
+  step(
+    program: LoadedProgram,
+    batch: TensorSpecs,
+  ): (batch: unknown) => Promise<Record<string, number>>;
   /** Gives `change` the exchanged entries to read and overwrite, see `PreparedSteps`. */
   exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
   /** A copy of the state. */
@@ -33,7 +28,7 @@ const LINE = 64;
  *
  * @param exchanged names of float32 entries to lay side by side
  */
-export function ownState(state: HostTensors, exchanged: readonly string[] = []): StepState {
+export function hostState(state: HostTensors, exchanged: readonly string[] = []): StepState {
   const together = new Set(exchanged);
   let current: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(state))
@@ -46,18 +41,13 @@ export function ownState(state: HostTensors, exchanged: readonly string[] = []):
   // Made by the first run: whoever gave the state has mostly dropped it by then, so that its memory serves again.
   const spare: Record<string, HostTensor> = {};
   const programs: LoadedProgram[] = [];
-  let busy: Promise<unknown> = Promise.resolve();
+  const inTurn = takeTurns();
   const life = lifetime(() => {
     for (const program of programs) program.dispose();
     for (const record of [current, spare])
       for (const name of Object.keys(record)) delete record[name];
-  }, refuse);
-  const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
-    const result = busy.then(task);
-    busy = result.catch(() => {});
-    return result;
-  };
-  return {
+  }, refuseDisposed);
+  const owned: HostMemory = {
     current,
     spares(names) {
       const missing = names.filter((name) => !(name in spare));
@@ -70,20 +60,29 @@ export function ownState(state: HostTensors, exchanged: readonly string[] = []):
     swap(names) {
       for (const name of names) [current[name], spare[name]] = [spare[name]!, current[name]!];
     },
-    holds: (program) => void programs.push(program),
-    during: life.during,
-    inTurn,
+  };
+  return {
+    step(program, specs) {
+      programs.push(program);
+      const run = stepOn(owned, program);
+      return (batch) =>
+        life.during(async () => {
+          const lent = program.copies(hostInputs("call", batch, specs));
+          return inTurn(() => run(lent));
+        });
+    },
     exchange: (change) =>
       life.during(() =>
         inTurn(() => change(joined(exchanged.map((name) => current[name]!.data as Float32Array)))),
       ),
     copy: () =>
-      life.during(async () => {
-        await busy;
-        return Object.fromEntries(
-          Object.entries(current).map(([name, tensor]) => [name, copyOf(tensor)]),
-        );
-      }),
+      life.during(() =>
+        inTurn(async () =>
+          Object.fromEntries(
+            Object.entries(current).map(([name, tensor]) => [name, copyOf(tensor)]),
+          ),
+        ),
+      ),
     dispose: life.close,
   };
 }
@@ -127,13 +126,7 @@ const copyOf = ({ dtype, shape, data }: HostTensor): HostTensor => ({
   data: data.slice(),
 });
 
-/** Zeros of a spec. */
-export const zerosOf = ({ dtype, shape }: OutputSpec): HostTensor => ({
-  dtype: dtype as HostTensor["dtype"],
-  shape,
-  data: allocate(dtype, sizeOf(shape)) as HostTensor["data"],
-});
-
-function refuse(): never {
+/** Refuses calls after `dispose`. */
+export function refuseDisposed(): never {
   throw new DmaeError("argument", "call: this program was disposed of; prepare it again");
 }

@@ -99,6 +99,9 @@ async function build(
     "convolution.h",
     "onnxruntime.h",
     "node-api.h",
+    "values.h",
+    "blocks.h",
+    "runs.h",
   ];
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
   const machine =
@@ -114,7 +117,7 @@ async function build(
       caller: "kernels",
       command,
       args,
-      libraries: ["-lm", "-ldl"],
+      libraries: ["-lm", "-ldl", "-lpthread"],
       source,
       fix: 'pass kernels: "standard" to do without',
     }),

@@ -24,25 +24,39 @@ export interface Addon {
     threads: number,
     operators: string,
     profile: string,
+    cuda: readonly string[] | null,
+    level: number,
   ): object;
   run(session: object, inputs: readonly unknown[], outputs: readonly unknown[]): Promise<void>;
   release(session: object): void;
+  allocate(session: object, memory: string, device: number, bytes: number): object;
+  hostMemory(session: object, memory: string, device: number, bytes: number): ArrayBuffer;
+  free(block: object): void;
+  copy(session: object, from: Place, to: Place, bytes: number): Promise<void>;
+  bind(session: object, inputs: readonly Place[], outputs: readonly Place[]): object;
+  runBound(session: object, binding: object, graph: string): Promise<void>;
   largeBlocksApart(yes: boolean): void;
 }
 
+/** Memory that a session reads or writes: a typed array, or so many bytes into a block of a device. */
+export type Place = ArrayBufferView | readonly [block: object, offset: number];
+
 type Port = readonly [name: string, type: number, ...shape: number[]];
 
-/** What {@link createNativeSession} needs. */
+/** What {@link openNativeSession} needs. */
 export interface NativeSessionSource {
-  readonly runtime: LoadedRuntime;
   readonly addon: Addon;
-  /** The path of the compiled operators. */
+  /** The path of the compiled operators; "" for none. */
   readonly path: string;
   readonly model: Uint8Array;
   readonly external: readonly ExternalData[];
   readonly inputs: ReadonlyMap<string, OutputSpec>;
   readonly outputs: ReadonlyMap<string, OutputSpec>;
   readonly threads: number;
+  /** Options of the CUDA provider; without them the CPU computes. */
+  readonly cuda?: Readonly<Record<string, string>> | undefined;
+  /** How much ONNX Runtime rewrites the graph. */
+  readonly level?: "all" | "disabled";
 }
 
 let opened: Promise<Addon> | undefined;
@@ -80,22 +94,34 @@ function portsOf(specs: ReadonlyMap<string, OutputSpec>): Port[] {
   });
 }
 
+/** The numbers of ONNX Runtime's C interface. */
+const LEVELS = { disabled: 0, all: 99 } as const;
+
+/** A session of the addon. */
+export const openNativeSession = (what: NativeSessionSource): object =>
+  what.addon.create(
+    what.model,
+    portsOf(what.inputs),
+    portsOf(what.outputs),
+    Object.entries(nativeSettings()).flat(),
+    what.external.flatMap(({ path, data }) => [path, data]),
+    what.threads,
+    what.path,
+    profilePrefix(),
+    what.cuda ? Object.entries(what.cuda).flat() : null,
+    LEVELS[what.level ?? "all"],
+  );
+
 /**
  * A session of ONNX Runtime that knows generated operators. It writes into the tensors it is given and copies nothing; a
  * run takes a thread of libuv, so that the event loop goes on.
  */
-export function createNativeSession(what: NativeSessionSource): RuntimeSession {
-  const { runtime, addon, inputs, outputs, external } = what;
-  const session = addon.create(
-    what.model,
-    portsOf(inputs),
-    portsOf(outputs),
-    Object.entries(nativeSettings()).flat(),
-    external.flatMap(({ path, data }) => [path, data]),
-    what.threads,
-    what.path,
-    profilePrefix(),
-  );
+export function createNativeSession(
+  runtime: LoadedRuntime,
+  what: NativeSessionSource,
+): RuntimeSession {
+  const { addon, inputs, outputs } = what;
+  const session = openNativeSession(what);
   const data = (specs: ReadonlyMap<string, unknown>, from: Record<string, RuntimeTensor | null>) =>
     [...specs.keys()].map((name) => from[name]?.data);
   const fresh = () =>

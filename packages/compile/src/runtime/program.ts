@@ -1,8 +1,10 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
-import { nodeProcess } from "@dmae/core/native";
+import { nodeProcess, reportOnce } from "@dmae/core/native";
 import { describeValue, lifetime, oneOf } from "@dmae/nn/executors";
 import type { Quantization } from "../check-quantization.ts";
+import type { CallOrder } from "../device/bound-program.ts";
+import { deviceFor } from "../device/device.ts";
 import type { OutputSpec } from "../graph/graph.ts";
 import { type HalfForm, halvePrecision } from "../graph/halve-precision.ts";
 import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.ts";
@@ -10,15 +12,15 @@ import { type OptimizeOptions, optimize, type Program } from "../graph/optimize.
 import { printGraph } from "../graph/print-graph.ts";
 import { quantizeProgram } from "../graph/quantize-graph.ts";
 import { tuneForCpu } from "../graph/tune-for-cpu.ts";
-import { type GeneratedKernels, generateKernels } from "../kernels/generate.ts";
-import { withoutHoles } from "../kernels/large-blocks.ts";
-import { createNativeSession } from "../kernels/native-session.ts";
-import { type ExternalData, encodeModel } from "../onnx/onnx-model.ts";
+import { generateKernels } from "../kernels/generate.ts";
+import { encodeModel } from "../onnx/onnx-model.ts";
+import { OUTPUT } from "../step-names.ts";
 import type { Trace } from "../tracing/trace.ts";
 import { explainRun } from "./cuda-fix.ts";
+import { takeTurns } from "./in-turn.ts";
+import { type MadeSession, makeSession } from "./make-session.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
 import {
-  createSession,
   type ExecutionProvider,
   isNodeCpu,
   type LoadedRuntime,
@@ -27,14 +29,10 @@ import {
   type RuntimeOptions,
   type RuntimeSession,
   type RuntimeTensor,
-  threadsOf,
 } from "./runtime.ts";
 
 /** Constants of this many bytes are handed to ONNX Runtime as they are, not copied into a model first. */
 const EXTERNAL = 1 << 16;
-
-/** Keeps outputs apart from inputs of the same name. */
-const OUTPUT = "out:";
 
 const renamed = <T>(record: Readonly<Record<string, T>>, rename: (name: string) => string) =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [rename(name), value]));
@@ -124,6 +122,16 @@ export interface ProgramStatistics {
   readonly loadMilliseconds: number;
   /** Generated operators; 0 where all are ONNX Runtime's. */
   readonly kernels: number;
+  /** Where state, inputs and outputs lie during runs: the card's memory needs a C compiler (Linux). */
+  readonly memory: "host" | "device";
+}
+
+interface ProgramParts extends MadeSession {
+  readonly outputs: ReadonlyMap<string, OutputSpec>;
+  readonly inPlace: ReadonlySet<string>;
+  readonly writesInto: boolean;
+  /** Whether the graph has the output that saves copies. */
+  readonly hasMarker: boolean;
 }
 
 /** A graph in a session, with the shapes of what goes in and comes out. */
@@ -133,19 +141,25 @@ export class LoadedProgram {
     () => this.refuse(),
   );
 
+  readonly outputs: ReadonlyMap<string, OutputSpec>;
+  /** Inputs whose buffer the output that `pairs` names may take. */
+  readonly inPlace: ReadonlySet<string>;
+  /** Whether outputs are written into the tensors that `run` is given; else they come in new ones. */
+  readonly writesInto: boolean;
+  private readonly runtime: LoadedRuntime;
+  private readonly session: RuntimeSession;
+
   private constructor(
     readonly caller: string,
-    private readonly runtime: LoadedRuntime,
-    private readonly session: RuntimeSession,
-    readonly outputs: ReadonlyMap<string, OutputSpec>,
-    /** Inputs whose buffer the output that `pairs` names may take. */
-    readonly inPlace: ReadonlySet<string>,
-    /** Whether outputs are written into the tensors that `run` is given; else they come in new ones. */
-    readonly writesInto: boolean,
-    /** Whether the graph has the output that saves copies. */
-    private readonly hasMarker: boolean,
+    private readonly parts: ProgramParts,
     readonly statistics: ProgramStatistics,
-  ) {}
+  ) {
+    this.outputs = parts.outputs;
+    this.inPlace = parts.inPlace;
+    this.writesInto = parts.writesInto;
+    this.runtime = parts.runtime;
+    this.session = parts.session;
+  }
 
   static async load(
     caller: string,
@@ -169,15 +183,17 @@ export class LoadedProgram {
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
     if (nodeProcess?.env?.DMAE_PRINT_GRAPH) console.error(`${caller}\n${printGraph(program)}`);
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
+    const { device, reason } = await deviceFor(caller, options);
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
-    const writesInto = isNodeCpu(options);
+    const writesInto = isNodeCpu(options) || device !== undefined;
     const marked =
       pairs.size > 0 &&
       writesInto &&
       !generated &&
+      !device &&
       (await endsAtMarker(await loadRuntime(caller, options)));
     const emptySequence = marked ? MARKER : undefined;
-    const { bytes, nodes, external } = encodeModel({
+    const model = encodeModel({
       ...program,
       outputNames,
       emptySequence,
@@ -191,19 +207,20 @@ export class LoadedProgram {
       (generated?.fused.library.overwrites(node, input, output) ?? false);
     const inPlace = reusable(program, traced.outputNames, pairs, overwrites);
     const encoded = performance.now();
-    const made = generated
-      ? await createGenerated(caller, generated, options, program, outputs, { bytes, external })
-      : await withoutHoles(external, options, () =>
-          createSession(caller, bytes, options, external, nodes),
-        );
+    const native = { generated, program, outputs, model, pairs };
+    const made = await makeSession(caller, options, native, device);
+    if (reason)
+      reportOnce(`${caller}: state and inputs are copied to the card for every run: ${reason}`);
     if (!made) return LoadedProgram.load(caller, () => traced, withoutKernels(options), pairs);
-    const { runtime, session } = made;
-    return new LoadedProgram(caller, runtime, session, outputs, inPlace, writesInto, marked, {
+    const parts = { ...made, outputs, inPlace, writesInto, hasMarker: marked };
+    const { bytes, nodes, external } = model;
+    return new LoadedProgram(caller, parts, {
       nodes,
       modelBytes: bytes.length + external.reduce((n, { data }) => n + data.length, 0),
       traceMilliseconds: encoded - started,
       loadMilliseconds: performance.now() - encoded,
       kernels: generated?.fused.count ?? 0,
+      memory: device ? "device" : "host",
     });
   }
 
@@ -224,6 +241,7 @@ export class LoadedProgram {
    * memory to a worker.
    */
   copies(values: HostTensors): Record<string, RuntimeTensor> {
+    if (this.parts.bound) return this.tensors(values); // which copies them itself
     const lent = Object.entries(values);
     return this.tensors(
       Object.fromEntries(
@@ -241,17 +259,38 @@ export class LoadedProgram {
     return this.life.during(() => (this.writesInto ? run() : inTurn(run)));
   }
 
-  private async runNow(
+  /** Runs on the state that lies on the device. */
+  runBound(values: HostTensors, order: CallOrder): Promise<Record<string, HostTensor>> {
+    const feeds = this.tensors(values);
+    return this.life.during(() =>
+      this.explained(feeds, async () => {
+        const results = await this.parts.bound!.call(feeds, order);
+        return renamed(results, (name) => name.slice(OUTPUT.length));
+      }),
+    );
+  }
+
+  private runNow(
     feeds: Record<string, RuntimeTensor>,
     into: Record<string, RuntimeTensor> | undefined,
   ): Promise<Record<string, RuntimeTensor>> {
     const { session } = this;
-    try {
+    return this.explained(feeds, async () => {
       const targets = into && renamed(into, (name) => OUTPUT + name);
-      const results = await (targets && this.hasMarker
+      const results = await (targets && this.parts.hasMarker
         ? runWithoutCopies(session, feeds, targets)
         : session.run(feeds, targets));
       return renamed(results, (name) => name.slice(OUTPUT.length));
+    });
+  }
+
+  /** Says what to do about an error of a run. */
+  private async explained<T>(
+    feeds: Record<string, RuntimeTensor>,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await run();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new DmaeError(
@@ -285,44 +324,10 @@ function batchOf(feeds: Record<string, RuntimeTensor>): number | undefined {
   return first.sort((a, b) => a - b)[0];
 }
 
-let lastRun: Promise<unknown> = Promise.resolve();
-
 /** onnxruntime-web runs one session at a time, whichever it is: on WebGPU it refuses a second one. */
-function inTurn<T>(run: () => Promise<T>): Promise<T> {
-  const result = lastRun.then(run);
-  lastRun = result.catch(() => {});
-  return result;
-}
+const inTurn = takeTurns();
 
 const withoutKernels = <T>(options: T) => ({ ...options, kernels: "standard" as const });
-
-/** A session that knows generated operators; null where ONNX Runtime refuses them and they were not asked for. */
-async function createGenerated(
-  caller: string,
-  { addon, path }: GeneratedKernels,
-  options: RuntimeOptions,
-  program: Program,
-  results: ReadonlyMap<string, OutputSpec>,
-  { bytes, external }: { readonly bytes: Uint8Array; readonly external: readonly ExternalData[] },
-): Promise<{ runtime: LoadedRuntime; session: RuntimeSession } | null> {
-  const runtime = await loadRuntime(caller, options);
-  const inputs = new Map(program.graph.inputs.map((input) => [input.name!, input]));
-  const outputs = new Map([...results].map(([name, spec]) => [OUTPUT + name, spec]));
-  const threads = threadsOf(options);
-  try {
-    const what = { runtime, addon, path, model: bytes, external, inputs, outputs, threads };
-    return { runtime, session: createNativeSession(what) };
-  } catch (error) {
-    if (options.kernels !== "generated") return null;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DmaeError(
-      "unsupported",
-      `${caller}: ONNX Runtime did not accept the generated kernels: ${reason}`,
-      { reason },
-      { cause: error },
-    );
-  }
-}
 
 /** Names of the inputs whose buffer their output (`pairs`: input to output) may take. */
 function reusable(

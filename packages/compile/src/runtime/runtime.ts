@@ -202,15 +202,24 @@ export async function createSession(
     });
     return { runtime, session };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const hint = provider === providerOf({}) ? "" : hintFor(provider, reason);
-    throw new DmaeError(
-      "unsupported",
-      `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${fromFailure(reason)}`,
-      { provider, reason },
-      { cause: error },
-    );
+    throw refusedSession(caller, provider, error);
   }
+}
+
+/** What to say where ONNX Runtime makes no session. */
+export function refusedSession(
+  caller: string,
+  provider: ExecutionProvider,
+  error: unknown,
+): DmaeError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const hint = provider === providerOf({}) ? "" : hintFor(provider, reason);
+  return new DmaeError(
+    "unsupported",
+    `${caller}: ONNX Runtime did not accept the graph on provider ${provider}${hint}: ${fromFailure(reason)}`,
+    { provider, reason },
+    { cause: error },
+  );
 }
 
 const hintFor = (provider: ExecutionProvider, reason: string): string =>
