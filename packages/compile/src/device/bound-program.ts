@@ -53,13 +53,21 @@ export interface BoundSource {
   readonly graphs: boolean;
 }
 
+/** Places that are bound, and the graph that is recorded for them: "" and "-1" for none. */
+interface Bound {
+  readonly binding: object;
+  graph: string;
+  isRecorded: boolean;
+}
+
 /** A session whose inputs and outputs lie on a device, at addresses that stay. */
 export class BoundProgram {
   private readonly lent: Layout;
   private readonly given: Layout;
-  private readonly stages: ArrayBuffer[] = [];
+  /** Pinned memory that no call uses; a call that finds none takes other memory. */
+  private readonly stages: ArrayBuffer[];
   private readonly lanes: readonly Lane[];
-  private readonly bindings = new Map<string, { binding: object; graph: string }>();
+  private readonly bindings = new Map<string, Bound>();
   private calls = 0;
 
   constructor(
@@ -71,6 +79,8 @@ export class BoundProgram {
     this.lent = own(source.inputs);
     this.given = own(source.outputs);
     const block = ({ bytes }: Layout) => (bytes > 0 ? device.allocate(bytes) : null);
+    const { bytes } = this.lent;
+    this.stages = bytes > 0 ? [device.staging(bytes), device.staging(bytes)] : [];
     this.lanes = [0, 1].map((index) => ({
       index,
       inputs: block(this.lent),
@@ -98,13 +108,17 @@ export class BoundProgram {
   private async bring(values: LentValues, lane: Lane): Promise<void> {
     const { lent, stages } = this;
     if (!lane.inputs) return;
-    const stage = stages.pop() ?? this.device.staging(lent.bytes);
+    const pinned = stages.pop();
+    const stage = pinned ?? new ArrayBuffer(lent.bytes);
     for (const [name, { data }] of Object.entries(values))
       if (lent.specs.has(name))
         tensorIn(lent, stage, name).data.set(data as Float32Array<ArrayBuffer>);
-    await lane.free;
-    await this.device.copy(new Uint8Array(stage, 0, lent.bytes), [lane.inputs, 0], lent.bytes);
-    stages.push(stage);
+    try {
+      await lane.free;
+      await this.device.copy(new Uint8Array(stage, 0, lent.bytes), [lane.inputs, 0], lent.bytes);
+    } finally {
+      if (pinned) stages.push(pinned);
+    }
   }
 
   private async read({ outputs }: Lane): Promise<Record<string, HostTensor>> {
@@ -126,20 +140,22 @@ export class BoundProgram {
    * inputs: so nothing is ever written over what is read.
    */
   private async execute(lane: Lane, places: StatePlaces): Promise<void> {
-    const { session } = this.source;
-    const { addon } = this.device;
     const bound = this.boundTo(lane, places);
+    const run = async () =>
+      this.device.addon.runBound(this.source.session, bound.binding, bound.graph);
+    const records = Number(bound.graph) > 0 && !bound.isRecorded;
+    if (!records) return run();
     try {
-      await addon.runBound(session, bound.binding, bound.graph);
+      await this.device.alone(run);
+      bound.isRecorded = true;
     } catch (error) {
-      if (bound.graph === "" || bound.graph === "-1") throw error;
-      for (const each of this.bindings.values()) each.graph = "-1";
-      await addon.runBound(session, bound.binding, "-1");
+      for (const each of this.bindings.values()) if (!each.isRecorded) each.graph = "-1";
+      await run();
       reportOnce(`compile: working without CUDA graphs: ${(error as Error).message}`);
     }
   }
 
-  private boundTo(lane: Lane, places: StatePlaces) {
+  private boundTo(lane: Lane, places: StatePlaces): Bound {
     const key = `${lane.index}${places.key}`;
     const known = this.bindings.get(key);
     if (known) return known;
@@ -157,16 +173,20 @@ export class BoundProgram {
     );
     const count = this.bindings.size;
     const isOff = count >= MOST_GRAPHS || [...this.bindings.values()].some((b) => b.graph === "-1");
-    const made = { binding, graph: graphs ? (isOff ? "-1" : String(count + 1)) : "" };
+    const graph = graphs ? (isOff ? "-1" : String(count + 1)) : "";
+    const made = { binding, graph, isRecorded: false };
     this.bindings.set(key, made);
     return made;
   }
 
   /** Frees the session and the memory; no call may be under way. */
   dispose(): void {
+    const { device, lanes, source } = this;
     this.bindings.clear();
-    this.device.addon.release(this.source.session);
-    for (const { inputs, outputs } of this.lanes)
-      for (const block of [inputs, outputs]) if (block) this.device.free(block);
+    void device.alone(async () => {
+      device.addon.release(source.session);
+      for (const { inputs, outputs } of lanes)
+        for (const block of [inputs, outputs]) if (block) device.free(block);
+    });
   }
 }

@@ -21,7 +21,7 @@ export async function deviceState(
   state: HostTensors,
   exchanged: readonly string[] = [],
 ): Promise<StepState> {
-  const copies = new StateCopies(device, state);
+  const copies = await device.alone(async () => new StateCopies(device, state));
   const programs: LoadedProgram[] = [];
   const inTurn = takeTurns();
   const life = lifetime(() => {

@@ -6,12 +6,13 @@ import { type Addon, openAddon, openNativeSession, type Place } from "../kernels
 import { encodeModel } from "../onnx/onnx-model.ts";
 import { fromFailure } from "../runtime/cuda-fix.ts";
 import { loadRuntime, providerOf, type RuntimeOptions } from "../runtime/runtime.ts";
+import { type Recording, recordingOf } from "./recording.ts";
 
 /** Memory of a device. */
 export type Block = object;
 
 /** A device whose memory keeps state, inputs and outputs between runs. */
-export interface Device {
+export interface Device extends Recording {
   readonly addon: Addon;
   /** Options of the CUDA provider for sessions on it; none on the CPU, which stands in for a card in tests. */
   readonly cuda: Readonly<Record<string, string>> | undefined;
@@ -77,7 +78,9 @@ async function openDevice(
   const cuda = kind === "cuda" ? CUDA : undefined;
   const session = copySession(addon, cuda);
   const names = MEMORIES[kind];
+  const recording = recordingOf();
   return {
+    ...recording,
     addon,
     cuda,
     allocate: (bytes) => addon.allocate(session, names.device, 0, bytes),
@@ -89,7 +92,7 @@ async function openDevice(
         return new ArrayBuffer(bytes);
       }
     },
-    copy: (from, to, bytes) => addon.copy(session, from, to, bytes),
+    copy: (from, to, bytes) => recording.beside(async () => addon.copy(session, from, to, bytes)),
   };
 }
 

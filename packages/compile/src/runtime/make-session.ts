@@ -104,7 +104,7 @@ async function createBound(
   const source = nativeSource(options, native, device);
   const state = new Set([...native.pairs].flatMap(([input, output]) => [input, OUTPUT + output]));
   try {
-    const bound = bindProgram(device, source, state);
+    const bound = await device.alone(async () => bindProgram(device, source, state));
     const session: RuntimeSession = {
       run: (feeds) => bound.call(feeds),
       release: async () => bound.dispose(),
