@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
 
 /** `src/index.ts`, and `src/x.ts` for each `./x` among the exports of the package being built. */
@@ -21,8 +21,12 @@ const withoutBareImports: NonNullable<Options["plugins"]>[number] = {
 /**
  * The build shared by every package: ESM for ES2022, types, source maps; dependencies stay external.
  * `overrides` changes the main build, of the package's exports; each of `more` is a further build without types.
+ *
+ * Chunks are named by content, so that those of earlier builds would be packed: `dist` starts empty. tsup's `clean` acts in
+ * each of the builds, which run at the same time, and would remove what another one has written.
  */
 export const library = (overrides: Options = {}, ...more: Options[]) => {
+  rmSync("dist", { recursive: true, force: true });
   const base: Options = {
     format: ["esm"],
     target: "es2022",

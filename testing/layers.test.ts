@@ -5,7 +5,10 @@ import { expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const architecture = readFileSync(join(root, "docs/architecture.md"), "utf8");
-const packages = readdirSync(join(root, "packages"));
+/** Folders without a package.json are what builds of another branch left behind. */
+const packages = readdirSync(join(root, "packages")).filter((name) =>
+  existsSync(join(root, "packages", name, "package.json")),
+);
 
 /** Names by row, from a table of docs/architecture.md: the words at the start of a column. */
 function rowsOf(kind: "row" | "room", names: readonly string[]): Map<string, number> {
@@ -52,10 +55,8 @@ it("no package imports one on its own row of docs/architecture.md or below", () 
 });
 
 it("the rooms of smoothing-certify import in one direction", () => {
-  const src = join(root, "packages/smoothing-certify/src");
-  const rooms = readdirSync(src, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== "__fixtures__")
-    .map(({ name }) => name);
+  const files = [...importsOf("smoothing-certify").keys()];
+  const rooms = [...new Set(files.flatMap((file) => /^(.+?)\//.exec(file)?.[1] ?? []))];
   const rows = rowsOf("room", rooms);
   expect(rooms.filter((room) => !rows.has(room))).toEqual([]);
   const roomOf = (file: string) => (file.includes("/") ? file.split("/")[0]! : undefined);
@@ -85,6 +86,19 @@ it.each(packages)("the sources of %s import each other without a circle", (name)
     return undefined;
   }
   for (const file of imports.keys()) expect(circle(file, [])).toBeUndefined();
+});
+
+it("the main entries export at most 120 values", () => {
+  const report = readFileSync(join(root, "docs/api-report.md"), "utf8"); // kept current by `npm test`
+  const main = report.slice(report.indexOf("## Main entries"), report.indexOf("## Subpaths"));
+  const values = [...main.matchAll(/^Values \((\d+)\):\n\n((?:- \w+\n)+)/gm)].map(
+    ([, count, names]) => {
+      expect(names!.trim().split("\n")).toHaveLength(Number(count));
+      return Number(count);
+    },
+  );
+  expect(values.length).toBeGreaterThan(15);
+  expect(values.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(120);
 });
 
 it("every entry of a package has its source", () => {

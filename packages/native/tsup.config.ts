@@ -3,5 +3,4 @@ import { library } from "../../tsup.base.ts";
 export default library({
   entry: { index: "src/index.ts", register: "src/register.ts", cli: "src/main.ts" },
   platform: "node",
-  clean: true, // chunks are named by content: old ones would be packed
 });
