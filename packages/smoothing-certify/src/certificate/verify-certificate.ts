@@ -9,7 +9,7 @@ import { inNode } from "../in-node.ts";
 import { parseSeed } from "../noise/fresh-seed.ts";
 import { certify } from "../procedures/certify.ts";
 import { classifierFingerprint } from "../run/fingerprint.ts";
-import { noiseOf, totalVariationOf } from "../run/options.ts";
+import { inDimension, noiseOf } from "../run/options.ts";
 import { certificateOf } from "../statistics/certificate.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { CertificateFile } from "./certificate-file.ts";
@@ -150,17 +150,12 @@ function fromVotes(certificate: CertificateFile) {
   const seed = parseSeed(text);
   if (seed === undefined)
     throw refused(`seed must be digits or a text in quotes, got ${show(text)}`);
-  const dimension = input.shape.reduce((product, length) => product * length, 1);
-  if (!Number.isSafeInteger(dimension))
+  if (!Number.isSafeInteger(input.shape.reduce((product, length) => product * length, 1)))
     throw refused(`input.shape must be that of an input, got [${input.shape}]`);
   try {
     checkRange(CALLER, input.range);
     const run = { sigma, seed, distribution, sound };
-    const settings = {
-      ...certificate,
-      dimension,
-      totalVariation: totalVariationOf(run, dimension),
-    };
+    const settings = { ...certificate, ...inDimension(run, input.shape) };
     return { noise: noiseOf(run), expected: certificateOf(settings, counts0, counts) };
   } catch (cause) {
     if (!DmaeError.isInstance(cause)) throw cause;

@@ -8,6 +8,7 @@ type Kind =
   | "fraction"
   | "number"
   | "list"
+  | "interval"
   | "text"
   | "switch"
   | readonly string[];
@@ -45,7 +46,10 @@ export const options = {
     "resize and crop images of a folder (default: 224) or --image (default: as it is)",
   ],
   sigma: ["positive", "standard deviation of the noise, in the units of the pixels"],
-  range: ["list", "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0"],
+  range: [
+    "interval",
+    "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0",
+  ],
   n: ["count", "estimation samples (default: 10000; predict: 1000)"],
   n0: ["count", "selection samples (default: 100)"],
   alpha: ["fraction", "allowed probability of a wrong certificate (default: 0.001)"],
@@ -186,10 +190,21 @@ const dense = [
 ] as const;
 const output = ["no-preflight", "log", "quiet", "help"] as const;
 
-/** The options that each command takes. */
-export const commands: Record<string, { about: string; takes: readonly OptionName[] }> = {
+interface Command {
+  readonly about: string;
+  /** The options that it takes. */
+  readonly takes: readonly OptionName[];
+  /** Those that must be there. */
+  readonly needs?: readonly OptionName[];
+}
+
+const needsRun = ["model", "data", "sigma"] as const;
+
+/** The commands by name. */
+export const commands: Readonly<Record<string, Command>> = {
   certify: {
     about: "certified radii of a data set's images, or of one image",
+    needs: ["model", "sigma"],
     takes: [
       ...model,
       ...data,
@@ -216,6 +231,7 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
   predict: {
     about: "predictions of the smoothed classifier",
+    needs: needsRun,
     takes: [
       ...model,
       ...data,
@@ -228,6 +244,7 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
   "at-radius": {
     about: "certified accuracy at one radius, with as few samples as that takes",
+    needs: [...needsRun, "radius"],
     takes: [
       ...model,
       ...data,
@@ -243,6 +260,7 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
   patch: {
     about: "predictions that no patch changes: votes of ablated copies, certified without noise",
+    needs: ["model", "data"],
     takes: [
       ...model,
       ...data,
@@ -260,6 +278,7 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
   attack: {
     about: "small perturbations that change the smoothed class: upper bounds on the true radii",
+    needs: needsRun,
     takes: [
       ...model,
       ...data,
@@ -275,18 +294,22 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
   segment: {
     about: "the class of every pixel within one radius, or none where the votes do not suffice",
+    needs: [...needsRun, "num-classes"],
     takes: [...dense, "n0", "num-classes", "answer", "tau", "help"],
   },
   labels: {
     about: "which labels are present and which absent, within one radius",
+    needs: needsRun,
     takes: [...dense, "n0", "threshold", "tau", "help"],
   },
   regress: {
     about: "bounds on every output of a model within a radius",
+    needs: [...needsRun, "radius"],
     takes: [...dense, "radius", "quantile", "help"],
   },
   plan: {
     about: "sigma, n and procedure for a goal, from a small pilot",
+    needs: ["model", "data", "radius", "sigmas"],
     takes: [
       ...model,
       ...data.filter((name) => !["skip", "max", "indices", "shard"].includes(name)),
@@ -331,116 +354,129 @@ export const commands: Record<string, { about: string; takes: readonly OptionNam
   },
 };
 
-/** Parsed command-line options: absent ones are undefined. */
+/** The value of an option by its kind. */
+type Value<K> = K extends "switch"
+  ? true
+  : K extends "text"
+    ? string
+    : K extends "list"
+      ? number[]
+      : K extends "interval"
+        ? readonly [number, number]
+        : K extends readonly (infer Word)[]
+          ? Word
+          : number;
+type ValueOf<Name extends OptionName> = Value<(typeof options)[Name][0]>;
+type CamelCase<Name extends string> = Name extends `${infer First}-${infer Rest}`
+  ? `${First}${Capitalize<CamelCase<Rest>>}`
+  : Name;
+const camelCase = (name: string) =>
+  name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** Parsed command-line options. */
 export class Arguments {
   constructor(
-    private readonly values: Readonly<Record<string, string | boolean | undefined>>,
+    private readonly values: Readonly<Record<string, unknown>>,
     /** Arguments that are no options. */
     readonly files: readonly string[],
   ) {}
 
-  text(name: OptionName): string | undefined {
-    return this.values[name] as string | undefined;
+  /** The value of an option; undefined for one that is not there. */
+  get<Name extends OptionName>(name: Name): ValueOf<Name> | undefined {
+    return this.values[name] as ValueOf<Name> | undefined;
   }
 
-  needed(name: OptionName): string {
-    const value = this.text(name);
+  needed<Name extends OptionName>(name: Name): ValueOf<Name> {
+    const value = this.get(name);
     if (value === undefined)
       throw new DmaeError("argument", `--${name} is needed: ${options[name][1]}`);
     return value;
-  }
-
-  number(name: OptionName): number | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : numberIn(value);
-  }
-
-  numbers(name: OptionName): number[] | undefined {
-    return this.text(name)?.split(",").map(numberIn);
   }
 
   has(name: OptionName): boolean {
     return this.values[name] !== undefined;
   }
 
-  on(name: OptionName): boolean {
-    return this.values[name] === true;
+  /** Those of the options that are there, under the names that the library has for them. */
+  pick<Name extends OptionName>(...names: readonly Name[]) {
+    const found = names.filter((name) => this.has(name));
+    return Object.fromEntries(found.map((name) => [camelCase(name), this.get(name)])) as {
+      readonly [Key in Name as CamelCase<Key>]?: ValueOf<Key>;
+    };
   }
 }
 
 const numberIn = (text: string) => (text.trim() === "" ? Number.NaN : Number(text));
 
-/** Checks every value, so that nothing is computed before all of them are known to be good. */
-function checkValue(name: OptionName, value: string): void {
+/** What the text of an option says. All are read before anything is computed. */
+function readValue(name: OptionName, text: string): unknown {
   const kind: Kind = options[name][0];
-  const number = numberIn(value);
+  const fail = (rule: string): never => {
+    throw new DmaeError("argument", `--${name} must be ${rule}, got ${JSON.stringify(text)}`);
+  };
+  if (kind === "text") return text;
+  if (typeof kind !== "string")
+    return kind.includes(text) ? text : fail(kind.join(", ").replace(/, ([^,]*)$/, " or $1"));
+  if (kind === "list" || kind === "interval") {
+    const numbers = text.split(",").map(numberIn);
+    return numbers.every(Number.isFinite) ? numbers : fail("numbers with commas between");
+  }
+  const number = numberIn(text);
   const rules: Readonly<Record<string, readonly [ok: boolean, rule: string]>> = {
     count: [Number.isSafeInteger(number) && number >= 1, "an integer of at least 1"],
     positive: [Number.isFinite(number) && number > 0, "a number above 0"],
     fraction: [number > 0 && number < 1, "a number in (0, 1)"],
     number: [Number.isFinite(number), "a number"],
-    list: [
-      value.split(",").every((item) => Number.isFinite(numberIn(item))),
-      "numbers with commas between",
-    ],
   };
-  const [ok, rule] =
-    typeof kind === "string"
-      ? (rules[kind] ?? [true, ""])
-      : [kind.includes(value), kind.join(", ").replace(/, ([^,]*)$/, " or $1")];
-  if (ok) return;
-  throw new DmaeError("argument", `--${name} must be ${rule}, got ${JSON.stringify(value)}`);
+  const [ok, rule] = rules[kind]!;
+  return ok ? number : fail(rule);
 }
 
 /** A library's message with the names of options as they are written on the command line. */
 export function withOptionNames(message: string): string {
-  const camel = (name: string) =>
-    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
   return Object.keys(options)
     .filter((name) => name.includes("-"))
     .reduce(
-      (text, name) => text.replace(new RegExp(`\\b${camel(name)}\\b`, "g"), `--${name}`),
+      (text, name) => text.replace(new RegExp(`\\b${camelCase(name)}\\b`, "g"), `--${name}`),
       message,
     );
 }
 
 /** Parses what follows the command's name; throws for options that the command does not take. */
 export function parseArguments(command: string, argv: readonly string[]): Arguments {
-  const { takes } = commands[command]!;
+  const { takes, needs = [] } = commands[command]!;
+  const typeOf = (name: OptionName) => (options[name][0] === "switch" ? "boolean" : "string");
   const config = Object.fromEntries(
-    takes.map(
-      (name) =>
-        [
-          name,
-          {
-            type: options[name][0] === "switch" ? "boolean" : "string",
-            ...(name === "help" && { short: "h" }),
-          },
-        ] as const,
-    ),
+    takes.map((name) => [
+      name,
+      { type: typeOf(name) as "string", ...(name === "help" && { short: "h" }) },
+    ]),
   );
-  let args: Arguments;
+  const { values, positionals } = parsed(command, () =>
+    parseArgs({ args: [...argv], options: config, allowPositionals: true }),
+  );
+  const read = Object.entries<unknown>(values).map(([name, value]) => [
+    name,
+    typeof value === "string" ? readValue(name as OptionName, value) : value,
+  ]);
+  const args = new Arguments(Object.fromEntries(read), positionals);
+  if (args.has("help")) return args;
+  if (positionals.length > 0 && !readsLogs(command) && command !== "verify")
+    throw new DmaeError(
+      "argument",
+      `${command}: takes options only, got ${positionals.join(" ")}; see ${command} --help`,
+    );
+  for (const name of needs) args.needed(name);
+  return args;
+}
+
+function parsed<T>(command: string, parse: () => T): T {
   try {
-    const parsed = parseArgs({
-      args: [...argv],
-      options: config as Record<string, { type: "string" | "boolean" }>,
-      allowPositionals: true,
-    });
-    args = new Arguments(parsed.values as Record<string, string | boolean>, parsed.positionals);
+    return parse();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DmaeError("argument", `${command}: ${reason}; see ${command} --help`, {}, { cause });
   }
-  for (const name of takes) {
-    const value = args.text(name);
-    if (typeof value === "string") checkValue(name, value);
-  }
-  if (args.files.length > 0 && !readsLogs(command) && command !== "verify")
-    throw new DmaeError(
-      "argument",
-      `${command}: takes options only, got ${args.files.join(" ")}; see ${command} --help`,
-    );
-  return args;
 }
 
 /** Whether a command takes the names of logs. */
@@ -455,6 +491,7 @@ function placeholderOf(kind: Kind): string {
     fraction: "X",
     number: "X",
     list: "X,X",
+    interval: "X,X",
     text: "TEXT",
     switch: "",
   }[kind];

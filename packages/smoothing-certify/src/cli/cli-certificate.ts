@@ -15,7 +15,7 @@ import { readRegularFile } from "../files.ts";
 import { type Arguments, type OptionName, preprocessing } from "./cli-arguments.ts";
 import { loadData, loadModel } from "./cli-load.ts";
 import type { Streams } from "./cli-rows.ts";
-import { batchesOf, certificationOf, given, seedOf } from "./cli-run.ts";
+import { batchesOf, certificationOf, seedOf } from "./cli-settings.ts";
 
 /** Whether `certify` is about one image instead of a data set. */
 export const isOneImage = (args: Arguments): boolean =>
@@ -43,8 +43,7 @@ export async function certifyImage(args: Arguments, io: Streams): Promise<void> 
       "argument",
       `--${foreign} is for data sets, not for one image; leave it out`,
     );
-  for (const name of ["model", "sigma"] as const) args.needed(name);
-  const out = args.text("certificate");
+  const out = args.get("certificate");
   if (out !== undefined && existsSync(out))
     throw new DmaeError("file", `--certificate: ${out} exists already; choose another name`);
   if (out !== undefined && !existsSync(dirname(resolve(out))))
@@ -55,25 +54,21 @@ export async function certifyImage(args: Arguments, io: Streams): Promise<void> 
   const { x, name, index, numClasses } = await chosenImage(args);
   const model = await loadModel(args);
   try {
-    const certificate = await issueCertificate(
-      model.classifier,
-      x,
-      given({
-        ...certificationOf(args),
-        numClasses: args.number("num-classes") ?? numClasses,
-        ...batchesOf(args),
-        seed: await seedOf(args),
-        signal: io.signal,
-        model: model.name,
-        fingerprint: model.fingerprint,
-        ...{ name, index, key },
-      }),
-    );
+    const certificate = await issueCertificate(model.classifier, x, {
+      ...certificationOf(args),
+      numClasses: args.get("num-classes") ?? numClasses,
+      ...batchesOf(args),
+      seed: await seedOf(args),
+      signal: io.signal,
+      model: model.name,
+      fingerprint: model.fingerprint,
+      ...{ name, index, key },
+    });
     await io.out(`${claimOf(certificate)}\n`);
     if (out === undefined) return;
     const text = `${JSON.stringify(certificate, null, 2)}\n`;
     await writeAtomically("--certificate", out, text, { replace: false });
-    if (!args.on("quiet")) io.error(`${out} written\n`);
+    if (!args.has("quiet")) io.error(`${out} written\n`);
   } finally {
     await model.dispose();
   }
@@ -96,13 +91,13 @@ export async function verify(args: Arguments, io: Streams): Promise<void> {
   const known = certificate.model.preprocessing?.[0];
   const model = args.has("model") ? await loadModel(args, known) : undefined;
   try {
-    const options = { publicKey, x, classifier: model?.classifier, signal: io.signal };
+    const { classifier, fingerprint } = model ?? {};
     const report = await verifyCertificate(certificate, {
-      ...given({ ...options, maxSamples: args.number("max-samples") }),
-      ...(model?.fingerprint && { fingerprint: model.fingerprint }),
+      ...{ publicKey, x, classifier, fingerprint, signal: io.signal },
+      ...args.pick("max-samples"),
     });
     await io.out(`${[claimOf(certificate), ...checksOf(report)].join("\n")}\n`);
-    const html = args.text("html");
+    const html = args.get("html");
     if (html !== undefined) await writeAtomically("--html", html, certificateHtml(report));
   } finally {
     await model?.dispose();
@@ -123,16 +118,16 @@ interface ChosenImage {
  * @param shape the certified one, to which a file is brought; by default the options say how
  */
 async function chosenImage(args: Arguments, shape?: readonly number[]): Promise<ChosenImage> {
-  const file = args.text("image");
-  if ((file === undefined) === (args.text("data") === undefined))
+  const file = args.get("image");
+  if ((file === undefined) === (args.get("data") === undefined))
     throw new DmaeError("argument", "one image is needed: --image, or --data with --indices");
   if (file !== undefined) {
-    const size = args.number("image-size");
-    const channels = args.text("image-channels") === "1" ? 1 : 3;
+    const size = args.get("image-size");
+    const channels = args.get("image-channels") === "1" ? 1 : 3;
     const x = shape ? await inShape(file, shape, size) : await image(file, { size, channels });
     return { x, name: basename(file), index: 0 };
   }
-  const [index, ...more] = args.numbers("indices") ?? [];
+  const [index, ...more] = args.get("indices") ?? [];
   if (index === undefined || more.length > 0)
     throw new DmaeError("argument", "--indices must name the one image, e.g. --indices 17");
   const data = await loadData(args);
@@ -161,8 +156,8 @@ async function inShape(file: string, shape: readonly number[], asked?: number) {
   return image(file, { size, channels });
 }
 
-async function textOf(args: Arguments, option: OptionName): Promise<string | undefined> {
-  const file = args.text(option);
+async function textOf(args: Arguments, option: "key" | "public-key"): Promise<string | undefined> {
+  const file = args.get(option);
   if (file === undefined) return undefined;
   return new TextDecoder().decode(await readFile(`--${option}`, file, 2 ** 16));
 }

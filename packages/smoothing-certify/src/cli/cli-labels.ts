@@ -12,8 +12,8 @@ export async function relabelled(
   { classifier }: LoadedModel,
   args: Arguments,
 ): Promise<ImageDataset> {
-  const file = args.text("labels");
-  const asked = args.number("num-classes");
+  const file = args.get("labels");
+  const asked = args.get("num-classes");
   const known = traitsOf(classifier).numClasses;
   const numClasses = asked ?? known ?? dataset.numClasses;
   if (file === undefined && asked === undefined && numClasses !== dataset.numClasses)

@@ -6,11 +6,7 @@ import type { Classifier } from "../classifier/classifier.ts";
 import { inWorkers } from "../classifier/classifier-workers.ts";
 import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
-import {
-  checkPreprocessing,
-  type Layout,
-  type Preprocessing,
-} from "../classifier/preprocessing.ts";
+import { checkPreprocessing, type Preprocessing } from "../classifier/preprocessing.ts";
 import { sha256 } from "../classifier/sha256.ts";
 import { type Arguments, preprocessing } from "./cli-arguments.ts";
 
@@ -21,6 +17,20 @@ export interface LoadedModel {
   /** Hash of the file, where no wrapper knows it. */
   readonly fingerprint?: string;
   dispose(): Promise<void>;
+}
+
+/** Runs `work` with what `--data` and `--model` name. */
+export async function withModel(
+  args: Arguments,
+  work: (model: LoadedModel, dataset: ImageDataset) => Promise<void>,
+): Promise<void> {
+  const dataset = await loadData(args);
+  const model = await loadModel(args);
+  try {
+    await work(model, dataset);
+  } finally {
+    await model.dispose();
+  }
 }
 
 /** Loads what `--model` names; `known` is how it wants its images where no option says so. */
@@ -48,8 +58,8 @@ export async function loadModel(args: Arguments, known?: Preprocessing): Promise
       "argument",
       `--${extra} is for model files; a module prepares its own input`,
     );
-  const exported = args.text("export") ?? "default";
-  const workers = args.number("workers");
+  const exported = args.get("export") ?? "default";
+  const workers = args.get("workers");
   if (workers !== undefined) {
     const classifier = await inWorkers(resolve(file), { export: exported, workers });
     return { classifier, name, dispose: () => classifier.dispose() };
@@ -66,17 +76,9 @@ export async function loadModel(args: Arguments, known?: Preprocessing): Promise
 /** How the model wants its images. */
 function preprocessingOf(args: Arguments, known?: Preprocessing): Preprocessing {
   if (known && !preprocessing.some((option) => args.has(option))) return known;
-  const size = args.numbers("size");
-  const given = {
-    size: (size?.length === 1 ? size[0] : size) as Preprocessing["size"],
-    channels: args.text("channels") as Preprocessing["channels"],
-    scale: args.number("scale"),
-    mean: args.numbers("mean"),
-    std: args.numbers("std"),
-    layout: args.text("layout") as Layout | undefined,
-    output: args.text("output"),
-    binary: args.text("binary") as Preprocessing["binary"],
-  };
+  const { size, ...others } = args.pick(...preprocessing);
+  const side = (size?.length === 1 ? size[0] : size) as Preprocessing["size"];
+  const given = { ...others, size: side };
   checkPreprocessing("--model", given);
   return given;
 }
@@ -101,9 +103,7 @@ function member(module: Record<string, unknown>, name: string, file: string): un
 /** Loads what `--data` names; the official data sets come from `@dmae/datasets`. */
 export async function loadData(args: Arguments): Promise<ImageDataset> {
   const text = args.needed("data");
-  const split = args.text("split") ?? "test";
-  if (split !== "test" && split !== "train")
-    throw new DmaeError("argument", `--split must be train or test, got ${split}`);
+  const split = args.get("split") ?? "test";
   if ([".js", ".mjs", ".ts"].includes(extname(text))) {
     const found = member(await importModule(text, "--data"), "default", text);
     return (typeof found === "function" ? await found(split) : found) as ImageDataset;
@@ -119,7 +119,7 @@ export async function loadData(args: Arguments): Promise<ImageDataset> {
       "argument",
       `--data must be fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, a module or an image folder, got ${text}`,
     );
-  const size = args.number("image-size") ?? 224;
+  const size = args.get("image-size") ?? 224;
   const { evaluationTransform } = await import("@dmae/datasets/transforms");
   return datasets.loadImageFolder(text, { transform: evaluationTransform(size) });
 }

@@ -5,18 +5,11 @@ import { logText, readLogRows, rowBatches, writeLog } from "../log/log-file.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { mergeLogRows } from "../log/merge.ts";
 import { recertify } from "../log/recertify.ts";
-import {
-  checkUnits,
-  formatSummaries,
-  summarize,
-  type TableFormat,
-  usualRadii,
-} from "../report/analysis.ts";
+import { checkUnits, formatSummaries, summarize, usualRadii } from "../report/analysis.ts";
 import { compareLogs, type PairedDifference } from "../report/compare.ts";
 import { ComparedLog } from "../report/compared-log.ts";
 import { LogDigest } from "../report/log-digest.ts";
 import { drawCurves, svgToPng } from "../report/plot.ts";
-import type { Norm } from "../statistics/noises-and-norms.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import type { Streams } from "./cli-rows.ts";
 
@@ -27,7 +20,7 @@ export async function runLogs(command: string, args: Arguments, io: Streams): Pr
   if (command === "compare") return compareTwo(args, io);
   if (command === "analyze") return analyze(args, io);
   const rows = new Counted(command === "merge" ? merge(args) : recertifyLog(args));
-  const out = args.text("out");
+  const out = args.get("out");
   if (out === undefined) for await (const text of logText(rows)) await io.out(text);
   else {
     await writeLog(out, rows);
@@ -58,13 +51,11 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
   const [a, b, ...more] = args.files;
   if (b === undefined || more.length > 0)
     throw new DmaeError("argument", `compare: name two logs, got ${args.files.length}`);
-  const [sigma, votes] = [args.number("sigma"), args.number("votes")];
+  const { sigma, votes, alpha = 0.001 } = args.pick("sigma", "votes", "alpha");
   const known = sigma !== undefined && votes !== undefined;
-  const published = known && { sigma, n: votes, alpha: args.number("alpha") ?? 0.001 };
-  const [radii, n] = [args.numbers("radii"), args.number("n")];
+  const published = known && { sigma, n: votes, alpha };
   const found = compareLogs(await compared(a!), await compared(b), {
-    ...(radii && { radii }),
-    ...(n !== undefined && { n }),
+    ...args.pick("radii", "n"),
     ...(published && { published }),
   });
   const line = (name: string, { a, b, difference, low, high }: PairedDifference) =>
@@ -75,42 +66,35 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
   io.out(line("ACR", found.averageRadius));
 }
 
-const merge = (args: Arguments) =>
-  mergeLogRows(args.files, { images: args.number("images"), partial: args.on("partial") });
+const merge = (args: Arguments) => mergeLogRows(args.files, args.pick("images", "partial"));
 
 async function* recertifyLog(args: Arguments): AsyncGenerator<LogRow, void, void> {
   const [file, ...more] = args.files;
   if (more.length > 0)
     throw new DmaeError("argument", "recertify: name one log; merge shards first");
-  const options = {
-    alpha: args.number("alpha"),
-    bound: args.text("bound") as "two-class" | undefined,
-    norm: args.text("norm") as Norm | undefined,
-    dimension: args.number("dimension"),
-    topK: args.number("top-k"),
-  };
+  const options = args.pick("alpha", "bound", "norm", "dimension", "top-k");
   recertify([], options); // wrong options are errors before anything is read
   for await (const _ of rowBatches(file!)); // a log that its run marked as invalid gives no row
   for await (const row of readLogRows(file!)) yield* recertify([row], options);
 }
 
 async function analyze(args: Arguments, io: Streams): Promise<void> {
-  const format = (args.text("format") ?? "text") as TableFormat;
+  const format = args.get("format") ?? "text";
   const logs: { name: string; digest: LogDigest }[] = [];
   for (const file of args.files)
-    logs.push({ name: shortName(file), digest: await digestOf(file, args.on("partial")) });
+    logs.push({ name: shortName(file), digest: await digestOf(file, args.has("partial")) });
   checkUnits(
     "analyze",
     logs.map(({ digest }) => digest),
   );
   const sequential = logs.some(({ digest }) => digest.target !== undefined);
   const shared = sequential ? undefined : longest(logs.map(({ digest }) => usualRadii(digest)));
-  const radii = args.numbers("radii") ?? shared;
+  const radii = args.get("radii") ?? shared;
   const summaries = logs.map(({ name, digest }) => summarize(name, digest, radii));
   await io.out(formatSummaries(summaries, format));
-  const picture = () => drawCurves(logs, args.text("title"));
-  const svg = args.text("svg");
-  const png = args.text("png");
+  const picture = () => drawCurves(logs, args.get("title"));
+  const svg = args.get("svg");
+  const png = args.get("png");
   if (svg !== undefined) await writeAtomically("--svg", svg, picture());
   if (png !== undefined) await writeAtomically("--png", png, [await svgToPng(picture())]);
 }

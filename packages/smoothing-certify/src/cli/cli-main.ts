@@ -33,7 +33,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
         `the command must be one of ${Object.keys(commands).join(", ")}, got ${command}`,
       );
     const args = parseArguments(command, rest);
-    if (args.on("help")) await io.out(help(command));
+    if (args.has("help")) await io.out(help(command));
     else if (command === "verify") await verify(args, io);
     else if (command === "certify" && isOneImage(args)) await certifyImage(args, io);
     else if (command === "patch") await runPatch(args, io);

@@ -1,38 +1,28 @@
 import { DmaeError } from "@dmae/core";
-import type { Range } from "../classifier/range.ts";
-import type { Encoding } from "../procedures/patch/ablated-copies.ts";
 import type { Ablation } from "../procedures/patch/ablation.ts";
 import { certifyDatasetPatch } from "../procedures/patch/certify-patch.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import { relabelled } from "./cli-labels.ts";
-import { loadData, loadModel } from "./cli-load.ts";
+import { withModel } from "./cli-load.ts";
 import { outputOf, printRows, type Streams } from "./cli-rows.ts";
-import { batchesOf, given, selectionOf, tryOutput } from "./cli-run.ts";
+import { tryOutput } from "./cli-run.ts";
+import { batchesOf, selectionOf } from "./cli-settings.ts";
 
 /** Runs `patch`. */
 export async function runPatch(args: Arguments, io: Streams): Promise<void> {
-  for (const name of ["model", "data"] as const) args.needed(name);
-  const options = {
-    ablation: ablationOf(args),
-    stride: args.number("stride"),
-    encoding: args.text("encoding") as Encoding | undefined,
-    fill: args.number("fill"),
-    range: args.numbers("range") as Range | undefined,
-    ...selectionOf(args),
-    ...batchesOf(args),
-    signal: io.signal,
-  };
-  const found = await loadData(args);
-  const model = await loadModel(args);
-  try {
+  const checked = { ablation: ablationOf(args), ...selectionOf(args) };
+  await withModel(args, async (model, found) => {
     const dataset = await relabelled(found, model, args);
     await tryOutput("patch", args, io);
-    const { name, fingerprint } = model;
-    const run = given({ ...options, model: name, fingerprint, ...outputOf(args, io) });
-    await printRows(certifyDatasetPatch(model.classifier, dataset, run), args, io);
-  } finally {
-    await model.dispose();
-  }
+    const rows = certifyDatasetPatch(model.classifier, dataset, {
+      ...checked,
+      ...args.pick("stride", "encoding", "fill", "range"),
+      ...batchesOf(args),
+      ...{ signal: io.signal, model: model.name, fingerprint: model.fingerprint },
+      ...outputOf(args, io),
+    });
+    await printRows(rows, args, io);
+  });
 }
 
 const kinds = ["columns", "rows", "block"] as const;
@@ -44,5 +34,5 @@ function ablationOf(args: Arguments): Ablation {
       "argument",
       `patch: give one of --columns, --rows and --block, got ${kind === undefined ? "none" : [kind, ...more].map((name) => `--${name}`).join(" and ")}`,
     );
-  return { [kind]: args.number(kind) } as unknown as Ablation;
+  return { [kind]: args.get(kind) } as unknown as Ablation;
 }

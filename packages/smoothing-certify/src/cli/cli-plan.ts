@@ -1,37 +1,22 @@
-import type { Range } from "../classifier/range.ts";
 import { type PlannedRun, plan } from "../procedures/plan.ts";
 import { percentText } from "../report/percent.ts";
 import { formatTable } from "../report/table.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import { relabelled } from "./cli-labels.ts";
-import { loadData, loadModel } from "./cli-load.ts";
+import { withModel } from "./cli-load.ts";
 import type { Streams } from "./cli-rows.ts";
-import { given } from "./cli-run.ts";
 
 /** Runs `plan`: a table of the runs that were compared, and what to run. */
-export async function runPlan(args: Arguments, io: Streams): Promise<void> {
-  for (const name of ["model", "data", "radius", "sigmas"] as const) args.needed(name);
-  const goal = {
-    radius: args.number("radius")!,
-    accuracy: args.number("accuracy"),
-    samples: args.number("samples"),
-  };
-  const found = await loadData(args);
-  const model = await loadModel(args);
-  try {
+export function runPlan(args: Arguments, io: Streams): Promise<void> {
+  const goal = { radius: args.needed("radius"), ...args.pick("accuracy", "samples") };
+  return withModel(args, async (model, found) => {
     const dataset = await relabelled(found, model, args);
-    const options = given({
-      sigmas: args.numbers("sigmas")!,
-      sizes: args.numbers("sizes"),
-      images: args.number("images"),
-      alpha: args.number("alpha"),
-      range: args.numbers("range") as Range | undefined,
+    const { recommended, runs, drawn, indices } = await plan(model.classifier, dataset, {
+      goal,
+      sigmas: args.needed("sigmas"),
+      ...args.pick("sizes", "images", "alpha", "range"),
       numClasses: dataset.numClasses,
       signal: io.signal,
-    });
-    const { recommended, runs, drawn, indices } = await plan(model.classifier, dataset, {
-      ...options,
-      goal: given(goal),
     });
     const header = ["procedure", "sigma", "n", `accuracy at r=${goal.radius}`, "samples", ""];
     const body = runs.map((run) => cells(run, run === recommended));
@@ -39,9 +24,7 @@ export async function runPlan(args: Arguments, io: Streams): Promise<void> {
     await io.out(recommended ? adviceOn(recommended, goal.radius) : noRun);
     const seen = dataset.length - indices.length;
     io.error(`${drawn} noisy images of ${seen} images, which a run should leave out\n`);
-  } finally {
-    await model.dispose();
-  }
+  });
 }
 
 function cells({ procedure, sigma, n, accuracy, samples }: PlannedRun, chosen: boolean): string[] {

@@ -20,10 +20,10 @@ export interface Streams {
 
 /** The log of a run and its progress, unless it is to be quiet. */
 export function outputOf(args: Arguments, io: Streams) {
-  const log = args.text("log");
+  const log = args.get("log");
   return {
     ...(log !== undefined && { log }),
-    ...(!args.on("quiet") && { onProgress: progressLine(io) }),
+    ...(!args.has("quiet") && { onProgress: progressLine(io) }),
   };
 }
 
@@ -33,7 +33,7 @@ export async function printRows(
   args: Arguments,
   io: Streams,
 ): Promise<void> {
-  const log = args.text("log");
+  const log = args.get("log");
   const digest = new LogDigest();
   try {
     for await (const row of rows) {
@@ -42,7 +42,7 @@ export async function printRows(
     }
   } finally {
     const gap = io.isTerminal === false ? "" : "\n"; // after the line that progress overwrote
-    if (!args.on("quiet")) io.error(digest.images > 0 ? `${gap}${summary(digest, log)}` : gap);
+    if (!args.has("quiet")) io.error(digest.images > 0 ? `${gap}${summary(digest, log)}` : gap);
   }
 }
 

@@ -4,13 +4,13 @@ import { checkNumbers, refuseOthers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
-import type { SamplingOptions } from "../run/options.ts";
+import { inDimension, type SamplingOptions } from "../run/options.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { type AdaptiveSettings, adaptiveProcedure } from "./adaptive-procedure.ts";
-import { type CertifyOptions, inDimension } from "./certify.ts";
-import type { CertifyResult } from "./certify-procedure.ts";
+import type { CertifyOptions } from "./certify.ts";
+import { type CertifyResult, certifyRow } from "./certify-procedure.ts";
 
 /** The options of an adaptive certification. */
 export interface AdaptiveSampling {
@@ -60,8 +60,8 @@ export async function certifyAdaptive(
 ): Promise<ResultOf<CertifyResult>> {
   checkOptions("certifyAdaptive", options, { ...singleNames, ...adaptiveNames });
   const settings = prepare("certifyAdaptive", options);
-  return runOne("certifyAdaptive", classifier, x, options, (dimension) =>
-    adaptiveProcedure({ ...settings, ...inDimension(options, dimension) }),
+  return runOne("certifyAdaptive", classifier, x, options, (known) =>
+    adaptiveProcedure({ ...settings, ...known }),
   );
 }
 
@@ -80,24 +80,14 @@ async function* adaptiveRows(
   options: AdaptiveDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
   checkOptions("certifyDatasetAdaptive", options, { ...datasetNames, ...adaptiveNames });
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
-  const settings = {
-    ...prepare("certifyDatasetAdaptive", options),
-    ...inDimension(options, size),
-  };
+  const known = inDimension(options, dataset.imageShape);
+  const settings = { ...prepare("certifyDatasetAdaptive", options), ...known };
   const { alpha, maxSamples: n, pilot: n0, relativeWidth } = settings;
   yield* runDataset<CertifyResult>(classifier, dataset, options, {
     caller: "certifyDatasetAdaptive",
     settings: { procedure: "adaptive", alpha, n, n0, relativeWidth },
     procedure: () => adaptiveProcedure(settings),
-    row: ({ prediction, radius, pLower, samples, counts0, counts }) => ({
-      predict: prediction,
-      radius,
-      pLower,
-      samples,
-      counts0,
-      counts,
-    }),
+    row: certifyRow,
   });
 }
 

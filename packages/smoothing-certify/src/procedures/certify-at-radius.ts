@@ -4,7 +4,7 @@ import { checkAlpha, checkInteger, checkNumbers, checkOneOf, refuseOthers } from
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
-import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
+import { type InDimension, inDimension, type SamplingOptions } from "../run/options.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
@@ -105,8 +105,8 @@ export async function certifyAtRadius(
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
   if (label !== undefined && numClasses !== undefined) checkLabel(label, numClasses);
   const firstLook = typeof batchSize === "number" ? batchSize : 32;
-  return runOne("certifyAtRadius", classifier, x, options, (dimension) => {
-    const { settings, test } = prepare("certifyAtRadius", options, firstLook, dimension);
+  return runOne("certifyAtRadius", classifier, x, options, (known) => {
+    const { settings, test } = prepare("certifyAtRadius", options, firstLook, known);
     return atRadiusProcedure(settings, test, label);
   });
 }
@@ -136,8 +136,8 @@ async function* atRadiusRows(
 ): AsyncGenerator<LogRow, void, void> {
   checkOptions("certifyDatasetAtRadius", options, atRadiusDatasetNames);
   const { mode = "evaluate" } = options;
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
-  const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, size);
+  const known = inDimension(options, dataset.imageShape);
+  const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, known);
   checkOneOf("certifyDatasetAtRadius", "mode", mode, ["evaluate", "deploy"]);
   const { radius, alpha, beta, patience, maxSamples: n } = numbers;
   const n0 = mode === "evaluate" ? 0 : settings.n0;
@@ -161,16 +161,13 @@ function prepare(
   caller: string,
   options: SequentialOptions & SamplingOptions,
   firstLook: number,
-  dimension: number,
+  { totalVariation }: InDimension,
 ) {
   const { radius, sigma, alpha = 0.001, beta = 0.01, maxSamples = 100_000, n0 = 100 } = options;
   checkNumbers(caller, { sigma, radius, alpha, maxSamples, n0 });
   checkAlpha(caller, beta, "beta");
-  refuseOthers(caller, options, { norm: "l2", bound: "one-class" });
-  if (options.distribution && options.distribution !== "gaussian")
-    throw new DmaeError("unsupported", `${caller}: is there for Gaussian noise only`);
-  const distance = totalVariationOf(options, dimension);
-  const threshold = (normalCdf(radius / sigma) + distance) * (1 + 2 ** -50);
+  refuseOthers(caller, options, { norm: "l2", bound: "one-class", distribution: "gaussian" });
+  const threshold = (normalCdf(radius / sigma) + totalVariation) * (1 + 2 ** -50);
   const worth = threshold < 1 ? Math.min(maxSamples, defaultPatience(threshold)) : maxSamples;
   const { patience = worth } = options;
   checkInteger(caller, "patience", patience);

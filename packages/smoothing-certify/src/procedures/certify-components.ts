@@ -4,22 +4,20 @@ import { checkInteger, checkNumbers, refuseOthers, show } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { totalVariationOf } from "../run/options.ts";
+import type { InDimension } from "../run/options.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
+import type { CertifyOptions } from "./certify.ts";
 import { aboveThreshold, type LogitsLayout, mostLikely } from "./component-decoders.ts";
 import {
   type ComponentDecoder,
   type ComponentsResult,
-  type ComponentsSettings,
   componentsProcedure,
 } from "./components-procedure.ts";
 
 /** Options that {@link certifySegmentation} and {@link certifyMultiLabel} share. */
-export interface ComponentsOptions extends Omit<SingleOptions, "numClasses"> {
-  /** Selection samples, which guess the classes; default 100. */
-  readonly n0?: number | undefined;
-  /** Estimation samples; default 10,000. */
-  readonly n?: number | undefined;
+export interface ComponentsOptions
+  extends Omit<SingleOptions, "numClasses">,
+    Pick<CertifyOptions, "n0" | "n"> {
   /** Allowed probability that any component's certificate is wrong; default 0.001. */
   readonly alpha?: number | undefined;
   /** Probability that a component's class must exceed, in [0.5, 1); default 0.75. It sets the radius. */
@@ -128,11 +126,9 @@ function certifyComponents(
   if (!(typeof tau === "number" && tau >= 0.5 && tau < 1))
     throw new DmaeError("argument", `${caller}: tau must lie in [0.5, 1), got ${show(tau)}`);
   refuseOthers(caller, options, { distribution: "gaussian" });
-  const settings: ComponentsSettings = { sigma, n0, n, alpha, tau };
-  const start = (dimension: number) => {
-    const totalVariation = totalVariationOf(options, dimension);
-    checkReach(caller, n, alpha, tau + totalVariation);
-    return componentsProcedure({ ...settings, totalVariation }, decoder);
+  const start = (known: InDimension) => {
+    checkReach(caller, n, alpha, tau + known.totalVariation);
+    return componentsProcedure({ sigma, n0, n, alpha, tau, ...known }, decoder);
   };
   return runOne(caller, model, x, options, start, prepareDense);
 }

@@ -2,12 +2,13 @@ import type { ImageDataset } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { inDimension } from "../run/options.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
 import { type AttackSettings, attackNames } from "./attack/attack.ts";
 import { attackImage, attackName, checkAttackSettings } from "./attack/attack-images.ts";
-import { type CertifyOptions, certifySettings, inDimension } from "./certify.ts";
-import { type CertifyResult, certifyProcedure } from "./certify-procedure.ts";
+import { type CertifyOptions, certifySettings } from "./certify.ts";
+import { type CertifyResult, certifyProcedure, certifyRow } from "./certify-procedure.ts";
 
 /** Options of {@link certifyDataset}. */
 export interface CertifyDatasetOptions
@@ -66,9 +67,8 @@ async function* certifyRows(
   options: CertifyDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
   checkOptions("certifyDataset", options, certifyDatasetNames);
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
-  const extra = inDimension(options, size);
-  const settings = { ...certifySettings("certifyDataset", options), ...extra };
+  const known = inDimension(options, dataset.imageShape);
+  const settings = { ...certifySettings("certifyDataset", options), ...known };
   const { n0, n, alpha } = settings;
   const { skipWrongGuess = false, attack } = options;
   if (attack) checkAttackSettings("certifyDataset", attack, options);
@@ -88,13 +88,6 @@ async function* certifyRows(
       inspect: (image) => attackImage(classifier, dataset, image, attack, options),
     }),
     procedure: (label) => certifyProcedure(settings, skipWrongGuess ? label : undefined),
-    row: ({ prediction, radius, pLower, samples, counts0, counts }) => ({
-      predict: prediction,
-      radius,
-      pLower,
-      samples,
-      counts0,
-      counts,
-    }),
+    row: certifyRow,
   });
 }

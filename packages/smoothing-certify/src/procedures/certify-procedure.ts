@@ -64,6 +64,12 @@ export function certified(
   return { prediction, radius, pLower, counts0, counts, abstained, samples };
 }
 
+/** A result as a row of a log. */
+export const certifyRow = ({ prediction, abstained: _, ...rest }: CertifyResult) => ({
+  predict: prediction,
+  ...rest,
+});
+
 /** The result where the selection alone led to abstain. */
 export function nothing(counts0: readonly number[], samples: number): CertifyResult {
   return {

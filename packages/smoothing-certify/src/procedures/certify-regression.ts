@@ -3,13 +3,9 @@ import { checkNumbers, refuseOthers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import { prepareDense } from "../classifier/dense.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { totalVariationOf } from "../run/options.ts";
+import type { InDimension } from "../run/options.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
-import {
-  type RegressionResult,
-  type RegressionSettings,
-  regressionProcedure,
-} from "./regression-procedure.ts";
+import { type RegressionResult, regressionProcedure } from "./regression-procedure.ts";
 
 /** Options of {@link certifyRegression}. */
 export interface RegressionOptions extends Omit<SingleOptions, "numClasses"> {
@@ -62,8 +58,7 @@ export async function certifyRegression(
   const { sigma, radius, n = 10_000, alpha = 0.001, quantile = 0.5 } = options;
   checkNumbers(caller, { sigma, radius, n, alpha, quantile });
   refuseOthers(caller, options, { distribution: "gaussian" });
-  const settings: RegressionSettings = { sigma, radius, n, alpha, quantile };
-  const start = (dimension: number) =>
-    regressionProcedure({ ...settings, totalVariation: totalVariationOf(options, dimension) });
+  const start = (known: InDimension) =>
+    regressionProcedure({ sigma, radius, n, alpha, quantile, ...known });
   return runOne(caller, model, x, options, start, prepareDense);
 }

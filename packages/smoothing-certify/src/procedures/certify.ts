@@ -2,7 +2,6 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkNumbers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { type SamplingOptions, totalVariationOf } from "../run/options.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { type BoundKind, certificateOf } from "../statistics/certificate.ts";
 import type { Norm } from "../statistics/noises-and-norms.ts";
@@ -59,8 +58,8 @@ export async function certify(
 ): Promise<ResultOf<CertifyResult>> {
   checkOptions("certify", options, certifyNames);
   const settings = certifySettings("certify", options);
-  return runOne("certify", classifier, x, options, (dimension) =>
-    certifyProcedure({ ...settings, ...inDimension(options, dimension) }),
+  return runOne("certify", classifier, x, options, (known) =>
+    certifyProcedure({ ...settings, ...known }),
   );
 }
 
@@ -71,12 +70,4 @@ export function certifySettings(caller: string, options: CertifyOptions): Certif
   const settings = { sigma, n0, n, alpha, bound, distribution, norm };
   certificateOf({ ...settings, dimension: 1 }, [1], [n]); // throws for what no certificate can have
   return settings;
-}
-
-/** What a certificate depends on that is known with the input. */
-export function inDimension(
-  options: SamplingOptions,
-  dimension: number,
-): { dimension: number; totalVariation: number } {
-  return { dimension, totalVariation: totalVariationOf(options, dimension) };
 }

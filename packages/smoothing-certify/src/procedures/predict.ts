@@ -2,7 +2,6 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkNumbers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
-import { totalVariationOf } from "../run/options.ts";
 import { type Procedure, VoteCounts } from "../run/procedure.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { binomialPValue } from "../statistics/binomial.ts";
@@ -52,10 +51,9 @@ export async function predict(
 ): Promise<ResultOf<PredictResult>> {
   checkOptions("predict", options, predictNames);
   const settings = predictSettings(options);
-  return runOne("predict", classifier, x, options, (dimension) => {
-    const totalVariation = totalVariationOf(options, dimension);
-    return predictProcedure({ ...settings, totalVariation });
-  });
+  return runOne("predict", classifier, x, options, (known) =>
+    predictProcedure({ ...settings, ...known }),
+  );
 }
 
 /** Fills in the defaults of PREDICT and checks the numbers. */

@@ -3,9 +3,9 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { Breather } from "../run/breather.ts";
 import { readItem, selectIndices } from "../run/dataset-selection.ts";
-import { batchSizerOf, noiseOf, withSeed } from "../run/options.ts";
+import { batchSizerOf, inDimension, noiseOf, withSeed } from "../run/options.ts";
 import { certificateOf } from "../statistics/certificate.ts";
-import { type CertifyOptions, certifyNames, certifySettings, inDimension } from "./certify.ts";
+import { type CertifyOptions, certifyNames, certifySettings } from "./certify.ts";
 import { type AdaptiveDatasetOptions, adaptiveNames } from "./certify-adaptive.ts";
 import { type AtRadiusDatasetOptions, atRadiusDatasetNames } from "./certify-at-radius.ts";
 
@@ -61,8 +61,8 @@ export async function preflight(
 ): Promise<PreflightReport> {
   checkOptions("preflight", given, preflightNames);
   const options = { ...given, n: given.n ?? given.maxSamples };
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
-  const settings = { ...certifySettings("preflight", options), ...inDimension(options, size) };
+  const known = inDimension(options, dataset.imageShape);
+  const settings = { ...certifySettings("preflight", options), ...known };
   const selected = selectIndices("preflight", dataset, options);
   const count = Math.min(options.images ?? 16, selected.length);
   const indices = Array.from(

@@ -6,29 +6,25 @@ import {
   checkNumbers,
   checkOneOf,
   checkPositive,
+  refuseOthers,
   show,
 } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { Outputs } from "../classifier/outputs.ts";
-import { totalVariationOf } from "../run/options.ts";
+import type { InDimension } from "../run/options.ts";
 import type { Collector, Procedure } from "../run/procedure.ts";
 import { type ResultOf, runOne, type SingleOptions, singleNames } from "../run/run-one.ts";
 import { argMax } from "../statistics/arg-max.ts";
 import { type Norm, radiusInNorm } from "../statistics/noises-and-norms.ts";
 import { ABSTAIN } from "../statistics/radius.ts";
+import type { CertifyOptions } from "./certify.ts";
 
 /** Concentration bounds for soft votes. */
 export type SoftBound = "hoeffding" | "bernstein";
 
 /** Options of {@link certifySoft}. */
-export interface SoftOptions extends SingleOptions {
-  /** Selection samples; default 100. */
-  readonly n0?: number | undefined;
-  /** Estimation samples; default 10,000. */
-  readonly n?: number | undefined;
-  /** Allowed probability of a wrong certificate; default 0.001. */
-  readonly alpha?: number | undefined;
+export interface SoftOptions extends SingleOptions, Pick<CertifyOptions, "n0" | "n" | "alpha"> {
   /** Default `"bernstein"`. */
   readonly bound?: SoftBound | undefined;
   /** The votes are softmax(beta * logits); default 1. */
@@ -121,29 +117,22 @@ export async function certifySoft(
   checkInteger("certifySoft", "n", n, 2);
   checkPositive("certifySoft", "beta", beta);
   radiusInNorm({ pLower: 0, sigma, norm, dimension: 1 }); // throws for another norm
-  if (options.distribution && options.distribution !== "gaussian")
-    throw new DmaeError(
-      "unsupported",
-      `certifySoft: is there for Gaussian noise only, got ${show(options.distribution)}; certify has others`,
-    );
+  refuseOthers("certifySoft", options, { distribution: "gaussian" });
   checkOneOf("certifySoft", "bound", bound, ["hoeffding", "bernstein"]);
-  return runOne("certifySoft", classifier, x, options, (dimension) => {
-    const totalVariation = totalVariationOf(options, dimension);
-    return softProcedure({ sigma, n0, n, alpha, bound, beta, totalVariation, norm, dimension });
-  });
+  return runOne("certifySoft", classifier, x, options, (known) =>
+    softProcedure({ sigma, n0, n, alpha, bound, beta, norm, ...known }),
+  );
 }
 
 /** The numbers of a soft certification. */
-export interface SoftSettings {
+export interface SoftSettings extends InDimension {
   readonly sigma: number;
   readonly n0: number;
   readonly n: number;
   readonly alpha: number;
   readonly bound: SoftBound;
   readonly beta: number;
-  readonly totalVariation: number;
   readonly norm: Norm;
-  readonly dimension: number;
 }
 
 /** {@link certifySoft} as a procedure. */

@@ -106,12 +106,21 @@ function checkNoise(caller: string, options: SamplingOptions): void {
   }
 }
 
-/** How far the distribution of the noise is from that of the guarantee, for inputs of `dimension` numbers. */
-export function totalVariationOf(options: SamplingOptions, dimension: number): number {
+/** What a guarantee depends on that is known with the shape of the input. */
+export interface InDimension {
+  /** Numbers of an input. */
+  readonly dimension: number;
+  /** How far the distribution of their noise is from that of the guarantee. */
+  readonly totalVariation: number;
+}
+
+/** The {@link InDimension} of inputs of a shape. */
+export function inDimension(options: SamplingOptions, shape: readonly number[]): InDimension {
+  const dimension = shape.reduce((product, length) => product * length, 1);
   const { seed = 0 } = options; // every seed has this distribution
-  const distance = noiseOf({ ...options, seed }).totalVariation?.(dimension) ?? 0;
-  checkProbability("certify", "the noise's totalVariation", distance);
-  return distance;
+  const totalVariation = noiseOf({ ...options, seed }).totalVariation?.(dimension) ?? 0;
+  checkProbability("certify", "the noise's totalVariation", totalVariation);
+  return { dimension, totalVariation };
 }
 
 /** Checks what all procedures share. */

@@ -24,11 +24,11 @@ import { classifierFingerprint, dataFingerprint } from "./fingerprint.ts";
 import {
   batchSizerOf,
   checkSampling,
+  inDimension,
   noiseOf,
   type SamplingOptions,
   type Seeded,
   samplingNames,
-  totalVariationOf,
   withSeed,
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
@@ -304,8 +304,7 @@ async function logSettings<R>(
 ): Promise<LogSettings> {
   const { sigma, model, shard, seed } = options;
   const all = selectIndices(plan.caller, dataset, { ...options, shard: undefined });
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
-  const totalVariation = totalVariationOf(options, size);
+  const { dimension, totalVariation } = inDimension(options, dataset.imageShape);
   const { distribution = "gaussian", range = UNIT_RANGE, randomized = false } = options;
   const { imageShape } = dataset;
   const shown = plan.encoded?.shape ?? imageShape;
@@ -316,7 +315,7 @@ async function logSettings<R>(
     ...(distribution !== "gaussian" && { distribution }),
     ...(totalVariation > 0 && { totalVariation }),
     ...(`${range}` !== `${UNIT_RANGE}` && { range: `${range}` }),
-    dimension: size,
+    dimension,
     shape: imageShape.join("x"),
     seed: seed === undefined ? "" : formatSeed(seed),
     generator: noiseOf(options).generator,

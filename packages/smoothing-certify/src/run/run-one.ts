@@ -6,6 +6,8 @@ import { checkPreprocessings } from "../classifier/range.ts";
 import {
   batchSizerOf,
   checkSampling,
+  type InDimension,
+  inDimension,
   noiseOf,
   type SamplingOptions,
   type Seeded,
@@ -37,7 +39,7 @@ export const singleNames = {
 export type ResultOf<R> = Seeded<R> & { readonly shape: readonly number[] };
 
 /**
- * Runs one procedure, started with the number of pixels, on one input; states the seed.
+ * Runs one procedure, started with what is known of the input, on one input; states the seed.
  *
  * @param prepare how the model's answers are read; default as classes
  */
@@ -46,7 +48,7 @@ export async function runOne<R>(
   classifier: Classifier,
   x: ImageInput,
   options: SingleOptions,
-  start: (dimension: number) => Procedure<R>,
+  start: (known: InDimension) => Procedure<R>,
   prepare: typeof prepareClassifier = prepareClassifier,
 ): Promise<ResultOf<R>> {
   checkSampling(caller, options);
@@ -66,7 +68,8 @@ export async function runOne<R>(
     checkRows: options.checkRows ?? true,
     randomized: options.randomized ?? false,
   };
-  const tasks = [{ index, image: image.data, procedure: start(image.data.length) }].values();
+  const procedure = start(inDimension(options, image.shape));
+  const tasks = [{ index, image: image.data, procedure }].values();
   let found: { result: R } | undefined;
   for await (found of runTasks(tasks, settings)); // to the end, where the rows are checked again
   return { ...found!.result, seed: seeded.seed, shape: image.shape };

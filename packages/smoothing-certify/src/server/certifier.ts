@@ -13,9 +13,9 @@ import { localNoise } from "../noise/noise-settings.ts";
 import {
   batchSizerOf,
   checkSampling,
+  inDimension,
   type SamplingOptions,
   samplingNames,
-  totalVariationOf,
 } from "../run/options.ts";
 import { RowCheck } from "../run/row-check.ts";
 import { type AnytimeResult, Request } from "./request.ts";
@@ -130,8 +130,8 @@ export async function createCertifier(
     );
   const prepared = await prepareClassifier(caller, classifier, options, false);
   checkPreprocessings(caller, prepared.traits.preprocessing, options.range);
-  const size = shape.reduce((product, length) => product * length, 1);
-  const ladder = { sigma, alpha, totalVariation: totalVariationOf(options, size) };
+  const { totalVariation } = inDimension(options, shape);
+  const ladder = { sigma, alpha, totalVariation };
   return new SharedCertifier(prepared, options, { ...ladder, n0, maxSamples, maxRequests });
 }
 

@@ -207,7 +207,7 @@ describe("soft votes", () => {
     );
     for (const distribution of ["uniform", "laplace"] as const)
       await expect(certifySoft(logits, [0.5], { ...options, distribution })).rejects.toThrow(
-        `certifySoft: is there for Gaussian noise only, got ${distribution === "uniform" ? '"uniform"' : '"laplace"'}`,
+        `certifySoft: distribution must be "gaussian", the only one supported here, got "${distribution}"; use certify for others`,
       );
   });
 
