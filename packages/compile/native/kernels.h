@@ -1,7 +1,6 @@
 /*
- * What generated kernels stand on: elementary functions that compilers turn into vector code, and the table through
- * which ONNX Runtime sees a kernel as an operator. A generated file includes this one, defines its kernels, lists them
- * in `static Operator operators[]` and ends with DMAE_OPERATORS.
+ * What generated kernels stand on: elementary functions that compilers turn into vector code, and how ONNX Runtime runs a
+ * kernel as an operator.
  */
 #ifndef DMAE_KERNELS_H
 #define DMAE_KERNELS_H
@@ -98,54 +97,28 @@ typedef struct {
   float **out, *partial;
 } Call;
 
-enum { MAX_OPERANDS = 64 };
-
-/* A kernel as an operator. It works on `parts` pieces, in any order and on any thread; `finish` adds up what they leave. */
-typedef struct {
-  OrtCustomOp base;
-  const char *name;
-  size_t inputs, outputs;
-  const int64_t (*shapes)[MAX_RANK + 1]; /* of the outputs: rank, then sizes */
-  void (*part)(void *call, size_t index);
-  void (*finish)(const Call *call);
-  size_t (*overwrites)(int **inputs, int **outputs);
+/* A kernel works on `parts` pieces, in any order and on any thread; `finish` adds up what they leave. */
+#define OPERATOR_FIELDS                                    \
+  void (*part)(void *call, size_t index);                  \
+  void (*finish)(const Call *call);                        \
   size_t parts, partial; /* floats of room in all */
-} Operator;
+#define OPERATOR_PROVIDER NULL
 
-static Ort ort;
+#include "operators.h"
 
-static void *operator_create(const OrtCustomOp *op, Ort api, const void *info) {
-  (void)info;
-  ort = api;
-  return (void *)op;
+static OrtStatus *operator_create(const OrtCustomOp *op, Ort api, const void *info, void **kernel) {
+  (void)api, (void)info;
+  *kernel = (void *)op;
+  return NULL;
 }
 static void operator_destroy(void *kernel) { (void)kernel; }
-static const char *operator_name(const OrtCustomOp *op) { return ((const Operator *)op)->name; }
-static const char *operator_provider(const OrtCustomOp *op) { return (void)op, NULL; }
-static int operator_type(const OrtCustomOp *op, size_t i) { return (void)op, (void)i, ORT_FLOAT; }
-static int operator_zero(const OrtCustomOp *op, size_t i) { return (void)op, (void)i, 0; }
-static int operator_one(const OrtCustomOp *op) { return (void)op, 1; }
-static size_t operator_inputs(const OrtCustomOp *op) { return ((const Operator *)op)->inputs; }
-static size_t operator_outputs(const OrtCustomOp *op) { return ((const Operator *)op)->outputs; }
-
-static void operator_keep(int *a, int *b) { (void)a, (void)b; }
 
 static OrtStatus *operator_compute(void *kernel, OrtKernelContext *context) {
   const Operator *op = kernel;
   const float *in[MAX_OPERANDS];
   float *out[MAX_OPERANDS];
   Call call = {in, out, NULL};
-  OrtStatus *status = NULL;
-  for (size_t i = 0; !status && i < op->inputs; i++) {
-    const OrtValue *value;
-    status = ort_kernel_input(ort)(context, i, &value);
-    if (!status) status = ort_tensor_data(ort)((OrtValue *)value, (void **)&in[i]);
-  }
-  for (size_t i = 0; !status && i < op->outputs; i++) {
-    OrtValue *value;
-    status = ort_kernel_output(ort)(context, i, op->shapes[i] + 1, (size_t)op->shapes[i][0], &value);
-    if (!status) status = ort_tensor_data(ort)(value, (void **)&out[i]);
-  }
+  OrtStatus *status = operator_operands(op, context, (void **)in, (void **)out);
   if (status) return status;
   if (op->partial && !(call.partial = calloc(op->partial, sizeof(float))))
     return ort_create_status(ort)(1, "no memory for partial sums");
@@ -155,22 +128,5 @@ static OrtStatus *operator_compute(void *kernel, OrtKernelContext *context) {
   free(call.partial);
   return status;
 }
-
-#define DMAE_OPERATORS                                                                                   \
-  __attribute__((visibility("default"))) const OrtCustomOp *dmae_operator(Ort api, size_t i) {           \
-    ort = api;                                                                                           \
-    if (i >= sizeof operators / sizeof *operators) return NULL;                                          \
-    const OrtCustomOp base = {                                                                           \
-        .version = ORT_VERSION, .create = operator_create, .name = operator_name,                        \
-        .provider = operator_provider, .input_type = operator_type, .input_count = operator_inputs,      \
-        .output_type = operator_type, .output_count = operator_outputs, .destroy = operator_destroy,     \
-        .input_characteristic = operator_zero, .output_characteristic = operator_zero,                   \
-        .input_memory = operator_zero,                                                                   \
-        .variadic = {operator_one, operator_one, operator_one, operator_one},                            \
-        .compute_checked = operator_compute, .release_overwrites = operator_keep};                       \
-    operators[i].base = base;                                                                            \
-    operators[i].base.overwrites = operators[i].overwrites;                                              \
-    return &operators[i].base;                                                                           \
-  }
 
 #endif

@@ -32,6 +32,7 @@ napi_status napi_get_array_length(napi_env, napi_value, uint32_t *);
 napi_status napi_get_element(napi_env, napi_value, uint32_t, napi_value *);
 napi_status napi_is_array(napi_env, napi_value, bool *);
 napi_status napi_get_typedarray_info(napi_env, napi_value, int *, size_t *, void **, napi_value *, size_t *);
+napi_status napi_create_buffer(napi_env, size_t, void **, napi_value *);
 napi_status napi_create_external(napi_env, void *, void (*)(napi_env, void *, void *), void *, napi_value *);
 napi_status napi_get_value_external(napi_env, napi_value, void **);
 napi_status napi_create_external_arraybuffer(napi_env, void *, size_t, void (*)(napi_env, void *, void *), void *,

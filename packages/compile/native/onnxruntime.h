@@ -79,6 +79,7 @@ typedef struct { Ort (*GetApi)(uint32_t version); const char *(*GetVersionString
   ORT_CALL(ort, 131, OrtStatus *, const OrtSession *, const OrtMemoryInfo *, OrtAllocator **)
 #define ort_release_allocator(ort) ORT_CALL(ort, 132, void, OrtAllocator *)
 #define ort_add_run_config(ort) ORT_CALL(ort, 165, OrtStatus *, OrtRunOptions *, const char *, const char *)
+#define ort_kernel_stream(ort) ORT_CALL(ort, 193, OrtStatus *, const OrtKernelContext *, void **)
 #define ort_append_cuda(ort) ORT_CALL(ort, 204, OrtStatus *, OrtSessionOptions *, const OrtCudaOptions *)
 #define ort_create_cuda_options(ort) ORT_CALL(ort, 205, OrtStatus *, OrtCudaOptions **)
 #define ort_update_cuda_options(ort) \

@@ -172,7 +172,8 @@ const onnxTypes: Record<ElementType, number> = {
 /** The number that ONNX gives an element type. */
 export const onnxType = (dtype: ElementType): number => onnxTypes[dtype];
 
-const isHalf = (dtype: ElementType): dtype is HalfType =>
+/** Whether an element type is one of the two 16-bit floats. */
+export const isHalf = (dtype: ElementType): dtype is HalfType =>
   dtype === "float16" || dtype === "bfloat16";
 
 /** Converts the element type; float to int truncates. */

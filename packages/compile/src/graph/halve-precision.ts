@@ -1,5 +1,5 @@
 import { COMPOSITE, WINDOWS } from "../ops/composite.ts";
-import { cast, MICROSOFT } from "./build.ts";
+import { cast, isHalf, MICROSOFT } from "./build.ts";
 import type { Graph, Node, Value } from "./graph.ts";
 import { fromHalf, type HalfType, toHalf } from "./half-numbers.ts";
 import { type Program, type Rewrite, rebuild } from "./optimize.ts";
@@ -88,7 +88,7 @@ function moveInHalf(
 ): Value[] | null {
   if (node.domain !== "" || !moving.has(node.op)) return null;
   const count = joining.has(node.op) ? inputs.length : 1;
-  const sources = inputs.slice(0, count).map((value) => widened(value, type));
+  const sources = inputs.slice(0, count).map(widenedFrom);
   if (sources.includes(null)) return null;
   const specs = node.outputs.map(({ shape }) => ({ shape, dtype: type }));
   const moved = g.addNode(node.op, [...sources, ...inputs.slice(count)], node.attributes, specs);
@@ -96,7 +96,7 @@ function moveInHalf(
 }
 
 /** The 16-bit value that was cast to float32; null for other values. */
-function widened(value: Value | null, type: HalfType): Value | null {
+export function widenedFrom(value: Value | null): Value | null {
   const source = value?.node?.op === "Cast" ? value.node.inputs[0]! : null;
-  return source?.dtype === type ? source : null;
+  return value?.dtype === "float32" && source && isHalf(source.dtype) ? source : null;
 }

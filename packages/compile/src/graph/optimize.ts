@@ -20,6 +20,7 @@ import {
   Graph,
   liveNodes,
   type Node,
+  type OutputSpec,
   sameShape,
   type Value,
 } from "./graph.ts";
@@ -51,6 +52,9 @@ export interface RewriteContext {
   replace(value: Value, by: Value): void;
 }
 
+/** A node whose outputs are values of the old graph, or new ones that nothing there reads. */
+type Copied = Omit<Node, "outputs"> & { readonly outputs: readonly (Value | OutputSpec)[] };
+
 /** A graph that is written anew, value by value, from an old one. */
 export class Copy {
   readonly graph: Graph;
@@ -81,10 +85,10 @@ export class Copy {
   }
 
   /** The same node on new inputs. */
-  node({ op, inputs, attributes, outputs, domain }: Node, by = this.inputs(inputs)): void {
+  node({ op, inputs, attributes, outputs, domain }: Copied, by = this.inputs(inputs)): void {
     const results = this.graph.addNode(op, by, attributes, outputs, domain);
     results.forEach((result, i) => {
-      this.mapped.set(outputs[i]!, result);
+      this.mapped.set(outputs[i] as Value, result);
     });
   }
 
@@ -128,13 +132,14 @@ const isTrainedAttention = (context: RewriteContext, { op, outputs }: Node) =>
 
 /** Composite operations of one input that a gradient reads too keep their parts. */
 const lower =
-  (forKernels: boolean, apart: boolean): Rewrite =>
+  (forKernels: OptimizeOptions["forKernels"], apart: boolean): Rewrite =>
   (context, node, inputs) => {
     if (node.domain !== COMPOSITE) return null;
+    const onCpu = forKernels === "cpu";
     if (isWindow(node))
-      return [(forKernels ? keepWindow : lowerWindow)(context.g, node, inputs as Value[])];
-    const isWhole = node.op === "Step" || (!apart && isTrainedAttention(context, node));
-    if (forKernels && isWhole) return null;
+      return [(onCpu ? keepWindow : lowerWindow)(context.g, node, inputs as Value[])];
+    if (forKernels && node.op === "Step") return null;
+    if (onCpu && !apart && isTrainedAttention(context, node)) return null;
     return lowerComposite(context.g, node, inputs as Value[], {
       used: (i) => context.uses(node.outputs[i]) > 0,
       inTraining: context.differentiated.has(node.inputs[0]!),
@@ -293,9 +298,12 @@ export interface OptimizeOptions {
   readonly skipNorms?: boolean;
   /** Transposes sides of batched products by operators of their own: some providers lack FusedMatMul. */
   readonly plainProducts?: boolean;
-  /** Leaves whole what kernels of our own compute: attention in training, convolutions, max pooling. */
-  readonly forKernels?: boolean;
-  /** With `forKernels`: attention becomes operators all the same, whose products can be in 16 bits. */
+  /**
+   * Leaves whole what kernels of our own compute: steps (of a ReLU's gradient), and on a CPU attention in training, convolutions and
+   * max pooling.
+   */
+  readonly forKernels?: "cpu" | "card" | undefined;
+  /** With `forKernels: "cpu"`: attention becomes operators all the same, whose products can be in 16 bits. */
   readonly apart?: boolean;
   /** Transposes constants of any size here, for readers of the graph that do not. */
   readonly transposeAll?: boolean;
@@ -318,7 +326,7 @@ const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
 
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program, options: OptimizeOptions = {}): Program {
-  const { skipNorms, plainProducts, forKernels = false, apart = false, transposeAll } = options;
+  const { skipNorms, plainProducts, forKernels, apart = false, transposeAll } = options;
   const mostTransposed = transposeAll ? Number.POSITIVE_INFINITY : program.graph.mostTransposed;
   const passes: Rewrite[] = [
     simplify,

@@ -3,12 +3,12 @@ import { type Tensors, valueAndGradients } from "@dmae/nn";
 import { attention, gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
-import { fuse } from "../kernels/fuse.ts";
+import { forCard, forCpu, fuse } from "../kernels/fuse.ts";
 import { faultsOf } from "../testing/verify-graph.ts";
 import { trace } from "../tracing/trace.ts";
 import { binary, reduce } from "./build.ts";
 import { Graph } from "./graph.ts";
-import { optimize } from "./optimize.ts";
+import { optimize, type Program } from "./optimize.ts";
 import { tuneForCpu } from "./tune-for-cpu.ts";
 
 const specs = {
@@ -40,13 +40,16 @@ it.each([
   const traced = trace("test", fn, specs);
   expect(faultsOf(traced)).toEqual([]);
   const whole = optimize(traced);
-  const ready = optimize(traced, { forKernels: true });
+  const [ready, onCard] = (["cpu", "card"] as const).map((forKernels) =>
+    optimize(traced, { forKernels }),
+  ) as [Program, Program];
   const passes = {
     optimize: whole,
     forKernels: ready,
     plainProducts: optimize(traced, { plainProducts: true, skipNorms: true }),
     tuneForCpu: tuneForCpu(whole),
-    fuse: fuse(ready, 1).program,
+    fuse: fuse(ready, forCpu(1)).program,
+    forCard: fuse(onCard, forCard).program,
   };
   for (const [pass, program] of Object.entries(passes)) expect(faultsOf(program), pass).toEqual([]);
 });

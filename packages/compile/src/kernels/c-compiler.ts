@@ -92,17 +92,7 @@ async function build(
   const { createHash } = node.crypto();
   const native = nativeFolder();
   const { arch } = nodeProcess!;
-  const headers = [
-    "kernels.h",
-    "product.h",
-    "attention.h",
-    "convolution.h",
-    "onnxruntime.h",
-    "node-api.h",
-    "values.h",
-    "blocks.h",
-    "runs.h",
-  ];
+  const headers = (await fs.readdir(native)).filter((file) => file.endsWith(".h")).sort();
   const texts = await Promise.all(headers.map((file) => fs.readFile(join(native, file), "utf8")));
   const machine =
     arch === "x64" ? ["-march=native", "-mprefer-vector-width=512"] : ["-mcpu=native"];
@@ -133,9 +123,9 @@ async function processor(): Promise<string> {
   return text.split("\n\n")[0]!.replace(/^(cpu MHz|bogomips|BogoMIPS).*$/gm, "");
 }
 
-/** The addon whose sessions take operators of our own. */
-export async function sessionSource(): Promise<string> {
+/** The text of a file of `native`: session.c, for example. */
+export async function nativeSource(file: string): Promise<string> {
   const { readFile } = node.fs().promises;
   const { join } = node.path();
-  return readFile(join(nativeFolder(), "session.c"), "utf8");
+  return readFile(join(nativeFolder(), file), "utf8");
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { binary, KERNELS, reduce, unary } from "../graph/build.ts";
 import { Graph, liveNodes } from "../graph/graph.ts";
-import { fuse } from "./fuse.ts";
+import { forCpu, fuse } from "./fuse.ts";
 
 it("lets an output take the buffer of an input that is not read after it was written", () => {
   const g = new Graph();
@@ -11,7 +11,10 @@ it("lets an output take the buffer of an input that is not read after it was wri
   const exp = unary(g, "Exp", x);
   const difference = binary(g, "Sub", x, reduce(g, "ReduceSum", exp, [1], true));
   const mixed = binary(g, "Mul", exp, other);
-  const { program, library, count } = fuse({ graph: g, outputs: [exp, difference, mixed] }, 1);
+  const { program, library, count } = fuse(
+    { graph: g, outputs: [exp, difference, mixed] },
+    forCpu(1),
+  );
   const [node] = liveNodes(program.graph, program.outputs);
   expect([count, node!.domain]).toEqual([1, KERNELS]);
   const [input, second] = program.graph.inputs;
@@ -30,7 +33,7 @@ it("writes equal kernels once, and leaves to ONNX Runtime what no kernel compute
     return binary(g, "Mul", unary(g, "Exp", x), x);
   };
   const outputs = [layer("a"), layer("b"), unary(g, "Sin", g.input("c", "float32", [3]))];
-  const { program, library, count, written } = fuse({ graph: g, outputs }, 1);
+  const { program, library, count, written } = fuse({ graph: g, outputs }, forCpu(1));
   const ops = liveNodes(program.graph, program.outputs).map(({ op }) => op);
   expect(ops.sort()).toEqual(["Fused0", "Fused0", "Sin"]);
   expect([count, written]).toEqual([2, 64]);

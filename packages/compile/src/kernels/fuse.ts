@@ -5,17 +5,18 @@ import { COMPOSITE } from "../ops/composite.ts";
 import { emitAttention } from "./attention.ts";
 import { emitConvolution } from "./convolution.ts";
 import { emitKernel } from "./emit-c.ts";
+import { emitCuda } from "./emit-cuda.ts";
 import type { Kernel } from "./kernel.ts";
 import { KernelLibrary } from "./library.ts";
 import { MOST_AXES } from "./native-session.ts";
 import { emitProduct } from "./product.ts";
 import { findRegions, isRegion, LONGEST_ROW, memberOf, type Region, type Step } from "./regions.ts";
 
-/** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of kernels.h). */
+/** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of operators.h). */
 const MOST_OPERANDS = 64;
 
-const isPossible = ({ inputs, outputs }: Kernel) =>
-  Math.max(inputs.length, outputs.length) <= MOST_OPERANDS &&
+const isPossible = ({ inputs, outputs, scratch }: Kernel) =>
+  Math.max(inputs.length, outputs.length + (scratch ? 1 : 0)) <= MOST_OPERANDS &&
   outputs.every(({ shape }) => shape.length <= MOST_AXES);
 
 /** A program some of whose nodes are generated operators. */
@@ -30,6 +31,24 @@ export interface FusedProgram {
 
 /** Sums of fewer numbers stay ONNX Runtime's. */
 const SUM_FROM = 1 << 14;
+
+/** Says of a value whether anything outside of its region reads it. */
+type IsRead = (value: Value) => boolean;
+
+/** Makes a step of a program a kernel, or leaves it to ONNX Runtime (null). */
+export type Emitter = (step: Step, isReadOf: (region: Region) => IsRead) => Kernel | null;
+
+/** Kernels in C: regions, large matrix products (shared by `threads`), attention and convolutions. */
+export const forCpu =
+  (threads: number): Emitter =>
+  (step, isReadOf) =>
+    isRegion(step)
+      ? emitKernel(step, isReadOf(step))
+      : (emitProduct(step, threads) ?? emitAttention(step) ?? emitConvolution(step));
+
+/** Kernels in CUDA: regions only. Products and convolutions on a card are cuBLAS's and cuDNN's. */
+export const forCard: Emitter = (step, isReadOf) =>
+  isRegion(step) ? emitCuda(step, isReadOf(step)) : null;
 
 /**
  * A node as a region by itself where ONNX Runtime does not know it, or takes several times as long: sums over the rows of a large
@@ -49,27 +68,25 @@ const nodesOf = (step: Step): readonly Node[] =>
 
 /**
  * Replaces every region of elementwise operators and row reductions by one generated operator: what ONNX Runtime would
- * compute in a pass over memory for each operator becomes one pass for all. Large matrix products, shared by `threads`,
- * and attention become kernels too.
+ * compute in a pass over memory for each operator becomes one pass for all. What else becomes a kernel is up to `emit`.
  */
-export function fuse(program: Program, threads: number): FusedProgram {
+export function fuse(program: Program, emit: Emitter): FusedProgram {
   const steps = findRegions(program).map(aloneAsRegion);
-  const isRead = readOutside(program, steps);
+  const isReadOf = readOutside(program, steps);
   const copy = new Copy(program.graph);
   const library = new KernelLibrary();
   let count = 0;
   let written = 0;
   for (const step of steps) {
-    const kernel = isRegion(step)
-      ? emitKernel(step, isRead(step))
-      : (emitProduct(step, threads) ?? emitAttention(step) ?? emitConvolution(step));
+    const kernel = emit(step, isReadOf);
     if (!kernel || !isPossible(kernel)) {
       for (const node of nodesOf(step)) copy.node(node);
       continue;
     }
-    const { inputs, outputs } = kernel;
+    const { inputs, outputs, scratch } = kernel;
     const op = library.add(kernel);
-    copy.node({ op, domain: KERNELS, inputs, attributes: {}, outputs: [...outputs] });
+    const all = [...outputs, ...(scratch ? [{ shape: scratch, dtype: "float32" as const }] : [])];
+    copy.node({ op, domain: KERNELS, inputs, attributes: {}, outputs: all });
     count++;
     written += outputs.reduce((n, { shape }) => n + sizeOf(shape), 0);
   }
@@ -77,14 +94,13 @@ export function fuse(program: Program, threads: number): FusedProgram {
   return { program: { graph: copy.graph, outputs }, library, count, written };
 }
 
-/** Says of a region's values whether anything outside of it reads them. */
 function readOutside({ outputs }: Program, steps: readonly Step[]) {
   const results = new Set(outputs);
   const readers = new Map<Value, Node[]>();
   for (const node of steps.flatMap(nodesOf))
     for (const value of node.inputs)
       if (value) readers.set(value, [...(readers.get(value) ?? []), node]);
-  return (region: Region) => {
+  return (region: Region): IsRead => {
     const inside = new Set(nodesOf(region));
     return (value: Value) =>
       results.has(value) || (readers.get(value) ?? []).some((node) => !inside.has(node));

@@ -6,7 +6,7 @@ import { separateSums } from "../graph/tune-for-cpu.ts";
 import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { channelPadding } from "./convolution.ts";
-import { type FusedProgram, fuse } from "./fuse.ts";
+import { type FusedProgram, forCpu, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
@@ -79,7 +79,7 @@ async function generate(
   compiler: CCompiler,
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
-  const fused = fuse(separateSums(program), threadsOf(options));
+  const fused = fuse(separateSums(program), forCpu(threadsOf(options)));
   if (fused.count === 0 || (!demanded && fused.written < MIN_NUMBERS)) return null;
   await loadRuntime(caller, options);
   await reportSlowBfloat16(caller, program);

@@ -1,15 +1,20 @@
+import { onnxType } from "../graph/build.ts";
 import type { Value } from "../graph/graph.ts";
 
-/** An operator as C, and what it reads and writes. */
+/** An operator as C or CUDA, and what it reads and writes. */
 export interface Kernel {
   /** What its name begins with. */
   readonly label: "Fused" | "Product" | "Attention" | "Window";
-  /** Definitions; `NAME` stands for the kernel's name. */
+  /** Definitions of C; `NAME` stands for the kernel's name. */
   readonly source: string;
   /** Its line in the table of operators, with `NAME` too. */
   readonly entry: string;
+  /** What runs on a card, in CUDA, with `NAME` too. */
+  readonly device?: string;
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
+  /** The shape of one more output of float32 numbers, for sums that a card leaves to its second pass. */
+  readonly scratch?: readonly number[] | undefined;
   /** Pairs of an input and an output that may share a buffer: an element is not read again after it was written. */
   readonly overwrites: readonly (readonly [input: number, output: number])[];
 }
@@ -27,16 +32,38 @@ export interface KernelParts extends Pick<Kernel, "label" | "inputs" | "outputs"
 
 /** A kernel with its functions, and its entry in the table of operators (`Operator` of kernels.h). */
 export function makeKernel(parts: KernelParts): Kernel {
-  const { label, inputs, outputs, body, finish, overwrites = [] } = parts;
-  const shapes = outputs.map(({ shape }) => `{${[shape.length, ...shape].join()}}`);
-  const pair = (i: 0 | 1) => overwrites.map((both) => both[i]).join();
-  const source = [
+  const { body, finish, ...operator } = parts;
+  const functions = [
     "static void NAME(void *data, size_t part) {",
     "  const Call *call = data;",
     ...body,
     "}",
     ...(finish ? ["static void NAME_finish(const Call *call) {", ...finish.body, "}"] : []),
+  ];
+  const fields = {
+    part: "NAME",
+    finish: finish ? "NAME_finish" : "NULL",
+    parts: parts.parts,
+    partial: finish?.partial ?? 0,
+  };
+  return makeOperator({ overwrites: [], ...operator }, functions, fields);
+}
+
+/** An operator of these functions and `fields` of its entry, beside those that every operator has. */
+export function makeOperator(
+  operator: Omit<Kernel, "source" | "entry">,
+  functions: readonly string[],
+  fields: Readonly<Record<string, string | number>>,
+): Kernel {
+  const { inputs, outputs, overwrites, scratch } = operator;
+  const written = [...outputs, ...(scratch ? [{ shape: scratch, dtype: "float32" as const }] : [])];
+  const shapes = written.map(({ shape }) => `{${[shape.length, ...shape].join()}}`);
+  const types = [...inputs, ...written].map(({ dtype }) => onnxType(dtype));
+  const pair = (i: 0 | 1) => overwrites.map((both) => both[i]).join();
+  const source = [
+    ...functions,
     `static const int64_t NAME_shapes[][MAX_RANK + 1] = {${shapes.join(", ")}};`,
+    `static const int NAME_types[] = {${types}};`,
     ...(overwrites.length > 0
       ? [
           "static size_t NAME_overwrites(int **inputs, int **outputs) {",
@@ -48,18 +75,17 @@ export function makeKernel(parts: KernelParts): Kernel {
         ]
       : []),
   ].join("\n");
-  const entry = `{${[
-    '.name = "NAME"',
-    `.inputs = ${inputs.length}`,
-    `.outputs = ${outputs.length}`,
-    ".shapes = NAME_shapes",
-    ".part = NAME",
-    `.finish = ${finish ? "NAME_finish" : "NULL"}`,
-    `.overwrites = ${overwrites.length > 0 ? "NAME_overwrites" : "NULL"}`,
-    `.parts = ${parts.parts}`,
-    `.partial = ${finish?.partial ?? 0}`,
-  ].join(", ")}}`;
-  return { label, source, entry, inputs, outputs, overwrites };
+  const all = {
+    name: '"NAME"',
+    inputs: inputs.length,
+    outputs: written.length,
+    shapes: "NAME_shapes",
+    types: "NAME_types",
+    overwrites: overwrites.length > 0 ? "NAME_overwrites" : "NULL",
+    ...fields,
+  };
+  const entry = Object.entries(all).map(([field, value]) => `.${field} = ${value}`);
+  return { ...operator, source, entry: `{${entry.join(", ")}}` };
 }
 
 /** A number as a float32 literal of C. */

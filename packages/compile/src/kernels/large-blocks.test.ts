@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { compile } from "../index.ts";
 import { loadRuntime } from "../runtime/runtime.ts";
-import { findCCompiler, sessionSource } from "./c-compiler.ts";
+import { findCCompiler, nativeSource } from "./c-compiler.ts";
 import { withoutHoles } from "./large-blocks.ts";
 import { openAddon } from "./native-session.ts";
 
@@ -31,7 +31,7 @@ describe.skipIf(!compiler)("large blocks", () => {
   };
 
   it("lie apart from the heap on demand", async () => {
-    const addon = await compiler!.build("session", await sessionSource());
+    const addon = await compiler!.build("session", await nativeSource("session.c"));
     const growth = (apart: boolean) =>
       Number(execFileSync(process.execPath, ["-e", GROW, addon, `${apart}`], { encoding: "utf8" }));
     expect(growth(true)).toBeLessThan(8);

@@ -9,7 +9,7 @@ export class KernelLibrary {
 
   /** The operator of a kernel; an equal one is shared. */
   add(kernel: Kernel): string {
-    const text = `${kernel.source}\n${kernel.entry}`;
+    const text = [kernel.source, kernel.entry, kernel.device].join("\n");
     const name = this.names.get(text) ?? `${kernel.label}${this.names.size}`;
     this.names.set(text, name);
     this.byName.set(name, kernel);
@@ -22,18 +22,33 @@ export class KernelLibrary {
     return pairs?.some(([i, o]) => node.inputs[i] === input && o === output.index) ?? false;
   }
 
-  /** The C file. */
-  source(): string {
-    const named = (text: (kernel: Kernel) => string) =>
-      [...this.byName].map(([name, kernel]) => text(kernel).replaceAll("NAME", name));
-    const isWindow = [...this.byName.values()].some(({ label }) => label === "Window");
-    const headers = ["attention.h", ...(isWindow ? ["convolution.h"] : [])];
+  private named(text: (kernel: Kernel) => string): string[] {
+    return [...this.byName].map(([name, kernel]) => text(kernel).replaceAll("NAME", name));
+  }
+
+  /** The C file; `header` is what its kernels stand on. */
+  source(header = this.header()): string {
     return [
-      ...headers.map((header) => `#include "${header}"`),
-      ...named(({ source }) => source),
-      `static Operator operators[] = {\n${named(({ entry }) => entry).join(",\n")}};`,
+      header,
+      ...this.named(({ source }) => source),
+      `static Operator operators[] = {\n${this.named(({ entry }) => entry).join(",\n")}};`,
       "DMAE_OPERATORS",
       "",
     ].join("\n\n");
+  }
+
+  private header(): string {
+    const isWindow = [...this.byName.values()].some(({ label }) => label === "Window");
+    const headers = ["attention.h", ...(isWindow ? ["convolution.h"] : [])];
+    return headers.map((header) => `#include "${header}"`).join("\n");
+  }
+
+  /** The CUDA file; `prelude` is what its kernels stand on (kernels.cuh). */
+  deviceSource(prelude: string): string {
+    const operands = [...this.byName.values()].map(
+      ({ inputs, outputs, scratch }) => inputs.length + outputs.length + (scratch ? 1 : 0),
+    );
+    const most = Math.max(1, ...operands);
+    return [`#define OPERANDS ${most}`, prelude, ...this.named((k) => k.device ?? "")].join("\n\n");
   }
 }

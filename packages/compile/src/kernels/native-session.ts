@@ -10,7 +10,7 @@ import {
   type RuntimeSession,
   type RuntimeTensor,
 } from "../runtime/runtime.ts";
-import { type CCompiler, sessionSource } from "./c-compiler.ts";
+import { type CCompiler, nativeSource } from "./c-compiler.ts";
 
 /** What `session.c` exports. */
 export interface Addon {
@@ -68,16 +68,26 @@ export function openAddon(compiler: CCompiler): Promise<Addon> {
 }
 
 async function load(compiler: CCompiler): Promise<Addon> {
-  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises")!;
+  const addon = await requireAddon<Addon>(compiler, "session");
+  addon.open(await runtimeLibrary());
+  return addon;
+}
+
+/** Builds and loads an addon of `native`. */
+export async function requireAddon<T>(compiler: CCompiler, name: string): Promise<T> {
   const { createRequire } = builtin<typeof import("node:module")>("node:module")!;
-  const path = await compiler.build("session", await sessionSource());
-  const addon = createRequire(import.meta.url)(path) as Addon;
+  return createRequire(import.meta.url)(
+    await compiler.build(name, await nativeSource(`${name}.c`)),
+  );
+}
+
+/** The path of the library that onnxruntime-node has loaded into this process. */
+export async function runtimeLibrary(): Promise<string> {
+  const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises")!;
   const maps = await readFile("/proc/self/maps", "utf8");
   const library = /\/.*libonnxruntime\.so.*/.exec(maps)?.[0];
-  if (!library)
-    throw new DmaeError("unsupported", "kernels: onnxruntime-node did not load its library");
-  addon.open(library);
-  return addon;
+  if (library) return library;
+  throw new DmaeError("unsupported", "kernels: onnxruntime-node did not load its library");
 }
 
 /** Axes of a tensor at most (`MAX_RANK` of onnxruntime.h). */

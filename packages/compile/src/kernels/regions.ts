@@ -1,4 +1,4 @@
-import { constantNumbers } from "../graph/build.ts";
+import { constantNumbers, isHalf } from "../graph/build.ts";
 import { liveNodes, type Node, sameShape, sizeOf, type Value } from "../graph/graph.ts";
 import type { Program } from "../graph/optimize.ts";
 import { COMPOSITE } from "../ops/composite.ts";
@@ -74,6 +74,7 @@ const lastAxis = (node: Node) => {
 /** What a kernel would do for `node`, null for what it cannot do. */
 export function memberOf(node: Node): Member | null {
   const known = node.domain === "" || (node.domain === COMPOSITE && node.op in OPERATORS);
+  if (known && node.op === "Cast") return narrowing(node);
   if (!known || node.outputs.some((v) => v.dtype !== "float32")) return null;
   const [x, y] = node.inputs;
   if (x?.dtype !== "float32") return null;
@@ -110,6 +111,16 @@ export function memberOf(node: Node): Member | null {
       return found && sizeOf(found.space.shape) > 1 && node.inputs.every(fits) ? found : null;
     }
   }
+}
+
+/** Rounding to 16 bits; what widens such numbers belongs to the readers (`termsOf`). */
+function narrowing(node: Node): Member | null {
+  const { dtype, shape } = node.outputs[0]!;
+  const space = spaceOf(shape);
+  const isNarrowing = isHalf(dtype) && node.inputs[0]!.dtype === "float32";
+  return space && isNarrowing && sizeOf(shape) > 1
+    ? { node, task: { kind: "elementwise" }, space }
+    : null;
 }
 
 const keepsRows = ({ task, space }: Member) =>

@@ -104,10 +104,11 @@ export function finish(
   return precision === "int8" ? quantizeProgram(caller, cleaned, quantization!) : cleaned;
 }
 
-/** What a provider runs best. */
-function preferred(provider: ExecutionProvider): OptimizeOptions {
-  const skipNorms = provider !== "cpu" && provider !== "wasm";
-  return { skipNorms, plainProducts: skipNorms && provider !== "cuda" };
+/** What a provider runs best, with generated kernels or without. */
+export function preferred(provider: ExecutionProvider, forKernels = false): OptimizeOptions {
+  const onDevice = provider !== "cpu" && provider !== "wasm";
+  if (forKernels) return { forKernels: onDevice ? "card" : "cpu" };
+  return { skipNorms: onDevice, plainProducts: onDevice && provider !== "cuda" };
 }
 
 /** Facts about a compiled program, for logs and benchmarks. */
@@ -174,8 +175,7 @@ export class LoadedProgram {
     const onCpu = provider === "cpu" || provider === "wasm";
     const finished = (forKernels: boolean) =>
       finish(caller, traced, options, {
-        ...preferred(provider),
-        forKernels,
+        ...preferred(provider, forKernels),
         halfForm: onCpu ? (forKernels ? "kernels" : "round") : "cast",
       });
     const generated = await generateKernels(caller, () => finished(true), options, pairs.size > 0);

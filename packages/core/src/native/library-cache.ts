@@ -126,7 +126,7 @@ async function removeOldest(folder: string): Promise<void> {
   const fs = node.fs().promises;
   const { join } = node.path();
   const ours = (await fs.readdir(folder)).filter((file) =>
-    /^(kernels|session|mpi)-.*\.node/.test(file),
+    /^(kernels|session|mpi|cuda)-.*\.node/.test(file),
   );
   for (const file of ours) {
     const path = join(folder, file);
