@@ -64,8 +64,7 @@ export async function runOnShim(
   const runtime = await loadRuntime("runOnShim", {});
   const named = outputNames.map((name) => `out:${name}`);
   const { bytes } = encodeModel({ ...program, outputNames: named });
-  const session = createNativeSession({
-    runtime,
+  const session = createNativeSession(runtime, {
     addon: await openAddon((await findCCompiler())!),
     path: await buildOnShim(fused, folder),
     model: bytes,
