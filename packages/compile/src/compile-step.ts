@@ -9,7 +9,7 @@ import { type RuntimeOptions, runtimeNames } from "./runtime/runtime.ts";
  *
  * @param step `(state, batch) -> {state, metrics}`; see `StepFunction` of `@dmae/nn`
  * With `precision: "float16"` the loss is scaled: a step whose gradients leave the range changes nothing, and the metrics `lossScale`
- * and `skipped` (0 or 1) say so. The scale starts anew where a run is resumed.
+ * and `skipped` (0 or 1) say so; `scaling()` gives the scale, from which `init.scaling` goes on.
  *
  * @param init the initial state, and the specs of every batch
  * @example

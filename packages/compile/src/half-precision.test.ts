@@ -232,6 +232,47 @@ describe("loss scaling of float16", () => {
     prepared.dispose();
   });
 
+  it("goes on from the scale of a step before, and refuses another one", async () => {
+    const large = new Float32Array(16).fill(2);
+    const small = new Float32Array(16).fill(0.125);
+    const whole = await start();
+    for (const x of [large, large, small, small]) await whole({ x });
+    expect(await whole.scaling!()).toEqual([16384, 2]);
+    const state = await whole.state();
+    const begin = (scaling: readonly number[]) =>
+      compileStep(step, { state, batch: { x: [4, 4] }, scaling }, { precision: "float16" });
+    const resumed = await begin(await whole.scaling!());
+    for (const each of [whole, resumed])
+      expect(await each({ x: small })).toMatchObject({ lossScale: 16384, skipped: 0 });
+    expect(await resumed.scaling!()).toEqual(await whole.scaling!());
+    expect(await resumed.state()).toEqual(await whole.state());
+    whole.dispose();
+    resumed.dispose();
+    for (const wrong of [[3, 0], [2], [0.5, 0], [2 ** 30, 0], [2, -1], [], "2"])
+      await expect(begin(wrong as number[])).rejects.toThrow(
+        "compileStep: scaling must be what scaling() of a step gave",
+      );
+    const plain = await compileStep(step, { state: { w }, batch: { x: [4, 4] } });
+    expect(plain.scaling).toBeUndefined();
+    plain.dispose();
+  });
+
+  it("ends a run that overflows at every scale, and keeps the state", async () => {
+    const scaling = [2, 0];
+    const prepared = await compileStep(
+      step,
+      { state: { w }, batch: { x: [4, 4] }, scaling },
+      { precision: "float16" },
+    );
+    const huge = new Float32Array(16).fill(40_000); // its sum leaves the range without any scale
+    expect(await prepared({ x: huge })).toMatchObject({ lossScale: 2, skipped: 1 });
+    await expect(prepared({ x: huge })).rejects.toThrow(
+      "call: gradients must fit into float16, got overflow at loss scale 1; lower the learning rate, or use precision bfloat16",
+    );
+    expect(await prepared.state()).toEqual({ w });
+    prepared.dispose();
+  });
+
   it("skips a step that overflows, says so, and goes on with half the scale", async () => {
     const prepared = await start();
     const large = new Float32Array(16).fill(2); // 4 x 2 x 65536 leaves the range

@@ -12,8 +12,9 @@ import { checkedSpecs, checkStepResult, checkTensors, describeValue } from "@dma
 import { deviceFor } from "./device/device.ts";
 import { deviceState } from "./device/device-state.ts";
 import { LoadedProgram, type PrecisionOptions, type ProgramStatistics } from "./runtime/program.ts";
+import { runFailure } from "./runtime/run-failure.ts";
 import { checkRuntimeOptions, type RuntimeOptions } from "./runtime/runtime.ts";
-import { scaledStep, withoutScaling, withScaling } from "./scaled-step.ts";
+import { refuseStall, SCALING, scaledStep, withScaling } from "./scaled-step.ts";
 import { BATCH, entries, METRIC, NEXT, prefixed, STATE, stripped } from "./step-names.ts";
 import { hostState, type StepState } from "./step-state.ts";
 import { type Trace, trace } from "./tracing/trace.ts";
@@ -68,12 +69,12 @@ export async function prepareStep<
       "argument",
       `${caller}: the step must be a function, got ${describeValue(step)}`,
     );
-  const { state, batch: specs } = (init ?? {}) as StepInit;
+  const { state, batch: specs, scaling } = (init ?? {}) as StepInit;
   checkTensors(caller, "state", state);
   const batch = checkedSpecs(caller, "batch", specs);
   const scales = options.precision === "float16";
   const source = scales
-    ? { step: scaledStep(step as StepFunction), state: withScaling(caller, state) }
+    ? { step: scaledStep(step as StepFunction), state: withScaling(caller, state, scaling) }
     : { step, state };
   const program = await loadStep(caller, { ...source, batch, isPartial: false }, options);
   const owned = await stateOf(caller, options, source.state).catch((error: unknown) => {
@@ -81,11 +82,16 @@ export async function prepareStep<
     throw error;
   });
   const run = owned.step(program, batch);
-  const { dispose } = owned;
-  return Object.assign(run, {
+  const scaled = async (values: unknown) => {
+    const metrics = await run(values);
+    refuseStall(metrics);
+    return metrics;
+  };
+  return Object.assign(scales ? scaled : run, {
     statistics: program.statistics,
-    state: async () => withoutScaling(await owned.copy()),
-    dispose,
+    state: () => owned.copy(Object.keys(state)),
+    ...(scales && { scaling: async () => [...(await owned.copy([SCALING]))[SCALING]!.data] }),
+    dispose: owned.dispose,
   }) as CompiledStep<State, Batch, Metric>;
 }
 
@@ -118,7 +124,7 @@ export async function prepareSteps(
   return {
     run: (name, batch) => runs.get(name)!(batch),
     exchange: owned.exchange,
-    state: owned.copy,
+    state: () => owned.copy(),
     dispose: owned.dispose,
   };
 }
@@ -131,7 +137,12 @@ async function stateOf(
   exchanged?: readonly string[],
 ): Promise<StepState> {
   const { device } = await deviceFor(caller, options);
-  return device ? deviceState(device, state, exchanged) : hostState(state, exchanged);
+  if (!device) return hostState(state, exchanged);
+  try {
+    return await deviceState(device, state, exchanged);
+  } catch (error) {
+    throw await runFailure(caller, options, error, undefined);
+  }
 }
 
 interface StepSource {

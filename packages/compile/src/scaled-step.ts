@@ -12,11 +12,21 @@ const GROWTH_INTERVAL = 1000;
 const SMALLEST = 1;
 const LARGEST = 2 ** 24;
 
-/** The state of a step whose losses are scaled: the caller's, and the scaling. */
-export function withScaling(caller: string, state: HostTensors): Record<string, HostTensor> {
+/** The state of a step whose losses are scaled: the caller's, and the scaling, which goes on from `scaling` if that is given. */
+export function withScaling(
+  caller: string,
+  state: HostTensors,
+  scaling: readonly number[] = [FIRST_SCALE, 0],
+): Record<string, HostTensor> {
   if (Object.hasOwn(state, SCALING))
     throw new DmaeError("argument", `${caller}: the name "${SCALING}" is taken, in state`);
-  const data = Float32Array.of(FIRST_SCALE, 0);
+  const [scale, good] = Array.isArray(scaling) ? scaling : [];
+  if (!(Number.isInteger(Math.log2(scale)) && scale >= SMALLEST && scale <= LARGEST && good >= 0))
+    throw new DmaeError(
+      "argument",
+      `${caller}: scaling must be what scaling() of a step gave, a power of two from ${SMALLEST} to ${LARGEST} and a count, got ${JSON.stringify(scaling)}`,
+    );
+  const data = Float32Array.of(scale, good);
   return { ...state, [SCALING]: { dtype: "float32", shape: [2], data } };
 }
 
@@ -24,6 +34,20 @@ export function withScaling(caller: string, state: HostTensors): Record<string, 
 export function withoutScaling<T>(state: Readonly<Record<string, T>>): Record<string, T> {
   const { [SCALING]: _, ...rest } = state as Record<string, T>;
   return rest;
+}
+
+/**
+ * Refuses to go on where gradients overflow however small the scale is: every later step would be skipped, too.
+ *
+ * @throws DmaeError "numeric"; the state is that of the last step that was not skipped
+ */
+export function refuseStall(metrics: Readonly<Record<string, number>>): void {
+  if (metrics.skipped === 1 && metrics.lossScale === SMALLEST)
+    throw new DmaeError(
+      "numeric",
+      "call: gradients must fit into float16, got overflow at loss scale 1; lower the learning rate, or use precision bfloat16",
+      metrics,
+    );
 }
 
 /**

@@ -14,8 +14,8 @@ export interface StepState {
   ): (batch: unknown) => Promise<Record<string, number>>;
   /** Gives `change` the exchanged entries to read and overwrite, see `PreparedSteps`. */
   exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
-  /** A copy of the state. */
-  copy(): Promise<Record<string, HostTensor>>;
+  /** A copy of the state, or of the entries of these names. */
+  copy(names?: readonly string[]): Promise<Record<string, HostTensor>>;
   /** Frees the state and its programs. */
   dispose(): void;
 }
@@ -75,13 +75,9 @@ export function hostState(state: HostTensors, exchanged: readonly string[] = [])
       life.during(() =>
         inTurn(() => change(joined(exchanged.map((name) => current[name]!.data as Float32Array)))),
       ),
-    copy: () =>
+    copy: (names = Object.keys(state)) =>
       life.during(() =>
-        inTurn(async () =>
-          Object.fromEntries(
-            Object.entries(current).map(([name, tensor]) => [name, copyOf(tensor)]),
-          ),
-        ),
+        inTurn(async () => Object.fromEntries(names.map((name) => [name, copyOf(current[name]!)]))),
       ),
     dispose: life.close,
   };

@@ -34,6 +34,8 @@ export interface StepInit<State extends string = string, Batch extends string = 
   readonly state: Readonly<Record<State, HostTensor>>;
   /** Shapes or specs of every batch. */
   readonly batch: Readonly<Record<Batch, SpecOrShape>>;
+  /** What `scaling` of an earlier step gave, so that the loss scale goes on from there; other executors ignore it. */
+  readonly scaling?: readonly number[] | undefined;
 }
 
 /** A step made ready, with its state kept inside: call it with a batch. */
@@ -46,6 +48,8 @@ export interface PreparedStep<
   (batch: Readonly<Record<Batch, InputValue>>): Promise<Record<Metric, number>>;
   /** A copy of the state. */
   state(): Promise<Record<State, HostTensor>>;
+  /** The loss scale, and how many steps it has been good for; only of steps that scale their loss (float16). */
+  scaling?(): Promise<readonly number[]>;
   /** Frees the state and the program. */
   dispose(): void;
 }

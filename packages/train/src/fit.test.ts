@@ -90,6 +90,29 @@ describe("fit", () => {
     });
   });
 
+  it("keeps the loss scale of an executor that has one", async () => {
+    const given: unknown[] = [];
+    const eager = eagerExecutor();
+    const executor: Executor = {
+      ...eager,
+      async prepareStep(step, init) {
+        given.push(init.scaling);
+        const prepared = await eager.prepareStep(step, init);
+        let good = init.scaling?.[1] ?? 0;
+        const counted = async (batch: Parameters<typeof prepared>[0]) => {
+          good++;
+          return prepared(batch);
+        };
+        const { state, dispose } = prepared;
+        return Object.assign(counted, { state, dispose, scaling: async () => [512, good] });
+      },
+    };
+    for (const steps of [3, 5, 5]) await demoRun({ steps, folder, executor });
+    expect(given).toEqual([undefined, [512, 3]]);
+    const { metadata } = decodeSafetensors(readFileSync(join(folder, "last.safetensors")));
+    expect(metadata.scaling).toBe("[512,5]");
+  });
+
   it("ends with the same bits when it is aborted and started again", async () => {
     const whole = await demoRun({ steps, folder });
     const epochs = logOf(folder, "epoch");

@@ -1,6 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors, type World } from "@dmae/core";
 import { gatherTexts } from "@dmae/core/ranks";
-import type { TensorSpecs } from "@dmae/nn";
+import type { PreparedStep, StepInit, TensorSpecs } from "@dmae/nn";
 import { checksum } from "./checksum.ts";
 import { checkFitOptions, type Evaluation, type FitOptions } from "./fit-options.ts";
 import type { Metrics } from "./metrics.ts";
@@ -94,7 +94,8 @@ async function fitIn(
   await run?.requireRoom(state);
   const batches = prefetcher(options);
   const first = await batches.get(resumedFrom);
-  const prepared = await prepareRun(options, { state, batch: specsOf(first) });
+  const scaling = saved?.extra.scaling && JSON.parse(saved.extra.scaling);
+  const prepared = await prepareRun(options, { state, batch: specsOf(first), scaling });
   try {
     return await loop(options, {
       run,
@@ -116,18 +117,20 @@ async function fitIn(
 interface RunStep {
   run(batch: HostTensors, step: number, wantsStop: boolean): Promise<RankMetrics>;
   state(): Promise<Record<string, HostTensor>>;
+  scaling?: PreparedStep["scaling"] | undefined;
   dispose(): void;
 }
 
 async function prepareRun(
   { executor, step, ranks }: FitOptions,
-  init: { readonly state: HostTensors; readonly batch: TensorSpecs },
+  init: StepInit & { readonly batch: TensorSpecs },
 ): Promise<RunStep> {
   if (ranks) return prepareRankStep(executor, init, ranks);
   const prepared = await executor.prepareStep(step, init);
   return {
     run: async (batch, _, stop) => ({ metrics: await prepared(batch), stop }),
     state: prepared.state,
+    scaling: prepared.scaling,
     dispose: prepared.dispose,
   };
 }
@@ -207,8 +210,10 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     if (options.folder === undefined) return;
     await run?.flush();
     const state = await finiteState(options, context, done);
+    const scaling = await prepared.scaling?.();
     await run?.save(name, done, state, {
       ...bestText(context.best),
+      ...(scaling && { scaling: JSON.stringify(scaling) }),
       epoch: JSON.stringify(means.state()),
     });
     if (name === "last") context.savedAt = done;

@@ -40,7 +40,7 @@ export async function deviceState(
       return stepOn(copies, program, specs, (call) => life.during(() => call(inTurn)));
     },
     exchange: (change) => life.during(() => inTurn(() => exchangeOn(copies, exchanged, change))),
-    copy: () => life.during(() => inTurn(() => copies.read())),
+    copy: (names) => life.during(() => inTurn(() => copies.read(names))),
     dispose: life.close,
   };
 }
@@ -135,9 +135,12 @@ class StateCopies {
     if (data.byteLength > 0) await this.device.copy(this.place(name), data, data.byteLength);
   }
 
-  async read(): Promise<Record<string, HostTensor>> {
+  async read(
+    names: readonly string[] = [...this.specs.keys()],
+  ): Promise<Record<string, HostTensor>> {
     const host: Record<string, HostTensor> = {};
-    for (const [name, { dtype, shape }] of this.specs) {
+    for (const name of names) {
+      const { dtype, shape } = this.specs.get(name)!;
       const tensor = zerosOf({ dtype, shape: [...shape] });
       await this.readInto(name, tensor.data);
       host[name] = tensor;

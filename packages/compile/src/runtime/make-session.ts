@@ -9,6 +9,8 @@ import { withoutHoles } from "../kernels/large-blocks.ts";
 import { createNativeSession } from "../kernels/native-session.ts";
 import type { EncodedModel } from "../onnx/onnx-model.ts";
 import { OUTPUT } from "../step-names.ts";
+import { isMemorySpent } from "./cuda-fix.ts";
+import { batchSize, runFailure } from "./run-failure.ts";
 import {
   createSession,
   type LoadedRuntime,
@@ -111,6 +113,10 @@ async function createBound(
     };
     return { runtime, session, bound };
   } catch (error) {
+    if (isMemorySpent((error as Error).message)) {
+      const shapes = [...source.inputs].map(([name, { shape }]) => [name, shape] as const);
+      throw await runFailure(caller, options, error, batchSize(shapes));
+    }
     if (native.generated && options.kernels !== "generated") return null;
     throw refusedSession(caller, providerOf(options), error);
   }

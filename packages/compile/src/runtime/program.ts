@@ -16,10 +16,10 @@ import { generateKernels } from "../kernels/generate.ts";
 import { encodeModel } from "../onnx/onnx-model.ts";
 import { OUTPUT } from "../step-names.ts";
 import type { Trace } from "../tracing/trace.ts";
-import { explainRun } from "./cuda-fix.ts";
 import { takeTurns } from "./in-turn.ts";
 import { type MadeSession, makeSession } from "./make-session.ts";
 import { endsAtMarker, MARKER, runWithoutCopies } from "./output-copies.ts";
+import { batchSize, runFailure } from "./run-failure.ts";
 import {
   type ExecutionProvider,
   isNodeCpu,
@@ -128,6 +128,7 @@ export interface ProgramStatistics {
 }
 
 interface ProgramParts extends MadeSession {
+  readonly options: RuntimeOptions;
   readonly outputs: ReadonlyMap<string, OutputSpec>;
   readonly inPlace: ReadonlySet<string>;
   readonly writesInto: boolean;
@@ -212,7 +213,7 @@ export class LoadedProgram {
     if (reason)
       reportOnce(`${caller}: state and inputs are copied to the card for every run: ${reason}`);
     if (!made) return LoadedProgram.load(caller, () => traced, withoutKernels(options), pairs);
-    const parts = { ...made, outputs, inPlace, writesInto, hasMarker: marked };
+    const parts = { ...made, options, outputs, inPlace, writesInto, hasMarker: marked };
     const { bytes, nodes, external } = model;
     return new LoadedProgram(caller, parts, {
       nodes,
@@ -292,13 +293,8 @@ export class LoadedProgram {
     try {
       return await run();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new DmaeError(
-        "unsupported",
-        `${this.caller}: ONNX Runtime failed: ${explainRun(reason, batchOf(feeds))}`,
-        {},
-        { cause: error },
-      );
+      const shapes = Object.entries(feeds).map(([name, { dims }]) => [name, dims] as const);
+      throw await runFailure(this.caller, this.parts.options, error, batchSize(shapes));
     }
   }
 
@@ -313,15 +309,6 @@ export class LoadedProgram {
       `${this.caller}: this program was disposed of; compile it again`,
     );
   }
-}
-
-/** The batch size: the smallest first dimension above 1 of the inputs that are no state. */
-function batchOf(feeds: Record<string, RuntimeTensor>): number | undefined {
-  const first = Object.entries(feeds)
-    .filter(([name]) => !name.startsWith("state:"))
-    .map(([, { dims }]) => dims?.[0] ?? 1)
-    .filter((size) => size > 1);
-  return first.sort((a, b) => a - b)[0];
 }
 
 /** onnxruntime-web runs one session at a time, whichever it is: on WebGPU it refuses a second one. */

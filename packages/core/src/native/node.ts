@@ -4,6 +4,7 @@
 interface NodeProcess {
   readonly platform?: string;
   readonly arch?: string;
+  readonly pid?: number;
   readonly versions?: { readonly node?: string };
   readonly env?: Readonly<Record<string, string | undefined>>;
   getBuiltinModule?(name: string): unknown;
