@@ -1,7 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { lockFile, makeFolder } from "@dmae/core/files";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, lockFile, makeFolder } from "@dmae/core/files";
 import { type DownloadOptions, download, transferNames } from "./download.ts";
 import type { FileFacts } from "./verify-file.ts";
 

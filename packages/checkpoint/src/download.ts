@@ -1,7 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames, standIn } from "@dmae/core/checks";
-import { fileError, lockFile, makeFolder } from "@dmae/core/files";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder, fileError, lockFile, makeFolder } from "@dmae/core/files";
 import {
   type Attempt,
   type DownloadProgress,

@@ -1,5 +1,5 @@
 /** Published checkpoints and data sets: downloaded once, verified, kept in a cache folder. */
-export { cacheFolder } from "./cache-folder.ts";
+export { cacheFolder } from "@dmae/core/files";
 export { type DownloadOptions, download } from "./download.ts";
 export type { DownloadProgress } from "./download-attempt.ts";
 export { type DownloadCifarOptions, downloadCifar10, downloadCifar100 } from "./download-cifar.ts";

@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { cacheFolder } from "./cache-folder.ts";
+import { cacheFolder } from "@dmae/core/files";
 import { type DownloadOptions, download, transferNames } from "./download.ts";
 import { findFault } from "./verify-file.ts";
 

@@ -1,4 +1,5 @@
-/** Files that are written whole or not at all, one writer at a time. */
+/** Files that are written whole or not at all, one writer at a time, and where downloads go. */
+export { cacheFolder } from "./files/cache-folder.ts";
 export { fileError } from "./files/file-error.ts";
 export { type FileLock, type LockOptions, lockFile } from "./files/lock-file.ts";
 export { makeFolder } from "./files/make-folder.ts";

@@ -43,36 +43,10 @@ function sample(image: PixelImage, x: number, y: number, out: Uint8Array, target
   const r1 = clamp(above, height) * line;
   const r2 = clamp(above + 1, height) * line;
   const r3 = clamp(above + 2, height) * line;
+  const along = (at: number) =>
+    cubic(data[at + c0]!, data[at + c1]!, data[at + c2]!, data[at + c3]!, dx);
   for (let i = 0; i < channels; i++) {
-    const v0 = cubic(
-      data[r0 + c0 + i]!,
-      data[r0 + c1 + i]!,
-      data[r0 + c2 + i]!,
-      data[r0 + c3 + i]!,
-      dx,
-    );
-    const v1 = cubic(
-      data[r1 + c0 + i]!,
-      data[r1 + c1 + i]!,
-      data[r1 + c2 + i]!,
-      data[r1 + c3 + i]!,
-      dx,
-    );
-    const v2 = cubic(
-      data[r2 + c0 + i]!,
-      data[r2 + c1 + i]!,
-      data[r2 + c2 + i]!,
-      data[r2 + c3 + i]!,
-      dx,
-    );
-    const v3 = cubic(
-      data[r3 + c0 + i]!,
-      data[r3 + c1 + i]!,
-      data[r3 + c2 + i]!,
-      data[r3 + c3 + i]!,
-      dx,
-    );
-    const value = cubic(v0, v1, v2, v3, dy);
+    const value = cubic(along(r0 + i), along(r1 + i), along(r2 + i), along(r3 + i), dy);
     out[target + i] = value <= 0 ? 0 : Math.min(255, value);
   }
 }

@@ -52,7 +52,7 @@ export async function loadImageFolder(
   checkOptions("loadImageFolder", given, { ...encodedNames, split: true, indexFile: true });
   const { split, indexFile, name, ...options } = given;
   const root = resolve(await chooseFolder(folder, split));
-  const file = indexFile ?? defaultIndexFile("folder", root);
+  const file = indexFile ?? (await defaultIndexFile("folder", root));
   const index =
     (file && (await cachedIndex(root, file))) || (await newIndex(root, file || undefined));
   return encodedDataset(

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseStrictJson } from "@dmae/core/checks";
+import { cacheFolder } from "@dmae/core/files";
 import { defaultMaxBytes, readWhole } from "./files.ts";
 import { writeWhole } from "./write-files.ts";
 
@@ -14,19 +14,9 @@ export interface CachedIndex {
 const magic = "dmae-index 2\n";
 
 /** Where the index of `path` is kept: the folder that `@dmae/checkpoint` downloads to, by a hash of the path. */
-export function defaultIndexFile(kind: string, path: string): string {
+export async function defaultIndexFile(kind: string, path: string): Promise<string> {
   const hash = createHash("sha256").update(resolve(path)).digest("hex").slice(0, 24);
-  return join(cacheFolder(), `${kind}-${hash}.index`);
-}
-
-/** `DMAE_CACHE`, else `dmae` in the cache folder of the system. */
-function cacheFolder(): string {
-  const { env, platform } = process;
-  if (env.DMAE_CACHE) return resolve(env.DMAE_CACHE);
-  if (env.XDG_CACHE_HOME) return resolve(env.XDG_CACHE_HOME, "dmae");
-  if (platform === "darwin") return join(homedir(), "Library", "Caches", "dmae");
-  if (platform === "win32" && env.LOCALAPPDATA) return join(env.LOCALAPPDATA, "dmae");
-  return join(homedir(), ".cache", "dmae");
+  return join(await cacheFolder(), `${kind}-${hash}.index`);
 }
 
 /** Reads a cached index; undefined if there is none or it is damaged: then it is built again. */

@@ -45,7 +45,7 @@ export async function loadTarShards(
   const { classNames, indexFile, name, ...options } = given;
   const files = await listShards(shards);
   const stamps = await Promise.all(files.map(stamp));
-  const cacheFile = indexFile ?? defaultIndexFile("shards", files.join("\n"));
+  const cacheFile = indexFile ?? (await defaultIndexFile("shards", files.join("\n")));
   const index =
     (cacheFile && (await cachedIndex(files, stamps, cacheFile))) ||
     (await newIndex(files, stamps, cacheFile || undefined));

@@ -1,8 +1,7 @@
 import type { DnCnn, UNet } from "@dmae/convnet/denoising";
-import { DmaeError } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import type { OptionNames } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
-import { trainingRecipeNames } from "@dmae/train/tasks";
+import { checkRecipe, trainingRecipeNames } from "@dmae/train/tasks";
 
 /** The training of a denoiser, every field written out. */
 export interface DenoiserRecipe extends TrainingRecipe {
@@ -41,20 +40,16 @@ export const isUNet = (denoiser: DnCnn | UNet): denoiser is UNet => "predict" in
 
 /** Throws for unknown fields, for one outside its range, and for a classifier that is missing or of no use. */
 export function checkDenoiserRecipe(recipe: DenoiserRecipe, hasClassifier: boolean): void {
-  checkOptions("trainDenoiser", recipe, recipeNames, "recipe field");
+  const own = { weightDecay: "be a number, 0 or more" } as const;
+  const example = '{ denoiser: createDnCNN(), objective: "denoising", sigma: 0.25, … }';
+  const fail = checkRecipe("trainDenoiser", recipe, recipeNames, own, example);
   const { denoiser, objective, sigma } = recipe;
-  const fail = (rule: string, got: unknown) => {
-    throw new DmaeError("argument", `trainDenoiser: ${rule}, got ${got}`);
-  };
   if (recipe.schedule !== undefined && !["cosine", "linear"].includes(recipe.schedule))
     fail('schedule must be "cosine" or "linear"', recipe.schedule);
   if (!["denoising", "stability", "diffusion"].includes(objective))
     fail('objective must be "denoising", "stability" or "diffusion"', objective);
   if (typeof denoiser !== "object" || denoiser === null || !("initHost" in denoiser))
     fail("denoiser must be what createDnCNN or createUNet returns", denoiser);
-  for (const name of ["epochs", "batchSize", "accumulate"] as const)
-    if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
-      fail(`${name} must be a positive integer`, recipe[name]);
   if (!(sigma > 0 && Number.isFinite(sigma))) fail("sigma must be positive", sigma);
   if ("predict" in denoiser !== (objective === "diffusion"))
     fail('denoiser must be a U-Net for "diffusion" and a DnCNN otherwise', objective);

@@ -1,7 +1,5 @@
-import { DmaeError } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
-import { trainingRecipeNames } from "@dmae/train/tasks";
+import { checkRecipe, trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViT, ViTName, ViTOptions } from "@dmae/vit";
 
 /** A linear-probing run, every field written out. */
@@ -36,27 +34,15 @@ export const probeRecipeNames = {
 
 /** Throws for unknown fields, and for one outside its range. */
 export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
-  const fail = (rule: string, value: unknown) => {
-    throw new DmaeError("argument", `linearProbe: ${rule}, got ${value}`, { value });
-  };
-  if (typeof recipe !== "object" || recipe === null)
-    fail(
-      'the recipe must be an object, e.g. linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"]',
-      recipe,
-    );
-  checkOptions("linearProbe", recipe, probeRecipeNames, "recipe field");
-  for (const name of ["epochs", "batchSize", "accumulate"] as const)
-    if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
-      fail(`${name} must be a positive integer`, recipe[name]);
+  const example = 'linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"]';
+  const own = { sigma: "be a number, 0 or more", weightDecay: "be a number, 0 or more" } as const;
+  const fail = checkRecipe("linearProbe", recipe, probeRecipeNames, own, example);
   if (recipe.batchSize < 2) fail("batchSize must be 2 or more", recipe.batchSize);
   const { batchNormGroup = recipe.batchSize } = recipe;
   if (!Number.isInteger(batchNormGroup) || batchNormGroup < 2)
     fail("batchNormGroup must be an integer, 2 or more", batchNormGroup);
   if (recipe.batchSize % normGroup(recipe) !== 0)
     fail(`batchNormGroup must divide batchSize ${recipe.batchSize}`, batchNormGroup);
-  for (const name of ["sigma", "warmupEpochs", "baseLearningRate", "minLearningRate"] as const)
-    if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
-      fail(`${name} must be a number, 0 or more`, recipe[name]);
 }
 
 /** Images over which batch normalisation goes. */

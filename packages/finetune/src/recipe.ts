@@ -1,9 +1,8 @@
 import { createMethod, type MethodSettings, type TrainingMethod } from "@dmae/certified-training";
-import { DmaeError } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import type { OptionNames } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { TrainingRecipe } from "@dmae/train";
-import { trainingRecipeNames } from "@dmae/train/tasks";
+import { checkRecipe, type RecipeRanges, trainingRecipeNames } from "@dmae/train/tasks";
 import { createViT, type ViT, type ViTName, type ViTOptions } from "@dmae/vit";
 
 /** A robust fine-tuning run, every field written out. */
@@ -102,25 +101,8 @@ export function methodOf({ method }: Pick<FinetuneRecipe, "method">): TrainingMe
 
 /** Throws for unknown fields, and for one outside its range. */
 export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
-  const fail = (rule: string, value: unknown) => {
-    throw new DmaeError("argument", `robustFinetune: ${rule}, got ${value}`, { value });
-  };
-  if (typeof recipe !== "object" || recipe === null)
-    fail(
-      'the recipe must be an object, e.g. finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"]',
-      recipe,
-    );
-  checkOptions("robustFinetune", recipe, recipeNames, "recipe field");
-  for (const name of ["epochs", "batchSize", "accumulate"] as const)
-    if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
-      fail(`${name} must be a positive integer`, recipe[name]);
-  for (const name of ["mixProbability", "switchProbability"] as const)
-    if (!(recipe[name] >= 0 && recipe[name] <= 1)) fail(`${name} must lie in [0, 1]`, recipe[name]);
-  for (const name of ["labelSmoothing", "dropPath"] as const)
-    if (!(recipe[name] >= 0 && recipe[name] < 1)) fail(`${name} must lie in [0, 1)`, recipe[name]);
-  for (const name of nonNegative)
-    if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
-      fail(`${name} must be a number, 0 or more`, recipe[name]);
+  const example = 'finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"]';
+  const fail = checkRecipe("robustFinetune", recipe, recipeNames, ranges, example);
   const [low, high] = sigmaRange(recipe.sigma);
   if (!(low >= 0 && low <= high && Number.isFinite(high)))
     fail("sigma must be 0 or more, or an interval [low, high] of such", recipe.sigma);
@@ -147,14 +129,15 @@ export function buildModel<M extends Model>(model: ViTName | ViTOptions | M): Vi
 /** Whether a model is a Vision Transformer. */
 export const isViT = (model: Model): model is ViT => "features" in model;
 
-const nonNegative = [
-  "mixup",
-  "cutmix",
-  "warmupEpochs",
-  "baseLearningRate",
-  "minLearningRate",
-  "weightDecay",
-] as const;
+const ranges: RecipeRanges<FinetuneRecipe<Model>> = {
+  labelSmoothing: "lie in [0, 1)",
+  mixup: "be a number, 0 or more",
+  cutmix: "be a number, 0 or more",
+  mixProbability: "lie in [0, 1]",
+  switchProbability: "lie in [0, 1]",
+  dropPath: "lie in [0, 1)",
+  weightDecay: "be a number, 0 or more",
+};
 
 /** True where batches are mixed. */
 export function mixes({ mixup, cutmix }: Pick<FinetuneRecipe, "mixup" | "cutmix">): boolean {

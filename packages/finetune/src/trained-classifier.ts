@@ -1,9 +1,10 @@
 import { defaultExecutor } from "@dmae/compile/executors";
-import { DmaeError, type HostTensors } from "@dmae/core";
+import type { HostTensors } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, Model, Program } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { checkBatchSize } from "./evaluation-checks.ts";
 
 /** A batch of images in, class scores out. */
 export type LogitsProgram = Program<
@@ -80,9 +81,11 @@ export function trainedClassifier(
 ): TrainedClassifier {
   const program = (options: { readonly batchSize?: number } = {}): LogitsProgram => {
     checkOptions("program", options, { batchSize: true });
+    const { batchSize = 1 } = options;
+    checkBatchSize("program", batchSize);
     return {
       fn: ({ images, ...rest }) => ({ logits: model.apply(rest, images).logits }),
-      specs: { images: [checkedBatch(options.batchSize ?? 1), ...model.imageShape] },
+      specs: { images: [batchSize, ...model.imageShape] },
       constants: params,
     };
   };
@@ -93,10 +96,11 @@ export function trainedClassifier(
       const { batchSize = 64, executor = defaults.executor } = options;
       const load = async (chosen: Executor | Promise<Executor>) =>
         (await chosen).prepareFunction(program({ batchSize }));
+      checkBatchSize("classifier", batchSize);
       let ready: ReturnType<typeof load> | undefined;
       return {
         input: "array",
-        fixedBatchSize: checkedBatch(batchSize),
+        fixedBatchSize: batchSize,
         numClasses: model.numClasses,
         fingerprint: `params ${checksum(params)}`,
         async predict(images) {
@@ -110,12 +114,4 @@ export function trainedClassifier(
       };
     },
   };
-}
-
-function checkedBatch(batchSize: number): number {
-  if (Number.isSafeInteger(batchSize) && batchSize >= 1) return batchSize;
-  throw new DmaeError(
-    "argument",
-    `classifier: batchSize must be a positive integer, got ${batchSize}`,
-  );
 }

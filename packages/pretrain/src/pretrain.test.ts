@@ -91,7 +91,7 @@ describe("pretrain", () => {
     ]);
     const model = decodeSafetensors(readFileSync(join(folder, "model.safetensors")));
     expect(Object.keys(model.tensors).sort()).toEqual(Object.keys(whole.params).sort());
-    expect(JSON.parse(model.metadata.recipe!)).toEqual(recipe);
+    expect(JSON.parse(model.metadata.recipe!)).toEqual({ ...recipe, model: whole.dmae.config });
     await expect(run({ sigma: 0.5 }, { folder })).rejects.toThrow(
       "recipe.recipe.sigma: 0.25 there, 0.5 now",
     );

@@ -1,7 +1,6 @@
-import { DmaeError } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import type { OptionNames } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
-import { trainingRecipeNames } from "@dmae/train/tasks";
+import { checkRecipe, type RecipeRanges, trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViTName } from "@dmae/vit";
 import type { DmaeOptions } from "./config.ts";
 import type { LossRegion } from "./loss.ts";
@@ -41,28 +40,8 @@ export const recipeNames = {
 
 /** Throws for unknown fields, and for one outside its range. */
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
-  const fail = (rule: string, value: unknown) => {
-    throw new DmaeError("argument", `pretrain: ${rule}, got ${value}`, { value });
-  };
-  if (typeof recipe !== "object" || recipe === null)
-    fail(
-      'the recipe must be an object, e.g. pretrainRecipes["dmae-vit-b-cifar10-continued"]',
-      recipe,
-    );
-  checkOptions("pretrain", recipe, recipeNames, "recipe field");
-  for (const name of ["epochs", "batchSize", "accumulate"] as const)
-    if (!Number.isInteger(recipe[name]) || recipe[name] < 1)
-      fail(`${name} must be a positive integer`, recipe[name]);
-  const nonNegative = [
-    "sigma",
-    "warmupEpochs",
-    "baseLearningRate",
-    "minLearningRate",
-    "weightDecay",
-  ] as const;
-  for (const name of nonNegative)
-    if (!(recipe[name] >= 0 && Number.isFinite(recipe[name])))
-      fail(`${name} must be a number, 0 or more`, recipe[name]);
+  const example = 'pretrainRecipes["dmae-vit-b-cifar10-continued"]';
+  const fail = checkRecipe("pretrain", recipe, recipeNames, ranges, example);
   const { sigma = recipe.sigma } = recipe.model as DmaeOptions;
   if (sigma !== recipe.sigma)
     fail(`sigma of the model must be the recipe's, ${recipe.sigma}`, sigma);
@@ -73,3 +52,9 @@ export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   if (recipe.region === "masked" && recipe.maskRatio === 0)
     fail('region "masked" needs a maskRatio above 0', 0);
 }
+
+const ranges: RecipeRanges<PretrainRecipe> = {
+  sigma: "be a number, 0 or more",
+  maskRatio: "lie in [0, 1)",
+  weightDecay: "be a number, 0 or more",
+};

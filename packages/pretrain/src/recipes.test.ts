@@ -97,6 +97,8 @@ it("rejects fields outside their ranges, by name", () => {
   const recipe = pretrainRecipes["dmae-vit-b-imagenet-pretrain"];
   const check = (change: object) => () => checkPretrainRecipe({ ...recipe, ...change });
   expect(check({ epochs: 0 })).toThrow("pretrain: epochs must be a positive integer, got 0");
+  expect(check({ maskRatio: 1 })).toThrow("pretrain: maskRatio must lie in [0, 1), got 1");
+  expect(check({ weightDecay: Number.NaN })).toThrow("weightDecay must be a number, 0 or more");
   expect(check({ sigma: -1 })).toThrow("pretrain: sigma must be a number, 0 or more, got -1");
   expect(check({ region: "visible" })).toThrow('pretrain: region must be "all" or "masked"');
   expect(check({ region: "masked", maskRatio: 0 })).toThrow("needs a maskRatio above 0");

@@ -21,6 +21,7 @@ testOptionNames(
   },
   [
     "batchNoise",
+    "checkRecipe",
     "checksum",
     "deepFreeze",
     "noiseKeys",
