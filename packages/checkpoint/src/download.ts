@@ -32,8 +32,8 @@ export interface DownloadOptions extends FileFacts {
 /** The names of the options that every download has. @internal */
 export const transferNames = {
   to: true,
-  onProgress: true,
-  signal: true,
+  onProgress: "function",
+  signal: "signal",
   attempts: true,
   fetch: true,
 } satisfies OptionNames<Omit<DownloadOptions, "resume" | "maxBytes" | keyof FileFacts>>;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { checkOptions, type OptionNames } from "./check-options.ts";
 import { nearestNames } from "./nearest-names.ts";
+import type { OptionKind } from "./option-kinds.ts";
 
 interface Options {
   readonly sigma: number;
@@ -43,10 +44,30 @@ test.each([
   [undefined, "certify: options must be an object, got undefined"],
   [null, "certify: options must be an object, got null"],
   [0.25, "certify: options must be an object, got 0.25"],
-  [[0.25], "certify: options must be an object, got a Array"],
+  [[0.25], "certify: options must be an object, got an array"],
 ])("%j is refused", (options, message) => {
   expect(() => check(options)).toThrow(expect.objectContaining({ code: "argument" }));
   expect(() => check(options)).toThrow(message);
+});
+
+const kinds = {
+  boolean: [[true, false], ["no", 0, null], "true or false"],
+  function: [[() => {}], ["f", {}], "a function"],
+  list: [[[], [1]], ["1,2", 5, { length: 1 }], "an array"],
+  path: [["a.tsv", new URL("file:///a.tsv")], [1, true, {}], "a path or a URL"],
+  seed: [[0, 7, 2n ** 63n, "run"], [-1, 0.5, 2 ** 53, -1n, Number.NaN, null, {}], "an integer in"],
+  signal: [[new AbortController().signal], ["x", {}, { aborted: true }], "an AbortSignal"],
+  text: [["", "a"], [1, ["a"]], "a string"],
+} satisfies { [K in OptionKind]: [unknown[], unknown[], string] };
+
+test.each(Object.entries(kinds))("a value of kind %s", (kind, [good, bad, rule]) => {
+  const named = { shard: { value: kind as OptionKind } };
+  for (const value of [undefined, ...good]) checkOptions("certify", { shard: { value } }, named);
+  for (const value of bad) {
+    const act = () => checkOptions("certify", { shard: { value } }, named);
+    expect(act).toThrow(`certify: shard.value must be ${rule}`);
+    expect(act).toThrow(expect.objectContaining({ code: "argument" }));
+  }
 });
 
 test("the message may have another word, and an empty table", () => {

@@ -1,23 +1,26 @@
 import { show } from "./check.ts";
 import { DmaeError } from "./errors.ts";
 import { nameDistance, nearestNames } from "./nearest-names.ts";
+import { type OptionKind, optionKinds } from "./option-kinds.ts";
 
 /**
- * The names of all options of type `T`: `true` for a value, a table of its own for an object of options.
+ * The names of all options of type `T`: a kind for a value that {@link checkOptions} is to check, `true` for one
+ * that the function checks itself, a table of its own for an object of options.
  * Where several functions share a table, write it beside the type with `satisfies OptionNames<T>`:
  * TypeScript then complains where the table and the type differ.
  */
 export type OptionNames<T> = {
-  readonly [K in keyof T]-?: true | OptionNames<Extract<T[K], object>>;
+  readonly [K in keyof T]-?: true | OptionKind | OptionNames<Extract<T[K], object>>;
 };
 
 /** A table of names, whatever it is of. */
 interface NameTable {
-  readonly [name: string]: true | NameTable;
+  readonly [name: string]: true | OptionKind | NameTable;
 }
 
 /**
- * Throws if `options` is not an object, or if it or an object in it has a name that `names` lacks.
+ * Throws if `options` is not an object, if it or an object in it has a name that `names` lacks, or if a value is
+ * not of the kind that `names` gives.
  *
  * @param caller the function that was called, for the message
  * @param options what the user passed
@@ -50,8 +53,18 @@ function checkNames(
     const inner = names[name]!;
     if (inner === true) continue;
     const value = given[name];
-    if (isRecord(value)) checkNames(caller, value, inner, what, `${path}${name}.`);
+    if (typeof inner === "string") checkKind(caller, path + name, value, inner);
+    else if (isRecord(value)) checkNames(caller, value, inner, what, `${path}${name}.`);
   }
+}
+
+function checkKind(caller: string, name: string, value: unknown, kind: OptionKind): void {
+  const [is, rule] = optionKinds[kind];
+  if (value === undefined || is(value)) return;
+  throw new DmaeError("argument", `${caller}: ${name} must be ${rule}, got ${show(value)}`, {
+    name,
+    value,
+  });
 }
 
 function unknownName(

@@ -6,7 +6,10 @@ export function show(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return "a function";
   if (typeof value !== "object" || value === null) return String(value);
-  return value.constructor === Object ? JSON.stringify(value) : `a ${value.constructor?.name}`;
+  if (Array.isArray(value)) return "an array";
+  return value.constructor === Object
+    ? JSON.stringify(value)
+    : withArticle(value.constructor?.name);
 }
 
 /** Throws unless `value` is an integer in `[0, 2^53)`; `what` reads "normal: index". */
@@ -23,4 +26,8 @@ export function checkFinite(what: string, value: unknown): asserts value is numb
     throw new DmaeError("argument", `${what} must be a finite number, got ${show(value)}`, {
       value,
     });
+}
+
+function withArticle(name = "object"): string {
+  return `${/^[AEIO]/i.test(name) ? "an" : "a"} ${name}`;
 }

@@ -69,7 +69,7 @@ describe.each(names)("%s", (name) => {
     ],
     [[0, 3], `${name}: the first argument must be a key, got 0; make one with key(seed)`],
     [[key(0), -1], "a number of elements, a Float32Array or a Float64Array, got -1"],
-    [[key(0), [0, 0]], "a number of elements, a Float32Array or a Float64Array, got a Array"],
+    [[key(0), [0, 0]], "a number of elements, a Float32Array or a Float64Array, got an array"],
     [[key(0), 3, { index: -1 }], `${name}: index must be an integer in [0, 2^53), got -1`],
     [[key(0), 3, { index: 1.5 }], `${name}: index must be an integer in [0, 2^53), got 1.5`],
     [[key(0), 3, { start: Number.NaN }], `${name}: start must be an integer in [0, 2^53), got NaN`],
@@ -159,7 +159,7 @@ describe("normal's mean and standardDeviation", () => {
       "normal: standardDeviation must be a finite number, got NaN",
     ],
     [{ mean: Number.POSITIVE_INFINITY }, "must be a finite number, got Infinity"],
-    [{ mean: [1, 2, 3] as never }, "must be a finite number, got a Array"],
+    [{ mean: [1, 2, 3] as never }, "must be a finite number, got an array"],
     [
       { mean: new Float32Array(2) },
       "normal: mean must have as many elements as the output, got 2 and 3",

@@ -69,13 +69,13 @@ export interface BatchOptions {
 /** The names of {@link BatchOptions}. */
 export const batchNames = {
   batchSize: true,
-  shuffle: true,
+  shuffle: "boolean",
   key: true,
   transform: true,
-  dropLast: true,
+  dropLast: "boolean",
   prefetch: true,
   workers: true,
-  onCorrupt: true,
+  onCorrupt: "function",
   noiseKeys: true,
   rows: true,
 } satisfies OptionNames<BatchOptions>;

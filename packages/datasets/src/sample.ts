@@ -25,7 +25,7 @@ export function sample<Dataset extends ImageDataset>(
   count: number,
   options: SampleOptions = {},
 ): Dataset {
-  checkOptions("sample", options, { seed: true });
+  checkOptions("sample", options, { seed: "seed" });
   if (!Number.isInteger(count) || count < 0 || count > dataset.length)
     throw new DmaeError(
       "argument",
@@ -54,7 +54,7 @@ export function splitDataset<Dataset extends ImageDataset>(
   dataset: Dataset,
   options: SplitOptions = {},
 ): { train: Dataset; test: Dataset } {
-  checkOptions("splitDataset", options, { seed: true, test: true });
+  checkOptions("splitDataset", options, { seed: "seed", test: true });
   const { test: share = 0.2, seed = 0 } = options;
   if (!(share > 0 && share < 1))
     throw new DmaeError("argument", `splitDataset: test must lie in (0, 1), got ${share}`);

@@ -25,7 +25,7 @@ const measureNames = {
   seed: true,
   samples: true,
   limit: true,
-  signal: true,
+  signal: "signal",
 } satisfies OptionNames<MeasureOptions>;
 
 /** Options of {@link prepareEvaluation}. */

@@ -58,6 +58,7 @@ const rules = {
   steps: checkInteger,
   rounds: checkInteger,
   samples: checkInteger,
+  images: checkInteger,
   alpha: inUnit,
   quantile: inUnit,
   relativeWidth: inUnit,
@@ -109,8 +110,10 @@ export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "function") return "a function";
   if (typeof value === "object" && value !== null) {
+    if (Array.isArray(value)) return "an array";
     const name = value.constructor?.name;
-    return name && name !== "Object" ? `a ${name}` : "an object";
+    if (!name || name === "Object") return "an object";
+    return `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
   }
   return String(value);
 }

@@ -67,7 +67,7 @@ export function checkFitOptions(options: FitOptions): void {
     steps: true,
     batch: true,
     stepsPerEpoch: true,
-    folder: true,
+    folder: "text",
     recipe: true,
     checkpointEvery: true,
     keepEvery: true,
@@ -75,9 +75,9 @@ export function checkFitOptions(options: FitOptions): void {
     logExtra: true,
     evaluate: { every: true, run: true, best: { metric: true, mode: true } },
     prefetch: true,
-    onProgress: true,
-    onEvaluation: true,
-    signal: true,
+    onProgress: "function",
+    onEvaluation: "function",
+    signal: "signal",
     ranks: { world: true, split: true, share: true, facts: true },
   });
   const { steps, stepsPerEpoch, prefetch, evaluate, ranks } = options;

@@ -103,15 +103,15 @@ export interface TrainingOptions {
 export const trainingNames = {
   executor: true,
   seed: true,
-  folder: true,
+  folder: "text",
   workers: true,
-  onCorrupt: true,
+  onCorrupt: "function",
   checkpointEveryEpochs: true,
   keepEveryEpochs: true,
   logEvery: true,
-  onProgress: true,
-  onEvaluation: true,
-  signal: true,
+  onProgress: "function",
+  onEvaluation: "function",
+  signal: "signal",
   world: true,
 } satisfies OptionNames<TrainingOptions>;
 

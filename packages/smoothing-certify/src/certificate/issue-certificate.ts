@@ -39,10 +39,10 @@ export interface IssueOptions extends Omit<CertifyOptions, "noise" | "randomized
 const { noise: _, randomized: __, checkRows: ___, ...ofCertify } = certifyNames;
 const names = {
   ...ofCertify,
-  name: true,
-  model: true,
-  fingerprint: true,
-  key: true,
+  name: "text",
+  model: "text",
+  fingerprint: "text",
+  key: "text",
 } satisfies OptionNames<IssueOptions>;
 
 /**

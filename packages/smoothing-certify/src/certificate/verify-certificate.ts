@@ -53,9 +53,9 @@ const names = {
   publicKey: true,
   x: true,
   classifier: true,
-  fingerprint: true,
+  fingerprint: "text",
   maxSamples: true,
-  signal: true,
+  signal: "signal",
 } satisfies OptionNames<VerifyOptions>;
 
 /** Bytes that a certificate may have: ten million classes do not fit, a million do. */

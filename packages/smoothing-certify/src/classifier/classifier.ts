@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
-import { show } from "../checks.ts";
+import { checkOneOf, show } from "../checks.ts";
 import type { ClassifierTraits } from "./classifier-traits.ts";
 import type { OnnxSession } from "./onnx-runtime.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
@@ -119,6 +119,7 @@ export async function prepareCalls(
   input: ClassifierOptions["input"],
   tensor: boolean,
 ): Promise<PreparedCalls> {
+  if (input !== undefined) checkOneOf(caller, "input", input, ["tensor", "array"]);
   if (isOnnxSession(classifier)) {
     const { fromOnnx } = await import("./from-onnx.ts");
     return prepareCalls(caller, await fromOnnx(classifier), input, tensor);

@@ -48,7 +48,13 @@ export async function image(source: ImageSource, options: ImageOptions = {}): Pr
   const { size, crop = typeof size === "number" ? size : undefined, channels = 3 } = options;
   if (channels !== 1 && channels !== 3)
     throw new DmaeError("argument", `image: channels must be 1 or 3, got ${show(channels)}`);
-  for (const side of [size ?? [], crop ?? []].flat()) checkInteger("image", "size and crop", side);
+  if (Array.isArray(size) && size.length !== 2)
+    throw new DmaeError(
+      "argument",
+      `image: size must be a number or [height, width], got [${size}]`,
+    );
+  for (const side of [size, crop].flat())
+    if (side !== undefined) checkInteger("image", "size and crop", side as number);
   const pixels = pixelsOf(source) ?? (await bytesOf(source));
   const target = (height: number, width: number) => sizeOf(size, height, width);
   const whole = inNode

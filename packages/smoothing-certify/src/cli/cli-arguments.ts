@@ -320,6 +320,7 @@ export const commands: Readonly<Record<string, Command>> = {
       "samples",
       "images",
       "alpha",
+      "seed",
       "range",
       "help",
     ],

@@ -5,6 +5,7 @@ import type { Arguments } from "./cli-arguments.ts";
 import { relabelled } from "./cli-labels.ts";
 import { withModel } from "./cli-load.ts";
 import type { Streams } from "./cli-rows.ts";
+import { seedOf } from "./cli-settings.ts";
 
 /** Runs `plan`: a table of the runs that were compared, and what to run. */
 export function runPlan(args: Arguments, io: Streams): Promise<void> {
@@ -16,6 +17,7 @@ export function runPlan(args: Arguments, io: Streams): Promise<void> {
       sigmas: args.needed("sigmas"),
       ...args.pick("sizes", "images", "alpha", "range"),
       numClasses: dataset.numClasses,
+      seed: await seedOf(args),
       signal: io.signal,
     });
     const header = ["procedure", "sigma", "n", `accuracy at r=${goal.radius}`, "samples", ""];

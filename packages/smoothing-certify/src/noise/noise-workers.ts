@@ -45,7 +45,7 @@ export async function noiseInWorkers(
     seed: true,
     sigma: true,
     distribution: true,
-    sound: true,
+    sound: "boolean",
   });
   const local = localNoise("noiseInWorkers", settings);
   if (options.workers !== undefined) checkInteger("noiseInWorkers", "workers", options.workers, 0);

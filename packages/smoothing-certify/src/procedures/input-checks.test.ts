@@ -42,7 +42,7 @@ describe("what a classifier answers", () => {
   it.each([
     [[null, -1], "must return numbers, got null in row 0; JSON writes NaN and Infinity as null"],
     [["1", "2"], 'must return numbers, got "1" in row 0'],
-    [[[1], [2]], "must return numbers, got a Array in row 0"],
+    [[[1], [2]], "must return numbers, got an array in row 0"],
     [[1n, 2n], "must return numbers, got 1 in row 0"],
     [new Set([1, 2]), "must return rows of numbers, got a Set as row 0"],
     ["12", 'must return rows of numbers, got "12" as row 0'],

@@ -8,6 +8,7 @@ import {
   classifierNames,
 } from "../classifier/classifier.ts";
 import type { Range } from "../classifier/range.ts";
+import { formatSeed, freshSeed, type Seed } from "../noise/fresh-seed.ts";
 import { selectIndices } from "../run/dataset-selection.ts";
 import { binomialExceeds } from "../statistics/binomial-quantile.ts";
 import { normalCdf } from "../statistics/normal.ts";
@@ -37,6 +38,8 @@ export interface PlanOptions extends ClassifierOptions {
   readonly pilot?: number | undefined;
   /** Allowed probability of a wrong certificate in the run; default 0.001. */
   readonly alpha?: number | undefined;
+  /** Seed of the pilot's noise, which is never that of a run with the same seed; default a fresh one. */
+  readonly seed?: Seed | undefined;
   /** Interval in which the pixels lie; default `[0, 1]`. */
   readonly range?: Range | undefined;
   /** Stops the pilot between two batches. */
@@ -65,6 +68,8 @@ export interface Plan {
   readonly indices: readonly number[];
   /** Noisy samples that the pilot drew. */
   readonly drawn: number;
+  /** Seed of the pilot: give it back to repeat it. */
+  readonly seed: Seed;
 }
 
 const names = {
@@ -75,8 +80,9 @@ const names = {
   images: true,
   pilot: true,
   alpha: true,
+  seed: "seed",
   range: true,
-  signal: true,
+  signal: "signal",
 } satisfies OptionNames<PlanOptions>;
 
 const N0 = 100;
@@ -104,7 +110,7 @@ export async function plan(
 ): Promise<Plan> {
   checkPlan(options);
   const { goal, sigmas, sizes = [1000, 10_000, 100_000], images = 50, pilot = 200 } = options;
-  const { alpha = 0.001, input, numClasses, range, signal } = options;
+  const { alpha = 0.001, seed = freshSeed(), input, numClasses, range, signal } = options;
   const all = selectIndices("plan", dataset, {});
   const count = Math.min(images, all.length);
   const seen = Array.from({ length: count }, (_, i) => Math.floor((i * all.length) / count));
@@ -115,6 +121,7 @@ export async function plan(
     for await (const { counts = [], label } of certifyDataset(classifier, dataset, {
       ...asked,
       sigma,
+      seed: `plan ${formatSeed(seed)} ${sigma}`,
     }))
       shares.push((counts[label]! + 0.5) / (pilot + 1));
     for (const n of sizes) runs.push(...expected({ sigma, n, alpha, radius: goal.radius }, shares));
@@ -127,6 +134,7 @@ export async function plan(
     runs,
     indices: all.filter((index) => !taken.has(index)),
     drawn: sigmas.length * count * (pilot + 1),
+    seed,
   };
 }
 

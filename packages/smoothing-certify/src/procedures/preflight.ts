@@ -1,9 +1,10 @@
 import type { ImageDataset } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { checkNumbers } from "../checks.ts";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { Breather } from "../run/breather.ts";
 import { readItem, selectIndices } from "../run/dataset-selection.ts";
-import { batchSizerOf, inDimension, noiseOf, withSeed } from "../run/options.ts";
+import { batchSizerOf, checkSampling, inDimension, noiseOf, withSeed } from "../run/options.ts";
 import { certificateOf } from "../statistics/certificate.ts";
 import { type CertifyOptions, certifyNames, certifySettings } from "./certify.ts";
 import { type AdaptiveDatasetOptions, adaptiveNames } from "./certify-adaptive.ts";
@@ -60,11 +61,14 @@ export async function preflight(
   given: PreflightOptions,
 ): Promise<PreflightReport> {
   checkOptions("preflight", given, preflightNames);
+  checkSampling("preflight", given);
+  const { images = 16, radius = 1 } = given;
+  checkNumbers("preflight", { images, radius });
   const options = { ...given, n: given.n ?? given.maxSamples };
   const known = inDimension(options, dataset.imageShape);
   const settings = { ...certifySettings("preflight", options), ...known };
   const selected = selectIndices("preflight", dataset, options);
-  const count = Math.min(options.images ?? 16, selected.length);
+  const count = Math.min(images, selected.length);
   const indices = Array.from(
     { length: count },
     (_, i) => selected[Math.floor((i * selected.length) / count)]!,

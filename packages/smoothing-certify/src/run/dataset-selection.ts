@@ -20,7 +20,7 @@ export interface SelectionOptions {
 export const selectionNames = {
   skip: true,
   max: true,
-  indices: true,
+  indices: "list",
   shard: { index: true, count: true },
 } satisfies OptionNames<SelectionOptions>;
 

@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
-import { checkInteger, checkPositive, checkProbability, show } from "../checks.ts";
+import { checkInteger, checkOneOf, checkPositive, checkProbability, show } from "../checks.ts";
 import {
   type ClassifierOptions,
   classifierNames,
@@ -54,15 +54,15 @@ export interface SamplingOptions extends ClassifierOptions {
 export const samplingNames = {
   ...classifierNames,
   sigma: true,
-  seed: true,
+  seed: "seed",
   batchSize: true,
   memoryLimit: true,
-  signal: true,
+  signal: "signal",
   range: true,
-  checkRows: true,
-  randomized: true,
+  checkRows: "boolean",
+  randomized: "boolean",
   distribution: true,
-  sound: true,
+  sound: "boolean",
   noise: true,
 } satisfies OptionNames<SamplingOptions>;
 
@@ -93,6 +93,11 @@ export function noiseOf(options: Seeded<SamplingOptions>): NoiseSource {
 /** Refuses noise that was not drawn as the options say: the radius would be that of other noise. */
 function checkNoise(caller: string, options: SamplingOptions): void {
   const { noise, sigma, distribution = "gaussian" } = options;
+  if (noise !== undefined && typeof noise?.fill !== "function")
+    throw new DmaeError(
+      "argument",
+      `${caller}: noise must be a source with fill, e.g. await noiseInWorkers({ seed, sigma }), got ${show(noise)}`,
+    );
   if (!noise?.drawnWith) return;
   const wanted = { sigma, seed: options.seed ?? noise.drawnWith.seed, distribution };
   for (const [name, value] of Object.entries(wanted)) {
@@ -127,6 +132,8 @@ export function inDimension(options: SamplingOptions, shape: readonly number[]):
 export function checkSampling(caller: string, options: SamplingOptions): void {
   checkPositive(caller, "sigma", options.sigma);
   checkRange(caller, options.range);
+  if (options.distribution !== undefined)
+    checkOneOf(caller, "distribution", options.distribution, ["gaussian", "uniform", "laplace"]);
   checkNoise(caller, options);
   if (options.numClasses !== undefined) checkInteger(caller, "numClasses", options.numClasses, 2);
   if (options.batchSize !== undefined && options.batchSize !== "auto")

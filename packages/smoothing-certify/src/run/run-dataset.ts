@@ -63,10 +63,10 @@ export interface DatasetOptions extends SamplingOptions, SelectionOptions {
 export const datasetNames = {
   ...samplingNames,
   ...selectionNames,
-  log: true,
-  model: true,
-  fingerprint: true,
-  onProgress: true,
+  log: "path",
+  model: "text",
+  fingerprint: "text",
+  onProgress: "function",
   world: true,
 } satisfies OptionNames<DatasetOptions>;
 

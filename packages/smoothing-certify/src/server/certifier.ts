@@ -85,8 +85,8 @@ const requestNames = {
   deadline: true,
   radius: true,
   every: true,
-  signal: true,
-  seed: true,
+  signal: "signal",
+  seed: "seed",
 } satisfies OptionNames<CertifierRequest>;
 
 /** Batches between two checks that rows do not depend on each other. */
@@ -123,7 +123,11 @@ export async function createCertifier(
   checkInteger(caller, "maxRequests", maxRequests);
   refuseOthers(caller, options, { distribution: "gaussian" });
   const { shape } = options;
-  if (!Array.isArray(shape) || shape.some((length) => !Number.isSafeInteger(length) || length < 1))
+  if (
+    !Array.isArray(shape) ||
+    shape.length === 0 ||
+    shape.some((length) => !Number.isSafeInteger(length) || length < 1)
+  )
     throw new DmaeError(
       "shape",
       `${caller}: shape must be that of one input, e.g. [28, 28, 1], got ${Array.isArray(shape) ? `[${shape}]` : show(shape)}`,

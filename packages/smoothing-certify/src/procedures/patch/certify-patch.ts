@@ -73,8 +73,8 @@ const ablationNames = {
   fill: true,
   batchSize: true,
   range: true,
-  checkRows: true,
-  signal: true,
+  checkRows: "boolean",
+  signal: "signal",
 } satisfies OptionNames<AblationOptions>;
 const patchNames = {
   ...ablationNames,
@@ -84,11 +84,11 @@ const patchNames = {
 const datasetNames = {
   ...ablationNames,
   ...selectionNames,
-  log: true,
-  model: true,
-  fingerprint: true,
+  log: "path",
+  model: "text",
+  fingerprint: "text",
   memoryLimit: true,
-  onProgress: true,
+  onProgress: "function",
 } satisfies OptionNames<PatchDatasetOptions>;
 
 /**
