@@ -5,8 +5,8 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
 import { findCCompiler } from "../../packages/compile/src/kernels/c-compiler.ts";
-import { openCuda } from "../../packages/compile/src/kernels/cuda-library.ts";
-import { deviceSource, fusedForCard } from "../../packages/compile/src/testing/on-shim.ts";
+import { buildForCard, openCuda } from "../../packages/compile/src/kernels/cuda-library.ts";
+import { deviceSource, fusedForCard, runWith } from "../../packages/compile/src/testing/on-shim.ts";
 import { temporaryFolders } from "../temporary-folder.ts";
 import { trainingSteps } from "./training-steps.ts";
 
@@ -53,6 +53,22 @@ it.skipIf(!nvrtc)("NVRTC compiles every kernel of training steps", async () => {
         expect(Buffer.from(image).includes("Fused0"), name).toBe(true);
       }
     }
+});
+
+it.skipIf(!nvrtc)("operators carry the code of a card, and are kept", async () => {
+  process.env.DMAE_CACHE = folder();
+  const cuda = await openCuda(compiler!);
+  const { fn, inputs } = trainingSteps["LeNet with SGD"]();
+  const fused = fusedForCard(fn, inputs);
+  const library = { path: nvrtc!, version: cuda.version(nvrtc!) };
+  const target = { architecture: "sm_90", nvrtc: library };
+  const path = await buildForCard(compiler!, fused.library, target);
+  const nowhere = { ...target, nvrtc: { ...library, path: "/no/libnvrtc.so" } };
+  expect(await buildForCard(compiler!, fused.library, nowhere)).toBe(path);
+  // ONNX Runtime takes them for its CUDA provider only.
+  await expect(runWith(path, fused, fused.outputNames, inputs)).rejects.toThrow(
+    /Failed to find kernel for dmae\.kernels\.Fused\d+|Could not find an implementation for Fused/,
+  );
 });
 
 it.skipIf(!nvrtc)("what NVRTC refuses is an error with its words", async () => {

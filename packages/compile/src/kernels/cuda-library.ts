@@ -50,35 +50,59 @@ async function nvrtcOf(cuda: CudaAddon): Promise<{ path: string; version: string
   );
 }
 
+/** What kernels are compiled for, and with which library. */
+export interface CudaTarget {
+  readonly architecture: string;
+  readonly nvrtc: { readonly path: string; readonly version: string };
+}
+
+async function findTarget(cuda: CudaAddon): Promise<CudaTarget> {
+  const doctor = "run npx @dmae/native doctor to see what is missing";
+  const architecture = explained(doctor, () => cuda.architecture());
+  return { architecture, nvrtc: await nvrtcOf(cuda) };
+}
+
+/** The addon's errors as those of this package. */
+function explained<T>(fix: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const reason = (error as Error).message.trim();
+    throw new DmaeError("unsupported", `kernels: ${reason}; ${fix}`, {}, { cause: error });
+  }
+}
+
 /**
  * Compiles the CUDA kernels of a library for this machine's card, and the operators that launch them; both are kept as the C
  * kernels are.
  *
  * @returns the path of the operators
  */
-export async function buildForCard(compiler: CCompiler, library: KernelLibrary): Promise<string> {
+export async function buildForCard(
+  compiler: CCompiler,
+  library: KernelLibrary,
+  given?: CudaTarget,
+): Promise<string> {
   const cuda = await openCuda(compiler);
-  const architecture = cuda.architecture();
-  const { path, version } = await nvrtcOf(cuda);
+  const target = given ?? (await findTarget(cuda));
   const source = library.deviceSource(await nativeSource("kernels.cuh"));
-  const image = await cubin(cuda, path, source, architecture, version);
-  return compiler.build("kernels", library.source(headerOf(image)));
+  return compiler.build("kernels", library.source(headerOf(await cubin(cuda, source, target))));
 }
 
 /** The machine code of a CUDA file: what is kept of it, else what NVRTC makes. */
 async function cubin(
   cuda: CudaAddon,
-  nvrtc: string,
   source: string,
-  architecture: string,
-  version: string,
+  { architecture, nvrtc }: CudaTarget,
 ): Promise<Uint8Array> {
   const { createHash } = builtin<typeof import("node:crypto")>("node:crypto")!;
   const { readFile } = builtin<typeof import("node:fs/promises")>("node:fs/promises")!;
-  const identity = [version, architecture, source].join("\n");
+  const identity = [nvrtc.version, architecture, source].join("\n");
   const hash = createHash("sha256").update(identity).digest("hex").slice(0, 24);
   const file = await keepLibrary(`cuda-${hash}.node`, async () =>
-    cuda.compile(nvrtc, source, architecture),
+    explained('pass kernels: "standard" to do without', () =>
+      cuda.compile(nvrtc.path, source, architecture),
+    ),
   );
   return readFile(file);
 }

@@ -1,12 +1,21 @@
 import { DmaeError } from "@dmae/core";
 import { builtin, reportOnce } from "@dmae/core/native";
+import { deviceFor } from "../device/device.ts";
 import { roundingOperator } from "../graph/halve-precision.ts";
 import type { Program } from "../graph/optimize.ts";
 import { separateSums } from "../graph/tune-for-cpu.ts";
-import { isNodeCpu, loadRuntime, type RuntimeOptions, threadsOf } from "../runtime/runtime.ts";
+import { cudaFix, fromFailure } from "../runtime/cuda-fix.ts";
+import {
+  isNodeCpu,
+  loadRuntime,
+  providerOf,
+  type RuntimeOptions,
+  threadsOf,
+} from "../runtime/runtime.ts";
 import { type CCompiler, findCCompiler } from "./c-compiler.ts";
 import { channelPadding } from "./convolution.ts";
-import { type FusedProgram, forCpu, fuse } from "./fuse.ts";
+import { buildForCard } from "./cuda-library.ts";
+import { type FusedProgram, forCard, forCpu, fuse } from "./fuse.ts";
 import { type Addon, openAddon } from "./native-session.ts";
 
 /** Numbers that a step's kernels must write before they are worth a compiler's second (1 million: about 1 ms). */
@@ -45,22 +54,49 @@ export async function generateKernels(
   const demanded = kernels === "generated";
   const wanted = demanded || (kernels === "auto" && (isStep || paysInFunctions(program, options)));
   if (!wanted) return null;
-  const compiler = isNodeCpu(options) ? await findCompiler() : null;
-  if (!compiler) {
-    if (!demanded) return null;
-    throw new DmaeError(
-      "unsupported",
-      `${caller}: kernels: "generated" needs the CPU of a Linux machine with onnxruntime-node and a C compiler (cc, or the one that CC names)`,
-    );
-  }
   try {
-    return await generate(caller, program(), options, compiler, demanded);
+    const found = await placeFor(caller, options, findCompiler);
+    if (found) return await generate(caller, program(), options, found, demanded);
+    if (!demanded) return null;
   } catch (error) {
     if (demanded) throw error;
-    const reason = (error as Error).message.split("\n", 1)[0];
-    reportOnce(`${caller}: working without generated kernels: ${reason}`);
+    reportOnce(`${caller}: ${withoutKernels(error)}`);
     return null;
   }
+  throw new DmaeError(
+    "unsupported",
+    `${caller}: kernels: "generated" needs a Linux machine with onnxruntime-node, provider cpu or cuda and a C compiler (cc, or the one that CC names)`,
+  );
+}
+
+/** What to report where kernels failed that may be left out. */
+export function withoutKernels(error: unknown): string {
+  const { message } = error as Error;
+  return `working without generated kernels: ${fromFailure(message).split("\n", 1)[0]}`;
+}
+
+/** Where kernels will run, and the compiler that they or their operators need. */
+interface Place {
+  readonly compiler: CCompiler;
+  readonly onCard: boolean;
+}
+
+/** The CPU, or the card if state and inputs can lie there; null where kernels cannot run. */
+async function placeFor(
+  caller: string,
+  options: Options,
+  findCompiler: () => Promise<CCompiler | null>,
+): Promise<Place | null> {
+  const onCard = providerOf(options) === "cuda" && options.onnxruntime === undefined;
+  const compiler = onCard || isNodeCpu(options) ? await findCompiler() : null;
+  if (!compiler || !onCard) return compiler && { compiler, onCard };
+  const { device, reason } = await deviceFor(caller, options);
+  if (device) return { compiler, onCard };
+  if (options.kernels !== "generated") return null; // which the session reports
+  throw new DmaeError(
+    "unsupported",
+    `${caller}: kernels: "generated" on provider cuda needs the card's memory (${reason ?? "DMAE_DEVICE_STATE is off"}); ${cudaFix(reason ?? "")}`,
+  );
 }
 
 /**
@@ -76,16 +112,17 @@ async function generate(
   caller: string,
   program: Program,
   options: RuntimeOptions,
-  compiler: CCompiler,
+  { compiler, onCard }: Place,
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
-  const fused = fuse(separateSums(program), forCpu(threadsOf(options)));
+  const fused = fuse(separateSums(program), onCard ? forCard : forCpu(threadsOf(options)));
   if (fused.count === 0 || (!demanded && fused.written < MIN_NUMBERS)) return null;
   await loadRuntime(caller, options);
-  await reportSlowBfloat16(caller, program);
+  if (!onCard) await reportSlowBfloat16(caller, program);
+  const { library } = fused;
   const [addon, path] = await Promise.all([
     openAddon(compiler),
-    compiler.build("kernels", fused.library.source()),
+    onCard ? buildForCard(compiler, library) : compiler.build("kernels", library.source()),
   ]);
   return { fused, addon, path };
 }

@@ -5,6 +5,7 @@ const driver = "install NVIDIA's driver 580 or newer";
 
 /** Complaints at the making of a session, by the numbers of cudaError_t (docs.nvidia.com/cuda/cuda-runtime-api), and what to do. */
 const rules: readonly (readonly [RegExp, string])[] = [
+  [/cuModuleLoadData/, `${driver}, or pass kernels: "standard"`],
   [/libcuda\.so|CUDA failure (35|222)\b|driver version is insufficient/, driver],
   [
     /CUDA failure (100|101)\b/,

@@ -1,10 +1,11 @@
 import { DmaeError } from "@dmae/core";
+import { reportOnce } from "@dmae/core/native";
 import { bindProgram } from "../device/bind-program.ts";
 import type { BoundProgram } from "../device/bound-program.ts";
 import type { Device } from "../device/device.ts";
 import type { OutputSpec } from "../graph/graph.ts";
 import type { Program } from "../graph/optimize.ts";
-import type { GeneratedKernels } from "../kernels/generate.ts";
+import { type GeneratedKernels, withoutKernels } from "../kernels/generate.ts";
 import { withoutHoles } from "../kernels/large-blocks.ts";
 import { createNativeSession } from "../kernels/native-session.ts";
 import type { EncodedModel } from "../onnx/onnx-model.ts";
@@ -74,6 +75,12 @@ function nativeSource(
   };
 }
 
+/** Says that generated operators were refused. */
+function refused(caller: string, error: unknown): null {
+  reportOnce(`${caller}: ${withoutKernels(error)}`);
+  return null;
+}
+
 /** A session that knows generated operators; null where ONNX Runtime refuses them and they were not asked for. */
 async function createGenerated(
   caller: string,
@@ -84,7 +91,7 @@ async function createGenerated(
   try {
     return { runtime, session: createNativeSession(runtime, nativeSource(options, native)) };
   } catch (error) {
-    if (options.kernels !== "generated") return null;
+    if (options.kernels !== "generated") return refused(caller, error);
     const reason = error instanceof Error ? error.message : String(error);
     throw new DmaeError(
       "unsupported",
@@ -117,7 +124,7 @@ async function createBound(
       const shapes = [...source.inputs].map(([name, { shape }]) => [name, shape] as const);
       throw await runFailure(caller, options, error, batchSize(shapes));
     }
-    if (native.generated && options.kernels !== "generated") return null;
+    if (native.generated && options.kernels !== "generated") return refused(caller, error);
     throw refusedSession(caller, providerOf(options), error);
   }
 }

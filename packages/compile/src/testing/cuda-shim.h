@@ -67,9 +67,9 @@ static unsigned short to_float16_bits(float x) {
   if (x != x) return 0x7fff;
   if (size >= 65520.0f) return sign | 0x7c00;
   frexpf(size, &exponent);
-  const int unit = exponent - 11 < -24 ? -24 : exponent - 11;
+  const int unit = size < 6.103515625e-5f ? -24 : exponent - 11;
   const unsigned multiple = (unsigned)nearbyintf(ldexpf(size, -unit));
-  return sign | (unsigned short)(unit == -24 ? multiple : ((unsigned)(unit + 24) << 10) + multiple);
+  return sign | (unsigned short)(((unsigned)(unit + 24) << 10) + multiple);
 }
 static float from_float16_bits(unsigned short bits) {
   const unsigned exponent = (bits >> 10) & 31, fraction = bits & 0x3ff;

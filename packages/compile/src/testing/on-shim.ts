@@ -54,19 +54,26 @@ async function buildOnShim(fused: FusedProgram, folder: string): Promise<string>
 }
 
 /** Runs a program with CUDA kernels, whose operators are otherwise ONNX Runtime's for the CPU. */
-export async function runOnShim(
+export const runOnShim = async (
   fused: FusedProgram,
   outputNames: readonly string[],
   inputs: Inputs,
   folder: string,
+) => runWith(await buildOnShim(fused, folder), fused, outputNames, inputs);
+
+/** Runs a program on the CPU with the operators at `path`. */
+export async function runWith(
+  path: string,
+  { program }: FusedProgram,
+  outputNames: readonly string[],
+  inputs: Inputs,
 ): Promise<Record<string, Float32Array>> {
-  const { program } = fused;
   const runtime = await loadRuntime("runOnShim", {});
   const named = outputNames.map((name) => `out:${name}`);
   const { bytes } = encodeModel({ ...program, outputNames: named });
   const session = createNativeSession(runtime, {
     addon: await openAddon((await findCCompiler())!),
-    path: await buildOnShim(fused, folder),
+    path,
     model: bytes,
     external: [],
     inputs: new Map(program.graph.inputs.map((input) => [input.name!, input])),
