@@ -40,6 +40,8 @@ const CUDA = { device_id: "0", arena_extend_strategy: "kSameAsRequested" };
 export interface FoundDevice {
   readonly device?: Device;
   readonly reason?: string;
+  /** The reason, where ONNX Runtime gave it. */
+  readonly refusal?: string;
 }
 
 const opened = new Map<string, Promise<Device>>();
@@ -62,7 +64,8 @@ export async function deviceFor(caller: string, options: RuntimeOptions): Promis
     return { device: await found };
   } catch (error) {
     opened.delete(kind);
-    return { reason: fromFailure((error as Error).message) };
+    const reason = fromFailure((error as Error).message).trim();
+    return DmaeError.isInstance(error) ? { reason } : { reason, refusal: reason };
   }
 }
 

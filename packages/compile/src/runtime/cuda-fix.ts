@@ -28,9 +28,10 @@ export function cudaFix(reason: string): string {
   return `${rule?.[1] ?? link}, and npx @dmae/native doctor to see what is missing`;
 }
 
-/** The part of a complaint of ONNX Runtime that begins with the failed CUDA call; the types in front of it fill a screen. */
+/** The part of a complaint of ONNX Runtime that begins with what failed; the types in front of it fill a screen. */
 export const fromFailure = (reason: string): string =>
-  /\b(CUDA|CUBLAS|CUDNN) failure \d+:.*/s.exec(reason)?.[0].trim() ?? reason;
+  /\b((CUDA|CUBLAS|CUDNN) failure \d+:|Failed to load library).*/s.exec(reason)?.[0].trim() ??
+  reason;
 
 const LOST = /CUDA failure (214|700|702|71[0-9])\b/;
 const SPENT =

@@ -2,7 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { reportOnce } from "@dmae/core/native";
 import { bindProgram } from "../device/bind-program.ts";
 import type { BoundProgram } from "../device/bound-program.ts";
-import type { Device } from "../device/device.ts";
+import type { Device, FoundDevice } from "../device/device.ts";
 import type { OutputSpec } from "../graph/graph.ts";
 import type { Program } from "../graph/optimize.ts";
 import { type GeneratedKernels, withoutKernels } from "../kernels/generate.ts";
@@ -46,14 +46,17 @@ export async function makeSession(
   caller: string,
   options: RuntimeOptions,
   source: SessionSource,
-  device: Device | undefined,
+  { device, reason, refusal }: FoundDevice,
 ): Promise<MadeSession | null> {
   if (device) return createBound(caller, options, device, source);
   if (source.generated) return createGenerated(caller, options, source);
   const { bytes, nodes, external } = source.model;
-  return withoutHoles(external, options, () =>
-    createSession(caller, bytes, options, external, nodes),
+  const made = await withoutHoles(external, options, () =>
+    createSession(caller, bytes, options, external, nodes, refusal),
   );
+  if (reason)
+    reportOnce(`${caller}: state and inputs are copied to the card for every run: ${reason}`);
+  return made;
 }
 
 /** What the addon needs, of a program for the CPU or a device. */

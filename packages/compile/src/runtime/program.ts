@@ -1,6 +1,6 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
-import { nodeProcess, reportOnce } from "@dmae/core/native";
+import { nodeProcess } from "@dmae/core/native";
 import { describeValue, lifetime, oneOf } from "@dmae/nn/executors";
 import type { Quantization } from "../check-quantization.ts";
 import type { CallOrder } from "../device/bound-program.ts";
@@ -184,7 +184,8 @@ export class LoadedProgram {
     const program = provider === "cpu" ? tuneForCpu(whole) : whole;
     if (nodeProcess?.env?.DMAE_PRINT_GRAPH) console.error(`${caller}\n${printGraph(program)}`);
     const outputNames = traced.outputNames.map((name) => OUTPUT + name);
-    const { device, reason } = await deviceFor(caller, options);
+    const found = await deviceFor(caller, options);
+    const { device } = found;
     // onnxruntime-node writes into the buffers it is given; onnxruntime-web leaves them as they are, and returns new ones.
     const writesInto = isNodeCpu(options) || device !== undefined;
     const marked =
@@ -209,9 +210,7 @@ export class LoadedProgram {
     const inPlace = reusable(program, traced.outputNames, pairs, overwrites);
     const encoded = performance.now();
     const native = { generated, program, outputs, model, pairs };
-    const made = await makeSession(caller, options, native, device);
-    if (reason)
-      reportOnce(`${caller}: state and inputs are copied to the card for every run: ${reason}`);
+    const made = await makeSession(caller, options, native, found);
     if (!made) return LoadedProgram.load(caller, () => traced, withoutKernels(options), pairs);
     const parts = { ...made, options, outputs, inPlace, writesInto, hasMarker: marked };
     const { bytes, nodes, external } = model;

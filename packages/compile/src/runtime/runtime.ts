@@ -174,13 +174,18 @@ const MANY_NODES = 20_000;
 export const optimizationLevel = (nodes: number): "all" | "disabled" =>
   nodes > MANY_NODES ? "disabled" : "all";
 
-/** Makes a session of a model with so many nodes. */
+/**
+ * Makes a session of a model with so many nodes.
+ *
+ * @param known why the provider may refuse: onnxruntime-node does not say which library was missing
+ */
 export async function createSession(
   caller: string,
   model: Uint8Array,
   options: RuntimeOptions,
   external: readonly ExternalData[] = [],
   nodes = 0,
+  known?: string,
 ): Promise<{ runtime: LoadedRuntime; session: RuntimeSession }> {
   const runtime = await loadRuntime(caller, options);
   const provider = providerOf(options);
@@ -202,7 +207,7 @@ export async function createSession(
     });
     return { runtime, session };
   } catch (error) {
-    throw refusedSession(caller, provider, error);
+    throw refusedSession(caller, provider, error, known);
   }
 }
 
@@ -211,8 +216,9 @@ export function refusedSession(
   caller: string,
   provider: ExecutionProvider,
   error: unknown,
+  known?: string,
 ): DmaeError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = known ?? (error instanceof Error ? error.message : String(error));
   const hint = provider === providerOf({}) ? "" : hintFor(provider, reason);
   return new DmaeError(
     "unsupported",
