@@ -142,6 +142,12 @@ describe.skipIf(!canRun)("link onnxruntime, doctor, unlink on a mock", () => {
     ["libcuda.so.1: cannot open shared object file", "no NVIDIA driver", /driver 580/],
     ["CUDA failure 35: CUDA driver version is insufficient", "too old for CUDA 13", /driver 580/],
     ["CUDA failure 2: out of memory ; GPU=0", "another process holds", /nvidia-smi/],
+    [
+      "CUDA failure 802: system not yet initialized ; GPU=0",
+      "fabric manager",
+      /nvidia-fabricmanager/,
+    ],
+    ["CUDA failure 999: unknown error ; GPU=0", "does not answer", /restart/],
     ["libcufft.so.12: cannot open shared object file", "missing: libcufft.so.12", /--force/],
     [
       "CUDA failure 801: operation not supported ; GPU=-1",

@@ -40,6 +40,13 @@ const rules: readonly [RegExp, string, string][] = [
   ],
   [/CUDA failure 100\b|no CUDA-capable device/, "the driver lists no card", "nvidia-smi -L"],
   [
+    /CUDA failure 802\b/,
+    "the card's fabric manager does not run",
+    "systemctl start nvidia-fabricmanager",
+  ],
+  [/CUDA failure (3|999)\b/, "the driver does not answer", "restart the machine"],
+  [/CUDA failure 209\b|no kernel image/, "the provider has no code for this card", "use WebGPU"],
+  [
     /CUDA failure 2\b|out of memory/,
     "another process holds the card's memory",
     "nvidia-smi, then end that process",
