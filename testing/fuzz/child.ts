@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mutate } from "../../packages/checkpoint/src/fuzz-mutations.ts";
+import { mutate } from "../../packages/checkpoint/src/testing/fuzz-mutations.ts";
 import { DmaeError, key } from "../../packages/core/src/index.ts";
 import { generator } from "../../packages/core/src/random.ts";
 import { allFormats } from "./formats.ts";

@@ -9,7 +9,14 @@ const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 test("100,000 damaged files: no hang, no crash, no more memory than the cap", async () => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ["--max-old-space-size=256", "--import", "tsx", path("./fuzz-main.ts"), "2026", "100000"],
+    [
+      "--max-old-space-size=256",
+      "--import",
+      "tsx",
+      path("./testing/fuzz-main.ts"),
+      "2026",
+      "100000",
+    ],
     {
       timeout: 1_500_000,
       env: { ...process.env, TSX_TSCONFIG_PATH: path("../../../tsconfig.json") },

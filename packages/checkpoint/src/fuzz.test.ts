@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fuzz } from "./fuzz-run.ts";
+import { fuzz } from "./testing/fuzz-run.ts";
 
 test("3000 damaged files load right or fail with a typed error", async () => {
   const { loaded, refused } = await fuzz(11, 3000);

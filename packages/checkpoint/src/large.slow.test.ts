@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { crc32 } from "./crc32.ts";
-import { bytes, dict, little, pickle, tensor, text } from "./pickle-builder.ts";
+import { bytes, dict, little, pickle, tensor, text } from "./testing/pickle-builder.ts";
 
 // DMAE-Large has 24 blocks of width 1024: 1.2 GB in float32. The tensors here have its larger shapes.
 const blocks = 24;

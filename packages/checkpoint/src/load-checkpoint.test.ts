@@ -9,8 +9,8 @@ import {
   loadCheckpoint,
   type TensorReference,
 } from "./index.ts";
-import { archive, dict, pickle, tensor, text } from "./pickle-builder.ts";
 import { isTensorReference } from "./resume.ts";
+import { archive, dict, pickle, tensor, text } from "./testing/pickle-builder.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
 const digests = JSON.parse(readFileSync(fixture("digests.json"), "utf8")) as Record<

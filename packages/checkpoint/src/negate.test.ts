@@ -1,7 +1,16 @@
 import { DmaeError, type TypedArray } from "@dmae/core";
 import { expect, test } from "vitest";
 import { loadCheckpoint } from "./index.ts";
-import { archive, bytes, call, dict, global, pickle, tensor, text } from "./pickle-builder.ts";
+import {
+  archive,
+  bytes,
+  call,
+  dict,
+  global,
+  pickle,
+  tensor,
+  text,
+} from "./testing/pickle-builder.ts";
 
 /*
  * negated.pth: PyTorch 2.13.0, no randomness:

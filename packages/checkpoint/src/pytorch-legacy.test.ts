@@ -3,7 +3,17 @@ import { readFileSync } from "node:fs";
 import { DmaeError } from "@dmae/core";
 import { describe, expect, test } from "vitest";
 import { loadCheckpoint } from "./index.ts";
-import { bytes, call, dict, global, little, pickle, text, tuple, whole } from "./pickle-builder.ts";
+import {
+  bytes,
+  call,
+  dict,
+  global,
+  little,
+  pickle,
+  text,
+  tuple,
+  whole,
+} from "./testing/pickle-builder.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
 const file = new Uint8Array(readFileSync(fixture("legacy.pth")));

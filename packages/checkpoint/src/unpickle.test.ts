@@ -13,7 +13,7 @@ import {
   text,
   tuple,
   whole,
-} from "./pickle-builder.ts";
+} from "./testing/pickle-builder.ts";
 
 const one = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { bytesSource } from "./byte-source.ts";
 import { crc32 } from "./crc32.ts";
 import { loadCheckpoint } from "./index.ts";
-import { archive, bytes, little, pickle, tensor, zip } from "./pickle-builder.ts";
+import { archive, bytes, little, pickle, tensor, zip } from "./testing/pickle-builder.ts";
 import { readZipDirectory } from "./zip-directory.ts";
 import { openZip } from "./zip-read.ts";
 

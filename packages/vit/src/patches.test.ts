@@ -2,13 +2,14 @@ import "@tensorflow/tfjs-backend-cpu";
 import "@tensorflow/tfjs-backend-wasm";
 import { key } from "@dmae/core";
 import { selectBackend, toTensors } from "@dmae/nn";
+import { initializeParameters } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { readFixture } from "../../../testing/fixtures.ts";
 import { expectNoLeak } from "../../../testing/tensors.ts";
 import { unpatchify } from "./parts.ts";
-import { initPatchEmbed, patchEmbed, patchify } from "./patches.ts";
+import { patchEmbed, patchEmbedParameters, patchify } from "./patches.ts";
 
 const fixture = readFixture(new URL("./__fixtures__/geometry.safetensors", import.meta.url));
 
@@ -53,7 +54,7 @@ describe.each(["cpu", "wasm"])("patches on %s", (backend) => {
 
   test("keeps nothing", async () => {
     const shape = { width: 4, patchSize: 2, channels: 3 };
-    const params = toTensors(initPatchEmbed(key(1), shape));
+    const params = toTensors(initializeParameters(key(1), patchEmbedParameters(shape)));
     const images = tf.ones([1, 4, 4, 3]);
     await expectNoLeak(() => patchEmbed(params, images).dispose());
     const patches = patchify(images, 2);
@@ -62,11 +63,11 @@ describe.each(["cpu", "wasm"])("patches on %s", (backend) => {
   });
 });
 
-test("initPatchEmbed: ranges of both draws, and the same values for the same key", () => {
-  const shape = { width: 64, patchSize: 4, channels: 3 };
-  const first = initPatchEmbed(key(7), shape);
-  expect(initPatchEmbed(key(7), shape)).toEqual(first);
-  expect(initPatchEmbed(key(8), shape)).not.toEqual(first);
+test("patchEmbedParameters: ranges of both draws, and the same values for the same key", () => {
+  const specs = patchEmbedParameters({ width: 64, patchSize: 4, channels: 3 });
+  const first = initializeParameters(key(7), specs);
+  expect(initializeParameters(key(7), specs)).toEqual(first);
+  expect(initializeParameters(key(8), specs)).not.toEqual(first);
   const range = (name: string) => Math.max(...first[name]!.data.map(Math.abs));
   const weightLimit = Math.sqrt(6 / (64 + 48));
   expect(range("patch_embed.proj.weight")).toBeLessThanOrEqual(weightLimit);

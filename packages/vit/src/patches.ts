@@ -1,6 +1,6 @@
-import { DmaeError, type HostTensor, type Key, uniform } from "@dmae/core";
+import { DmaeError, uniform } from "@dmae/core";
 import type { Params } from "@dmae/nn";
-import { initializeParameters, linear, type ParameterSpecs, xavierUniform } from "@dmae/nn/layers";
+import { linear, type ParameterSpecs, xavierUniform } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
@@ -94,7 +94,10 @@ export interface PatchEmbedShape {
   readonly channels: number;
 }
 
-/** Parameters of {@link patchEmbed}. */
+/**
+ * Parameters of {@link patchEmbed}: weights Glorot-uniform as a linear layer, bias as PyTorch initialises convolutions,
+ * U(-1, 1) / sqrt(fanIn) (the official code leaves it so).
+ */
 export function patchEmbedParameters(shape: PatchEmbedShape): ParameterSpecs {
   const { width, patchSize, channels } = shape;
   const limit = 1 / Math.sqrt(patchSize * patchSize * channels);
@@ -112,14 +115,4 @@ export function patchEmbedParameters(shape: PatchEmbedShape): ParameterSpecs {
       }),
     },
   };
-}
-
-/**
- * Initial values of the patch projection: weights Glorot-uniform as a linear layer, bias as PyTorch
- * initialises convolutions, U(-1, 1) / sqrt(fanIn) (the official code leaves it so).
- *
- * @param shape width D, patch side and channels of the images
- */
-export function initPatchEmbed(key: Key, shape: PatchEmbedShape): Record<string, HostTensor> {
-  return initializeParameters(key, patchEmbedParameters(shape));
 }

@@ -14,14 +14,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../cli.ts";
 import { doctor } from "../doctor.ts";
 import { readSharedLibrary } from "../elf.ts";
-import { hasCompiler } from "../tensorflow/mock-tensorflow.ts";
-import { linkOnnxRuntime } from "./link.ts";
 import {
   buildCudaSite,
   buildProviders,
   installMockOnnxRuntime,
   writePython,
-} from "./mock-onnxruntime.ts";
+} from "../testing/mock-onnxruntime.ts";
+import { hasCompiler } from "../testing/mock-tensorflow.ts";
+import { linkOnnxRuntime } from "./link.ts";
 import { unlinkOnnxRuntime } from "./unlink.ts";
 
 const root = mkdtempSync(join(tmpdir(), "dmae-native-ort-"));

@@ -15,8 +15,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../cli.ts";
 import { doctor } from "../doctor.ts";
 import { readSharedLibrary } from "../elf.ts";
-import { readManifest } from "./addon.ts";
-import { linkTensorFlow as link } from "./link.ts";
 import {
   buildCudaLibrary,
   buildTensorFlow,
@@ -24,7 +22,9 @@ import {
   installMockPackage,
   type MockOptions,
   packWheel,
-} from "./mock-tensorflow.ts";
+} from "../testing/mock-tensorflow.ts";
+import { readManifest } from "./addon.ts";
+import { linkTensorFlow as link } from "./link.ts";
 import { requiredSymbols } from "./symbols.ts";
 import { unlinkTensorFlow as unlink } from "./unlink.ts";
 

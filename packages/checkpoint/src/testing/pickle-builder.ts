@@ -1,5 +1,5 @@
 // Test helpers: pickles and archives put together by hand. No part of the package.
-import { crc32 } from "./crc32.ts";
+import { crc32 } from "../crc32.ts";
 
 const utf8 = new TextEncoder();
 

@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import { DmaeError, key } from "@dmae/core";
 import { generator } from "@dmae/core/random";
+import { type Checkpoint, encodeSafetensors, loadCheckpoint, type StoredTensor } from "../index.ts";
 import { mutate, type Random } from "./fuzz-mutations.ts";
-import { type Checkpoint, encodeSafetensors, loadCheckpoint, type StoredTensor } from "./index.ts";
 import { archive } from "./pickle-builder.ts";
 
 const fixture = (name: string) =>
-  new Uint8Array(readFileSync(new URL(`./__fixtures__/${name}`, import.meta.url)));
+  new Uint8Array(readFileSync(new URL(`../__fixtures__/${name}`, import.meta.url)));
 
 const pytorch = ["edge-zip", "edge-zip-cuda", "edge-zip-protocol4", "edge-bare-state-dict"]
   .concat("torch-2.13")
@@ -152,8 +152,8 @@ interface Unpacked {
 
 /** Takes an archive apart by its local headers, whose sizes the directory repeats. */
 async function unpack(file: Uint8Array): Promise<Unpacked> {
-  const { openZip } = await import("./zip-read.ts");
-  const { bytesSource } = await import("./byte-source.ts");
+  const { openZip } = await import("../zip-read.ts");
+  const { bytesSource } = await import("../byte-source.ts");
   const zip = await openZip("fuzz", bytesSource(file), 1 << 20);
   const storages: Record<string, Uint8Array> = {};
   let pickle = new Uint8Array(0);

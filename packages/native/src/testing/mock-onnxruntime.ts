@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { requiredCuda } from "./cuda-folders.ts";
+import { requiredCuda } from "../onnxruntime/cuda-folders.ts";
 
 /** Squares on the CPU; on "cuda" it loads the provider as ONNX Runtime does, and then reports `complaint`, if any. */
 const program = (complaint: string) => `

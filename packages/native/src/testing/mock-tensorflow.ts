@@ -5,10 +5,10 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
 import { currentPlatform } from "../platform.ts";
-import { requiredSymbols } from "./symbols.ts";
+import { requiredSymbols } from "../tensorflow/symbols.ts";
 
 const source = (name: string) =>
-  fileURLToPath(new URL(`__fixtures__/mock/${name}`, import.meta.url));
+  fileURLToPath(new URL(`../tensorflow/__fixtures__/mock/${name}`, import.meta.url));
 
 /** True when the tests that compile can run. */
 export const hasCompiler =
