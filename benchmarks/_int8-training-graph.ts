@@ -1,9 +1,7 @@
 // A training step with int8 products, for the experiment of docs/decisions/int8-training.md: SwitchBack (Wortsman et
 // al. 2023, arXiv:2304.13013) as a rewrite of the traced graph. Forward and input-gradient products are integers,
 // weight gradients stay float32; activations and gradients have one scale each, weights one for each channel.
-import { MICROSOFT } from "../packages/compile/src/graph/build.ts";
 import {
-  type FloatAttribute,
   type Graph,
   liveNodes,
   type Node,
@@ -11,9 +9,11 @@ import {
 } from "../packages/compile/src/graph/graph.ts";
 import { type Program, rebuild } from "../packages/compile/src/graph/optimize.ts";
 
+type Gemm = Extract<Node, { op: "Gemm" }>;
+
 /** The product reads a parameter: `x · wᵀ` (forward) or `dy · w` (gradient of its input). */
 export interface Int8Product {
-  node: Node;
+  node: Gemm;
   direction: "forward" | "input gradient";
 }
 
@@ -39,7 +39,7 @@ export function int8Products(program: Program): Int8Product[] {
   const found: Int8Product[] = [];
   for (const node of liveNodes(program.graph, program.outputs)) {
     const [x, weight, bias] = node.inputs;
-    if (node.op !== "Gemm" || node.domain !== "" || node.attributes.transA === 1) continue;
+    if (node.op !== "Gemm" || node.attributes.transA === 1) continue;
     if (!weight?.name || weight.node || weight.constant || x?.shape.length !== 2) continue;
     if (bias && bias.shape.length !== 1) continue;
     if (Math.min(...weight.shape) < 32) continue;
@@ -51,7 +51,7 @@ export function int8Products(program: Program): Int8Product[] {
 
 /** The program with integer products; delayed scaling adds one input and one output. */
 export function int8Program(program: Program, products: Int8Product[], scaling: Scaling): Program {
-  const index = new Map(products.map(({ node }, i) => [node, i]));
+  const index = new Map<Node, number>(products.map(({ node }, i) => [node, i]));
   const next: Value[] = [];
   let before: Value[] | null = null;
   const rewritten = rebuild(program, ({ g }, node, inputs) => {
@@ -65,7 +65,7 @@ export function int8Program(program: Program, products: Int8Product[], scaling: 
         : scaling.kind === "current"
           ? magnitudeOf(g, x)
           : before![i]!;
-    const { product, levels, scale } = integerProduct(g, node, inputs, magnitude);
+    const { product, levels, scale } = integerProduct(g, node as Gemm, inputs, magnitude);
     if (scaling.kind === "delayed") {
       const decayed = times(g, magnitude, g.scalar("float32", scaling.decay));
       const now = times(
@@ -73,14 +73,14 @@ export function int8Program(program: Program, products: Int8Product[], scaling: 
         times(g, largestLevel(g, levels), scale),
         g.scalar("float32", scaling.headroom),
       );
-      next[i] = g.add("Max", [decayed, now], {}, [], "float32");
+      next[i] = g.add("Max", [decayed, now]);
     }
     return [product];
   });
   if (scaling.kind !== "delayed") return rewritten;
   const { graph: g } = rewritten;
-  const rows = next.map((value) => g.add("Reshape", [value, g.integers([1])], {}, [1], "float32"));
-  const all = g.add("Concat", rows, { axis: 0 }, [rows.length], "float32");
+  const rows = next.map((value) => g.add("Reshape", [value, g.integers([1])]));
+  const all = g.add("Concat", rows, { axis: 0 });
   return { graph: g, outputs: [...rewritten.outputs, all] };
 }
 
@@ -88,66 +88,53 @@ export function int8Program(program: Program, products: Int8Product[], scaling: 
 export function withMagnitudes(program: Program, products: Int8Product[]): Program {
   const { graph: g } = program;
   const rows = products.map(({ node }) =>
-    g.add("Reshape", [magnitudeOf(g, node.inputs[0]!), g.integers([1])], {}, [1], "float32"),
+    g.add("Reshape", [magnitudeOf(g, node.inputs[0]!), g.integers([1])]),
   );
-  const all = g.add("Concat", rows, { axis: 0 }, [rows.length], "float32");
+  const all = g.add("Concat", rows, { axis: 0 });
   return { graph: g, outputs: [...program.outputs, all] };
 }
 
 function magnitudesBefore(g: Graph, count: number): Value[] {
   const input = g.input(MAGNITUDES.input, "float32", [count]);
   return Array.from({ length: count }, (_, i) =>
-    g.add("Gather", [input, g.scalar("int64", i)], { axis: 0 }, [], "float32"),
+    g.add("Gather", [input, g.scalar("int64", i)], { axis: 0 }),
   );
 }
 
 /** The largest magnitude of a matrix, without writing a matrix. */
 function magnitudeOf(g: Graph, x: Value): Value {
   const all = { keepdims: 0 };
-  const most = g.add("ReduceMax", [x], all, [], "float32");
-  const least = g.add("ReduceMin", [x], all, [], "float32");
-  return g.add("Max", [most, g.add("Neg", [least], {}, [], "float32")], {}, [], "float32");
+  const most = g.add("ReduceMax", [x], all);
+  const least = g.add("ReduceMin", [x], all);
+  return g.add("Max", [most, g.add("Neg", [least])]);
 }
 
-const times = (g: Graph, a: Value, b: Value) => g.add("Mul", [a, b], {}, a.shape, "float32");
+const times = (g: Graph, a: Value, b: Value) => g.add("Mul", [a, b]);
 
 /** The largest distance of integers from their zero. */
 function largestLevel(g: Graph, levels: Value): Value {
   const all = { keepdims: 0 };
-  const float = (op: string) =>
-    g.add("Cast", [g.add(op, [levels], all, [], "uint8")], { to: 1 }, [], "float32");
+  const float = (op: "ReduceMax" | "ReduceMin") =>
+    g.add("Cast", [g.add(op, [levels], all)], { to: 1 });
   const zero = g.scalar("float32", 128);
-  const up = g.add("Sub", [float("ReduceMax"), zero], {}, [], "float32");
-  const down = g.add("Sub", [zero, float("ReduceMin")], {}, [], "float32");
-  return g.add("Max", [up, down], {}, [], "float32");
+  const up = g.add("Sub", [float("ReduceMax"), zero]);
+  const down = g.add("Sub", [zero, float("ReduceMin")]);
+  return g.add("Max", [up, down]);
 }
 
-function integerProduct(g: Graph, node: Node, inputs: (Value | null)[], magnitude: Value) {
+function integerProduct(g: Graph, node: Gemm, inputs: (Value | null)[], magnitude: Value) {
   const [x, weight, bias] = inputs as [Value, Value, Value | undefined];
-  const alpha = (node.attributes.alpha as FloatAttribute).float;
-  const beta = (node.attributes.beta as FloatAttribute).float;
+  const alpha = node.attributes.alpha.float;
+  const beta = node.attributes.beta.float;
   const transposed = node.attributes.transB === 1;
   const zeroPoint = g.scalar("uint8", 128);
-  const scale = g.add(
-    "Mul",
-    [magnitude, g.scalar("float32", 1 / LEVELS.activation)],
-    {},
-    [],
-    "float32",
-  );
-  const levels = g.add("QuantizeLinear", [x, scale, zeroPoint], {}, x.shape, "uint8");
+  const scale = g.add("Mul", [magnitude, g.scalar("float32", 1 / LEVELS.activation)]);
+  const levels = g.add("QuantizeLinear", [x, scale, zeroPoint], {});
   const { integers, scales } = quantizedWeight(g, weight, transposed);
-  const scaled =
-    alpha === 1
-      ? scales
-      : g.add("Mul", [scales, g.scalar("float32", alpha)], {}, scales.shape, "float32");
-  const shift =
-    bias && beta !== 1
-      ? g.add("Mul", [bias, g.scalar("float32", beta)], {}, bias.shape, "float32")
-      : bias;
+  const scaled = alpha === 1 ? scales : g.add("Mul", [scales, g.scalar("float32", alpha)]);
+  const shift = bias && beta !== 1 ? g.add("Mul", [bias, g.scalar("float32", beta)]) : bias;
   const operands = [levels, integers, scale, scaled, zeroPoint, null, ...(shift ? [shift] : [])];
-  const { shape } = node.outputs[0]!;
-  const product = g.add("MatMulIntegerToFloat", operands, {}, shape, "float32", MICROSOFT);
+  const product = g.add("com.microsoft:MatMulIntegerToFloat", operands);
   return { product, levels, scale };
 }
 
@@ -158,26 +145,17 @@ function integerProduct(g: Graph, node: Node, inputs: (Value | null)[], magnitud
 function quantizedWeight(g: Graph, weight: Value, transposed: boolean) {
   const [rows, columns] = weight.shape as [number, number];
   const size = transposed ? rows : columns;
-  const magnitudes = g.add("Abs", [weight], {}, weight.shape, "float32");
+  const magnitudes = g.add("Abs", [weight]);
   const axes = g.integers([transposed ? 1 : 0]);
-  const largest = g.add("ReduceMax", [magnitudes, axes], { keepdims: 0 }, [size], "float32");
+  const largest = g.add("ReduceMax", [magnitudes, axes], { keepdims: 0 });
   const factor = g.scalar("float32", 1 / LEVELS.weight);
-  const scales = g.add("Mul", [largest, factor], {}, [size], "float32");
+  const scales = g.add("Mul", [largest, factor]);
   if (transposed) {
     const zeros = g.splat("int8", [size], 0);
-    const levels = g.add(
-      "QuantizeLinear",
-      [weight, scales, zeros],
-      { axis: 0 },
-      weight.shape,
-      "int8",
-    );
-    return {
-      integers: g.add("Transpose", [levels], { perm: [1, 0] }, [columns, rows], "int8"),
-      scales,
-    };
+    const levels = g.add("QuantizeLinear", [weight, scales, zeros], { axis: 0 });
+    return { integers: g.add("Transpose", [levels], { perm: [1, 0] }), scales };
   }
-  const steps = g.add("Div", [weight, scales], {}, weight.shape, "float32");
+  const steps = g.add("Div", [weight, scales]);
   const unit = [g.scalar("float32", 1), g.scalar("int8", 0)];
-  return { integers: g.add("QuantizeLinear", [steps, ...unit], {}, weight.shape, "int8"), scales };
+  return { integers: g.add("QuantizeLinear", [steps, ...unit], {}), scales };
 }

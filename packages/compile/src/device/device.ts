@@ -103,7 +103,7 @@ async function openDevice(
 function copySession(addon: Addon, cuda: Device["cuda"]): object {
   const graph = new Graph();
   const x = graph.input("x", "uint8", [1]);
-  const outputs = [graph.add("Identity", [x], {}, [1], "uint8")];
+  const outputs = [graph.add("Identity", [x])];
   const dimensionName = () => "bytes";
   const { bytes } = encodeModel({ graph, outputs, outputNames: ["y"], dimensionName });
   const port = { dtype: "uint8", shape: [1] } as const;

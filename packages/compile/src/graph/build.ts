@@ -1,5 +1,4 @@
 import {
-  elements,
   evaluateBinary,
   evaluateUnary,
   isFoldable,
@@ -10,21 +9,23 @@ import {
   type ElementType,
   float,
   type Graph,
-  type OutputSpec,
+  onnxType,
   sameShape,
   sizeOf,
   type Value,
 } from "./graph.ts";
 import { type HalfType, toHalf } from "./half-numbers.ts";
+import { type Binary, outputsOf, type Reduction, type Unary } from "./operators.ts";
 import { refuseUnsupported } from "./refuse.ts";
 import {
+  broadcastShape,
+  joinedShape,
+  productShape,
+  reducedShape,
   requireBlock,
-  requireBroadcast,
   requireIndices,
-  requireJoinable,
   requirePaddings,
   requireParts,
-  requireProduct,
 } from "./shape-rules.ts";
 
 /** The domain of ONNX Runtime's own operators. */
@@ -33,38 +34,22 @@ export const MICROSOFT = "com.microsoft";
 /** The domain of generated operators; `session.c` registers them under it. */
 export const KERNELS = "dmae.kernels";
 
-/** The shape of two operands broadcast against each other. */
-export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
-  requireBroadcast(a, b);
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => {
-    const x = a[a.length - rank + i] ?? 1;
-    const y = b[b.length - rank + i] ?? 1;
-    return x === 1 ? y : x;
-  });
-}
-
 /** An elementwise operator of one operand. */
-export function unary(g: Graph, op: string, x: Value, dtype: ElementType = x.dtype): Value {
+export function unary(g: Graph, op: Unary, x: Value): Value {
+  const { dtype } = outputsOf(op, [x], {})[0]!;
   if (x.constant && isFoldable(x)) {
     const data = evaluateUnary(op, x.constant, dtype);
     if (data) return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data);
   }
   if (op === "Neg" && x.node?.op === "Neg") return x.node.inputs[0]!;
   const whole = beforeReshape(x);
-  if (whole) return reshape(g, unary(g, op, whole, dtype), x.shape);
-  return g.add(op, [x], {}, x.shape, dtype);
+  if (whole) return reshape(g, unary(g, op, whole), x.shape);
+  return g.add(op, [x]);
 }
 
 /** An elementwise operator of two operands, broadcast; constants are folded, neutral ones dropped. */
-export function binary(
-  g: Graph,
-  op: string,
-  a: Value,
-  b: Value,
-  dtype: ElementType = a.dtype,
-): Value {
-  const shape = broadcastShape(a.shape, b.shape);
+export function binary(g: Graph, op: Binary, a: Value, b: Value): Value {
+  const { shape, dtype } = outputsOf(op, [a, b], {})[0]!;
   const folded = foldBinary(g, op, a, b, shape, dtype);
   if (folded) return folded;
   const left = narrow(g, a, b, shape);
@@ -72,19 +57,18 @@ export function binary(
   const kept = neutral(op, left, right);
   if (kept) return expand(g, kept, shape);
   const sunk = sinkReshape(left, right, shape) ?? swap(sinkReshape(right, left, shape));
-  if (!sunk) return g.add(op, [left, right], {}, shape, dtype);
+  if (!sunk) return g.add(op, [left, right]);
   const [x, y, target] = sunk;
   const fit = (v: Value) =>
     sameShape(v.shape, shape) && sizeOf(v.shape) !== 1 ? reshape(g, v, target) : v;
   // Not by `binary`: it might take out the reshape that `fit` has just put in, and so on for ever.
   const sides = [fit(x), fit(y)] as const;
-  const inner = broadcastShape(sides[0].shape, sides[1].shape);
-  return reshape(g, g.add(op, sides, {}, inner, dtype), shape);
+  return reshape(g, g.add(op, sides), shape);
 }
 
 /** What a reshape reads, if it only joins or splits axes: operations can then come before it. */
 export function beforeReshape(x: Value): Value | null {
-  return x.node?.op === "Reshape" && x.node.domain === "" ? x.node.inputs[0]! : null;
+  return x.node?.op === "Reshape" ? x.node.inputs[0]! : null;
 }
 
 type Sunk = readonly [Value, Value, readonly number[]];
@@ -155,22 +139,8 @@ export function where(g: Graph, condition: Value, a: Value, b: Value): Value {
     const asInt = (v: Value) => cast(g, v, "int32");
     return cast(g, where(g, condition, asInt(a), asInt(b)), "bool");
   }
-  return g.add("Where", [condition, small(a), small(b)], {}, shape, a.dtype);
+  return g.add("Where", [condition, small(a), small(b)]);
 }
-
-const onnxTypes: Record<ElementType, number> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  bfloat16: 16,
-};
-
-/** The number that ONNX gives an element type. */
-export const onnxType = (dtype: ElementType): number => onnxTypes[dtype];
 
 /** Whether an element type is one of the two 16-bit floats. */
 export const isHalf = (dtype: ElementType): dtype is HalfType =>
@@ -203,7 +173,7 @@ export function cast(g: Graph, x: Value, dtype: ElementType): Value {
           : Uint8Array.from(source, convert);
     return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data);
   }
-  return g.add("Cast", [x], { to: onnxType(dtype) }, x.shape, dtype);
+  return g.add("Cast", [x], { to: onnxType(dtype) });
 }
 
 /** The same elements in another shape. */
@@ -214,7 +184,7 @@ export function reshape(g: Graph, x: Value, shape: readonly number[]): Value {
       ? g.splat(x.dtype, shape, x.constant[0]!)
       : g.constant(x.dtype, shape, x.constant, x.name);
   if (x.node?.op === "Reshape") return reshape(g, x.node.inputs[0]!, shape);
-  return g.add("Reshape", [x, g.integers(shape)], {}, shape, x.dtype);
+  return g.add("Reshape", [x, g.integers(shape)]);
 }
 
 /** Permutes the axes; permutations in a row become one, and moving axes of length 1 is free. */
@@ -228,14 +198,14 @@ export function transpose(g: Graph, x: Value, permutation: readonly number[]): V
     return g.constant(x.dtype, shape, data, x.name);
   }
   if (x.node?.op === "Transpose") {
-    const inner = x.node.attributes.perm as readonly number[];
+    const inner = x.node.attributes.perm;
     return transpose(
       g,
       x.node.inputs[0]!,
       permutation.map((p) => inner[p]!),
     );
   }
-  return g.add("Transpose", [x], { perm: [...permutation] }, shape, x.dtype);
+  return g.add("Transpose", [x], { perm: [...permutation] });
 }
 
 /** Repeats along axes of length 1 (or new leading ones) up to `shape`. */
@@ -244,12 +214,12 @@ export function expand(g: Graph, x: Value, shape: readonly number[]): Value {
   const fill = uniformValue(x);
   if (fill !== null) return g.splat(x.dtype, shape, fill);
   if (x.dtype === "bool") return cast(g, expand(g, cast(g, x, "int32"), shape), "bool");
-  return g.add("Expand", [x, g.integers(shape)], {}, shape, x.dtype);
+  return g.add("Expand", [x, g.integers(shape)]);
 }
 
 /** Joins along `axis`. */
 export function concat(g: Graph, parts: readonly Value[], axis: number): Value {
-  requireJoinable(
+  joinedShape(
     parts.map((v) => v.shape),
     axis,
   );
@@ -257,10 +227,7 @@ export function concat(g: Graph, parts: readonly Value[], axis: number): Value {
   const used = some.length > 0 ? some : parts.slice(0, 1);
   const first = used[0]!;
   if (used.length === 1) return first;
-  const shape = first.shape.map((d, i) =>
-    i === axis ? used.reduce((n, v) => n + v.shape[axis]!, 0) : d,
-  );
-  return g.add("Concat", used, { axis }, shape, first.dtype);
+  return g.add("Concat", used, { axis });
 }
 
 /** The block that starts at `begin` and has `size`. */
@@ -282,24 +249,15 @@ export function slice(
     return steps[i]! < 0 && last < 0 ? -x.shape[i]! - 1 : last;
   });
   const stepsUsed = axes.map((i) => steps[i]!);
-  return g.add(
-    "Slice",
-    [x, g.integers(starts), g.integers(ends), g.integers(axes), g.integers(stepsUsed)],
-    {},
-    size,
-    x.dtype,
-  );
+  const block = [starts, ends, axes, stepsUsed].map((numbers) => g.integers(numbers));
+  return g.add("Slice", [x, ...block]);
 }
 
 /** Consecutive blocks of the given sizes along `axis`. */
 export function split(g: Graph, x: Value, sizes: readonly number[], axis: number): Value[] {
   requireParts(x.shape, sizes, axis);
   if (sizes.length === 1) return [x];
-  const outputs: OutputSpec[] = sizes.map((size) => ({
-    shape: x.shape.map((d, i) => (i === axis ? size : d)),
-    dtype: x.dtype,
-  }));
-  return g.addNode("Split", [x, g.integers(sizes)], { axis }, outputs);
+  return g.addAll("Split", [x, g.integers(sizes)], { axis });
 }
 
 /** Pads with `fill`. */
@@ -312,26 +270,19 @@ export function pad(
   requirePaddings(x.shape, paddings);
   if (paddings.every(([a, b]) => a === 0 && b === 0)) return x;
   if (x.dtype === "bool") return cast(g, pad(g, cast(g, x, "int32"), paddings, fill), "bool");
-  const shape = x.shape.map((d, i) => d + paddings[i]![0] + paddings[i]![1]);
   const amounts = [...paddings.map(([a]) => a), ...paddings.map(([, b]) => b)];
-  return g.add(
-    "Pad",
-    [x, g.integers(amounts), g.scalar(x.dtype, fill)],
-    { mode: "constant" },
-    shape,
-    x.dtype,
-  );
+  return g.add("Pad", [x, g.integers(amounts), g.scalar(x.dtype, fill)], { mode: "constant" });
 }
 
 /** A reduction over `axes`. */
 export function reduce(
   g: Graph,
-  op: "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceProd",
+  op: Reduction,
   x: Value,
   axes: readonly number[],
   keepDims = false,
 ): Value {
-  const shape = x.shape.flatMap((d, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [d]));
+  const shape = reducedShape(x.shape, axes, keepDims);
   if (axes.length === 0) return x;
   if (axes.some((a) => x.shape[a] === 0))
     return g.splat(x.dtype, shape, emptyReduction(op, x.dtype));
@@ -340,11 +291,11 @@ export function reduce(
   if (fill !== null && op !== "ReduceSum" && op !== "ReduceProd")
     return g.splat(x.dtype, shape, fill);
   const sorted = [...axes].sort((a, b) => a - b);
-  return g.add(op, [x, g.integers(sorted)], { keepdims: keepDims ? 1 : 0 }, shape, x.dtype);
+  return g.add(op, [x, g.integers(sorted)], { keepdims: keepDims ? 1 : 0 });
 }
 
 /** A reduction of no elements: 0, or 1 for products; an extremum is NaN (0 as an integer), as in TensorFlow.js. */
-function emptyReduction(op: string, dtype: ElementType): number {
+function emptyReduction(op: Reduction, dtype: ElementType): number {
   if (op === "ReduceProd") return 1;
   return dtype === "float32" && (op === "ReduceMax" || op === "ReduceMin") ? Number.NaN : 0;
 }
@@ -352,8 +303,7 @@ function emptyReduction(op: string, dtype: ElementType): number {
 /** Elements of `x` along `axis` at integer `indices`. */
 export function gather(g: Graph, x: Value, indices: Value, axis: number): Value {
   requireIndices(x.shape, indices, axis);
-  const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
-  return g.add("Gather", [x, indices], { axis }, shape, x.dtype);
+  return g.add("Gather", [x, indices], { axis });
 }
 
 const lastTwoSwapped = (rank: number) =>
@@ -367,27 +317,20 @@ export function matmul(
   transposeA = false,
   transposeB = false,
 ): Value {
-  requireProduct(a.shape, b.shape, transposeA, transposeB);
+  const shape = productShape(a.shape, b.shape, transposeA, transposeB);
   if (a.dtype !== "float32") return integerProduct(g, a, b, transposeA, transposeB);
   const [left, flipLeft] = untranspose(a);
   const [right, flipRight] = untranspose(b);
   const transA = transposeA !== flipLeft;
   const transB = transposeB !== flipRight;
-  const rows = (v: Value, t: boolean) => v.shape[v.shape.length - (t ? 1 : 2)]!;
-  const columns = (v: Value, t: boolean) => v.shape[v.shape.length - (t ? 2 : 1)]!;
-  const m = rows(left, transA);
-  const n = columns(right, transB);
   if (right.shape.length === 2 && (left.shape.length === 2 || !transA)) {
-    const k = columns(left, transA);
+    const k = left.shape.at(-1)!;
     const flat = left.shape.length === 2 ? left : reshape(g, left, [sizeOf(left.shape) / k, k]);
-    const product = gemm(g, flat, right, transA, transB);
-    return reshape(g, product, [...left.shape.slice(0, -2), m, n]);
+    return reshape(g, gemm(g, flat, right, transA, transB), shape);
   }
-  const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2));
-  const shape = [...batch, m, n];
-  if (!transA && !transB) return g.add("MatMul", [left, right], {}, shape, left.dtype);
+  if (!transA && !transB) return g.add("MatMul", [left, right]);
   const attributes = { alpha: float(1), transA: Number(transA), transB: Number(transB) };
-  return g.add("FusedMatMul", [left, right], attributes, shape, left.dtype, MICROSOFT);
+  return g.add("com.microsoft:FusedMatMul", [left, right], attributes);
 }
 
 /** ONNX's Gemm knows floats only: integers are transposed apart, and summed modulo 2^32. */
@@ -396,16 +339,13 @@ function integerProduct(g: Graph, a: Value, b: Value, transA: boolean, transB: b
     refuseUnsupported("a product of bools counts beyond 1 in TensorFlow.js; cast to int32 first");
   const turned = (v: Value, t: boolean) =>
     t ? transpose(g, v, lastTwoSwapped(v.shape.length)) : v;
-  const [left, right] = [turned(a, transA), turned(b, transB)];
-  const batch = broadcastShape(left.shape.slice(0, -2), right.shape.slice(0, -2));
-  const shape = [...batch, left.shape.at(-2)!, right.shape.at(-1)!];
-  return g.add("MatMul", [left, right], {}, shape, a.dtype);
+  return g.add("MatMul", [turned(a, transA), turned(b, transB)]);
 }
 
 function untranspose(x: Value): [Value, boolean] {
   if (x.node?.op !== "Transpose") return [x, false];
   const swapped = lastTwoSwapped(x.shape.length);
-  if (!sameShape(x.node.attributes.perm as readonly number[], swapped)) return [x, false];
+  if (!sameShape(x.node.attributes.perm, swapped)) return [x, false];
   return [x.node.inputs[0]!, true];
 }
 
@@ -420,19 +360,14 @@ export function gemm(
   alpha = 1,
   beta = 1,
 ): Value {
-  const shape = [a.shape[transA ? 1 : 0]!, b.shape[transB ? 0 : 1]!];
   const attributes = {
     alpha: float(alpha),
     beta: float(beta),
     transA: Number(transA),
     transB: Number(transB),
   };
-  return g.add("Gemm", c ? [a, b, c] : [a, b], attributes, shape, a.dtype);
+  return g.add("Gemm", c ? [a, b, c] : [a, b], attributes);
 }
 
 /** A constant of the same dtype. */
 export const like = (g: Graph, x: Value, fill: number): Value => g.scalar(x.dtype, fill);
-
-/** The values of a constant as numbers, or null. */
-export const constantNumbers = (x: Value): number[] | null =>
-  x.constant ? Array.from(elements(x) as Float32Array, Number) : null;

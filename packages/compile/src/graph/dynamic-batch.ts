@@ -96,7 +96,7 @@ class Unifier {
         ? this.reshapeTarget(value, other)
         : this.value(value, other);
     });
-    const outputs = this.graph.addNode(a.op, inputs, a.attributes, a.outputs, a.domain);
+    const outputs = this.graph.append(a, inputs, a.outputs);
     outputs.forEach((output, i) => {
       this.mapped.set(a.outputs[i]!, output);
       this.nameDimensions(output, a.outputs[i]!, b.outputs[i]!);
@@ -125,7 +125,13 @@ class Unifier {
   private fill(a: Value, b: Value): Value {
     const shape = this.linear(this.graph.integers(a.shape), this.graph.integers(b.shape));
     const one = this.graph.splat(a.dtype, [], a.constant![0]!);
-    return this.graph.add("Expand", [one, shape], {}, a.shape, a.dtype);
+    return this.shaped("Expand", [one, shape], a.shape);
+  }
+
+  /** An operator whose shape follows from values that are computed; `shape` is that of the first batch size. */
+  private shaped(op: "Expand" | "Range" | "Reshape", inputs: Value[], shape: readonly number[]) {
+    const node = { op, domain: "", attributes: {} } as const;
+    return this.graph.append(node, inputs, [{ shape, dtype: inputs[0]!.dtype }])[0]!;
   }
 
   /** Integers in equal steps, as many as the batch has rows: where each row begins. */
@@ -133,12 +139,12 @@ class Unifier {
     const start = Number(a.constant![0]);
     const end = ({ shape }: Value) => this.graph.integers([start + step * sizeOf(shape)]);
     const scalar = this.graph.integers([]);
-    const limit = this.graph.add("Reshape", [this.linear(end(a), end(b)), scalar], {}, [], "int64");
+    const limit = this.graph.add("Reshape", [this.linear(end(a), end(b)), scalar]);
     const from = this.graph.scalar("int64", start);
     const by = this.graph.scalar("int64", step);
-    const line = this.graph.add("Range", [from, limit, by], {}, [sizeOf(a.shape)], "int64");
+    const line = this.shaped("Range", [from, limit, by], [sizeOf(a.shape)]);
     const shape = this.linear(this.graph.integers(a.shape), this.graph.integers(b.shape));
-    const shaped = this.graph.add("Reshape", [line, shape], {}, a.shape, "int64");
+    const shaped = this.shaped("Reshape", [line, shape], a.shape);
     return cast(this.graph, shaped, a.dtype);
   }
 
@@ -148,14 +154,8 @@ class Unifier {
     const slope = x.map((v, i) => (y[i]! - v) / (this.batchB - this.batchA));
     if (!slope.every(Number.isInteger)) this.fail("shapes (not in proportion)");
     const offset = x.map((v, i) => v - slope[i]! * this.batchA);
-    const scaled = this.graph.add(
-      "Mul",
-      [this.batchSize(), this.graph.integers(slope)],
-      {},
-      a.shape,
-      "int64",
-    );
-    return this.graph.add("Add", [scaled, this.graph.integers(offset)], {}, a.shape, "int64");
+    const scaled = this.graph.add("Mul", [this.batchSize(), this.graph.integers(slope)]);
+    return this.graph.add("Add", [scaled, this.graph.integers(offset)]);
   }
 
   private reshapeTarget(a: Value, b: Value): Value {
@@ -167,7 +167,7 @@ class Unifier {
 
   private batchSize(): Value {
     const input = this.graph.inputs[0]!;
-    this.batch ??= this.graph.add("Shape", [input], { start: 0, end: 1 }, [1], "int64");
+    this.batch ??= this.graph.add("Shape", [input], { start: 0, end: 1 });
     return this.batch;
   }
 }

@@ -1,14 +1,14 @@
-import { allocate, type ConstantData, type ElementType, sizeOf, type Value } from "./graph.ts";
+import { allocate, type ConstantData, type ElementType, type Operand, sizeOf } from "./tensors.ts";
 
 /** Constants above this size are left for ONNX Runtime to fold. */
 const LIMIT = 1 << 24;
 
 /** True for a constant that can be computed with here. */
-export const isFoldable = (value: Value): boolean =>
+export const isFoldable = (value: Operand): boolean =>
   value.constant !== null && sizeOf(value.shape) <= LIMIT;
 
 /** The elements of a constant, a splat written out. */
-export function elements(value: Value): ConstantData {
+export function elements(value: Operand): ConstantData {
   if (value.constant === null) throw new Error("not a constant");
   if (!value.splat) return value.constant;
   const data = allocate(value.dtype, sizeOf(value.shape));
@@ -17,10 +17,14 @@ export function elements(value: Value): ConstantData {
 }
 
 /** The value of a constant with one value everywhere, else null. */
-export function uniformValue(value: Value): number | null {
+export function uniformValue(value: Operand): number | null {
   if (value.constant === null) return null;
   return value.splat || value.constant.length === 1 ? Number(value.constant[0]) : null;
 }
+
+/** The values of a constant as numbers, or null. */
+export const constantNumbers = (value: Operand): number[] | null =>
+  value.constant ? Array.from(elements(value) as Float32Array, Number) : null;
 
 const unaryFunctions: Record<string, (x: number) => number> = {
   Neg: (x) => -x,

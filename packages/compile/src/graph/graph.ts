@@ -1,91 +1,51 @@
-/** Element types of values in a graph; the wider set than TensorFlow.js has serves shapes and int8. */
-export type ElementType =
-  | "float32"
-  | "int32"
-  | "bool"
-  | "int64"
-  | "uint8"
-  | "int8"
-  | "float16"
-  | "bfloat16";
+import {
+  type AttributesOf,
+  type DomainOf,
+  type Given,
+  type NameOf,
+  type Operator,
+  outputsOf,
+} from "./operators.ts";
+import {
+  allocate,
+  type ConstantData,
+  type ElementType,
+  type Operand,
+  type OutputSpec,
+  sameShape,
+  sizeOf,
+} from "./tensors.ts";
 
-/** Typed arrays that carry the values of constants; 16-bit floats as their bits. */
-export type ConstantData =
-  | Float32Array
-  | Int32Array
-  | Uint8Array
-  | Int8Array
-  | Uint16Array
-  | BigInt64Array;
-
-/** A float attribute; plain numbers are integers. */
-export interface FloatAttribute {
-  readonly float: number;
-}
-
-/** One attribute of a node: an integer, integers, a string, a float. */
-export type Attribute = number | string | readonly number[] | FloatAttribute;
-
-/** Attributes of a node by name. */
-export type Attributes = Readonly<Record<string, Attribute>>;
-
-/** Marks `value` as a float attribute. */
-export const float = (value: number): FloatAttribute => ({ float: value });
+export { type Attribute, type FloatAttribute, float } from "./operators.ts";
+export * from "./tensors.ts";
 
 /** One tensor of a graph: an input, a constant, or output `index` of `node`. */
-export interface Value {
+export interface Value extends Operand {
   readonly id: number;
-  readonly dtype: ElementType;
-  readonly shape: readonly number[];
   readonly node: Node | null;
   readonly index: number;
-  /** Values of a constant; one element stands for all when `splat`. */
-  readonly constant: ConstantData | null;
-  readonly splat: boolean;
   /** Given by the user: an input's or a parameter's name. */
   name: string | null;
 }
 
-/** One operation. */
-export interface Node {
-  readonly op: string;
-  readonly domain: string;
+interface NodeOf<Op, Domain, Attributes> {
+  readonly op: Op;
+  readonly domain: Domain;
   readonly inputs: readonly (Value | null)[];
   readonly attributes: Attributes;
   readonly outputs: Value[];
 }
 
-/** Shape and element type of a node's output. */
-export interface OutputSpec {
-  readonly shape: readonly number[];
-  readonly dtype: ElementType;
-}
+/** The name of a generated operator. */
+export type KernelName = `${"Fused" | "Product" | "Attention" | "Window"}${number}`;
 
-/** Number of elements of a shape. */
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+/** One operation: an operator of the table, or a generated one; its name and domain say which attributes it has. */
+export type Node =
+  | { [K in Operator]: NodeOf<NameOf<K>, DomainOf<K>, AttributesOf<K>> }[Operator]
+  | NodeOf<KernelName, "dmae.kernels", Readonly<Record<string, never>>>;
 
-/** True where two shapes are the same. */
-export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((d, i) => d === b[i]);
-
-/** A new typed array for `dtype`. */
-export function allocate(dtype: ElementType, size: number): ConstantData {
-  switch (dtype) {
-    case "float32":
-      return new Float32Array(size);
-    case "int32":
-      return new Int32Array(size);
-    case "int64":
-      return new BigInt64Array(size);
-    case "int8":
-      return new Int8Array(size);
-    case "float16":
-    case "bfloat16":
-      return new Uint16Array(size);
-    default:
-      return new Uint8Array(size);
-  }
-}
+/** What a node does, without its operands. */
+export type Operation = Pick<Node, "op" | "domain" | "attributes">;
 
 /**
  * What is transposed here waits for the garbage collector while a session is made, beside the runtime's copy: 85 MB of
@@ -154,35 +114,42 @@ export class Graph {
     return this.once(key, () => this.value("int64", [values.length], null, 0, data, false, null));
   }
 
-  /** The outputs of the node, which is shared with an equal earlier one. */
-  addNode(
-    op: string,
+  /** The first `count` outputs of an operator; their shapes and dtypes follow from its rule. */
+  addAll<K extends Operator>(
+    op: K,
     inputs: readonly (Value | null)[],
-    attributes: Attributes,
+    attributes: AttributesOf<K>,
+    count?: number,
+  ): Value[] {
+    const [name, domain = ""] = op.split(":").reverse();
+    const outputs = outputsOf(op, inputs as Value[], attributes).slice(0, count);
+    return this.append({ op: name, domain, attributes } as Operation, inputs, outputs);
+  }
+
+  /** The first output of an operator. */
+  add<K extends Operator>(
+    op: K,
+    inputs: readonly (Value | null)[],
+    ...[attributes]: Given<K>
+  ): Value {
+    return this.addAll(op, inputs, (attributes ?? {}) as AttributesOf<K>, 1)[0]!;
+  }
+
+  /** The outputs of a node like the given one, on other inputs; an equal earlier node is shared. */
+  append(
+    { op, domain, attributes }: Operation,
+    inputs: readonly (Value | null)[],
     outputs: readonly OutputSpec[],
-    domain = "",
   ): Value[] {
     const key = `${domain}:${op}|${inputs.map((v) => v?.id ?? "").join()}|${JSON.stringify(attributes)}|${outputs.length}`;
     const known = this.shared.get(key);
     if (known) return known.outputs;
-    const node: Node = { op, domain, inputs: [...inputs], attributes, outputs: [] };
+    const node = { op, domain, inputs: [...inputs], attributes, outputs: [] as Value[] } as Node;
     for (const [index, spec] of outputs.entries())
       node.outputs.push(this.value(spec.dtype, spec.shape, node, index, null, false, null));
     this.nodes.push(node);
     this.shared.set(key, node);
     return node.outputs;
-  }
-
-  /** Adds a node with one output. */
-  add(
-    op: string,
-    inputs: readonly (Value | null)[],
-    attributes: Attributes,
-    shape: readonly number[],
-    dtype: ElementType,
-    domain = "",
-  ): Value {
-    return this.addNode(op, inputs, attributes, [{ shape, dtype }], domain)[0]!;
   }
 
   private once(key: string, make: () => Value): Value {

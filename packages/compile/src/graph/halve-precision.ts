@@ -50,14 +50,13 @@ function product(
   type: HalfType,
   form: HalfForm,
 ): Value[] {
-  const { op, attributes, outputs, domain } = node;
   const read = (value: Value | null) =>
     value && (form === "cast" ? cast(g, value, type) : round(g, value, type, form));
-  const specs = outputs.map((output) => ({
-    shape: output.shape,
-    dtype: form === "cast" ? type : output.dtype,
+  const specs = node.outputs.map(({ shape, dtype }) => ({
+    shape,
+    dtype: form === "cast" ? type : dtype,
   }));
-  const results = g.addNode(op, inputs.map(read), attributes, specs, domain);
+  const results = g.append(node, inputs.map(read), specs);
   return results.map((result) =>
     form === "cast" ? cast(g, result, "float32") : round(g, result, type, form),
   );
@@ -73,7 +72,7 @@ function round(g: Graph, x: Value, type: HalfType, form: HalfForm): Value {
   }
   if (form === "round") return cast(g, cast(g, x, type), "float32");
   if (x.node?.op === op) return x;
-  return g.add(op, [x], {}, x.shape, x.dtype, COMPOSITE);
+  return g.add(`dmae:${op}`, [x]);
 }
 
 const moving = new Set(["Reshape", "Transpose", "Split", "Concat", "Slice"]);
@@ -91,7 +90,7 @@ function moveInHalf(
   const sources = inputs.slice(0, count).map(widenedFrom);
   if (sources.includes(null)) return null;
   const specs = node.outputs.map(({ shape }) => ({ shape, dtype: type }));
-  const moved = g.addNode(node.op, [...sources, ...inputs.slice(count)], node.attributes, specs);
+  const moved = g.append(node, [...sources, ...inputs.slice(count)], specs);
   return moved.map((value) => cast(g, value, "float32"));
 }
 

@@ -1,3 +1,4 @@
+import { COMPOSITE } from "../ops/composite.ts";
 import { lowerStep } from "../ops/elementwise.ts";
 import {
   beforeReshape,
@@ -5,7 +6,6 @@ import {
   concat,
   gemm,
   like,
-  MICROSOFT,
   matmul,
   reduce,
   reshape,
@@ -13,7 +13,7 @@ import {
   transpose,
   unary,
 } from "./build.ts";
-import { type FloatAttribute, float, type Graph, type Node, type Value } from "./graph.ts";
+import { float, type Graph, type Node, type Value } from "./graph.ts";
 
 /** What lowering wants to know about the rest of the program. */
 export interface Surroundings {
@@ -23,14 +23,14 @@ export interface Surroundings {
   readonly inTraining: boolean;
 }
 
-/** Turns a composite operation into ONNX operators on `g`. */
+/** Turns a composite operation into ONNX operators on `g`; null for what only kernels compute. */
 export function lowerComposite(
   g: Graph,
   node: Node,
   inputs: readonly Value[],
   { used, inTraining }: Surroundings,
-): Value[] {
-  const heads = node.attributes.heads as number;
+): Value[] | null {
+  if (node.domain !== COMPOSITE) return null;
   switch (node.op) {
     case "Gelu":
       return [(inTraining ? geluForTraining : gelu)(g, inputs[0]!)];
@@ -41,13 +41,15 @@ export function lowerComposite(
     case "LayerNormGrad":
       return layerNormGrad(g, inputs);
     case "Attention":
-      return used(1) ? attention(g, inputs[0]!, heads) : [fusedAttention(g, inputs[0]!, heads)];
+      return (used(1) ? attention : fusedAttention)(g, inputs[0]!, node.attributes.heads);
+    case "AttentionGrad":
+      return [attentionGrad(g, inputs, node.attributes.heads)];
     default:
-      return [attentionGrad(g, inputs, heads)];
+      return null;
   }
 }
 
-const gelu = (g: Graph, x: Value) => g.add("Gelu", [x], { approximate: "none" }, x.shape, x.dtype);
+const gelu = (g: Graph, x: Value) => g.add("Gelu", [x], { approximate: "none" });
 
 /** t = x / sqrt 2 and s = 1 + erf t, which the gradient shares. */
 function geluParts(g: Graph, x: Value): { t: Value; s: Value } {
@@ -119,17 +121,14 @@ function scaledMatmul(
   transB: boolean,
   alpha: number,
 ): Value {
-  const m = a.shape[transA ? 3 : 2]!;
-  const n = b.shape[transB ? 2 : 3]!;
   const attributes = { alpha: float(alpha), transA: Number(transA), transB: Number(transB) };
-  const shape = [...a.shape.slice(0, 2), m, n];
-  return g.add("FusedMatMul", [a, b], attributes, shape, a.dtype, MICROSOFT);
+  return g.add("com.microsoft:FusedMatMul", [a, b], attributes);
 }
 
 function attention(g: Graph, qkv: Value, heads: number): Value[] {
   const [q, k, v] = splitHeads(g, qkv, 3, heads) as [Value, Value, Value];
   const scores = scaledMatmul(g, q, k, false, true, 1 / Math.sqrt(q.shape[3]!));
-  const probabilities = g.add("Softmax", [scores], { axis: 3 }, scores.shape, scores.dtype);
+  const probabilities = g.add("Softmax", [scores], { axis: 3 });
   return [joinHeads(g, [matmul(g, probabilities, v)]), probabilities];
 }
 
@@ -137,9 +136,8 @@ function attention(g: Graph, qkv: Value, heads: number): Value[] {
  * ONNX Runtime's own operator: with the projection in front where its weights are constants, else on
  * queries, keys and values apart.
  */
-function fusedAttention(g: Graph, qkv: Value, heads: number): Value {
+function fusedAttention(g: Graph, qkv: Value, heads: number): Value[] {
   const [batch, tokens, width] = qkv.shape as [number, number, number];
-  const shape = [batch, tokens, width / 3];
   const projection = beforeReshape(qkv)?.node ?? null;
   if (isConstantProjection(projection)) {
     const [x, weight, bias] = projection.inputs as [Value, Value, Value];
@@ -148,22 +146,22 @@ function fusedAttention(g: Graph, qkv: Value, heads: number): Value {
       transpose(g, weight, [1, 0]),
       bias,
     ];
-    return g.add("Attention", inputs, { num_heads: heads }, shape, "float32", MICROSOFT);
+    return [g.add("com.microsoft:Attention", inputs, { num_heads: heads })];
   }
-  const parts = split(g, qkv, Array<number>(3).fill(shape[2]!), 2);
-  return g.add("MultiHeadAttention", parts, { num_heads: heads }, shape, "float32", MICROSOFT);
+  const parts = split(g, qkv, Array<number>(3).fill(width / 3), 2);
+  return [g.add("com.microsoft:MultiHeadAttention", parts, { num_heads: heads })];
 }
 
 function isConstantProjection(node: Node | null): node is Node {
   if (node?.op !== "Gemm" || node.inputs.length !== 3) return false;
-  const { transA, transB, alpha, beta } = node.attributes as Record<string, FloatAttribute>;
+  const { transA, transB, alpha, beta } = node.attributes;
   return (
     node.inputs[1]!.constant !== null &&
     node.inputs[2]!.constant !== null &&
-    Number(transA) === 0 &&
-    Number(transB) === 1 &&
-    alpha!.float === 1 &&
-    beta!.float === 1
+    transA === 0 &&
+    transB === 1 &&
+    alpha.float === 1 &&
+    beta.float === 1
   );
 }
 

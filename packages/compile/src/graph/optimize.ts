@@ -1,25 +1,14 @@
 import { COMPOSITE } from "../ops/composite.ts";
 import { wholeStep } from "../ops/elementwise.ts";
-import {
-  beforeReshape,
-  binary,
-  cast,
-  constantNumbers,
-  gemm,
-  MICROSOFT,
-  reduce,
-  reshape,
-  transpose,
-  unary,
-} from "./build.ts";
-import { uniformValue } from "./evaluate.ts";
+import { beforeReshape, binary, cast, gemm, reduce, reshape, transpose, unary } from "./build.ts";
+import { constantNumbers, uniformValue } from "./evaluate.ts";
 import {
   countUses,
-  type FloatAttribute,
   float,
   Graph,
   liveNodes,
   type Node,
+  type Operation,
   type OutputSpec,
   sameShape,
   type Value,
@@ -53,7 +42,8 @@ export interface RewriteContext {
 }
 
 /** A node whose outputs are values of the old graph, or new ones that nothing there reads. */
-type Copied = Omit<Node, "outputs"> & { readonly outputs: readonly (Value | OutputSpec)[] };
+type Copied = Operation &
+  Pick<Node, "inputs"> & { readonly outputs: readonly (Value | OutputSpec)[] };
 
 /** A graph that is written anew, value by value, from an old one. */
 export class Copy {
@@ -85,10 +75,10 @@ export class Copy {
   }
 
   /** The same node on new inputs. */
-  node({ op, inputs, attributes, outputs, domain }: Copied, by = this.inputs(inputs)): void {
-    const results = this.graph.addNode(op, by, attributes, outputs, domain);
+  node(node: Copied, by = this.inputs(node.inputs)): void {
+    const results = this.graph.append(node, by, node.outputs);
     results.forEach((result, i) => {
-      this.mapped.set(outputs[i] as Value, result);
+      this.mapped.set(node.outputs[i] as Value, result);
     });
   }
 
@@ -149,8 +139,9 @@ const lower =
 /** Repeats what the builder does (neutral elements, reshapes, transposes) after other rewrites. */
 const simplify: Rewrite = ({ g }, node, inputs) => {
   const [a, b] = inputs as Value[];
-  if (node.domain === COMPOSITE && node.op === "Step") return [wholeStep(g, a!)];
-  switch (node.domain === "" ? node.op : "") {
+  switch (node.op) {
+    case "Step":
+      return [wholeStep(g, a!)];
     case "Add":
     case "Sub":
     case "Mul":
@@ -162,11 +153,11 @@ const simplify: Rewrite = ({ g }, node, inputs) => {
     case "Reciprocal":
       return [unary(g, node.op, a!)];
     case "ReduceSum":
-      return sumOfMatrix(g, node, a!);
+      return node.attributes.keepdims === 1 ? null : sumOfMatrix(g, node, a!);
     case "Reshape":
       return [reshape(g, a!, node.outputs[0]!.shape)];
     case "Transpose":
-      return [transpose(g, a!, node.attributes.perm as number[])];
+      return [transpose(g, a!, node.attributes.perm)];
     case "Cast":
       return [cast(g, a!, node.outputs[0]!.dtype)];
     default:
@@ -180,23 +171,23 @@ function sumOfMatrix(g: Graph, node: Node, x: Value): Value[] | null {
   const axes = constantNumbers(node.inputs[1]!);
   const overRows = axes?.length === x.shape.length - 1 && axes.every((axis, i) => axis === i);
   const isSame = matrix?.shape.length === 2 && matrix.shape[1] === x.shape.at(-1);
-  if (!overRows || !isSame || node.attributes.keepdims === 1) return null;
+  if (!overRows || !isSame) return null;
   return [reduce(g, "ReduceSum", matrix, [0])];
 }
 
-const isMatrixProduct = (value: Value) =>
-  value.node?.op === "Gemm" || (value.node?.op === "FusedMatMul" && value.node.domain !== "");
+type Product = Extract<Node, { op: "Gemm" | "FusedMatMul" }>;
 
-const alphaOf = (node: Node) => (node.attributes.alpha as FloatAttribute).float;
+const isProduct = (node: Node | null): node is Product =>
+  node?.op === "Gemm" || node?.op === "FusedMatMul";
 
 /** Moves a constant factor, a bias or a sum into the matrix product that feeds it. */
 const fuseProducts: Rewrite = (context, node, inputs) => {
   if (node.domain !== "" || node.inputs.length !== 2) return null;
   for (const side of [0, 1]) {
     const source = node.inputs[side]!;
-    const product = context.map(source);
+    const product = context.map(source).node;
     const other = inputs[1 - side]!;
-    if (context.uses(source) !== 1 || !isMatrixProduct(product)) continue;
+    if (context.uses(source) !== 1 || !isProduct(product)) continue;
     const fused =
       node.op === "Mul"
         ? scaleProduct(context.g, product, uniformValue(other))
@@ -218,32 +209,30 @@ const LARGE_FACTOR = 1e6;
 const isMovable = (factor: number) =>
   Math.abs(factor) <= LARGE_FACTOR && Math.abs(factor) >= 1 / LARGE_FACTOR;
 
-function scaleProduct(g: Graph, product: Value, factor: number | null): Value | null {
-  const node = product.node!;
+function scaleProduct(g: Graph, node: Product, factor: number | null): Value | null {
   if (factor === null || !isMovable(factor)) return null;
-  const scaled = (name: string) =>
-    float(((node.attributes[name] as FloatAttribute).float ?? 1) * factor);
-  const beta = node.op === "Gemm" ? { beta: scaled("beta") } : {};
-  const attributes = { ...node.attributes, alpha: scaled("alpha"), ...beta };
-  return g.add(node.op, node.inputs, attributes, product.shape, product.dtype, node.domain);
+  const alpha = float(node.attributes.alpha.float * factor);
+  const beta = node.op === "Gemm" ? { beta: float(node.attributes.beta.float * factor) } : {};
+  const attributes = { ...node.attributes, alpha, ...beta };
+  return g.append({ ...node, attributes } as Product, node.inputs, node.outputs)[0]!;
 }
 
-function addToProduct(g: Graph, product: Value, term: Value): Value | null {
-  const node = product.node!;
+function addToProduct(g: Graph, node: Product, term: Value): Value | null {
+  const product = node.outputs[0]!;
   if (node.op !== "Gemm" || node.inputs.length > 2 || product.dtype !== "float32") return null;
   if (term.shape.length > 2 || term.shape.length === 0) return null;
   const [rows, columns] = product.shape as [number, number];
   const [m, n] = term.shape.length === 1 ? [1, term.shape[0]!] : (term.shape as [number, number]);
   if ((m !== 1 && m !== rows) || n !== columns) return null;
-  const { transA, transB } = node.attributes;
-  return gemm(g, node.inputs[0]!, node.inputs[1]!, transA === 1, transB === 1, term, alphaOf(node));
+  const { transA, transB, alpha } = node.attributes;
+  const [a, b] = node.inputs;
+  return gemm(g, a!, b!, transA === 1, transB === 1, term, alpha.float);
 }
 
 /** Takes constant factors of a matrix product's sides into its alpha. */
 const fuseFactors: Rewrite = ({ g }, node, inputs) => {
-  const product = node.op === "Gemm" || (node.op === "FusedMatMul" && node.domain !== "");
-  if (!product) return null;
-  let alpha = alphaOf(node);
+  if (!isProduct(node)) return null;
+  let alpha = node.attributes.alpha.float;
   const sides = inputs.slice(0, 2).map((side) => {
     const [source, factor] = factorOf(side!);
     alpha *= factor;
@@ -251,11 +240,12 @@ const fuseFactors: Rewrite = ({ g }, node, inputs) => {
   });
   if (sides.every((side, i) => side === inputs[i])) return null;
   const attributes = { ...node.attributes, alpha: float(alpha) };
-  return g.addNode(node.op, [...sides, ...inputs.slice(2)], attributes, node.outputs, node.domain);
+  const scaled = { ...node, attributes } as Product;
+  return g.append(scaled, [...sides, ...inputs.slice(2)], node.outputs);
 };
 
 function factorOf(value: Value): [Value, number] {
-  if (value.node?.op !== "Mul" || value.node.domain !== "") return [value, 1];
+  if (value.node?.op !== "Mul") return [value, 1];
   for (const side of [0, 1]) {
     const factor = uniformValue(value.node.inputs[side]!);
     const source = value.node.inputs[1 - side]!;
@@ -274,16 +264,9 @@ const fuseSkipNorm: Rewrite = (context, node, inputs) => {
   if (add?.op !== "Add" || sum.shape.length !== 2) return null;
   const [x, y] = add.inputs as [Value, Value];
   if (!sameShape(x.shape, sum.shape) || !sameShape(y.shape, sum.shape)) return null;
-  const rows = { shape: [sum.shape[0]!, 1], dtype: "float32" as const };
   const { epsilon } = node.attributes;
-  const whole = { shape: sum.shape, dtype: "float32" as const };
-  const outputs = context.g.addNode(
-    "SkipLayerNormalization",
-    [x, y, gain, bias],
-    { epsilon: epsilon! },
-    [whole, rows, rows, whole],
-    MICROSOFT,
-  );
+  const op = "com.microsoft:SkipLayerNormalization";
+  const outputs = context.g.addAll(op, [x, y, gain, bias], { epsilon });
   // Readers of the sum that come later take it from here.
   context.replace(node.inputs[0]!, outputs[3]!);
   return outputs.slice(0, node.outputs.length);
@@ -312,16 +295,15 @@ export interface OptimizeOptions {
 /** `FusedMatMul` in operators that every provider has. */
 const unfuseProducts: Rewrite = ({ g }, node, inputs) => {
   if (node.op !== "FusedMatMul") return null;
-  const { transA, transB } = node.attributes;
+  const { transA, transB, alpha } = node.attributes;
   const side = (value: Value, transposed: boolean) => {
     const { length } = value.shape;
     const order = value.shape.map((_, i) => (i < length - 2 ? i : 2 * length - 3 - i));
     return transposed ? transpose(g, value, order) : value;
   };
   const sides = [side(inputs[0]!, transA === 1), side(inputs[1]!, transB === 1)];
-  const { shape } = node.outputs[0]!;
-  const product = g.add("MatMul", sides, {}, shape, "float32");
-  return [binary(g, "Mul", product, g.scalar("float32", alphaOf(node)))];
+  const product = g.add("MatMul", sides);
+  return [binary(g, "Mul", product, g.scalar("float32", alpha.float))];
 };
 
 /** Lowers and cleans a traced program. */

@@ -3,13 +3,10 @@ import { type Tensors, valueAndGradients } from "@dmae/nn";
 import { attention, gelu, layerNorm, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
-import { forCard, forCpu, fuse } from "../kernels/fuse.ts";
+import { expectSound } from "../testing/expect-sound.ts";
 import { faultsOf } from "../testing/verify-graph.ts";
-import { trace } from "../tracing/trace.ts";
 import { binary, reduce } from "./build.ts";
-import { Graph } from "./graph.ts";
-import { optimize, type Program } from "./optimize.ts";
-import { tuneForCpu } from "./tune-for-cpu.ts";
+import { type ElementType, Graph, type Value } from "./graph.ts";
 
 const specs = {
   x: { shape: [2, 5, 8] },
@@ -36,34 +33,32 @@ const gradients = ({ x, ...params }: Tensors) => {
 it.each([
   ["a block", block],
   ["its gradients", gradients],
-] as const)("every pass leaves %s a sound graph", (_, fn) => {
-  const traced = trace("test", fn, specs);
-  expect(faultsOf(traced)).toEqual([]);
-  const whole = optimize(traced);
-  const [ready, onCard] = (["cpu", "card"] as const).map((forKernels) =>
-    optimize(traced, { forKernels }),
-  ) as [Program, Program];
-  const passes = {
-    optimize: whole,
-    forKernels: ready,
-    plainProducts: optimize(traced, { plainProducts: true, skipNorms: true }),
-    tuneForCpu: tuneForCpu(whole),
-    fuse: fuse(ready, forCpu(1)).program,
-    forCard: fuse(onCard, forCard).program,
-  };
-  for (const [pass, program] of Object.entries(passes)) expect(faultsOf(program), pass).toEqual([]);
+] as const)("every pass leaves %s a sound graph", (_, fn) => expectSound(fn, specs));
+
+it("only operators of the table become nodes, with their attributes", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", [2, 3]);
+  // @ts-expect-error: no operator has this name
+  expect(() => g.add("Sinus", [x])).toThrow();
+  // @ts-expect-error: its attributes are missing
+  expect(() => g.add("Transpose", [x])).toThrow();
+  expect(() => g.add("MatMul", [x, x])).toThrow("inner dimensions of [2, 3] and [2, 3]");
 });
 
 it("faults are found", () => {
   const g = new Graph();
   const x = g.input("x", "float32", [2, 3]);
-  const wrongShape = g.add("Add", [x, x], {}, [3, 2], "float32");
-  const wrongType = g.add("Exp", [x], {}, [2, 3], "int32");
+  const make = (op: "Add" | "Exp", inputs: Value[], shape: number[], dtype: ElementType) =>
+    g.append({ op, domain: "", attributes: {} }, inputs, [{ shape, dtype }])[0]!;
+  const wrongShape = make("Add", [x, x], [3, 2], "float32");
+  const wrongType = make("Exp", [x], [2, 3], "int32");
+  const wrongCount = make("Exp", [x, x], [2, 3], "float32");
   const stranger = new Graph().input("y", "float32", [2]);
-  const outputs = [wrongShape, wrongType, reduce(g, "ReduceSum", x, [0]), stranger];
+  const outputs = [wrongShape, wrongType, wrongCount, reduce(g, "ReduceSum", x, [0]), stranger];
   expect(faultsOf({ graph: g, outputs })).toEqual([
-    "Add: has the shape [3,2], its inputs give [2,3]",
-    "Exp: is int32, its inputs give float32",
+    "Add: output 0 is float32[3,2], its inputs give float32[2,3]",
+    "Exp: output 0 is int32[2,3], its inputs give float32[2,3]",
+    "Exp: takes x, has 2",
     `output: v${stranger.id} is not made yet`,
   ]);
   const sound = binary(g, "Mul", x, x);

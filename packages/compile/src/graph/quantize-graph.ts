@@ -5,20 +5,13 @@ import {
   type Quantization,
 } from "../check-quantization.ts";
 import { MICROSOFT } from "./build.ts";
-import {
-  type Attributes,
-  type FloatAttribute,
-  type Graph,
-  liveNodes,
-  type Node,
-  type Value,
-} from "./graph.ts";
+import { type Graph, liveNodes, type Node, type Value } from "./graph.ts";
 import { type Program, rebuild } from "./optimize.ts";
 
 /** A matrix product with constant weights that is worth quantizing. */
 export interface Candidate {
   readonly name: string;
-  readonly node: Node;
+  readonly node: Projection;
 }
 
 /** Smaller products stay float32: the conversion would cost more than it saves. */
@@ -35,29 +28,30 @@ export function candidates({ graph, outputs }: Program): Candidate[] {
   return found;
 }
 
-function isCandidate(node: Node): boolean {
+function isCandidate(node: Node): node is Projection {
   const [, weight, bias] = node.inputs;
   if (!weight?.constant || weight.splat) return false;
   if (bias && (!bias.constant || bias.shape.length !== 1)) return false;
-  if (!isPlainProduct(node) && !isAttention(node)) return false;
+  if (!isProjection(node)) return false;
   const [inputs, outputs] = dimensions(node);
   const { inputs: i, outputs: o, weights } = SMALLEST;
   return inputs >= i && outputs >= o && inputs * outputs >= weights;
 }
 
-const isAttention = (node: Node) => node.op === "Attention" && node.domain === MICROSOFT;
+type Projection = Extract<Node, { op: "Gemm" } | { op: "Attention"; domain: typeof MICROSOFT }>;
 
-function isPlainProduct(node: Node): boolean {
-  if (node.op !== "Gemm" || node.domain !== "") return false;
+/** A product without factors, or the projection of attention. */
+function isProjection(node: Node): node is Projection {
+  if (node.op !== "Gemm") return node.op === "Attention" && node.domain === MICROSOFT;
   const { alpha, beta, transA } = node.attributes;
-  return (
-    (alpha as FloatAttribute).float === 1 && (beta as FloatAttribute).float === 1 && transA === 0
-  );
+  return alpha.float === 1 && beta.float === 1 && transA === 0;
 }
 
-function dimensions(node: Node): [inputs: number, outputs: number] {
+const isTransposed = (node: Projection) => node.op === "Gemm" && node.attributes.transB === 1;
+
+function dimensions(node: Projection): [inputs: number, outputs: number] {
   const [rows, columns] = node.inputs[1]!.shape as [number, number];
-  return node.attributes.transB === 1 ? [columns, rows] : [rows, columns];
+  return isTransposed(node) ? [columns, rows] : [rows, columns];
 }
 
 /**
@@ -83,10 +77,10 @@ export function quantizeProgram(
   }
   return rebuild(program, ({ g }, node, inputs) => {
     const range = ranges.get(node);
-    if (!range) return null;
+    if (!range || !isProjection(node)) return null;
     const operands = quantizeOperands(g, node, inputs, range, quantization.weightBits);
-    const { shape } = node.outputs[0]!;
-    return [(isAttention(node) ? attention : product)(g, operands, node.attributes, shape)];
+    const isProduct = node.op === "Gemm";
+    return [isProduct ? product(g, operands) : attention(g, operands, node.attributes.num_heads)];
   });
 }
 
@@ -118,7 +112,7 @@ interface Operands {
 
 function quantizeOperands(
   g: Graph,
-  node: Node,
+  node: Projection,
   inputs: readonly (Value | null)[],
   range: ActivationRange,
   weightBits: 7 | 8,
@@ -131,12 +125,12 @@ function quantizeOperands(
     weight.constant as Float32Array,
     inputCount,
     outputCount,
-    node.attributes.transB === 1,
+    isTransposed(node),
     weightBits,
   );
   const name = weight.name ?? "weight";
   return {
-    x: g.add("QuantizeLinear", [x, scaleValue, zeroValue], {}, x.shape, "uint8"),
+    x: g.add("QuantizeLinear", [x, scaleValue, zeroValue], {}),
     scale: scaleValue,
     zeroPoint: zeroValue,
     weight: g.constant("int8", [inputCount, outputCount], values, name),
@@ -145,26 +139,19 @@ function quantizeOperands(
   };
 }
 
-type Emit = (
-  g: Graph,
-  operands: Operands,
-  attributes: Attributes,
-  shape: readonly number[],
-) => Value;
-
-const product: Emit = (g, { x, weight, scale, weightScales, zeroPoint, bias }, _, shape) => {
+function product(g: Graph, operands: Operands): Value {
+  const { x, weight, scale, weightScales, zeroPoint, bias } = operands;
   const inputs = [x, weight, scale, weightScales, zeroPoint, null, ...(bias ? [bias] : [])];
-  return g.add("MatMulIntegerToFloat", inputs, {}, shape, "float32", MICROSOFT);
-};
+  return g.add("com.microsoft:MatMulIntegerToFloat", inputs);
+}
 
 /** The projection of attention in integers; attention itself stays float32. */
-const attention: Emit = (g, operands, attributes, shape) => {
+function attention(g: Graph, operands: Operands, heads: number): Value {
   const { x, weight, scale, weightScales, zeroPoint, bias } = operands;
   const zeros = g.splat("int8", weightScales.shape, 0);
   const inputs = [x, weight, bias, scale, weightScales, null, zeroPoint, zeros];
-  const { num_heads } = attributes;
-  return g.add("QAttention", inputs, { num_heads: num_heads! }, shape, "float32", MICROSOFT);
-};
+  return g.add("com.microsoft:QAttention", inputs, { num_heads: heads });
+}
 
 /** Scale and zero point of unsigned 8-bit values over a range, which is widened to hold 0. */
 export function activationScale({ min, max }: ActivationRange): {

@@ -1,5 +1,6 @@
-import { binary, constantNumbers, gemm, like, reshape } from "./build.ts";
-import { type FloatAttribute, type Node, sizeOf } from "./graph.ts";
+import { binary, gemm, like, reshape } from "./build.ts";
+import { constantNumbers } from "./evaluate.ts";
+import { sizeOf } from "./graph.ts";
 import { type Program, type Rewrite, rebuild } from "./optimize.ts";
 
 /** Products of fewer elements keep their sum: there a node costs more than a pass. */
@@ -11,8 +12,6 @@ const PRODUCT_FROM = 64;
 /** Products of elements from this size on are computed twice instead of kept (16 MiB). */
 const REPEAT_FROM = 1 << 22;
 
-const isPlain = (node: Node, op: string) => node.op === op && node.domain === "";
-
 /**
  * Takes what a large matrix product adds into an operator of its own. ONNX Runtime's Gemm first copies the bias to every
  * row of its result, with one thread, and reads it back: for `[1600, 192] x [192, 768]` that takes 0.65 ms of
@@ -21,16 +20,15 @@ const isPlain = (node: Node, op: string) => node.op === op && node.domain === ""
 const splitSum: Rewrite = ({ g }, node, inputs) => {
   const [a, b, term] = inputs;
   const { shape, dtype } = node.outputs[0]!;
-  if (!isPlain(node, "Gemm") || !term || dtype !== "float32" || sizeOf(shape) < SPLIT_FROM)
-    return null;
-  const { transA, transB, alpha, beta } = node.attributes as Record<string, FloatAttribute>;
-  const product = gemm(g, a!, b!, Number(transA) === 1, Number(transB) === 1, null, alpha!.float);
-  return [binary(g, "Add", product, binary(g, "Mul", term, like(g, term, beta!.float)))];
+  if (node.op !== "Gemm" || !term || dtype !== "float32" || sizeOf(shape) < SPLIT_FROM) return null;
+  const { transA, transB, alpha, beta } = node.attributes;
+  const product = gemm(g, a!, b!, transA === 1, transB === 1, null, alpha.float);
+  return [binary(g, "Add", product, binary(g, "Mul", term, like(g, term, beta.float)))];
 };
 
 /** Sums the rows of a matrix (gradients of biases and gains) by a product with ones: half the time. */
 const sumByProduct: Rewrite = ({ g }, node, inputs) => {
-  if (!isPlain(node, "ReduceSum")) return null;
+  if (node.op !== "ReduceSum") return null;
   const [x, axes] = inputs;
   const { shape, dtype } = node.outputs[0]!;
   const [rows] = x!.shape;
@@ -45,15 +43,15 @@ const sumByProduct: Rewrite = ({ g }, node, inputs) => {
  * which keeps the two products apart.
  */
 const repeatProduct: Rewrite = (context, node, inputs) => {
-  if (!isPlain(node, "Gemm") || node.attributes.transA !== 1 || inputs.length > 2) return null;
+  if (node.op !== "Gemm" || node.attributes.transA !== 1 || inputs.length > 2) return null;
   const product = node.inputs[1]!.node;
   const kept = (i: number) => context.uses(product?.inputs[i]) > 1;
-  if (!product || !isPlain(product, "Mul") || context.uses(node.inputs[1]) < 2) return null;
+  if (product?.op !== "Mul" || context.uses(node.inputs[1]) < 2) return null;
   if (sizeOf(node.inputs[1]!.shape) < REPEAT_FROM || !kept(0) || !kept(1)) return null;
   const [x, y] = product.inputs.map((value) => context.map(value!));
   const again = binary(context.g, "Mul", y!, x!);
   const sides = [inputs[0]!, again];
-  return context.g.addNode(node.op, sides, node.attributes, node.outputs, node.domain);
+  return context.g.append(node, sides, node.outputs);
 };
 
 /** Takes sums out of large matrix products. */

@@ -7,8 +7,9 @@ import { type Kernel, literal, makeKernel } from "./kernel.ts";
  * image, read and written where it lies; see attention.h.
  */
 export function emitAttention(node: Node): Kernel | null {
-  if (node.domain !== COMPOSITE || !node.op.startsWith("Attention")) return null;
-  const heads = node.attributes.heads as number;
+  if (node.domain !== COMPOSITE || (node.op !== "Attention" && node.op !== "AttentionGrad"))
+    return null;
+  const { heads } = node.attributes;
   const [qkv, , probabilities, dy] = node.inputs;
   const [batch, tokens, width] = qkv!.shape as [number, number, number];
   const size = width / 3 / heads;

@@ -1,6 +1,6 @@
 import { type Node, sizeOf } from "../graph/graph.ts";
+import { type MatrixWindow, panelOf } from "../graph/operators.ts";
 import type { Program } from "../graph/optimize.ts";
-import { panelOf } from "../graph/windows.ts";
 import { COMPOSITE, WINDOWS } from "../ops/composite.ts";
 import { type Kernel, type KernelParts, makeKernel } from "./kernel.ts";
 
@@ -19,7 +19,7 @@ export function emitConvolution(node: Node): Kernel | null {
 }
 
 function bodyOf(node: Node): Pick<KernelParts, "body" | "parts" | "finish"> | null {
-  const images = node.attributes.images as number;
+  const { images } = node.attributes as MatrixWindow;
   switch (node.op) {
     case WINDOWS.weights:
     case WINDOWS.transposedWeights: {
@@ -71,10 +71,10 @@ function bodyOf(node: Node): Pick<KernelParts, "body" | "parts" | "finish"> | nu
  */
 export function channelPadding({ graph }: Program): number {
   let [real, padded] = [0, 0];
-  for (const { op, domain, attributes } of graph.nodes) {
-    if (domain !== COMPOSITE || op !== WINDOWS.convolution) continue;
-    const [, , channels, height, width, outputs, rows, columns] = attributes.window as number[];
-    const products = (attributes.images as number) * height! * width! * rows! * columns!;
+  for (const { op, attributes } of graph.nodes) {
+    if (op !== WINDOWS.convolution) continue;
+    const [, , channels, height, width, outputs, rows, columns] = attributes.window;
+    const products = attributes.images * height! * width! * rows! * columns!;
     // Fewer channels than a block, those of images, are read as they are.
     const read = channels! < 16 ? channels! : panelOf(channels!);
     real += products * channels! * outputs!;
@@ -83,10 +83,11 @@ export function channelPadding({ graph }: Program): number {
   return real > 0 ? padded / real : 1;
 }
 
-const windowOf = ({ attributes }: Node) => `(Window){${attributes.window}}`;
+const windowOf = ({ attributes }: Node) => `(Window){${(attributes as MatrixWindow).window}}`;
 
 function stripsOf({ attributes, inputs }: Node): number {
-  const outHeight = (attributes.window as number[])[3]!;
-  const size = sizeOf(inputs[0]!.shape) / (attributes.images as number);
+  const { images, window } = attributes as MatrixWindow;
+  const outHeight = window[3]!;
+  const size = sizeOf(inputs[0]!.shape) / images;
   return Math.min(outHeight, Math.ceil(size / STRIP));
 }

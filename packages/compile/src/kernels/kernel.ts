@@ -1,5 +1,5 @@
-import { onnxType } from "../graph/build.ts";
 import type { Value } from "../graph/graph.ts";
+import { onnxType } from "../graph/tensors.ts";
 
 /** An operator as C or CUDA, and what it reads and writes. */
 export interface Kernel {

@@ -1,16 +1,16 @@
 import { KERNELS } from "../graph/build.ts";
-import type { Node, Value } from "../graph/graph.ts";
+import type { KernelName, Node, Value } from "../graph/graph.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** The kernels of a program, each written once however many nodes it makes. */
 export class KernelLibrary {
-  private readonly names = new Map<string, string>();
+  private readonly names = new Map<string, KernelName>();
   private readonly byName = new Map<string, Kernel>();
 
   /** The operator of a kernel; an equal one is shared. */
-  add(kernel: Kernel): string {
+  add(kernel: Kernel): KernelName {
     const text = [kernel.source, kernel.entry, kernel.device].join("\n");
-    const name = this.names.get(text) ?? `${kernel.label}${this.names.size}`;
+    const name: KernelName = this.names.get(text) ?? `${kernel.label}${this.names.size}`;
     this.names.set(text, name);
     this.byName.set(name, kernel);
     return name;

@@ -1,7 +1,7 @@
 import { DmaeError } from "@dmae/core";
 import { builtin } from "@dmae/core/native";
-import { onnxType } from "../graph/build.ts";
 import { allocate, type OutputSpec, sizeOf } from "../graph/graph.ts";
+import { onnxType } from "../graph/tensors.ts";
 import type { ExternalData } from "../onnx/onnx-model.ts";
 import {
   type LoadedRuntime,

@@ -1,4 +1,4 @@
-import type { FloatAttribute, Node, Value } from "../graph/graph.ts";
+import type { Node, Value } from "../graph/graph.ts";
 import { roundingOperator } from "../graph/halve-precision.ts";
 import { type Kernel, literal, makeKernel } from "./kernel.ts";
 
@@ -11,13 +11,13 @@ const MIN_MULTIPLICATIONS = 1 << 21;
  */
 export function emitProduct(node: Node, threads: number): Kernel | null {
   if (node.op !== "Gemm" || node.domain !== "" || node.inputs.length > 2) return null;
-  const { alpha } = node.attributes as Record<string, FloatAttribute>;
+  const { alpha } = node.attributes;
   const [transA, transB] = [Number(node.attributes.transA), Number(node.attributes.transB)];
   const [a, b] = node.inputs;
   const [rows, columns] = node.outputs[0]!.shape as [number, number];
   const depth = a!.shape[transA === 1 ? 0 : 1]!;
   if (a!.dtype !== "float32" || rows * columns * depth < MIN_MULTIPLICATIONS) return null;
-  const sizes = [threads, rows, columns, depth, transA, transB, literal(alpha!.float)].join(", ");
+  const sizes = [threads, rows, columns, depth, transA, transB, literal(alpha.float)].join(", ");
   return makeKernel({
     label: "Product",
     inputs: [a!, b!],

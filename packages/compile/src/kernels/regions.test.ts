@@ -4,7 +4,7 @@ import { Graph, type Value } from "../graph/graph.ts";
 import { findRegions, isRegion } from "./regions.ts";
 
 /** The steps of a program, regions as the list of their operators. */
-const stepsOf = (graph: Graph, ...outputs: Value[]) =>
+const stepsOf = (graph: Graph, ...outputs: Value[]): (string | string[])[] =>
   findRegions({ graph, outputs }).map((step) =>
     isRegion(step) ? step.members.map(({ node }) => node.op) : step.op,
   );

@@ -1,4 +1,5 @@
-import { constantNumbers, isHalf } from "../graph/build.ts";
+import { isHalf } from "../graph/build.ts";
+import { constantNumbers } from "../graph/evaluate.ts";
 import { liveNodes, type Node, sameShape, sizeOf, type Value } from "../graph/graph.ts";
 import type { Program } from "../graph/optimize.ts";
 import { COMPOSITE } from "../ops/composite.ts";
@@ -94,15 +95,14 @@ export function memberOf(node: Node): Member | null {
       return overRows ? member({ kind: "sumColumns" }) : null;
     }
     case "Gemm": {
-      const { transA, transB, alpha } = node.attributes as Record<string, { float: number }>;
-      const plain = node.inputs.length === 2 && Number(transA) === 0 && Number(transB) === 0;
-      return plain && y!.shape[1] === 1 ? member({ kind: "dotRows", alpha: alpha!.float }) : null;
+      const { transA, transB, alpha } = node.attributes;
+      const plain = node.inputs.length === 2 && transA === 0 && transB === 0;
+      return plain && y!.shape[1] === 1 ? member({ kind: "dotRows", alpha: alpha.float }) : null;
     }
     case "Softmax":
       return node.attributes.axis === rank - 1 ? member({ kind: "softmax" }) : null;
     case "LayerNormalization": {
-      const { epsilon } = node.attributes as Record<string, { float: number }>;
-      return member({ kind: "layerNorm", epsilon: epsilon!.float });
+      return member({ kind: "layerNorm", epsilon: node.attributes.epsilon.float });
     }
     default: {
       if (OPERATORS[node.op]?.length !== node.inputs.length) return null;

@@ -1,4 +1,4 @@
-import { KERNELS, onnxType } from "../graph/build.ts";
+import { KERNELS } from "../graph/build.ts";
 import { elements } from "../graph/evaluate.ts";
 import {
   type Attribute,
@@ -7,13 +7,12 @@ import {
   type Graph,
   liveNodes,
   type Node,
+  onnxType,
   sizeOf,
   type Value,
 } from "../graph/graph.ts";
+import { OPSET, operatorOf } from "../graph/operators.ts";
 import { ProtobufWriter } from "./protobuf.ts";
-
-/** The operator set that the graphs use; ONNX Runtime reads it from version 1.17 on. */
-export const OPSET = 20;
 
 /** Uniform constants above this size are made by ConstantOfShape instead of being stored. */
 const LARGE = 1024;
@@ -130,9 +129,6 @@ function nameOutputs(source: ModelSource, names: Names): [string, Value][] {
   return aliases;
 }
 
-/** Operators that may leave out their last outputs, and then compute less; others (Split, TopK) must have all. */
-const SHORTENED = new Set(["LayerNormalization", "SkipLayerNormalization", "MaxPool"]);
-
 function writeNode(
   body: ProtobufWriter,
   node: Node,
@@ -146,7 +142,8 @@ function writeNode(
   names.setScope(node, scope);
   const proto = new ProtobufWriter();
   for (const input of inputs) proto.string(1, input);
-  const last = SHORTENED.has(node.op)
+  // Operators that may leave out their last outputs compute less then; others (Split, TopK) must have all.
+  const last = operatorOf(node)?.signature.endsWith("?")
     ? node.outputs.findLastIndex((output) => uses.has(output))
     : node.outputs.length - 1;
   node.outputs.slice(0, last + 1).forEach((output, i) => {

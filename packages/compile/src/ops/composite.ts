@@ -32,17 +32,8 @@ function layerNorm(g: Graph, x: Value, gain: Value, bias: Value, epsilon: number
     const column = [...x.shape.slice(0, -1), 1];
     return [reshape(g, y!, x.shape), reshape(g, mean!, column), reshape(g, inverseStd!, column)];
   }
-  const rows = [...x.shape.slice(0, -1), 1];
-  return g.addNode(
-    "LayerNormalization",
-    [x, gain, bias],
-    { axis: -1, epsilon: float(epsilon), stash_type: 1 },
-    [
-      { shape: x.shape, dtype: "float32" },
-      { shape: rows, dtype: "float32" },
-      { shape: rows, dtype: "float32" },
-    ],
-  );
+  const attributes = { axis: -1, epsilon: float(epsilon), stash_type: 1 } as const;
+  return g.addAll("LayerNormalization", [x, gain, bias], attributes);
 }
 
 /** The kernels of `@dmae/nn` (specified in its `kernels.ts`). */
@@ -54,48 +45,20 @@ export const composite: Kernels = {
     const rows = sizeOf(x!.shape) / width;
     const matrix = (v: Value) => reshape(g, v, [rows, width]);
     const column = (v: Value) => reshape(g, v, [rows, 1]);
-    const [dx, dgain, dbias] = g.addNode(
-      "LayerNormGrad",
-      [matrix(x!), gain!, column(mean!), column(inverseStd!), matrix(dy!)],
-      {},
-      [
-        { shape: [rows, width], dtype: "float32" },
-        { shape: gain!.shape, dtype: "float32" },
-        { shape: gain!.shape, dtype: "float32" },
-      ],
-      COMPOSITE,
-    );
+    const given = [matrix(x!), gain!, column(mean!), column(inverseStd!), matrix(dy!)];
+    const [dx, dgain, dbias] = g.addAll("dmae:LayerNormGrad", given, {});
     return [reshape(g, dx!, x!.shape), dgain!, dbias!];
   },
   DmaeGelu: (g, { x }) => {
     const source = beforeReshape(x!) ?? x!;
-    return reshape(g, g.add("Gelu", [source], {}, source.shape, "float32", COMPOSITE), x!.shape);
+    return reshape(g, g.add("dmae:Gelu", [source]), x!.shape);
   },
   DmaeGeluGrad: (g, { x, dy }) => {
     const source = beforeReshape(x!) ?? x!;
     const inputs = [source, reshape(g, dy!, source.shape)];
-    return reshape(g, g.add("GeluGrad", inputs, {}, source.shape, "float32", COMPOSITE), x!.shape);
+    return reshape(g, g.add("dmae:GeluGrad", inputs), x!.shape);
   },
-  DmaeAttention: (g, { qkv }, { heads }) => {
-    const [batch, tokens, width] = qkv!.shape as [number, number, number];
-    return g.addNode(
-      "Attention",
-      [qkv!],
-      { heads },
-      [
-        { shape: [batch, tokens, width / 3], dtype: "float32" },
-        { shape: [batch, heads, tokens, tokens], dtype: "float32" },
-      ],
-      COMPOSITE,
-    );
-  },
+  DmaeAttention: (g, { qkv }, { heads }) => g.addAll("dmae:Attention", [qkv!], { heads }),
   DmaeAttentionGrad: (g, { qkv, y, probabilities, dy }, { heads }) =>
-    g.add(
-      "AttentionGrad",
-      [qkv!, y!, probabilities!, dy!],
-      { heads },
-      qkv!.shape,
-      "float32",
-      COMPOSITE,
-    ),
+    g.add("dmae:AttentionGrad", [qkv!, y!, probabilities!, dy!], { heads }),
 };

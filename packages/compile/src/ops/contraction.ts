@@ -10,8 +10,8 @@ import {
   slice,
   unary,
 } from "../graph/build.ts";
-import { type Graph, sizeOf, type Value } from "../graph/graph.ts";
-import { refuseShape, refuseUnsupported, shown } from "../graph/refuse.ts";
+import { float, type Graph, sizeOf, type Value } from "../graph/graph.ts";
+import { refuseUnsupported } from "../graph/refuse.ts";
 import { notOnBools, throughFloats, throughIntegers } from "./dtypes.ts";
 import {
   type Inputs,
@@ -45,12 +45,11 @@ const argument =
     const shape = x!.shape.filter((_, i) => i !== at);
     if (x!.shape[at!] === 0) return g.splat("int32", shape, 0);
     const numeric = x!.dtype === "bool" ? cast(g, x!, "int32") : x!;
-    return cast(g, g.add(op, [numeric], { axis: at!, keepdims: 0 }, shape, "int64"), "int32");
+    return cast(g, g.add(op, [numeric], { axis: at!, keepdims: 0 }), "int32");
   };
 
-/** A softmax over the last axis. */
-export const softmax = (g: Graph, op: "Softmax" | "LogSoftmax", x: Value): Value =>
-  g.add(op, [x], { axis: x.shape.length - 1 }, x.shape, x.dtype);
+const softmax = (g: Graph, op: "Softmax" | "LogSoftmax", x: Value, axis: number): Value =>
+  g.add(op, [x], { axis: normalizeAxes(axis, x.shape.length)[0]! });
 
 /** The activation that fused kernels of TensorFlow.js apply to their result. */
 export function activate(
@@ -66,13 +65,13 @@ export function activate(
     case "relu6":
       return binary(g, "Min", unary(g, "Relu", x), like(g, x, 6));
     case "elu":
-      return g.add("Elu", [x], { alpha: { float: 1 } }, x.shape, x.dtype);
+      return g.add("Elu", [x], { alpha: float(1) });
     case "sigmoid":
       return unary(g, "Sigmoid", x);
     case "leakyrelu":
-      return g.add("LeakyRelu", [x], { alpha: { float: leakyreluAlpha ?? 0.2 } }, x.shape, x.dtype);
+      return g.add("LeakyRelu", [x], { alpha: float(leakyreluAlpha ?? 0.2) });
     case "prelu":
-      return g.add("PRelu", [x, weights!], {}, x.shape, x.dtype);
+      return g.add("PRelu", [x, weights!]);
     default:
       return x;
   }
@@ -81,7 +80,7 @@ export function activate(
 function cumulative(g: Graph, x: Value, axis: number, exclusive: boolean, reverse: boolean): Value {
   const at = g.scalar("int32", axis);
   const attributes = { exclusive: Number(exclusive), reverse: Number(reverse) };
-  return g.add("CumSum", [x, at], attributes, x.shape, x.dtype);
+  return g.add("CumSum", [x, at], attributes);
 }
 
 function cumulativeProduct(
@@ -119,16 +118,8 @@ function topK(g: Graph, x: Value, k: number, sorted: boolean): Value[] {
     const [values, indices] = topK(g, cast(g, x, "int32"), k, sorted);
     return [cast(g, values!, "bool"), indices!];
   }
-  const shape = [...x.shape.slice(0, -1), k];
-  const [values, indices] = g.addNode(
-    "TopK",
-    [x, g.integers([k])],
-    { axis: x.shape.length - 1, largest: 1, sorted: Number(sorted) },
-    [
-      { shape, dtype: x.dtype },
-      { shape, dtype: "int64" },
-    ],
-  );
+  const attributes = { axis: x.shape.length - 1, largest: 1, sorted: Number(sorted) } as const;
+  const [values, indices] = g.addAll("TopK", [x, g.integers([k])], attributes);
   return [values!, cast(g, indices!, "int32")];
 }
 
@@ -141,7 +132,7 @@ function histogram(g: Graph, x: Value, weights: Value, size: number, binaryOutpu
   );
   const column = reshape(g, cast(g, x, "int32"), [...x.shape, 1]);
   const dtype = weights.dtype === "bool" ? "int32" : weights.dtype;
-  const hits = cast(g, binary(g, "Equal", column, bins, "bool"), dtype);
+  const hits = cast(g, binary(g, "Equal", column, bins), dtype);
   const axis = x.shape.length - 1;
   if (binaryOutput) return cast(g, reduce(g, "ReduceMax", hits, [axis]), weights.dtype);
   if (weights.dtype === "bool")
@@ -153,32 +144,9 @@ function histogram(g: Graph, x: Value, weights: Value, size: number, binaryOutpu
   return reduce(g, "ReduceSum", weighted, [axis]);
 }
 
-/** One size for every letter of the equation. */
-function letterSizes(operands: readonly Value[], equation: string, letters: number[][]) {
-  const sizes = new Map<number, number>();
-  letters.forEach((dims, i) => {
-    dims.forEach((letter, axis) => {
-      const size = operands[i]!.shape[axis];
-      const known = sizes.get(letter) ?? size;
-      if (size === undefined || size !== known || operands[i]!.shape.length !== dims.length)
-        refuseShape(
-          `operand ${i} of shape ${shown(operands[i]!.shape)} does not fit "${equation}": ` +
-            `axis ${axis} has ${size ?? "no"} entries where ${known ?? "one"} are expected`,
-        );
-      sizes.set(letter, size!);
-    });
-  });
-  return sizes;
-}
-
 function einsum(g: Graph, operands: readonly Value[], equation: string): Value {
-  const { allDims, summedDims, idDims } = backend_util.decodeEinsumEquation(
-    equation,
-    operands.length,
-  );
-  const sizes = letterSizes(operands, equation, idDims);
-  const shape = allDims.flatMap((_, i) => (summedDims.includes(i) ? [] : [sizes.get(i)!]));
-  return g.add("Einsum", operands, { equation }, shape, operands[0]!.dtype);
+  backend_util.decodeEinsumEquation(equation, operands.length); // refuses what is no equation
+  return g.add("Einsum", operands, { equation });
 }
 
 function batchNorm(g: Graph, inputs: Inputs, { varianceEpsilon }: KernelAttributes): Value {
@@ -214,18 +182,9 @@ export const contraction: Kernels = {
   Any: logical("ReduceMax"),
   ArgMax: argument("ArgMax"),
   ArgMin: argument("ArgMin"),
-  Softmax: (g, { logits }, { dim }) => {
-    const rank = logits!.shape.length;
-    if (normalizeAxes(dim, rank)[0] === rank - 1) return softmax(g, "Softmax", logits!);
-    return g.add("Softmax", [logits!], { axis: dim }, logits!.shape, logits!.dtype);
-  },
-  LogSoftmax: (g, { logits }, { axis }) => {
-    const x = cast(g, logits!, "float32");
-    const [at] = normalizeAxes(axis, x.shape.length);
-    return at === x.shape.length - 1
-      ? softmax(g, "LogSoftmax", x)
-      : g.add("LogSoftmax", [x], { axis: at! }, x.shape, x.dtype);
-  },
+  Softmax: (g, { logits }, { dim }) => softmax(g, "Softmax", logits!, dim),
+  LogSoftmax: (g, { logits }, { axis }) =>
+    softmax(g, "LogSoftmax", cast(g, logits!, "float32"), axis),
   Cumsum: throughIntegers(
     (g, { x }, { axis, exclusive, reverse }) =>
       cumulative(g, x!, normalizeAxes(axis, x!.shape.length)[0]!, exclusive, reverse),

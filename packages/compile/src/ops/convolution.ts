@@ -1,6 +1,6 @@
 import type { backend_util } from "@tensorflow/tfjs-core";
 import { binary, reshape, slice, transpose } from "../graph/build.ts";
-import type { Attributes, Graph, Value } from "../graph/graph.ts";
+import type { Graph, Value } from "../graph/graph.ts";
 import { activate } from "./contraction.ts";
 import { localResponse } from "./local-response.ts";
 import { pooling } from "./pooling.ts";
@@ -26,10 +26,6 @@ const toFirst = (g: Graph, x: Value, info: Convolution) =>
 const fromFirst = (g: Graph, x: Value, info: Convolution) =>
   info.dataFormat === "channelsLast" ? transpose(g, x, [0, 2, 3, 1]) : x;
 
-function conv(g: Graph, x: Value, filter: Value, attributes: Attributes, shape: number[]): Value {
-  return g.add("Conv", [x, filter], attributes, shape, x.dtype);
-}
-
 /** `[h, w, in, multiplier]` -> ONNX's `[out, in / group, h, w]`. */
 function onnxFilter(g: Graph, filter: Value, depthwise: boolean): Value {
   if (!depthwise) return transpose(g, filter, [3, 2, 0, 1]);
@@ -46,13 +42,12 @@ function forward(
 ): Value {
   const window = convolutionWindow(shapeOf(x), shapeOf(filter), attrs, depthwise);
   const whole = isWhole(window, x) && !depthwise && !attrs.lowered;
-  if (whole) return wholeWindow(g, "Convolution", [x, filter], window, window.info.outShape);
+  if (whole) return wholeWindow(g, "dmae:Convolution", [x, filter], window, window.info.outShape);
   const { info } = window;
   const group = depthwise ? info.inChannels : 1;
-  const shape = [info.batchSize, info.outChannels, info.outHeight, info.outWidth];
   const attributes = { ...windowAttributes(window), group };
   const source = toFirst(g, reached(g, x, window), info);
-  return fromFirst(g, conv(g, source, onnxFilter(g, filter, depthwise), attributes, shape), info);
+  return fromFirst(g, g.add("Conv", [source, onnxFilter(g, filter, depthwise)], attributes), info);
 }
 
 /** By the input: a transposed convolution. */
@@ -66,16 +61,16 @@ function inputGradient(
   const window = convolutionWindow(attrs.inputShape, shapeOf(filter), attrs, depthwise);
   requireGradient(dy, window);
   const whole = isWhole(window, dy) && !depthwise && !attrs.lowered;
-  if (whole) return wholeWindow(g, "ConvolutionInputGrad", [dy, filter], window, attrs.inputShape);
+  if (whole)
+    return wholeWindow(g, "dmae:ConvolutionInputGrad", [dy, filter], window, attrs.inputShape);
   const { info } = window;
   const attributes = {
     ...windowAttributes(window),
     group: depthwise ? info.inChannels : 1,
     output_padding: leftOver(window),
   };
-  const shape = [info.batchSize, info.inChannels, info.inHeight, info.inWidth];
   const inputs = [toFirst(g, dy, info), onnxFilter(g, filter, depthwise)];
-  const dx = fromFirst(g, g.add("ConvTranspose", inputs, attributes, shape, dy.dtype), info);
+  const dx = fromFirst(g, g.add("ConvTranspose", inputs, attributes), info);
   return unreached(g, dx, window);
 }
 
@@ -90,28 +85,13 @@ function filterGradient(
   const window = convolutionWindow(shapeOf(x), attrs.filterShape, attrs, depthwise);
   requireGradient(dy, window);
   const whole = isWhole(window, x) && !depthwise && !attrs.lowered;
-  if (whole) return wholeWindow(g, "ConvolutionFilterGrad", [x, dy], window, attrs.filterShape);
+  if (whole)
+    return wholeWindow(g, "dmae:ConvolutionFilterGrad", [x, dy], window, attrs.filterShape);
   const { info } = window;
-  const { batchSize: batch, inChannels, outChannels, padInfo } = info;
+  const { batchSize: batch, inChannels, outChannels } = info;
   const swapped = (v: Value) => transpose(g, toFirst(g, v, info), [1, 0, 2, 3]);
   const images = swapped(reached(g, x, window)); // [in, B, H, W]
   const weights = swapped(dy); // [out, B, h, w]
-  const extent = (size: number, padding: number, out: number, stride: number, dilation: number) =>
-    Math.floor((size + padding - (out - 1) * stride - 1) / dilation) + 1;
-  const height = extent(
-    info.inHeight,
-    padInfo.top + padInfo.bottom,
-    info.outHeight,
-    info.strideHeight,
-    info.dilationHeight,
-  );
-  const width = extent(
-    info.inWidth,
-    padInfo.left + padInfo.right,
-    info.outWidth,
-    info.strideWidth,
-    info.dilationWidth,
-  );
   const { dilations, strides, pads } = windowAttributes(window);
   const attributes = {
     dilations: strides,
@@ -122,9 +102,8 @@ function filterGradient(
   const source = depthwise
     ? reshape(g, images, [1, inChannels * batch, info.inHeight, info.inWidth])
     : images;
-  const shape = [depthwise ? 1 : inChannels, outChannels, height, width];
-  const all = conv(g, source, weights, attributes, shape);
-  const size = [shape[0]!, shape[1]!, info.filterHeight, info.filterWidth];
+  const all = g.add("Conv", [source, weights], attributes);
+  const size = [...all.shape.slice(0, 2), info.filterHeight, info.filterWidth];
   const gradient = slice(g, all, [0, 0, 0, 0], size);
   if (!depthwise) return transpose(g, gradient, [2, 3, 0, 1]);
   const multiplier = outChannels / inChannels;

@@ -24,16 +24,16 @@ function shares(g: Graph, at: Value, size: number, method: string): Value {
   const pixels = row(g, size);
   if (method === "nearest") {
     const closest = unary(g, "Floor", binary(g, "Add", column, like(g, column, 0.5)));
-    return cast(g, binary(g, "Equal", closest, pixels, "bool"), "float32");
+    return cast(g, binary(g, "Equal", closest, pixels), "float32");
   }
   const distance = unary(g, "Abs", binary(g, "Sub", column, pixels));
   return unary(g, "Relu", binary(g, "Sub", like(g, at, 1), distance));
 }
 
 function inside(g: Graph, at: Value, size: number, shape: readonly number[]): Value {
-  const after = binary(g, "GreaterOrEqual", at, like(g, at, 0), "bool");
-  const before = binary(g, "LessOrEqual", at, like(g, at, size - 1), "bool");
-  return reshape(g, binary(g, "And", after, before, "bool"), shape);
+  const after = binary(g, "GreaterOrEqual", at, like(g, at, 0));
+  const before = binary(g, "LessOrEqual", at, like(g, at, size - 1));
+  return reshape(g, binary(g, "And", after, before), shape);
 }
 
 /**
@@ -54,29 +54,16 @@ function cropAndResize(
   const down = positions(g, edge(0), edge(2), height, tall);
   const across = positions(g, edge(1), edge(3), width, wide);
   const lines = reshape(g, gather(g, image, owners, 0), [count, height, width * channels]);
-  const rows = g.add(
-    "MatMul",
-    [shares(g, down, height, method), lines],
-    {},
-    [count, tall, width * channels],
-    "float32",
-  );
-  const crops = g.add(
-    "MatMul",
-    [
-      reshape(g, shares(g, across, width, method), [count, 1, wide, width]),
-      reshape(g, rows, [count, tall, width, channels]),
-    ],
-    {},
-    [count, tall, wide, channels],
-    "float32",
-  );
+  const rows = g.add("MatMul", [shares(g, down, height, method), lines]);
+  const crops = g.add("MatMul", [
+    reshape(g, shares(g, across, width, method), [count, 1, wide, width]),
+    reshape(g, rows, [count, tall, width, channels]),
+  ]);
   const known = binary(
     g,
     "And",
     inside(g, down, height, [count, tall, 1, 1]),
     inside(g, across, width, [count, 1, wide, 1]),
-    "bool",
   );
   return where(g, known, crops, like(g, crops, extrapolationValue));
 }

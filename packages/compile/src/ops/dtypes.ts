@@ -12,7 +12,7 @@ import type { Inputs, Translate } from "./register.ts";
  */
 export function toInteger(g: Graph, x: Value): Value {
   if (x.dtype !== "float32" || x.constant) return cast(g, x, "int32");
-  const inRange = binary(g, "Less", unary(g, "Abs", x), g.scalar("float32", 2 ** 63), "bool");
+  const inRange = binary(g, "Less", unary(g, "Abs", x), g.scalar("float32", 2 ** 63));
   const wide = where(g, inRange, cast(g, x, "int64"), g.scalar("int64", 0));
   return cast(g, wide, "int32");
 }
@@ -22,7 +22,7 @@ export function converted(g: Graph, x: Value, dtype: ElementType): Value {
   if (x.dtype !== "float32") return cast(g, x, dtype);
   if (dtype === "int32") return toInteger(g, x);
   if (dtype !== "bool") return cast(g, x, dtype);
-  return unary(g, "Not", binary(g, "Equal", x, g.scalar("float32", 0), "bool"), "bool");
+  return unary(g, "Not", binary(g, "Equal", x, g.scalar("float32", 0)));
 }
 
 /** float32 results in an array of `dtype`, as kernels that compute in float64 leave them: truncated. */

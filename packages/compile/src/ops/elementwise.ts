@@ -1,22 +1,8 @@
 import { type DataType, upcastType } from "@tensorflow/tfjs-core";
-import {
-  beforeReshape,
-  binary,
-  cast,
-  constantNumbers,
-  like,
-  reshape,
-  unary,
-  where,
-} from "../graph/build.ts";
-import {
-  type Attributes,
-  type ElementType,
-  float,
-  type Graph,
-  type Value,
-} from "../graph/graph.ts";
-import { COMPOSITE } from "./composite.ts";
+import { beforeReshape, binary, cast, like, reshape, unary, where } from "../graph/build.ts";
+import { constantNumbers } from "../graph/evaluate.ts";
+import { type ElementType, float, type Graph, type Value } from "../graph/graph.ts";
+import type { Binary, Unary } from "../graph/operators.ts";
 import {
   bySelfOnBools,
   converted,
@@ -28,38 +14,33 @@ import {
 import type { Kernels, Translate } from "./register.ts";
 
 const plain =
-  (op: string): Translate =>
+  (op: Unary): Translate =>
   (g, { x }) =>
     unary(g, op, x!);
 
 /** Operators of ONNX that only know floats: integers take the way through float32. */
 const onFloats =
-  (op: string): Translate =>
+  (op: Unary): Translate =>
   (g, { x }) =>
     unary(g, op, cast(g, x!, "float32"));
 
-const withAttributes =
-  (op: string, attributes: (attrs: Record<string, number>) => Attributes): Translate =>
-  (g, { x }, attrs) =>
-    g.add(op, [cast(g, x!, "float32")], attributes(attrs), x!.shape, "float32");
-
 const arithmetic =
-  (op: string): Translate =>
+  (op: Binary): Translate =>
   (g, { a, b }) =>
     binary(g, op, a!, b!);
 
 const comparison =
-  (op: string): Translate =>
+  (op: Binary): Translate =>
   (g, { a, b }) => {
     const asNumber = (v: Value) => (v.dtype === "bool" && op !== "Equal" ? cast(g, v, "int32") : v);
-    return binary(g, op, asNumber(a!), asNumber(b!), "bool");
+    return binary(g, op, asNumber(a!), asNumber(b!));
   };
 
-const not = (g: Graph, x: Value) => unary(g, "Not", x, "bool");
+const not = (g: Graph, x: Value) => unary(g, "Not", x);
 
 /** The divisor with 1 for 0, and where it was 0: ONNX Runtime stops at integer divisions by zero. */
 function safeDivisor(g: Graph, b: Value): { divisor: Value; isZero: Value } {
-  const isZero = binary(g, "Equal", b, like(g, b, 0), "bool");
+  const isZero = binary(g, "Equal", b, like(g, b, 0));
   return { divisor: where(g, isZero, like(g, b, 1), b), isZero };
 }
 
@@ -70,10 +51,10 @@ function floorDivide(g: Graph, a: Value, b: Value): Value {
   const quotient = binary(g, "Div", a, divisor);
   const rest = binary(g, "Sub", a, binary(g, "Mul", quotient, divisor));
   const zero = like(g, a, 0);
-  const negative = (v: Value) => binary(g, "Less", v, zero, "bool");
-  const signsDiffer = binary(g, "Xor", negative(rest), negative(divisor), "bool");
-  const nonZero = not(g, binary(g, "Equal", rest, zero, "bool"));
-  const correct = cast(g, binary(g, "And", signsDiffer, nonZero, "bool"), a.dtype);
+  const negative = (v: Value) => binary(g, "Less", v, zero);
+  const signsDiffer = binary(g, "Xor", negative(rest), negative(divisor));
+  const nonZero = not(g, binary(g, "Equal", rest, zero));
+  const correct = cast(g, binary(g, "And", signsDiffer, nonZero), a.dtype);
   return where(g, isZero, zero, binary(g, "Sub", quotient, correct));
 }
 
@@ -90,14 +71,14 @@ function modulo(g: Graph, a: Value, b: Value): Value {
 function power(g: Graph, a: Value, b: Value): Value {
   const result = binary(g, "Pow", a, b);
   if (a.dtype === "float32" || constantNumbers(b)?.every((n) => n >= 0)) return result;
-  const negative = binary(g, "Less", b, like(g, b, 0), "bool");
-  const infinite = binary(g, "And", binary(g, "Equal", a, like(g, a, 0), "bool"), negative, "bool");
+  const negative = binary(g, "Less", b, like(g, b, 0));
+  const infinite = binary(g, "And", binary(g, "Equal", a, like(g, a, 0)), negative);
   return where(g, infinite, like(g, a, 0), result);
 }
 
 function atan2(g: Graph, y: Value, x: Value): Value {
   const zero = like(g, x, 0);
-  const is = (op: string, v: Value) => binary(g, op, v, zero, "bool");
+  const is = (op: Binary, v: Value) => binary(g, op, v, zero);
   const angle = unary(g, "Atan", binary(g, "Div", y, x));
   const half = where(g, is("Less", y), like(g, y, -Math.PI), like(g, y, Math.PI));
   const left = binary(g, "Add", angle, half);
@@ -116,8 +97,8 @@ const square = (g: Graph, x: Value) => binary(g, "Mul", x, x);
 function log1p(g: Graph, x: Value): Value {
   const u = binary(g, "Add", x, like(g, x, 1));
   const d = binary(g, "Sub", u, like(g, x, 1));
-  const exact = binary(g, "Equal", d, like(g, x, 0), "bool");
-  const far = not(g, binary(g, "Less", u, like(g, x, Number.POSITIVE_INFINITY), "bool"));
+  const exact = binary(g, "Equal", d, like(g, x, 0));
+  const far = not(g, binary(g, "Less", u, like(g, x, Number.POSITIVE_INFINITY)));
   const corrected = binary(g, "Mul", unary(g, "Log", u), binary(g, "Div", x, d));
   return where(g, exact, x, where(g, far, unary(g, "Log", u), corrected));
 }
@@ -127,8 +108,8 @@ function expm1(g: Graph, x: Value): Value {
   const u = unary(g, "Exp", x);
   const d = binary(g, "Sub", u, like(g, x, 1));
   const log = unary(g, "Log", u);
-  const small = binary(g, "Less", unary(g, "Abs", x), like(g, x, 1), "bool");
-  const exact = binary(g, "Equal", d, like(g, x, 0), "bool");
+  const small = binary(g, "Less", unary(g, "Abs", x), like(g, x, 1));
+  const exact = binary(g, "Equal", d, like(g, x, 0));
   const corrected = binary(g, "Div", binary(g, "Mul", d, x), log);
   return where(g, small, where(g, exact, x, corrected), d);
 }
@@ -136,7 +117,7 @@ function expm1(g: Graph, x: Value): Value {
 /** -1, 0 or 1; 0 for NaN, of which ONNX's Sign makes NaN. */
 function sign(g: Graph, x: Value): Value {
   if (x.dtype !== "float32") return unary(g, "Sign", x);
-  return where(g, unary(g, "IsNaN", x, "bool"), like(g, x, 0), unary(g, "Sign", x));
+  return where(g, unary(g, "IsNaN", x), like(g, x, 0), unary(g, "Sign", x));
 }
 
 /** 1 where positive, else `alpha`; kernels compute the gradient of ReLU, which is one with 0. */
@@ -147,18 +128,18 @@ function step(g: Graph, x: Value, alpha: number): Value {
 /** {@link step} as one operation, in the form of what it is taken of. */
 export function wholeStep(g: Graph, x: Value): Value {
   const source = beforeReshape(x) ?? x;
-  return reshape(g, g.add("Step", [source], {}, source.shape, "float32", COMPOSITE), x.shape);
+  return reshape(g, g.add("dmae:Step", [source]), x.shape);
 }
 
 /** {@link step} in ONNX's operators. */
 export function lowerStep(g: Graph, x: Value, alpha = 0): Value {
-  const positive = binary(g, "Greater", x, like(g, x, 0), "bool");
+  const positive = binary(g, "Greater", x, like(g, x, 0));
   const numbers = where(g, positive, like(g, x, 1), like(g, x, alpha));
-  return x.dtype === "float32" ? where(g, unary(g, "IsNaN", x, "bool"), x, numbers) : numbers;
+  return x.dtype === "float32" ? where(g, unary(g, "IsNaN", x), x, numbers) : numbers;
 }
 
 function prelu(g: Graph, x: Value, alpha: Value): Value {
-  const negative = binary(g, "Less", x, like(g, x, 0), "bool");
+  const negative = binary(g, "Less", x, like(g, x, 0));
   return where(g, negative, binary(g, "Mul", x, alpha), x);
 }
 
@@ -199,27 +180,28 @@ export const elementwise: Kernels = {
   Softplus: throughFloats(onFloats("Softplus")),
   Relu: bySelfOnBools(plain("Relu")),
   Relu6: bySelfOnBools((g, { x }) => binary(g, "Min", unary(g, "Relu", x!), like(g, x!, 6))),
-  LeakyRelu: withAttributes("LeakyRelu", ({ alpha }) => ({ alpha: float(alpha!) })),
-  Elu: withAttributes("Elu", () => ({ alpha: float(1) })),
+  LeakyRelu: (g, { x }, { alpha }) =>
+    g.add("LeakyRelu", [cast(g, x!, "float32")], { alpha: float(alpha) }),
+  Elu: (g, { x }) => g.add("Elu", [cast(g, x!, "float32")], { alpha: float(1) }),
   Selu: throughFloats(onFloats("Selu")),
   Prelu: (g, { x, alpha }) => prelu(g, cast(g, x!, "float32"), cast(g, alpha!, "float32")),
   EluGrad: (g, { dy, y }) => {
     const slope = binary(g, "Add", y!, like(g, y!, 1));
-    const positive = not(g, binary(g, "Less", y!, like(g, y!, 0), "bool"));
+    const positive = not(g, binary(g, "Less", y!, like(g, y!, 0)));
     return where(g, positive, dy!, binary(g, "Mul", dy!, slope));
   },
   Step: throughIntegers((g, { x }, { alpha }) => step(g, x!, alpha), "bool"),
   Square: bySelfOnBools((g, { x }) => square(g, x!)),
   SquaredDifference: throughIntegers((g, { a, b }) => square(g, binary(g, "Sub", a!, b!)), "bool"),
-  IsNan: (g, { x }) => unary(g, "IsNaN", cast(g, x!, "float32"), "bool"),
-  IsInf: (g, { x }) => unary(g, "IsInf", cast(g, x!, "float32"), "bool"),
+  IsNan: (g, { x }) => unary(g, "IsNaN", cast(g, x!, "float32")),
+  IsInf: (g, { x }) => unary(g, "IsInf", cast(g, x!, "float32")),
   IsFinite: (g, { x }) => {
     const size = unary(g, "Abs", cast(g, x!, "float32"));
-    return binary(g, "Less", size, like(g, size, Number.POSITIVE_INFINITY), "bool");
+    return binary(g, "Less", size, like(g, size, Number.POSITIVE_INFINITY));
   },
   ClipByValue: throughIntegers((g, { x }, { clipValueMin, clipValueMax }) => {
     const bounds = [like(g, x!, clipValueMin), like(g, x!, clipValueMax)];
-    return g.add("Clip", [x!, ...bounds], {}, x!.shape, x!.dtype);
+    return g.add("Clip", [x!, ...bounds]);
   }, "bool"),
   Add: notOnBools(arithmetic("Add")),
   Sub: notOnBools(arithmetic("Sub")),
@@ -235,16 +217,16 @@ export const elementwise: Kernels = {
     Object.values(inputs).reduce((sum, v) => binary(g, "Add", sum, v)),
   ),
   Equal: comparison("Equal"),
-  NotEqual: (g, { a, b }) => not(g, binary(g, "Equal", a!, b!, "bool")),
+  NotEqual: (g, { a, b }) => not(g, binary(g, "Equal", a!, b!)),
   Greater: comparison("Greater"),
   GreaterEqual: comparison("GreaterOrEqual"),
   Less: comparison("Less"),
   LessEqual: comparison("LessOrEqual"),
-  LogicalAnd: (g, { a, b }) => binary(g, "And", a!, b!, "bool"),
-  LogicalOr: (g, { a, b }) => binary(g, "Or", a!, b!, "bool"),
-  LogicalXor: (g, { a, b }) => binary(g, "Xor", a!, b!, "bool"),
+  LogicalAnd: (g, { a, b }) => binary(g, "And", a!, b!),
+  LogicalOr: (g, { a, b }) => binary(g, "Or", a!, b!),
+  LogicalXor: (g, { a, b }) => binary(g, "Xor", a!, b!),
   LogicalNot: (g, { x }) => not(g, x!),
-  BitwiseAnd: (g, { a, b }) => g.add("BitwiseAnd", [a!, b!], {}, a!.shape, a!.dtype),
+  BitwiseAnd: (g, { a, b }) => binary(g, "BitwiseAnd", a!, b!),
   Select: (g, { condition, t, e }) => {
     const rank = t!.shape.length;
     const rows = condition!.shape.length < rank;

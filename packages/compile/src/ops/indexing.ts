@@ -1,15 +1,8 @@
-import {
-  binary,
-  broadcastShape,
-  cast,
-  constantNumbers,
-  expand,
-  reduce,
-  reshape,
-} from "../graph/build.ts";
+import { binary, cast, expand, reduce, reshape } from "../graph/build.ts";
+import { constantNumbers } from "../graph/evaluate.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import { refuseUnsupported } from "../graph/refuse.ts";
-import { requireIndexRows } from "../graph/shape-rules.ts";
+import { broadcastShape, requireIndexRows } from "../graph/shape-rules.ts";
 import type { Kernels } from "./register.ts";
 
 /** How many of a sorted row come before each value (`left`), or not after it. */
@@ -17,7 +10,7 @@ function searchSorted(g: Graph, sorted: Value, values: Value, side: "left" | "ri
   const [batch, length] = sorted.shape as [number, number];
   const row = reshape(g, sorted, [batch, 1, length]);
   const column = reshape(g, values, [batch, values.shape[1]!, 1]);
-  const before = binary(g, side === "left" ? "Less" : "LessOrEqual", row, column, "bool");
+  const before = binary(g, side === "left" ? "Less" : "LessOrEqual", row, column);
   return reduce(g, "ReduceSum", cast(g, before, "int32"), [2]);
 }
 
@@ -34,7 +27,7 @@ function sparseToDense(
   requireIndexRows(shape, table);
   const updates = expand(g, reshape(g, values, [values.shape[0] ?? 1]), [rows]);
   const inputs = [expand(g, filling, shape), cast(g, table, "int64"), updates];
-  return g.add("ScatterND", inputs, {}, shape, values.dtype);
+  return g.add("ScatterND", inputs, {});
 }
 
 /** The shape to which two shapes, given as tensors, broadcast. */

@@ -11,7 +11,7 @@ function neighbours(g: Graph, x: Value, { depthRadius }: KernelAttributes): Valu
     for (let j = 0; j < channels; j++)
       if (Math.abs(i - j) <= depthRadius) band[i * channels + j] = 1;
   const matrix = g.constant("float32", [channels, channels], band);
-  return g.add("MatMul", [x, matrix], {}, x.shape, x.dtype);
+  return g.add("MatMul", [x, matrix]);
 }
 
 const times = (g: Graph, x: Value, factor: Value | number) =>

@@ -1,7 +1,6 @@
 import { slice_util, util } from "@tensorflow/tfjs-core";
 import {
   binary,
-  broadcastShape,
   cast,
   concat,
   expand,
@@ -15,7 +14,7 @@ import {
 } from "../graph/build.ts";
 import { type Graph, sameShape, sizeOf, type Value } from "../graph/graph.ts";
 import { refuseShape, shown } from "../graph/refuse.ts";
-import { requireIndexRows } from "../graph/shape-rules.ts";
+import { broadcastShape, requireIndexRows } from "../graph/shape-rules.ts";
 import { blocks } from "./blocks.ts";
 import { converted } from "./dtypes.ts";
 import { indexing } from "./indexing.ts";
@@ -51,7 +50,7 @@ function tile(g: Graph, x: Value, repetitions: readonly number[]): Value {
   const shape = x.shape.map((d, i) => d * repetitions[i]!);
   if (x.shape.every((d, i) => d === 1 || repetitions[i] === 1)) return expand(g, x, shape);
   if (x.constant && x.splat) return g.splat(x.dtype, shape, x.constant[0]!);
-  return g.add("Tile", [x, g.integers(repetitions)], {}, shape, x.dtype);
+  return g.add("Tile", [x, g.integers(repetitions)]);
 }
 
 function reverse(g: Graph, x: Value, axes: readonly number[]): Value {
@@ -112,7 +111,7 @@ function oneHot(g: Graph, indices: Value, attrs: KernelAttributes): Value {
     Int32Array.from({ length: depth }, (_, i) => i),
   );
   const column = reshape(g, cast(g, indices, "int32"), [...indices.shape, 1]);
-  const hit = binary(g, "Equal", column, classes, "bool");
+  const hit = binary(g, "Equal", column, classes);
   if (dtype === "bool" && onValue === 1 && offValue === 0) return hit;
   if (onValue === 1 && offValue === 0) return cast(g, hit, dtype);
   return where(g, hit, g.scalar(dtype, onValue), g.scalar(dtype, offValue));
@@ -126,13 +125,8 @@ export function scatterAdd(
   shape: readonly number[],
 ): Value {
   requireIndexRows(shape, indices);
-  return g.add(
-    "ScatterND",
-    [g.splat(updates.dtype, shape, 0), cast(g, indices, "int64"), updates],
-    { reduction: "add" },
-    shape,
-    updates.dtype,
-  );
+  const inputs = [g.splat(updates.dtype, shape, 0), cast(g, indices, "int64"), updates];
+  return g.add("ScatterND", inputs, { reduction: "add" });
 }
 
 function mirrorPad(g: Graph, x: Value, paddings: [number, number][], mode: string): Value {
@@ -196,16 +190,14 @@ export const movement: Kernels = {
   GatherV2: (g, { x, indices }, { axis, batchDims }) =>
     gatherBatched(g, x!, indices!, axis, batchDims ?? 0),
   GatherNd: (g, { params, indices }) => {
-    const depth = indices!.shape.at(-1)!;
     requireIndexRows(params!.shape, indices!);
-    const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)];
-    return g.add("GatherND", [params!, cast(g, indices!, "int64")], {}, shape, params!.dtype);
+    return g.add("GatherND", [params!, cast(g, indices!, "int64")]);
   },
   ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape),
   TensorScatterUpdate: (g, { tensor, indices, updates }) => {
     requireIndexRows(tensor!.shape, indices!);
     const inputs = [tensor!, cast(g, indices!, "int64"), updates!];
-    return g.add("ScatterND", inputs, {}, tensor!.shape, tensor!.dtype);
+    return g.add("ScatterND", inputs, {});
   },
   UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) =>
     scatterAdd(g, reshape(g, segmentIds!, [...segmentIds!.shape, 1]), cast(g, x!, "float32"), [

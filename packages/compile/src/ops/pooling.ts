@@ -1,5 +1,5 @@
 import { binary, cast, reshape, transpose } from "../graph/build.ts";
-import { type Graph, type OutputSpec, sizeOf, type Value } from "../graph/graph.ts";
+import { type Graph, sizeOf, type Value } from "../graph/graph.ts";
 import { throughFloats } from "./dtypes.ts";
 import { scatterAdd } from "./movement.ts";
 import type { KernelAttributes, Kernels, Translate } from "./register.ts";
@@ -23,22 +23,20 @@ function pool(
   op: "MaxPool" | "AveragePool",
   x: Value,
   window: Window,
-  outputs: readonly OutputSpec["dtype"][],
+  count: 1 | 2,
 ): Value[] {
   const { info } = window;
-  const shape = [info.batchSize, info.inChannels, info.outHeight, info.outWidth];
   const { pads, strides } = windowAttributes(window);
   const attributes = { kernel_shape: [info.filterHeight, info.filterWidth], pads, strides };
-  const specs = outputs.map((dtype) => ({ shape, dtype }));
-  return g.addNode(op, [toFirst(g, reached(g, x, window))], attributes, specs);
+  return g.addAll(op, [toFirst(g, reached(g, x, window))], attributes, count);
 }
 
 const pooling2d = (op: "MaxPool" | "AveragePool"): Translate =>
   throughFloats((g, { x }, attrs) => {
     const window = poolingWindow(x!, attrs);
     if (op === "MaxPool" && isWhole(window, x!) && !attrs.lowered)
-      return wholeWindow(g, op, [x!], window, window.info.outShape);
-    return fromFirst(g, pool(g, op, x!, window, ["float32"])[0]!);
+      return wholeWindow(g, "dmae:MaxPool", [x!], window, window.info.outShape);
+    return fromFirst(g, pool(g, op, x!, window, 1)[0]!);
   });
 
 /** dy goes back to where the maximum was found; windows that overlap add up. */
@@ -47,11 +45,11 @@ function maxPoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttributes)
   requireGradient(dy, window);
   if (isWhole(window, x) && !attrs.lowered) {
     // The result too: the kernel compares with it. It is there already, from the forward pass.
-    const y = wholeWindow(g, "MaxPool", [x], window, window.info.outShape);
-    return wholeWindow(g, "MaxPoolGrad", [dy, x, y], window, x.shape);
+    const y = wholeWindow(g, "dmae:MaxPool", [x], window, window.info.outShape);
+    return wholeWindow(g, "dmae:MaxPoolGrad", [dy, x, y], window, x.shape);
   }
   const { batchSize, inChannels, inHeight, inWidth } = window.info;
-  const [, indices] = pool(g, "MaxPool", x, window, ["float32", "int64"]);
+  const [, indices] = pool(g, "MaxPool", x, window, 2);
   const shape = [batchSize, inChannels, inHeight, inWidth];
   const count = sizeOf(dy.shape);
   const flat = scatterAdd(
@@ -68,7 +66,7 @@ function maxPoolWithArgmax(g: Graph, x: Value, attrs: KernelAttributes): Value[]
   const window = poolingWindow(x, attrs);
   const { batchSize, inWidth, inHeight } = window.info;
   const [, height, width, channels] = x.shape as [number, number, number, number];
-  const [maxima, indices] = pool(g, "MaxPool", x, window, ["float32", "int64"]);
+  const [maxima, indices] = pool(g, "MaxPool", x, window, 2);
   const at = cast(g, fromFirst(g, indices!), "int32");
   const times = (v: Value, n: number) => binary(g, "Mul", v, g.scalar("int32", n));
   const plus = (v: Value, numbers: number[], shape: number[]) =>
@@ -95,13 +93,8 @@ function averagePoolGradient(g: Graph, dy: Value, x: Value, attrs: KernelAttribu
   const source = reshape(g, toFirst(g, dy), [planes, 1, info.outHeight, info.outWidth]);
   const area = info.filterHeight * info.filterWidth;
   const filter = g.splat("float32", [1, 1, info.filterHeight, info.filterWidth], 1 / area);
-  const spread = g.add(
-    "ConvTranspose",
-    [source, filter],
-    { ...windowAttributes(window), group: 1, output_padding: leftOver(window) },
-    [planes, 1, info.inHeight, info.inWidth],
-    dy.dtype,
-  );
+  const attributes = { ...windowAttributes(window), group: 1, output_padding: leftOver(window) };
+  const spread = g.add("ConvTranspose", [source, filter], attributes);
   const shape = [info.batchSize, info.inChannels, info.inHeight, info.inWidth];
   return unreached(g, fromFirst(g, reshape(g, spread, shape)), window);
 }

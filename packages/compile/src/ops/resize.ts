@@ -49,9 +49,9 @@ function separable(g: Graph, x: Value, rows: Value, columns: Value, transposed: 
   const tall = down.shape[0]!;
   const wide = across.shape[0]!;
   const lines = reshape(g, x, [batch, height, width * channels]);
-  const first = g.add("MatMul", [down, lines], {}, [batch, tall, width * channels], x.dtype);
+  const first = g.add("MatMul", [down, lines]);
   const pixels = reshape(g, first, [batch * tall, width, channels]);
-  const second = g.add("MatMul", [across, pixels], {}, [batch * tall, wide, channels], x.dtype);
+  const second = g.add("MatMul", [across, pixels]);
   return reshape(g, second, [batch, tall, wide, channels]);
 }
 

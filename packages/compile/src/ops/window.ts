@@ -2,7 +2,6 @@ import { backend_util } from "@tensorflow/tfjs-core";
 import { pad, slice } from "../graph/build.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import { refuseShape, refuseUnsupported, shown } from "../graph/refuse.ts";
-import { COMPOSITE } from "./composite.ts";
 import type { KernelAttributes } from "./register.ts";
 
 type Convolution = backend_util.Conv2DInfo;
@@ -176,10 +175,14 @@ export function isWhole({ info, cut }: Window, x: Value): boolean {
   );
 }
 
+type WholeWindow =
+  | `dmae:Convolution${"" | "InputGrad" | "FilterGrad"}`
+  | `dmae:MaxPool${"" | "Grad"}`;
+
 /** An operation of a window that stays whole until `graph/windows.ts` decides who computes it. */
 export function wholeWindow(
   g: Graph,
-  op: string,
+  op: WholeWindow,
   inputs: readonly Value[],
   { info }: Window,
   shape: readonly number[],
@@ -189,6 +192,7 @@ export function wholeWindow(
     size: [info.filterHeight, info.filterWidth],
     strides: [info.strideHeight, info.strideWidth],
     pads: [top, bottom, left, right],
+    shape: [...shape],
   };
-  return g.add(op, inputs, attributes, [...shape], "float32", COMPOSITE);
+  return g.add(op, inputs, attributes);
 }

@@ -43,7 +43,7 @@ export function endsAtMarker(runtime: LoadedRuntime): Promise<boolean> {
 async function tryMarker({ InferenceSession, Tensor }: LoadedRuntime): Promise<boolean> {
   const graph = new Graph();
   const x = graph.input("x", "float32", [2]);
-  const outputs = [graph.add("Neg", [x], {}, [2], "float32")];
+  const outputs = [graph.add("Neg", [x])];
   const { bytes } = encodeModel({ graph, outputs, outputNames: ["y"], emptySequence: MARKER });
   const tensor = (data: Float32Array) => new Tensor("float32", data, [2]);
   const y = new Float32Array(2);

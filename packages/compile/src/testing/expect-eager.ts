@@ -4,8 +4,9 @@ import { expect } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { compile } from "../index.ts";
 import type { RuntimeOptions } from "../runtime/runtime.ts";
+import { expectSound } from "./expect-sound.ts";
 
-/** Expects of a compiled function what the eager backend makes of it; returns how many kernels were generated. */
+/** Expects sound graphs of a function, and when compiled what the eager backend makes of it; returns how many kernels were generated. */
 export async function expectEager(
   fn: (inputs: Tensors) => Tensors,
   inputs: Readonly<Record<string, HostTensor>>,
@@ -14,6 +15,7 @@ export async function expectEager(
   const specs = Object.fromEntries(
     Object.entries(inputs).map(([name, { shape, dtype }]) => [name, { shape, dtype }]),
   );
+  expectSound(fn, specs);
   const program = await compile(fn, specs, kernels ? { kernels } : {});
   const compiled = await program(inputs);
   program.dispose();

@@ -4,6 +4,7 @@ import { toHost, toTensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "vitest";
 import { compile } from "../compile.ts";
+import { expectSound } from "./expect-sound.ts";
 
 /** Draws shapes and values for the cases of a sweep. */
 export interface Draw {
@@ -62,7 +63,7 @@ export interface Case {
   readonly fn: (inputs: Record<string, tf.Tensor>) => tf.Tensor | tf.Tensor[];
 }
 
-/** Runs a case eagerly on cpu and compiled; dtypes, shapes and values must agree. */
+/** Runs a case eagerly on cpu and compiled; graphs must be sound, dtypes, shapes and values must agree. */
 export async function expectSame({ inputs, fn }: Case, tolerance = 1e-5): Promise<void> {
   const record = (tensors: Record<string, tf.Tensor>) => {
     const result = fn(tensors);
@@ -75,6 +76,7 @@ export async function expectSame({ inputs, fn }: Case, tolerance = 1e-5): Promis
   );
   const eager = await toHost(outputs);
   tf.dispose([tensors, outputs]);
+  expectSound(record, inputs);
   const program = await compile(record, inputs, { threads: 1 });
   try {
     const compiled = (await program(inputs)) as Record<string, HostTensor>;
