@@ -12,8 +12,9 @@ import {
 } from "../certificate/verify-certificate.ts";
 import { image, type LoadedImage } from "../classifier/image-source.ts";
 import { readRegularFile } from "../files.ts";
-import { type Arguments, type OptionName, preprocessing } from "./cli-arguments.ts";
+import type { Arguments } from "./cli-arguments.ts";
 import { loadData, loadModel } from "./cli-load.ts";
+import { type OptionName, preprocessing } from "./cli-options.ts";
 import type { Streams } from "./cli-rows.ts";
 import { batchesOf, certificationOf, seedOf } from "./cli-settings.ts";
 

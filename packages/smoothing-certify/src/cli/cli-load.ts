@@ -8,7 +8,8 @@ import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
 import { checkPreprocessing, type Preprocessing } from "../classifier/preprocessing.ts";
 import { sha256 } from "../classifier/sha256.ts";
-import { type Arguments, preprocessing } from "./cli-arguments.ts";
+import type { Arguments } from "./cli-arguments.ts";
+import { preprocessing } from "./cli-options.ts";
 
 /** A classifier, its name for the log and how to end it. */
 export interface LoadedModel {

@@ -1,10 +1,11 @@
 import { DmaeError } from "@dmae/core";
 import { version } from "../../package.json";
-import { commands, help, parseArguments, readsLogs, withOptionNames } from "./cli-arguments.ts";
+import { help, parseArguments, withOptionNames } from "./cli-arguments.ts";
 import { runAttack } from "./cli-attack.ts";
 import { certifyImage, isOneImage, verify } from "./cli-certificate.ts";
 import { denseCommands, runDense } from "./cli-dense.ts";
 import { runLogs } from "./cli-logs.ts";
+import { commands, readsLogs } from "./cli-options.ts";
 import { runPatch } from "./cli-patch.ts";
 import { runPlan } from "./cli-plan.ts";
 import type { Streams } from "./cli-rows.ts";
