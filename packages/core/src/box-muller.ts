@@ -2,7 +2,7 @@ import { COSINE, HALF_ROOT, LN2, LOG, ONE, SINE } from "./polynomials.ts";
 
 // Standard normals from Philox words by the Box-Muller transform, built only from `+ - * / sqrt`, which
 // IEEE 754 rounds exactly: the same bits on every engine and machine. (`Math.log`, `sin` and `cos` are
-// implementation-approximated in ECMAScript, and do differ between engines.) `wasm/normals.ts` holds
+// implementation-approximated in ECMAScript, and do differ between engines.) `wasm/draws.wat` holds
 // the same operations in the same order; tests compare the bits.
 
 const [L0, L1, L2, L3, L4, L5, L6] = LOG;

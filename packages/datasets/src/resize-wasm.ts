@@ -1,6 +1,6 @@
 import type { PixelImage } from "./pixels.ts";
-import { resizeModule } from "./resize-module.ts";
-import { computeTaps, precisionBits, type Taps } from "./resize-taps.ts";
+import { code } from "./resize.wasm.ts";
+import { computeTaps, type Taps } from "./resize-taps.ts";
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -34,7 +34,8 @@ let exports: Exports | undefined | null;
 function instance(): Exports | null {
   if (exports !== undefined) return exports;
   try {
-    const module = new WebAssembly.Module(resizeModule(precisionBits));
+    const bytes = Uint8Array.from(atob(code), (letter) => letter.charCodeAt(0));
+    const module = new WebAssembly.Module(bytes);
     exports = new WebAssembly.Instance(module).exports as unknown as Exports;
   } catch {
     exports = null; // not an error: the other way gives the same bytes
