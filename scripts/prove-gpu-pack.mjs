@@ -4,6 +4,7 @@
 //   1-webgpu.tar.xz        Node, our packages, ONNX Runtime: all that the WebGPU lane needs
 //   2-images.tar           Fashion-MNIST
 //   3-cuda.tar.xz.00 …     the CUDA provider; the CUDA libraries are those of that machine's PyTorch
+//   4-nvrtc.tar.xz         NVRTC, which compiles our kernels there; it is used instead of PyTorch's
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -41,7 +42,7 @@ const left =
 export function pack(target, { only, level = 6 } = {}) {
   mkdirSync(target, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), "prove-gpu-"));
-  const parts = { webgpu: packProgram, images: packImages, cuda: packCuda };
+  const parts = { webgpu: packProgram, images: packImages, cuda: packCuda, nvrtc: packNvrtc };
   try {
     for (const [name, make] of Object.entries(parts))
       if (!only || only.includes(name)) make(target, join(folder, name), level);
@@ -96,21 +97,30 @@ function packCuda(target, folder) {
   rmSync(whole);
 }
 
+function packNvrtc(target, folder, level) {
+  const source = findFetched("nvidia/cu13/lib", "libnvrtc.so.13", process.env.DMAE_NVRTC);
+  for (const file of ["libnvrtc.so.13", "libnvrtc-builtins.so.13.0"])
+    cpSync(realpathSync(join(source, file)), join(folder, "cuda", file));
+  archive(join(target, "4-nvrtc.tar.xz"), folder, Math.min(level, 2));
+}
+
 /** As the wheel has it: what `link` puts into a project was changed. */
-function findProvider() {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dmae/native");
-  const folders = [
-    process.env.DMAE_CUDA_PROVIDER, // a folder with the wheel's two files
-    ...(existsSync(cache)
-      ? readdirSync(cache).map((name) => join(cache, name, "site/onnxruntime/capi"))
-      : []),
-  ];
-  const found = folders.find(
-    (each) => each && existsSync(join(each, "libonnxruntime_providers_cuda.so")),
+const findProvider = () =>
+  findFetched(
+    "onnxruntime/capi",
+    "libonnxruntime_providers_cuda.so",
+    process.env.DMAE_CUDA_PROVIDER,
   );
+
+/** The folder with a file of a fetched wheel: `given`, else one of the cache of `link`. */
+function findFetched(place, file, given) {
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dmae/native");
+  const fetched = existsSync(cache) ? readdirSync(cache) : [];
+  const folders = [given, ...fetched.map((name) => join(cache, name, "site", place))];
+  const found = folders.find((each) => each && existsSync(join(each, file)));
   if (found) return found;
   throw new Error(
-    "--pack: the CUDA provider was not fetched; run npx @dmae/native link onnxruntime --gpu, or pass --parts webgpu,images",
+    `--pack: ${file} was not fetched; run npx @dmae/native link onnxruntime --gpu, or pass --parts webgpu,images`,
   );
 }
 

@@ -30,7 +30,7 @@ it.skipIf(!canRun)(
       const { stages } = JSON.parse(readFileSync(join(folder, "out/results.json"), "utf8"));
       expect(stages["parity cpu"], printed).toMatchObject({ status: "done" });
       for (const row of stages["parity cpu"].rows) expect(row.ok).toBe(true);
-      expect(stages["parity cpu"].rows).toHaveLength(3);
+      expect(stages["parity cpu"].rows).toHaveLength(6);
       expect(stages["throughput cpu"].status).toBe("done");
       expect(stages["fashion cpu"].status).toBe("done");
       expect(readFileSync(join(folder, "out/report.md"), "utf8")).toContain("### Dry run");

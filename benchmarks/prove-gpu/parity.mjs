@@ -21,9 +21,10 @@ const accepted = {
 
 export async function parity({ provider, toy, precisions, row }) {
   const model = modelOf(recorded.models[toy ? "toy" : "small"]);
-  for (const precision of precisions)
-    await row(`parity ${precision}`, async () => {
-      const options = { provider, precision };
+  const kinds = provider === "webgpu" ? ["standard"] : ["standard", "generated"];
+  for (const [precision, kernels] of precisions.flatMap((p) => kinds.map((kind) => [p, kind])))
+    await row(`parity ${precision}, ${kernels} kernels`, async () => {
+      const options = { provider, precision, kernels };
       const found = { logits: await logits(model, options), ...(await train(model, options)) };
       const { wanted } = model;
       const distances = {

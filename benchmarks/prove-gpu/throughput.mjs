@@ -16,6 +16,17 @@ export async function throughput({ provider, toy, precisions, batches, seconds, 
         await row(`${name} ${task} ${precision} batch ${batch}`, () =>
           measure(task, shape, batch, { provider, precision }, seconds),
         );
+  // What kernels of our own gain: the rows above have them in training.
+  for (const precision of provider === "webgpu" ? [] : precisions)
+    await row(`${name} train ${precision} batch ${batches.at(-1)}, standard kernels`, () =>
+      measure(
+        "train",
+        shape,
+        batches.at(-1),
+        { provider, precision, kernels: "standard" },
+        seconds,
+      ),
+    );
   for (const precision of precisions)
     await row(`${name} certify ${precision} batch ${batches.at(-1)}`, () =>
       certification(shape, batches.at(-1), { provider, precision }, seconds),
@@ -53,7 +64,7 @@ async function certification(shape, batch, options, seconds) {
 }
 
 async function measure(task, shape, batch, options, seconds) {
-  const { run, dispose, milliseconds } = await prepare(task, shape, batch, options);
+  const { run, dispose, milliseconds, kernels } = await prepare(task, shape, batch, options);
   try {
     await run();
     await run();
@@ -70,6 +81,7 @@ async function measure(task, shape, batch, options, seconds) {
       median: rate(times[times.length >> 1]),
       best: rate(times[0]),
       runs: times.length,
+      kernels,
       loadMilliseconds: Math.round(milliseconds),
       memoryMiB: memory(),
     };
@@ -84,13 +96,20 @@ async function prepare(task, shape, batch, options) {
     const { program, inputs } = forwardProgram(shape, batch);
     const compiled = await compile(program, options);
     const milliseconds = performance.now() - started;
-    return { run: () => compiled(inputs), dispose: () => compiled.dispose(), milliseconds };
+    const { kernels } = compiled.statistics;
+    return {
+      run: () => compiled(inputs),
+      dispose: () => compiled.dispose(),
+      milliseconds,
+      kernels,
+    };
   }
   const { train, state, inputs, specs } = trainingStep(shape, batch);
   const step = await compileStep(train.step, { state, batch: specs }, options);
   const milliseconds = performance.now() - started;
   const all = { ...inputs, ...train.inputs(0) };
-  return { run: () => step(all), dispose: () => step.dispose(), milliseconds };
+  const { kernels } = step.statistics;
+  return { run: () => step(all), dispose: () => step.dispose(), milliseconds, kernels };
 }
 
 /** MiB of the card that processes use; null without a card. */

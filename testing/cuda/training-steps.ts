@@ -71,6 +71,7 @@ const momentum = { momentum: 0.9, weightDecay: 1e-4 };
 /** Steps of small models that between them make every kind of kernel. */
 export const trainingSteps = {
   "a ViT with AdamW": () => vitStep(adamw()),
+  "a ViT with SGD": () => vitStep(sgd(momentum)),
   "LeNet with SGD": () => convnetStep(createConvNet("lenet"), sgd(momentum)),
   "ResNet-20 with SGD": () =>
     convnetStep(createConvNet("cifar_resnet20", { inputSize: 8, width: 4 }), sgd(momentum)),

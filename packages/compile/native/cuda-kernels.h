@@ -23,8 +23,7 @@
 static struct {
   int (*cuInit)(unsigned);
   int (*cuDevicePrimaryCtxRetain)(void **context, int device);
-  int (*cuCtxPushCurrent_v2)(void *context);
-  int (*cuCtxPopCurrent_v2)(void **context);
+  int (*cuCtxSetCurrent)(void *context);
   int (*cuModuleLoadData)(void **module, const void *image);
   int (*cuModuleUnload)(void *module);
   int (*cuModuleGetFunction)(void **function, void *module, const char *name);
@@ -51,9 +50,8 @@ static OrtStatus *cuda_failed(const char *call, int error) {
 
 /* Finds the driver's functions, and makes the context of the card that ONNX Runtime takes (the first). */
 static OrtStatus *cuda_open(void) {
-  static const char *names[] = {"cuInit", "cuDevicePrimaryCtxRetain", "cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2",
-                                "cuModuleLoadData", "cuModuleUnload", "cuModuleGetFunction", "cuLaunchKernel",
-                                "cuGetErrorString"};
+  static const char *names[] = {"cuInit", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent", "cuModuleLoadData",
+                                "cuModuleUnload", "cuModuleGetFunction", "cuLaunchKernel", "cuGetErrorString"};
   if (cuda_context) return NULL;
   void *driver = dlopen(CUDA_DRIVER, RTLD_NOW | RTLD_LOCAL);
   if (!driver) return ort_create_status(ort)(1, dlerror());
@@ -68,6 +66,7 @@ static OrtStatus *cuda_open(void) {
 static OrtStatus *cuda_functions(Operator *op) {
   char finish[128];
   snprintf(finish, sizeof finish, "%s_finish", op->name);
+  CUDA_CALL(cuCtxSetCurrent, cuda_context);
   if (!cuda_module) CUDA_CALL(cuModuleLoadData, &cuda_module, CUDA_IMAGE);
   CUDA_CALL(cuModuleGetFunction, &op->functions[0], cuda_module, op->name);
   if (op->sums) CUDA_CALL(cuModuleGetFunction, &op->functions[1], cuda_module, finish);
@@ -76,12 +75,8 @@ static OrtStatus *cuda_functions(Operator *op) {
 
 static OrtStatus *operator_create(const OrtCustomOp *op, Ort api, const void *info, void **kernel) {
   (void)api, (void)info;
-  void *popped;
   OrtStatus *status = cuda_open();
-  if (status) return status;
-  CUDA_CALL(cuCtxPushCurrent_v2, cuda_context);
-  status = cuda_functions((Operator *)op);
-  cuda.cuCtxPopCurrent_v2(&popped);
+  if (!status) status = cuda_functions((Operator *)op);
   if (!status) cuda_users++;
   *kernel = (void *)op;
   return status;
@@ -89,11 +84,9 @@ static OrtStatus *operator_create(const OrtCustomOp *op, Ort api, const void *in
 
 static void operator_destroy(void *kernel) {
   (void)kernel;
-  void *popped;
-  if (--cuda_users > 0 || cuda.cuCtxPushCurrent_v2(cuda_context)) return;
+  if (--cuda_users > 0 || cuda.cuCtxSetCurrent(cuda_context)) return;
   cuda.cuModuleUnload(cuda_module);
   cuda_module = NULL;
-  cuda.cuCtxPopCurrent_v2(&popped);
 }
 
 static OrtStatus *operator_compute(void *kernel, OrtKernelContext *context) {
@@ -102,6 +95,7 @@ static OrtStatus *operator_compute(void *kernel, OrtKernelContext *context) {
   OrtStatus *status = operator_operands(op, context, operands, operands + op->inputs);
   if (!status) status = ort_kernel_stream(ort)(context, &stream);
   if (status) return status;
+  CUDA_CALL(cuCtxSetCurrent, cuda_context);
   CUDA_CALL(cuLaunchKernel, op->functions[0], op->blocks, 1, 1, op->threads, 1, 1, 0, stream, parameters, NULL);
   if (op->sums)
     CUDA_CALL(cuLaunchKernel, op->functions[1], op->sum_blocks, op->sums, 1, 32, 32, 1, 0, stream, parameters, NULL);

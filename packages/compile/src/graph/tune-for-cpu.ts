@@ -1,6 +1,6 @@
 import { binary, gemm, like, reshape } from "./build.ts";
 import { constantNumbers } from "./evaluate.ts";
-import { sizeOf } from "./graph.ts";
+import { liveNodes, sizeOf } from "./graph.ts";
 import { type Program, type Rewrite, rebuild } from "./optimize.ts";
 
 /** Products of fewer elements keep their sum: there a node costs more than a pass. */
@@ -56,6 +56,18 @@ const repeatProduct: Rewrite = (context, node, inputs) => {
 
 /** Takes sums out of large matrix products. */
 export const separateSums = (program: Program): Program => rebuild(program, splitSum);
+
+/**
+ * The same before products get 16 bits, where a kernel can take the sum: its numbers then stay float32. What is moved first keeps its
+ * sum, so that it moves in 16 bits.
+ */
+export function separateSumsInHalf(program: Program): Program {
+  const nodes = liveNodes(program.graph, program.outputs);
+  const moved = new Set(nodes.flatMap((node) => (node.op === "Reshape" ? node.inputs[0]! : [])));
+  return rebuild(program, (context, node, inputs) =>
+    moved.has(node.outputs[0]!) ? null : splitSum(context, node, inputs),
+  );
+}
 
 /** Gives an optimized program the form that ONNX Runtime's CPU kernels run fastest; the values stay the same to rounding. */
 export const tuneForCpu = (program: Program): Program =>

@@ -1,5 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
-import type { Tensors } from "@dmae/nn";
+import { eagerExecutor, type Tensors } from "@dmae/nn";
+import { gelu, linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
@@ -7,7 +8,7 @@ import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { binary, cast, reduce, unary } from "../graph/build.ts";
 import { Graph, liveNodes } from "../graph/graph.ts";
 import { fromHalf, toHalf } from "../graph/half-numbers.ts";
-import { expectEagerOnShim, runOnShim } from "../testing/on-shim.ts";
+import { expectEagerOnShim, fusedForCard, runOnShim } from "../testing/on-shim.ts";
 import { draws } from "../testing/sweep.ts";
 import { findCCompiler } from "./c-compiler.ts";
 import { forCard, fuse } from "./fuse.ts";
@@ -105,4 +106,36 @@ describe.skipIf(!compiler)("CUDA kernels on the shim", () => {
       { relative: 1e-6 },
     );
   });
+
+  it.each(["float32", "float16"] as const)(
+    "take the sum of a large product in %s, unless its result is moved first",
+    async (precision) => {
+      const [rows, depth, width] = [1024, 32, 128];
+      const inputs = {
+        x: random.floats([rows, depth], -1, 1),
+        w: random.floats([width, depth], -0.3, 0.3),
+        b: random.floats([width]),
+      };
+      const fn = ({ x, w, b }: Tensors) => {
+        const y = linear(x!, w as tf.Tensor2D, b as tf.Tensor1D);
+        const moved = linear(tf.neg(x!), w as tf.Tensor2D, b as tf.Tensor1D);
+        return {
+          y: tf.matMul(gelu(y), w!),
+          moved: tf.transpose(tf.reshape(moved, [8, rows / 8, 4, width / 4]), [0, 2, 1, 3]),
+        };
+      };
+      const fused = fusedForCard(fn, inputs, precision);
+      const gemms = liveNodes(fused.program.graph, fused.program.outputs).filter(
+        ({ op }) => op === "Gemm",
+      );
+      const sums = gemms.map((node) => node.inputs.length).sort();
+      expect(sums).toEqual(precision === "float32" ? [2, 2, 2] : [2, 2, 3]);
+      const found = await runOnShim(fused, fused.outputNames, inputs, folder);
+      const eager = await eagerExecutor().prepareFunction({ fn, specs: inputs });
+      for (const [name, { data }] of Object.entries(await eager(inputs)))
+        expectClose(found[name]!, data, {
+          absolute: precision === "float32" ? 1e-5 : 1e-2,
+        });
+    },
+  );
 });

@@ -147,8 +147,7 @@ static void run_block() {
 #define DRIVER extern "C" __attribute__((visibility("default"))) int
 DRIVER cuInit(unsigned) { return 0; }
 DRIVER cuDevicePrimaryCtxRetain(void **context, int) { return *context = (void *)1, 0; }
-DRIVER cuCtxPushCurrent_v2(void *) { return 0; }
-DRIVER cuCtxPopCurrent_v2(void **) { return 0; }
+DRIVER cuCtxSetCurrent(void *) { return 0; }
 DRIVER cuModuleLoadData(void **module, const void *image) {
   *module = dlopen((const char *)image, RTLD_NOW | RTLD_NOLOAD);
   return *module ? 0 : 209;

@@ -24,7 +24,10 @@ export interface OnnxRuntimeLinkOptions {
   readonly gpu?: boolean;
   /** Use the CUDA 13 libraries of this Python or virtual environment (those of PyTorch, for example), where they lie. */
   readonly python?: string;
-  /** Use the provider in this folder: `libonnxruntime_providers_cuda.so` and `…_shared.so` of the same release. */
+  /**
+   * Use the provider in this folder: `libonnxruntime_providers_cuda.so` and `…_shared.so` of the same release. CUDA libraries that lie
+   * beside them come first.
+   */
   readonly providers?: string;
   /** Where fetched wheels are kept; default `~/.cache/dmae/native`. */
   readonly cache?: string;
@@ -111,7 +114,10 @@ async function obtain(
       : undefined;
   return {
     source: own ?? join(site!, "onnxruntime", "capi"),
-    folders: python ? await cudaFoldersOfPython(python) : cudaFoldersOf(site!),
+    folders: [
+      ...(given ? [given] : []),
+      ...(python ? await cudaFoldersOfPython(python) : cudaFoldersOf(site!)),
+    ],
   };
 }
 
