@@ -46,7 +46,7 @@ describe("fromOnnx", () => {
   it("takes URLs, bytes, blobs and sessions, and leaves a session alone", async () => {
     const bytes = new Uint8Array(readFileSync(url("small")));
     const session = await InferenceSession.create(path("small"));
-    for (const model of [url("small"), bytes, new Blob([bytes]), session as never]) {
+    for (const model of [url("small"), bytes, bytes.buffer, new Blob([bytes]), session as never]) {
       const classifier = await fromOnnx(model, { onnxruntime: { InferenceSession, Tensor } });
       expectClose(await values(classifier, channelsLast, [2, 4, 4, 3]), logits, { absolute: 2e-6 });
       await classifier.dispose();
@@ -135,6 +135,17 @@ describe("fromOnnx", () => {
     await expect(certify(session as never, image, options)).rejects.toThrow(
       /depends on the rows beside it|different answers to the same batch/,
     );
+  });
+
+  it("refuses what names no model, and may be disposed of twice", async () => {
+    for (const model of [undefined, null, 5, "", {}])
+      await expect(fromOnnx(model as never)).rejects.toThrow(
+        "fromOnnx: model must be a path, URL, Blob, bytes or a session of ONNX Runtime, got",
+      );
+    const classifier = await fromOnnx(path("small"));
+    await classifier.dispose();
+    await classifier.dispose();
+    await expect(certify(classifier, image, options)).rejects.toThrow("the classifier threw");
   });
 
   it("says what is wrong with a file", async () => {

@@ -1,14 +1,22 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { show } from "../checks.ts";
 import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier-traits.ts";
 import { toFloat16 } from "./float16.ts";
 import { imageShapeOf, modelInput } from "./model-input.ts";
 import { chooseName, readModelOutput } from "./model-output.ts";
-import { findSuspects, lastOperatorOf, readOnnxGraph, type Suspects } from "./onnx-graph.ts";
+import {
+  findSuspects,
+  lastOperatorOf,
+  type OnnxGraph,
+  readOnnxGraph,
+  type Suspects,
+} from "./onnx-graph.ts";
 import {
   type LoadedRuntime,
   loadRuntime,
+  type OnnxFile,
   type OnnxRuntime,
   type OnnxSession,
   type OnnxValue,
@@ -53,10 +61,11 @@ export interface LoadedClassifier extends ClassifierTraits {
  * const { radius } = await certify(classifier, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
  */
 export async function fromOnnx(
-  model: string | URL | Blob | Uint8Array | OnnxSession,
+  model: OnnxFile | OnnxSession,
   options: OnnxOptions = {},
 ): Promise<LoadedClassifier> {
   checkOptions(CALLER, options, names);
+  checkModel(model);
   const runtime = await loadRuntime(options.onnxruntime);
   const isNative = inNode && options.onnxruntime === undefined;
   const owned = !isSession(model);
@@ -73,6 +82,7 @@ export async function fromOnnx(
   const binary =
     options.binary ?? (about.lastOperator?.(output) === "Sigmoid" ? "probability" : undefined);
   const memory = new SpareMemory();
+  let isReleased = !owned;
   return {
     input: "array",
     ...sizesOf(expected?.shape, given, binary),
@@ -97,7 +107,11 @@ export async function fromOnnx(
         if (spare) memory.give(spare);
       }
     },
-    dispose: async () => (owned ? session.release?.() : undefined),
+    async dispose() {
+      if (isReleased) return;
+      isReleased = true;
+      await session.release?.();
+    },
   };
 }
 
@@ -195,15 +209,27 @@ async function weightHashes(
   );
 }
 
+/** Throws for what names no model. */
+function checkModel(model: unknown): void {
+  const isFile =
+    (typeof model === "string" && model !== "") ||
+    [URL, Blob, Uint8Array, ArrayBuffer].some((type) => model instanceof type);
+  if (isFile || isSession(model)) return;
+  throw new DmaeError(
+    "argument",
+    `${CALLER}: model must be a path, URL, Blob, bytes or a session of ONNX Runtime, got ${show(model)}`,
+  );
+}
+
 async function open(
   runtime: LoadedRuntime,
-  model: string | URL | Blob | Uint8Array,
+  model: OnnxFile,
   options: OnnxOptions,
 ): Promise<LoadedModel> {
   const name = labelOf(model);
   try {
     const { bytes, source } = await readModel(model);
-    const graph = readOnnxGraph(bytes);
+    const graph = readGraph(bytes);
     const session = await runtime.InferenceSession.create(source, options.session);
     const hash = await sha256(bytes, ...(await weightHashes(source, graph.weightFiles)));
     const lastOperator = (output: string) => lastOperatorOf(graph, output);
@@ -219,8 +245,17 @@ async function open(
   }
 }
 
-function labelOf(model: string | URL | Blob | Uint8Array): string {
-  if (model instanceof Uint8Array) return "the given bytes";
+/** The nodes of the file; what cannot be read says that it is no ONNX file. */
+function readGraph(bytes: Uint8Array): OnnxGraph {
+  try {
+    return readOnnxGraph(bytes);
+  } catch (cause) {
+    throw new Error(`it is no complete ONNX file: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function labelOf(model: OnnxFile): string {
+  if (model instanceof Uint8Array || model instanceof ArrayBuffer) return "the given bytes";
   if (model instanceof Blob) return (model as { name?: string }).name ?? "the given blob";
   return String(model);
 }

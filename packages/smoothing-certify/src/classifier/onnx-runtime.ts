@@ -57,11 +57,15 @@ export async function loadRuntime(given: OnnxRuntime | undefined): Promise<Loade
   }
 }
 
+/** A model as a file: its path or address, or its bytes. */
+export type OnnxFile = string | URL | Blob | Uint8Array | ArrayBuffer;
+
 /** Bytes of a model, and what a session is best made of: the path, where files of weights may lie beside it. */
 export async function readModel(
-  model: string | URL | Blob | Uint8Array,
+  model: OnnxFile,
 ): Promise<{ bytes: Uint8Array; source: string | Uint8Array }> {
   if (model instanceof Uint8Array) return checkedBytes(model);
+  if (model instanceof ArrayBuffer) return checkedBytes(new Uint8Array(model));
   if (model instanceof Blob) return checkedBytes(new Uint8Array(await model.arrayBuffer()));
   if (!inNode) return download(model);
   const { fileURLToPath } = await import("node:url");

@@ -61,6 +61,15 @@ describe("preprocessing gives the answers of Python", () => {
       );
   });
 
+  it("with means and deviations in typed arrays", async () => {
+    const [mean, std] = [
+      [0.1, 0.2, 0.3],
+      [0.5, 0.25, 0.125],
+    ];
+    const typed = { mean: Float64Array.from(mean), std: Float64Array.from(std) };
+    expect(await answer("first", typed)).toEqual(await answer("first", { mean, std }));
+  });
+
   it("of float16 models, to the precision of float16", async () => {
     expectClose(await answer("half"), want.half!, { absolute: 2e-3 });
   });
@@ -110,7 +119,13 @@ describe("what does not fit is refused with what to set", () => {
     ["gray", {}, "the model takes 1 channels (NCHW), the images [4,4,3] give 3; set channels"],
     ["first", { channels: "bgra" as "bgr" }, 'channels must be "rgb", "bgr" or "gray", got "bgra"'],
     ["first", { scale: 0 }, "scale must be above 0 and finite"],
-    ["first", { mean: [Number.NaN] }, "mean must be finite"],
+    [
+      "first",
+      { mean: [Number.NaN] },
+      "mean must be finite, a number or one for each channel, got NaN",
+    ],
+    ["first", { mean: ["0.5", 1] as never }, 'one for each channel, got ["0.5", 1]'],
+    ["first", { size: null as never }, "size must be one or two integers of 1 to 16384, got null"],
     ["first", { mean: [0, 0], std: [1, 1, 1] }, "a number for each channel, got 2 and 3"],
     ["first", { std: [1, -1, 1] }, "std must be above 0"],
     ["first", { size: 0 }, "size must be one or two integers"],

@@ -30,9 +30,9 @@ export interface Preprocessing {
   /** Factor, e.g. 255 for a model that wants bytes; default 1, for uint8 inputs 255. */
   readonly scale?: number | undefined;
   /** Mean of each channel, in the model's order, after `scale`; one number serves all. Default 0. */
-  readonly mean?: number | readonly number[] | undefined;
+  readonly mean?: number | ArrayLike<number> | undefined;
   /** Deviation of each channel, in the model's order, after `scale`; one number serves all. Default 1. */
-  readonly std?: number | readonly number[] | undefined;
+  readonly std?: number | ArrayLike<number> | undefined;
   /** Order of the axes. Default: read from the model's input; NCHW for ONNX, NHWC for TensorFlow.js where it does not say. */
   readonly layout?: Layout | undefined;
   /**
@@ -90,7 +90,7 @@ export function checkPreprocessing(
       `${caller}: mean and std must have a number for each channel, got ${means.length} and ${stds.length}`,
     );
   const sides = size === undefined ? undefined : typeof size === "number" ? [size, size] : size;
-  if (sides && !(Array.isArray(sides) && sides.length === 2 && sides.every(isSide)))
+  if (sides !== undefined && !(Array.isArray(sides) && sides.length === 2 && sides.every(isSide)))
     throw new DmaeError(
       "argument",
       `${caller}: size must be one or two integers of 1 to 16384, got ${Array.isArray(size) ? `[${size}]` : show(size)}`,
@@ -108,15 +108,22 @@ export function checkPreprocessing(
 const isSide = (side: unknown) =>
   Number.isInteger(side) && Number(side) >= 1 && Number(side) <= 16384;
 
-function listOf(value: number | readonly number[]): readonly number[] {
-  return typeof value === "number" ? [value] : value;
+/** A number for all channels, or an array, typed ones included. */
+function listOf(value: number | ArrayLike<number>): readonly number[] {
+  if (typeof value === "number") return [value];
+  return ArrayBuffer.isView(value) ? Array.from(value) : (value as readonly number[]);
 }
 
 function checkNumbers(caller: string, name: string, values: unknown, positive = false): void {
   const isGood = (value: unknown) => Number.isFinite(value) && (!positive || Number(value) > 0);
   if (Array.isArray(values) && values.length > 0 && values.every(isGood)) return;
+  const got = !Array.isArray(values)
+    ? show(values)
+    : values.length === 1
+      ? show(values[0])
+      : `[${values.map(show).join(", ")}]`;
   throw new DmaeError(
     "argument",
-    `${caller}: ${name} must be ${positive ? "above 0 and " : ""}finite, a number or one for each channel, got ${Array.isArray(values) ? `[${values}]` : show(values)}`,
+    `${caller}: ${name} must be ${positive ? "above 0 and " : ""}finite, a number or one for each channel, got ${got}`,
   );
 }
