@@ -50,15 +50,16 @@ test.each([
   expect(() => check(options)).toThrow(message);
 });
 
-const kinds = {
+const kinds: { [kind: string]: [unknown[], unknown[], string] } = {
   boolean: [[true, false], ["no", 0, null], "true or false"],
   function: [[() => {}], ["f", {}], "a function"],
+  limit: [[1, 0.5, Number.POSITIVE_INFINITY], [0, -1, Number.NaN, "1", null], "a number above 0"],
   list: [[[], [1]], ["1,2", 5, { length: 1 }], "an array"],
   path: [["a.tsv", new URL("file:///a.tsv")], [1, true, {}], "a path or a URL"],
   seed: [[0, 7, 2n ** 63n, "run"], [-1, 0.5, 2 ** 53, -1n, Number.NaN, null, {}], "an integer in"],
   signal: [[new AbortController().signal], ["x", {}, { aborted: true }], "an AbortSignal"],
   text: [["", "a"], [1, ["a"]], "a string"],
-} satisfies { [K in OptionKind]: [unknown[], unknown[], string] };
+};
 
 test.each(Object.entries(kinds))("a value of kind %s", (kind, [good, bad, rule]) => {
   const named = { shard: { value: kind as OptionKind } };
@@ -68,6 +69,15 @@ test.each(Object.entries(kinds))("a value of kind %s", (kind, [good, bad, rule])
     expect(act).toThrow(`certify: shard.value must be ${rule}`);
     expect(act).toThrow(expect.objectContaining({ code: "argument" }));
   }
+});
+
+test("a value out of a list", () => {
+  const named = { split: ["train", "test"] };
+  for (const split of ["train", "test", undefined]) checkOptions("load", { split }, named);
+  for (const split of ["val", null, 0, ["train"]])
+    expect(() => checkOptions("load", { split }, named)).toThrow(
+      'load: split must be "train" or "test", got',
+    );
 });
 
 test("the message may have another word, and an empty table", () => {

@@ -1,7 +1,7 @@
 import { show } from "./check.ts";
 import { DmaeError } from "./errors.ts";
 import { nameDistance, nearestNames } from "./nearest-names.ts";
-import { type OptionKind, optionKinds } from "./option-kinds.ts";
+import { brokenRule, type OptionKind } from "./option-kinds.ts";
 
 /**
  * The names of all options of type `T`: a kind for a value that {@link checkOptions} is to check, `true` for one
@@ -53,14 +53,17 @@ function checkNames(
     const inner = names[name]!;
     if (inner === true) continue;
     const value = given[name];
-    if (typeof inner === "string") checkKind(caller, path + name, value, inner);
+    if (isKind(inner)) checkKind(caller, path + name, value, inner);
     else if (isRecord(value)) checkNames(caller, value, inner, what, `${path}${name}.`);
   }
 }
 
+const isKind = (names: OptionKind | NameTable): names is OptionKind =>
+  typeof names === "string" || Array.isArray(names);
+
 function checkKind(caller: string, name: string, value: unknown, kind: OptionKind): void {
-  const [is, rule] = optionKinds[kind];
-  if (value === undefined || is(value)) return;
+  const rule = value === undefined ? undefined : brokenRule(value, kind);
+  if (rule === undefined) return;
   throw new DmaeError("argument", `${caller}: ${name} must be ${rule}, got ${show(value)}`, {
     name,
     value,

@@ -1,21 +1,31 @@
 /**
- * A kind of value that an option may have, by which {@link OptionNames} tells a wrong one before any work:
- * `"seed"` is what `key` takes, `"path"` a path or a `URL`.
+ * A kind of value that an option may have, by which `checkOptions` tells a wrong one before any work: `"seed"` is
+ * what `key` takes, `"path"` a path or a `URL`, `"limit"` a number above 0. A list has the values that there are.
  */
-export type OptionKind = "boolean" | "function" | "list" | "path" | "seed" | "signal" | "text";
+export type OptionKind = keyof typeof kinds | readonly string[];
 
 /** Each kind: how it is told, and what a message calls it. */
-export const optionKinds: {
-  readonly [K in OptionKind]: readonly [is: (value: unknown) => boolean, rule: string];
-} = {
+const kinds = {
   boolean: [(value) => typeof value === "boolean", "true or false"],
   function: [(value) => typeof value === "function", "a function"],
+  limit: [(value) => typeof value === "number" && value > 0, "a number above 0"],
   list: [(value) => Array.isArray(value), "an array"],
   path: [(value) => isText(value) || value instanceof URL, "a path or a URL"],
   seed: [isSeed, "an integer in [0, 2^53), a bigint in [0, 2^64) or a string"],
   signal: [isSignal, "an AbortSignal, e.g. AbortSignal.timeout(60_000)"],
   text: [isText, "a string"],
-};
+} satisfies Record<string, readonly [is: (value: unknown) => boolean, rule: string]>;
+
+/** What an option must be, for a value that is not of its kind. */
+export function brokenRule(value: unknown, kind: OptionKind): string | undefined {
+  if (typeof kind === "string") {
+    const [is, rule] = kinds[kind];
+    return is(value) ? undefined : rule;
+  }
+  if (kind.includes(value as string)) return undefined;
+  const quoted = kind.map((choice) => JSON.stringify(choice));
+  return `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+}
 
 function isText(value: unknown): boolean {
   return typeof value === "string";

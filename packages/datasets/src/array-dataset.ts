@@ -40,7 +40,7 @@ export interface ArrayDataset extends PixelDataset {
  */
 export function arrayDataset(options: ArrayDatasetOptions): ArrayDataset {
   checkOptions("arrayDataset", options, {
-    name: true,
+    name: "text",
     images: true,
     labels: true,
     imageShape: true,
@@ -68,13 +68,16 @@ export function arrayDataset(options: ArrayDatasetOptions): ArrayDataset {
 }
 
 function checkArrays({ images, labels, imageShape, numClasses, classNames }: ArrayDatasetOptions) {
-  const [height, width, channels] = imageShape;
-  const expected = labels.length * height * width * channels;
-  if (imageShape.some((side) => !Number.isInteger(side) || side < 1))
+  const isShape = Array.isArray(imageShape) && imageShape.length === 3;
+  if (!isShape || imageShape.some((side) => !Number.isInteger(side) || side < 1))
     throw new DmaeError(
       "shape",
-      `arrayDataset: imageShape must hold positive integers, got ${imageShape}`,
+      `arrayDataset: imageShape must hold three positive integers, got ${imageShape}`,
     );
+  if (!(Number(labels?.length) >= 0))
+    throw new DmaeError("argument", `arrayDataset: labels must be an array, got ${labels}`);
+  const [height, width, channels] = imageShape;
+  const expected = labels.length * height * width * channels;
   const kind = Object.prototype.toString.call(images).slice(8, -1); // also where another realm made them
   if (!/^Uint8(Clamped)?Array$/.test(kind))
     throw new DmaeError(

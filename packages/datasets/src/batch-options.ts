@@ -76,7 +76,7 @@ export const batchNames = {
   prefetch: true,
   workers: true,
   onCorrupt: "function",
-  noiseKeys: true,
+  noiseKeys: "function",
   rows: true,
 } satisfies OptionNames<BatchOptions>;
 
@@ -89,13 +89,15 @@ export function checkBatchOptions(
   const fail = (message: string) => {
     throw new DmaeError("argument", `${caller}: ${message}`);
   };
-  if (!Number.isInteger(batchSize) || batchSize < 1)
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     fail(`batchSize must be a positive integer, got ${batchSize}`);
   if (dataset.length < 1) fail(`${dataset.name} has no images`);
   if (dropLast && batchSize > dataset.length)
     fail(`batchSize ${batchSize} with dropLast leaves no batch of the ${dataset.length} images`);
-  if (!Number.isInteger(prefetch) || prefetch < 0)
-    fail(`prefetch must be a non-negative integer, got ${prefetch}`);
+  if (!Number.isInteger(prefetch) || prefetch < 0 || prefetch > 1024)
+    fail(`prefetch must be an integer in [0, 1024], got ${prefetch}`);
+  if (transform !== undefined && typeof transform !== "function" && !Array.isArray(transform))
+    fail(`transform must be a list of operations or a function, got ${transform}`);
   if (rows !== undefined) {
     if (!dropLast) fail("rows need dropLast: true, so that every batch has them");
     const wrong = Array.from(rows).find((r) => !(Number.isInteger(r) && r >= 0 && r < batchSize));
@@ -105,7 +107,8 @@ export function checkBatchOptions(
   if (shuffle && !key) fail("shuffle needs a key; pass key: key(seed)");
   const random = Array.isArray(transform) && transform.find(isRandom);
   if (random && !key) fail(`the operation ${random.op} needs a key; pass key: key(seed)`);
-  if (typeof workers === "number" && (!Number.isInteger(workers) || workers < 0))
+  const isPool = typeof workers === "object" && typeof workers?.close === "function";
+  if (!isPool && (!Number.isInteger(workers) || Number(workers) < 0))
     fail(`workers must be a non-negative integer or createImageWorkers(…), got ${workers}`);
   if (workers && (typeof transform === "function" || !isPixelDataset(dataset)))
     fail("workers need a data set of @dmae/datasets and a transform of operations, not a function");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { type ArrayDataset, arrayDataset } from "./array-dataset.ts";
-import type { Split, Splits } from "./dataset.ts";
+import { type Split, type Splits, splitNames } from "./dataset.ts";
 import { defaultMaxBytes, fileError, fileSize, readWhole, reason } from "./files.ts";
 
 /** The ten classes of CIFAR-10 by label. */
@@ -119,7 +119,7 @@ async function load(
   folder: string,
   options: CifarOptions & { readonly split?: Split },
 ): Promise<ArrayDataset | Splits<ArrayDataset>> {
-  checkOptions(format.caller, options, { split: true, maxBytes: true });
+  checkOptions(format.caller, options, { split: splitNames, maxBytes: "limit" });
   const { split, maxBytes = defaultMaxBytes } = options;
   const home = await findFolder(format, folder);
   const read = (part: Split) => readSplit(format, home, part, maxBytes);

@@ -6,6 +6,9 @@ import type { LabeledPixels } from "./pixels.ts";
 /** Which part of a data set to open. */
 export type Split = "train" | "test";
 
+/** The names of {@link Split}. */
+export const splitNames = ["train", "test"] as const satisfies readonly Split[];
+
 /** The two parts of a data set. */
 export interface Splits<Dataset = PixelDataset> {
   /** Training images. */
@@ -23,7 +26,10 @@ export interface DecodeLimits {
 }
 
 /** The names of {@link DecodeLimits}. */
-export const limitNames = { maxBytes: true, maxPixels: true } satisfies OptionNames<DecodeLimits>;
+export const limitNames = {
+  maxBytes: "limit",
+  maxPixels: "limit",
+} satisfies OptionNames<DecodeLimits>;
 
 /** Where an encoded image (JPEG, PNG, …) lies; a plain object that other threads can open. */
 export interface ImageLocation {

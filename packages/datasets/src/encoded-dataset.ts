@@ -42,9 +42,9 @@ export interface EncodedOptions extends Partial<DecodeLimits> {
 /** The names of {@link EncodedOptions}. */
 export const encodedNames = {
   ...limitNames,
-  name: true,
+  name: "text",
   size: true,
-  transform: true,
+  transform: "list",
 } satisfies OptionNames<EncodedOptions>;
 
 /** A data set over located files. */

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { ArrayDataset } from "./array-dataset.ts";
-import type { Split, Splits } from "./dataset.ts";
+import { type Split, type Splits, splitNames } from "./dataset.ts";
 import { readIdxSplit } from "./load-idx.ts";
 
 const classNames = [
@@ -36,7 +36,7 @@ export async function fashionMnist(): Promise<Splits<ArrayDataset>>;
 export async function fashionMnist(
   options: { readonly split?: Split } = {},
 ): Promise<ArrayDataset | Splits<ArrayDataset>> {
-  checkOptions("fashionMnist", options, { split: true });
+  checkOptions("fashionMnist", options, { split: splitNames });
   const { split } = options;
   const { files } = await import("@dmae/fashion-mnist").catch((cause: unknown) => {
     throw new DmaeError(

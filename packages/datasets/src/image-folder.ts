@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import type { ImageLocation, Split } from "./dataset.ts";
+import { type ImageLocation, type Split, splitNames } from "./dataset.ts";
 import {
   type EncodedDataset,
   type EncodedOptions,
@@ -49,8 +49,13 @@ export async function loadImageFolder(
   folder: string,
   given: ImageFolderOptions = {},
 ): Promise<EncodedDataset> {
-  checkOptions("loadImageFolder", given, { ...encodedNames, split: true, indexFile: true });
+  checkOptions("loadImageFolder", given, { ...encodedNames, split: splitNames, indexFile: true });
   const { split, indexFile, name, ...options } = given;
+  if (indexFile !== undefined && indexFile !== false && typeof indexFile !== "string")
+    throw new DmaeError(
+      "argument",
+      `loadImageFolder: indexFile must be a path or false, got ${indexFile}`,
+    );
   const root = resolve(await chooseFolder(folder, split));
   const file = indexFile ?? (await defaultIndexFile("folder", root));
   const index =

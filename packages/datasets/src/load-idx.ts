@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { type ArrayDataset, arrayDataset } from "./array-dataset.ts";
-import type { Split, Splits } from "./dataset.ts";
+import { type Split, type Splits, splitNames } from "./dataset.ts";
 import { defaultMaxBytes, readWhole, reason } from "./files.ts";
 import { decodeIdx, idxImages, idxLabels } from "./idx.ts";
 
@@ -53,11 +53,11 @@ export async function loadIdx(
   options: IdxOptions & { readonly split?: Split } = {},
 ): Promise<ArrayDataset | Splits<ArrayDataset>> {
   checkOptions("loadIdx", options, {
-    split: true,
+    split: splitNames,
     numClasses: true,
-    classNames: true,
-    name: true,
-    maxBytes: true,
+    classNames: "list",
+    name: "text",
+    maxBytes: "limit",
   });
   const { split } = options;
   const names = await readdir(folder).catch((cause: unknown) => {

@@ -113,7 +113,7 @@ test("output shapes follow the operations", () => {
 });
 
 test("arguments outside their ranges are errors", () => {
-  expect(() => resize(0)).toThrow("resize: size must be a positive integer");
+  expect(() => resize(0)).toThrow("resize: size must be an integer of 1 to 16384");
   expect(() => randomResizedCrop(8, { scale: [0, 1] })).toThrow("scale must be a range in (0, 1]");
   expect(() => randomResizedCrop(8, { ratio: [2, 1] })).toThrow("ratio must be a range");
   expect(() => randomErasing(2)).toThrow("probability must lie in [0, 1]");

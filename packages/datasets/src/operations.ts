@@ -145,9 +145,15 @@ export function evaluationTransform(size = 224): readonly ImageOperation[] {
 /** True for operations that draw random numbers. */
 export const isRandom = ({ op }: ImageOperation): boolean => op.startsWith("rand");
 
+/** Largest side of an image in pixels. */
+const mostSide = 16384;
+
 function checkSize(name: string, size: number): number {
-  if (Number.isInteger(size) && size > 0) return size;
-  throw new DmaeError("argument", `${name}: size must be a positive integer, got ${size}`);
+  if (Number.isInteger(size) && size > 0 && size <= mostSide) return size;
+  throw new DmaeError(
+    "argument",
+    `${name}: size must be an integer of 1 to ${mostSide}, got ${JSON.stringify(size)}`,
+  );
 }
 
 function checkEach(name: string, values: readonly number[], low: number, high: number): void {

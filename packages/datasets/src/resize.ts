@@ -3,6 +3,9 @@ import type { PixelImage } from "./pixels.ts";
 import { resizeInJavaScript } from "./resize-javascript.ts";
 import { resizeInWasm } from "./resize-wasm.ts";
 
+/** Most pixels of a result; of them alone an image takes 768 MiB. */
+const mostPixels = 2 ** 28;
+
 /**
  * Resizes as Pillow's `Image.resize(…, BICUBIC)` does, to the bit: Keys' kernel with a = -0.5, widened by
  * the reduction factor (so that it also filters), coefficients in 22-bit fixed point, first along rows,
@@ -22,6 +25,11 @@ export function resizePixels(image: PixelImage, height: number, width: number): 
         "argument",
         `resizePixels: ${name} must be a positive integer, got ${side}`,
       );
+  if (height * width > mostPixels)
+    throw new DmaeError(
+      "argument",
+      `resizePixels: ${height} x ${width} pixels are too many, at most 2^28; crop an image of ${image.height} x ${image.width} before`,
+    );
   if (height === image.height && width === image.width) return image;
   return resizeInWasm(image, height, width) ?? resizeInJavaScript(image, height, width);
 }

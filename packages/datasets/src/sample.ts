@@ -56,7 +56,7 @@ export function splitDataset<Dataset extends ImageDataset>(
 ): { train: Dataset; test: Dataset } {
   checkOptions("splitDataset", options, { seed: "seed", test: true });
   const { test: share = 0.2, seed = 0 } = options;
-  if (!(share > 0 && share < 1))
+  if (!(typeof share === "number" && share > 0 && share < 1))
     throw new DmaeError("argument", `splitDataset: test must lie in (0, 1), got ${share}`);
   const count = Math.round(share * dataset.length);
   if (count === 0 || count === dataset.length)

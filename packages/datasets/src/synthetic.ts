@@ -2,7 +2,7 @@ import { DmaeError, foldIn, type ImageShape, type Key } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { generator } from "@dmae/core/random";
 import type { ArrayDataset } from "./array-dataset.ts";
-import { checkIndex, type Split } from "./dataset.ts";
+import { checkIndex, type Split, splitNames } from "./dataset.ts";
 import { type LabeledPixels, toLabeledImage } from "./pixels.ts";
 
 /** Options of {@link synthetic}. */
@@ -36,11 +36,16 @@ export function synthetic(options: SyntheticOptions): ArrayDataset {
     key: true,
     imageShape: true,
     numClasses: true,
-    split: true,
+    split: splitNames,
   });
   const { length, key, imageShape = [28, 28, 1], numClasses = 10, split = "train" } = options;
   check("length", length, 0);
   check("numClasses", numClasses, 1);
+  if (!Array.isArray(imageShape) || imageShape.length !== 3)
+    throw new DmaeError(
+      "argument",
+      `synthetic: imageShape must be [height, width, channels], got ${JSON.stringify(imageShape)}`,
+    );
   for (const side of imageShape) check("imageShape", side, 1);
   const waves = Array.from({ length: numClasses }, (_, label) =>
     classWave(generator(foldIn(foldIn(key, "class"), label)), label, numClasses, imageShape),
@@ -98,9 +103,9 @@ function render(wave: Wave, label: number, shape: ImageShape, draw: () => number
 }
 
 function check(name: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least) return;
+  if (Number.isInteger(value) && value >= least && value <= 2 ** 31) return;
   throw new DmaeError(
     "argument",
-    `synthetic: ${name} must be an integer of at least ${least}, got ${value}`,
+    `synthetic: ${name} must be an integer of at least ${least}, at most 2^31, got ${value}`,
   );
 }

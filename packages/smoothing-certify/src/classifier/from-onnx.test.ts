@@ -46,7 +46,14 @@ describe("fromOnnx", () => {
   it("takes URLs, bytes, blobs and sessions, and leaves a session alone", async () => {
     const bytes = new Uint8Array(readFileSync(url("small")));
     const session = await InferenceSession.create(path("small"));
-    for (const model of [url("small"), bytes, bytes.buffer, new Blob([bytes]), session as never]) {
+    for (const model of [
+      url("small"),
+      String(url("small")),
+      bytes,
+      bytes.buffer,
+      new Blob([bytes]),
+      session as never,
+    ]) {
       const classifier = await fromOnnx(model, { onnxruntime: { InferenceSession, Tensor } });
       expectClose(await values(classifier, channelsLast, [2, 4, 4, 3]), logits, { absolute: 2e-6 });
       await classifier.dispose();

@@ -25,6 +25,7 @@ describe("image", () => {
   it.each([
     ["a path", at],
     ["a file URL", pathToFileURL(at)],
+    ["the text of a file URL", String(pathToFileURL(at))],
     ["a data URL", `data:image/png;base64,${Buffer.from(png).toString("base64")}`],
     ["a Buffer", readFileSync(at)],
     ["an ArrayBuffer", png.buffer as ArrayBuffer],

@@ -91,7 +91,10 @@ async function bytesOf(source: ImageSource): Promise<Uint8Array> {
     );
   try {
     if (inNode && !/^(https?|data|blob):/i.test(String(source)))
-      return await readRegularFile(source, 2 ** 26);
+      return await readRegularFile(
+        /^file:/i.test(String(source)) ? new URL(source) : source,
+        2 ** 26,
+      );
     const response = await fetch(source);
     if (!response.ok) throw new Error(`HTTP ${response.status} ${response.statusText}`);
     return new Uint8Array(await response.arrayBuffer());

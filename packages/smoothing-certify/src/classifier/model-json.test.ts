@@ -123,7 +123,8 @@ describe.each([
     await expectNoLeak(async () => {
       const model = await fromModelJson(path);
       await certify(model, image, options);
-      model.dispose();
+      await model.dispose();
+      await model.dispose(); // nothing more happens
     });
   });
 
@@ -200,6 +201,13 @@ describe("fromModelJson prepares its input", () => {
 });
 
 describe("fromModelJson says what is wrong", () => {
+  it("with what is no path", async () => {
+    for (const path of [undefined, 5, "", {}])
+      await expect(fromModelJson(path as never)).rejects.toThrow(
+        "fromModelJson: path must be that of a model.json, or its URL, got",
+      );
+  });
+
   it("with files that are none, or lack their weights", async () => {
     await expect(fromModelJson("nowhere/model.json")).rejects.toThrow(
       "fromModelJson: cannot load nowhere/model.json: ENOENT",

@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, parseStrictJson } from "@dmae/core/checks";
+import { show } from "../checks.ts";
 import { readRegularFile } from "../files.ts";
 import { requireNode } from "../in-node.ts";
 import { callModel, type TensorFlowModel } from "./classifier.ts";
@@ -106,6 +107,7 @@ function classifierOf(
   const write = modelInput(CALLER, expected?.shape ?? undefined, preprocessing, "NHWC");
   const binary = options.binary ?? (isSigmoid ? "probability" : undefined);
   const rows = expected?.shape?.[0];
+  let isDisposed = false;
   return {
     input: "array",
     ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
@@ -128,7 +130,10 @@ function classifierOf(
         tensor.dispose();
       }
     },
-    dispose: async () => model.dispose(),
+    async dispose() {
+      if (!isDisposed) model.dispose();
+      isDisposed = true;
+    },
   };
 }
 
@@ -175,7 +180,13 @@ interface Layer {
 
 async function pathOf(path: string | URL): Promise<string> {
   const { fileURLToPath } = await import("node:url");
-  return path instanceof URL ? fileURLToPath(path) : path;
+  if (path instanceof URL || (typeof path === "string" && /^file:/i.test(path)))
+    return fileURLToPath(path);
+  if (typeof path === "string" && path !== "") return path;
+  throw new DmaeError(
+    "argument",
+    `${CALLER}: path must be that of a model.json, or its URL, got ${show(path)}`,
+  );
 }
 
 /** Containers inside each other in a model.json: nested models and their layers take a few dozen. */

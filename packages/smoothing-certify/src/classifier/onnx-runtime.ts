@@ -69,7 +69,8 @@ export async function readModel(
   if (model instanceof Blob) return checkedBytes(new Uint8Array(await model.arrayBuffer()));
   if (!inNode) return download(model);
   const { fileURLToPath } = await import("node:url");
-  const path = model instanceof URL ? fileURLToPath(model) : model;
+  const isAddress = model instanceof URL || /^file:/i.test(model);
+  const path = isAddress ? fileURLToPath(model) : model;
   return { bytes: await readRegularFile(path, 2 ** 31 - 1), source: path };
 }
 
