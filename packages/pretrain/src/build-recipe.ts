@@ -9,7 +9,7 @@ import { type PretrainRecipe, recipeNames } from "./recipe.ts";
  * and a decoder for small models on one machine. Pass the result on, or change any field of it.
  *
  * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, or a configuration such as
- *   `createViT("vit_small_patch16", { inputSize: 32 }).config`
+ *   `createViT("vit_small_patch16", { imageSize: 32, patchSize: 4 }).config`
  * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
  *
  * @example

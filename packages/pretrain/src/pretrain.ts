@@ -17,6 +17,7 @@ import {
 } from "@dmae/train";
 import {
   decayGroups,
+  inOrderOf,
   rootKey,
   trainingNames,
   trainModel,
@@ -86,7 +87,7 @@ export async function pretrain(
       { value: initialOptimizer.step },
     );
   const params = initialParams
-    ? checkParams(dmae, initialParams)
+    ? inOrderOf(dmae.initHost({ high: 0, low: 0 }), initialParams, ownNames)
     : dmae.initHost(foldIn(rootKey(options.seed), "init"));
   const task = pretrainTask(dmae, recipe, params);
   const { trained: _, ...result } = await trainModel(
@@ -96,6 +97,8 @@ export async function pretrain(
   );
   return { ...result, encoder: encoderOf(result.params), dmae };
 }
+
+const ownNames = "pretrain: initialParams must have the model's names and shapes";
 
 /** Pre-training as a task for `trainModel` or `taskStep` of `@dmae/train/tasks`. */
 export function pretrainTask(
@@ -127,20 +130,4 @@ export function pretrainTask(
 function encoderOf(params: Readonly<Record<string, HostTensor>>): Record<string, HostTensor> {
   const isEncoder = (name: string) => !name.startsWith("decoder_") && name !== "mask_token";
   return Object.fromEntries(Object.entries(params).filter(([name]) => isEncoder(name)));
-}
-
-/** Names and shapes must be those of the model. */
-function checkParams(dmae: Dmae, params: HostTensors): HostTensors {
-  const expected = dmae.initHost({ high: 0, low: 0 });
-  const names = new Set([...Object.keys(expected), ...Object.keys(params)]);
-  const wrong = [...names].filter(
-    (name) => `${expected[name]?.shape}` !== `${params[name]?.shape}`,
-  );
-  if (wrong.length > 0)
-    throw new DmaeError(
-      "checkpoint",
-      `pretrain: initialParams must have the model's names and shapes; these differ: ${wrong.join(", ")}`,
-      { names: wrong },
-    );
-  return params;
 }

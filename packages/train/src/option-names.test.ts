@@ -24,6 +24,7 @@ testOptionNames(
     "checkRecipe",
     "checksum",
     "deepFreeze",
+    "inOrderOf",
     "noiseKeys",
     "prefixed",
     "rankExecutor",

@@ -11,7 +11,7 @@ export {
   layerDecayGroups,
 } from "./groups.ts";
 export { type LarsOptions, lars } from "./lars.ts";
-export { prefixed, scalarTensors, unprefixed } from "./names.ts";
+export { inOrderOf, prefixed, scalarTensors, unprefixed } from "./names.ts";
 export { batchNoise, type NoisyBatch, noiseKeys } from "./noise.ts";
 export { rankExecutor, rankThreads } from "./rank-executor.ts";
 export { rankRows } from "./rank-rows.ts";

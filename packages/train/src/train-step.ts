@@ -3,7 +3,7 @@ import { checkOptions } from "@dmae/core/checks";
 import { type StepFunction, type Tensors, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { clipByGlobalNorm } from "./clip.ts";
-import { prefixed, scalarTensors, unprefixed } from "./names.ts";
+import { inOrderOf, prefixed, scalarTensors, unprefixed } from "./names.ts";
 import type { Optimizer } from "./optimizer.ts";
 import { trainingPosition } from "./schedule.ts";
 
@@ -168,9 +168,10 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     initState(params: HostTensors, slots?: HostTensors) {
       const trained = filterNames(params, isTrained);
       if (trainable !== undefined) requireNames(params, trainable);
+      const fresh = optimizer.init(trained);
       return {
         ...prefixed("params.", params),
-        ...prefixed("optimizer.", checkSlots(optimizer.init(trained), slots)),
+        ...prefixed("optimizer.", slots ? inOrderOf(fresh, slots, slotNames) : fresh),
         ...(accumulate > 1 ? prefixed("gradients.", zerosLike(trained)) : {}),
         ...(emaDecay === undefined ? {} : prefixed("ema.", trained)),
       };
@@ -198,6 +199,8 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
   const parts = { gradients, update, buffers };
   return { ...whole, split: splitStep(parts, isTrained, isLast, whole.inputs) };
 }
+
+const slotNames = "initState: the optimizer state must have the names and shapes of the parameters";
 
 /** Names of the scalars that the gradients read; the update reads the others. */
 const forGradients = inSet(["scalars.keepGradients"]);
@@ -303,20 +306,6 @@ function requireNames(params: HostTensors, names: readonly string[]): void {
       `createTrainStep: trainable must name parameters, got ${unknown.join(", ")}`,
       { unknown },
     );
-}
-
-/** `given` in the order of `expected`, after comparing names and shapes; `expected` where none is given. */
-function checkSlots(expected: HostTensors, given: HostTensors | undefined): HostTensors {
-  if (given === undefined) return expected;
-  const names = new Set([...Object.keys(expected), ...Object.keys(given)]);
-  const wrong = [...names].filter((name) => `${expected[name]?.shape}` !== `${given[name]?.shape}`);
-  if (wrong.length > 0)
-    throw new DmaeError(
-      "checkpoint",
-      `initState: the optimizer state must have the names and shapes of the parameters; these differ: ${wrong.join(", ")}`,
-      { names: wrong },
-    );
-  return Object.fromEntries(Object.keys(expected).map((name) => [name, given[name]!]));
 }
 
 function checkRanges(options: TrainStepOptions) {
