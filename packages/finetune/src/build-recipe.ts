@@ -1,12 +1,14 @@
 import { checkOptions } from "@dmae/core/checks";
+import type { Model } from "@dmae/nn";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
 import { type LinearProbeRecipe, probeRecipeNames } from "./probe-recipe.ts";
-import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
+import { buildModel, type FinetuneRecipe, isViT, recipeNames } from "./recipe.ts";
 
 /**
  * A fine-tuning recipe from what you want to decide; everything else has the paper's value (Table 8, with consistency
- * regularisation), with a schedule for small models on one machine. Pass the result on, or change any field of it.
+ * regularisation), with a schedule for small models on one machine. Layer-wise decay is for a ViT only. Pass the result
+ * on, or change any field of it.
  *
  * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, a configuration, or a model such as
  *   `createViT("vit_small_patch16", { numClasses: 10 })`; `sigma` default 0.25
@@ -18,7 +20,14 @@ import { type FinetuneRecipe, recipeNames } from "./recipe.ts";
  */
 export function finetuneRecipe(
   fields: Partial<FinetuneRecipe> & Pick<FinetuneRecipe, "model">,
-): OpenRecipe<FinetuneRecipe> {
+): OpenRecipe<FinetuneRecipe>;
+/** The same for any other model. */
+export function finetuneRecipe<M extends Model>(
+  fields: Partial<FinetuneRecipe<M>> & Pick<FinetuneRecipe<M>, "model">,
+): OpenRecipe<FinetuneRecipe<M>>;
+export function finetuneRecipe(
+  fields: Partial<FinetuneRecipe<Model>> & Pick<FinetuneRecipe<Model>, "model">,
+): OpenRecipe<FinetuneRecipe<Model>> {
   checkOptions("finetuneRecipe", fields, recipeNames, "recipe field");
   const { epochs = 20, sigma = 0.25 } = fields;
   const largest = typeof sigma === "number" ? sigma : sigma[1];
@@ -34,7 +43,7 @@ export function finetuneRecipe(
     mixProbability: 1,
     switchProbability: 0.5,
     dropPath: 0,
-    layerDecay: 0.75,
+    layerDecay: isViT(buildModel(fields.model)) ? 0.75 : 1,
     warmupEpochs: epochs / 10,
     accumulate: 1,
     baseLearningRate: 1.07e-2, // the quickstart's, for a width of 128

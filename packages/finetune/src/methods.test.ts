@@ -10,6 +10,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
+import { finetuneRecipe } from "./build-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes } from "./recipes.ts";
 import { robustFinetune } from "./robust-finetune.ts";
@@ -113,6 +114,15 @@ describe.each(Object.entries(methods))("%s", (_, method) => {
     expect(model.config.width).toBe(8);
     expect(Number.isFinite(metrics.trainLoss)).toBe(true);
   });
+});
+
+it("finetuneRecipe builds a recipe for a model that is no ViT", async () => {
+  const built = finetuneRecipe({ model: own, epochs: 1, method: { name: "gaussian" } });
+  const { model } = await robustFinetune(built, data, { executor: eagerExecutor() });
+  expect(model).toBe(own);
+  expect([built.layerDecay, finetuneRecipe({ model: "vit_tiny_patch16" }).layerDecay]).toEqual([
+    1, 0.75,
+  ]);
 });
 
 it("run.json holds the settings of the method and the configuration of the model", async () => {

@@ -125,6 +125,14 @@ it("linearProbeRecipe takes what it is not told from the paper's run", () => {
   });
 });
 
+it("linearProbeRecipe keeps the pooling that its model asks for", () => {
+  const vit = createViT("vit_tiny_patch16");
+  expect(linearProbeRecipe({ model: vit }).model).toBe(vit);
+  expect(linearProbeRecipe({ model: vit.config }).model).toMatchObject({ globalPool: true });
+  const sizes = { width: 8, depth: 1, heads: 2 };
+  expect(linearProbeRecipe({ model: sizes }).model).toEqual({ ...sizes, globalPool: false });
+});
+
 it.each(Object.keys(linearProbeRecipes) as LinearProbeRecipeName[])(
   "%s is the official command",
   (name) => {
