@@ -225,6 +225,16 @@ describe("createCertifier", () => {
     await expect(certifier.certify([0.9])).rejects.toThrow("this certifier is closed");
   });
 
+  it("serves what was asked for before close, however shortly", async () => {
+    const certifier = await createCertifier(halves, { ...base, maxRequests: 2 });
+    const asked = [0.9, 0.2].map((x) => certifier.certify([x]));
+    expect(certifier.pending).toBe(2);
+    await expect(certifier.certify([0.5])).rejects.toMatchObject({ details: { busy: true } });
+    await certifier.close();
+    expect((await Promise.all(asked)).map(({ ended }) => ended)).toEqual(["samples", "samples"]);
+    await expect(certifier.certify([0.9])).rejects.toThrow("this certifier is closed");
+  });
+
   it.each([
     [{ sigma: 0 }, "sigma must be a finite number above 0, got 0"],
     [{ shape: undefined }, "shape must be that of one input, e.g. [28, 28, 1], got undefined"],

@@ -182,7 +182,11 @@ class SharedCertifier implements Certifier {
   private readonly check: RowCheck | undefined;
   private image: FloatArray | undefined;
   private batches = 0;
-  private closed: unknown;
+  /** Inputs of admitted requests that are being read. */
+  private readonly reading = new Set<Promise<FloatArray>>();
+  private closed: DmaeError | undefined;
+  /** Why no certificate of the classifier holds. */
+  private fault: unknown;
 
   constructor(
     prepared: PreparedClassifier,
@@ -208,7 +212,7 @@ class SharedCertifier implements Certifier {
   }
 
   get pending(): number {
-    return this.waiting.size;
+    return this.waiting.size + this.reading.size;
   }
 
   async certify(x: ImageInput, given: CertifierRequest = {}): Promise<AnytimeResult> {
@@ -223,7 +227,7 @@ class SharedCertifier implements Certifier {
   ): AsyncGenerator<AnytimeResult, void, void> {
     checkRequest(given);
     const { signal, deadline } = given;
-    const image = await this.read(x);
+    const image = await this.admitted(x);
     const progress = new Progress();
     const request = this.open(image, given, progress);
     const abort = () => {
@@ -250,6 +254,7 @@ class SharedCertifier implements Certifier {
 
   async close(): Promise<void> {
     this.closed ??= new DmaeError("argument", "certify: this certifier is closed; create another");
+    await Promise.allSettled(this.reading);
     await this.shared.idle();
     await this.check?.end();
   }
@@ -265,18 +270,29 @@ class SharedCertifier implements Certifier {
     throw new DmaeError("shape", `certify: x must have shape [${shape}], got [${image.shape}]`);
   }
 
-  /** A request, if there is room for one more. */
-  private open(image: FloatArray, given: CertifierRequest, progress: Progress): Request {
-    const { radius = Number.POSITIVE_INFINITY, seed = freshSeed() } = given;
-    const { every = Number.POSITIVE_INFINITY } = given;
-    if (this.closed) throw this.closed;
+  /** The input of a request, if there is room for one more; from here on it counts as under way. */
+  private async admitted(x: ImageInput): Promise<FloatArray> {
     const { maxRequests } = this.numbers;
-    if (this.waiting.size >= maxRequests)
+    if (this.fault ?? this.closed) throw this.fault ?? this.closed;
+    if (this.waiting.size + this.reading.size >= maxRequests)
       throw new DmaeError(
         "unsupported",
         `certify: ${maxRequests} requests are under way, the most that this certifier takes; try again later`,
         { busy: true },
       );
+    const image = this.read(x);
+    this.reading.add(image);
+    try {
+      return await image;
+    } finally {
+      this.reading.delete(image);
+    }
+  }
+
+  private open(image: FloatArray, given: CertifierRequest, progress: Progress): Request {
+    const { radius = Number.POSITIVE_INFINITY, seed = freshSeed() } = given;
+    const { every = Number.POSITIVE_INFINITY } = given;
+    if (this.fault) throw this.fault;
     this.image ??= image;
     const request = new Request(
       image,
@@ -308,7 +324,7 @@ class SharedCertifier implements Certifier {
           ...{ image: this.image!, index: 0, batch: new Float32Array(0), rows: 0 },
         });
     } catch (error) {
-      this.closed = error;
+      this.fault = error;
       throw error;
     }
   }

@@ -102,6 +102,15 @@ describe("attack refuses", () => {
       "gradient must be a function of (batch, shape, label), got 3",
     ],
     [
+      "a gradient that throws",
+      {
+        gradient: () => {
+          throw new Error("no tape");
+        },
+      },
+      "attack: gradient threw: no tape",
+    ],
+    [
       "a gradient of another size",
       { gradient: () => [1] },
       "gradient must return as many numbers as the batch has, 1024, got 1",

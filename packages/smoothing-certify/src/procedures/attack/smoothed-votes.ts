@@ -66,6 +66,17 @@ export async function slopeAt(
   return { share: votes / samples, ascent };
 }
 
+/** What the gradient throws becomes a typed error that keeps the cause. */
+async function called(gradient: () => unknown): Promise<unknown> {
+  try {
+    return await gradient();
+  } catch (cause) {
+    if (DmaeError.isInstance(cause)) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new DmaeError("classifier", `attack: gradient threw: ${message}`, {}, { cause });
+  }
+}
+
 /** A copy moves with the point, so the gradient at the point is the sum over copies. */
 async function addGradient(
   ascent: Float64Array,
@@ -75,7 +86,7 @@ async function addGradient(
   label: number,
 ): Promise<void> {
   const size = ascent.length;
-  const returned = await gradient(batch, [batch.length / size, ...shape], label);
+  const returned = await called(() => gradient(batch, [batch.length / size, ...shape], label));
   const { values } = isTensor(returned)
     ? await readNumbers(returned)
     : { values: returned as ArrayLike<number> };
