@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
+import { nameDistance, nearestNames } from "@dmae/core/checks";
 import { commands, type Kind, type OptionName, options, readsLogs } from "./cli-options.ts";
 
 /** The value of an option by its kind. */
@@ -85,7 +86,8 @@ export function withOptionNames(message: string): string {
   return Object.keys(options)
     .filter((name) => name.includes("-"))
     .reduce(
-      (text, name) => text.replace(new RegExp(`\\b${camelCase(name)}\\b`, "g"), `--${name}`),
+      (text, name) =>
+        text.replace(new RegExp(`(?<![-\\w])${camelCase(name)}\\b`, "g"), `--${name}`),
       message,
     );
 }
@@ -122,9 +124,19 @@ function parsed<T>(command: string, parse: () => T): T {
   try {
     return parse();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DmaeError("argument", `${command}: ${reason}; see ${command} --help`, {}, { cause });
+    const { message: reason = String(cause), code } = cause as Error & { code?: string };
+    const [unknown] = (code === "ERR_PARSE_ARGS_UNKNOWN_OPTION" && /--?[^' ]+/.exec(reason)) || [];
+    const rule = unknown ? `unknown option ${unknown}${nearTo(unknown, command)}` : reason;
+    throw new DmaeError("argument", `${command}: ${rule}; see ${command} --help`, {}, { cause });
   }
+}
+
+/** The option that was probably meant, if one is near. */
+function nearTo(unknown: string, command: string): string {
+  const name = unknown.replace(/^-+/, "");
+  const [nearest] = nearestNames(name, commands[command]!.takes, 1);
+  const isNear = nameDistance(name, nearest!) <= Math.max(1, name.length / 3);
+  return isNear ? `; did you mean --${nearest}?` : "";
 }
 
 function placeholderOf(kind: Kind): string {

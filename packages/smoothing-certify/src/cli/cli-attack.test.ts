@@ -90,7 +90,7 @@ it.each([
   [["attack"], "--sigma is needed"],
   [["attack", "--sigma", "0.2", "--norm", "l1"], 'norm must be "l2" or "linf", got "l1"'],
   [["attack", "--sigma", "0.2", "--steps", "0"], "--steps must be an integer of at least 1"],
-  [["attack", "--sigma", "0.2", "--log", "x"], "Unknown option '--log'"],
+  [["attack", "--sigma", "0.2", "--log", "x"], "unknown option --log"],
   [["certify", "--sigma", "0.2", "--attack-radius", "1"], "--attack-radius is for --attack"],
   [["certify", "--sigma", "0.2", "--adaptive", "--attack"], "--attack is not for --adaptive"],
   [["plan", "--sigmas", "0.1"], "--radius is needed"],

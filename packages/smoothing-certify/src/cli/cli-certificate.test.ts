@@ -66,7 +66,7 @@ it.each([
   [["verify"], "verify: name one certificate, got 0"],
   [["verify", path("bounds.json")], "the certificate is refused: $schema is missing"],
   [["verify", "/dev/zero"], "verify: cannot read /dev/zero: it is no regular file"],
-  [["verify", "one.json", "--sigma", "1"], "Unknown option '--sigma'"],
+  [["verify", "one.json", "--sigma", "1"], "unknown option --sigma"],
   [[...certify, "--skip", "2"], "--skip is for data sets"],
   [[...certify, "--key", at("key.pem")], "name its file with --certificate"],
   [[...certify, "--certificate", at("x.json"), "--key", at("none")], "--key: cannot read"],

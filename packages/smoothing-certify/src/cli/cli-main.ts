@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { nearestNames } from "@dmae/core/checks";
 import { version } from "../../package.json";
 import { help, parseArguments, withOptionNames } from "./cli-arguments.ts";
 import { runAttack } from "./cli-attack.ts";
@@ -31,7 +32,7 @@ export async function main(argv: readonly string[], io: Streams): Promise<number
     if (!Object.hasOwn(commands, command))
       throw new DmaeError(
         "argument",
-        `the command must be one of ${Object.keys(commands).join(", ")}, got ${command}`,
+        `the command must be one of ${Object.keys(commands).join(", ")}, got ${command}; did you mean ${nearestNames(command, Object.keys(commands), 1)}?`,
       );
     const args = parseArguments(command, rest);
     if (args.has("help")) await io.out(help(command));

@@ -50,7 +50,7 @@ it.each([
   [["--columns", "7"], "ablation.columns must be at most 6, the image's side, got 7"],
   [["--columns", "1", "--encoding", "grey"], "--encoding must be fill, mask or complement"],
   [["--columns", "1", "--encoding", "mask", "--fill", "1"], "fill must be left out"],
-  [["--columns", "1", "--sigma", "1"], "Unknown option '--sigma'"],
+  [["--columns", "1", "--sigma", "1"], "unknown option --sigma"],
 ])("patch refuses %j", async (more, message) => {
   const { status, error } = await run(...patch, ...more);
   expect(status).toBe(1);

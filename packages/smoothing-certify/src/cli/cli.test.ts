@@ -338,7 +338,10 @@ describe("smoothing-certify", () => {
       1,
       "there is no file nowhere.onnx",
     ],
-    [["certify", "--foo"], 1, "certify: Unknown option '--foo'"],
+    [["certify", "--foo"], 1, "certify: unknown option --foo; see certify --help"],
+    [["certify", "--modle", "x"], 1, "certify: unknown option --modle; did you mean --model?"],
+    [["certify", "--batchSize", "3"], 1, "unknown option --batchSize; did you mean --batch-size?"],
+    [["certfy"], 1, "got certfy; did you mean certify?"],
     [["certify", "--data", fixture("steps.mjs")], 1, "--model is needed"],
     [
       ["certify", "--model", "no.onnx", "--data", fixture("steps.mjs"), "--sigma", "1"],
