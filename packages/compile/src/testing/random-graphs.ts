@@ -53,7 +53,7 @@ export function randomGraphs(seed: number, count: number, shape: [number, number
         const value = makers[maker! % makers.length]!(at(a!), at(b!), shape);
         values.push(value);
         if (i % 3 === 0) results[`value ${i}`] = value;
-        if (i % 11 === 0) results[`sum ${i}`] = tf.sum(whole(value, shape), 0);
+        if (i % 11 === 0) results[`sum ${i}`] = tf.sum(tf.exp(whole(value, shape)), 0);
       });
       return results;
     };
