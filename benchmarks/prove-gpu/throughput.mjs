@@ -16,17 +16,12 @@ export async function throughput({ provider, toy, precisions, batches, seconds, 
         await row(`${name} ${task} ${precision} batch ${batch}`, () =>
           measure(task, shape, batch, { provider, precision }, seconds),
         );
-  // What kernels of our own gain: the rows above have them in training.
-  for (const precision of provider === "webgpu" ? [] : precisions)
-    await row(`${name} train ${precision} batch ${batches.at(-1)}, standard kernels`, () =>
-      measure(
-        "train",
-        shape,
-        batches.at(-1),
-        { provider, precision, kernels: "standard" },
-        seconds,
-      ),
-    );
+  // What kernels of our own gain: the rows above have them.
+  for (const task of provider === "webgpu" ? [] : ["forward", "train"])
+    for (const precision of precisions)
+      await row(`${name} ${task} ${precision} batch ${batches.at(-1)}, standard kernels`, () =>
+        measure(task, shape, batches.at(-1), { provider, precision, kernels: "standard" }, seconds),
+      );
   for (const precision of precisions)
     await row(`${name} certify ${precision} batch ${batches.at(-1)}`, () =>
       certification(shape, batches.at(-1), { provider, precision }, seconds),

@@ -151,6 +151,8 @@ export function cast(g: Graph, x: Value, dtype: ElementType): Value {
   if (x.dtype === dtype) return x;
   const source = x.node?.op === "Cast" ? x.node.inputs[0]! : null;
   if (isHalf(dtype) && source?.dtype === dtype) return source; // its float32 holds the same numbers
+  const whole = isHalf(dtype) ? beforeReshape(x) : null;
+  if (whole) return reshape(g, cast(g, whole, dtype), x.shape);
   if (isHalf(dtype) && x.constant && x.dtype === "float32" && isFoldable(x)) {
     const data = toHalf(dtype, x.constant as Float32Array);
     return x.splat ? g.splat(dtype, x.shape, data[0]!) : g.constant(dtype, x.shape, data, x.name);

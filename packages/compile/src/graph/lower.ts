@@ -19,8 +19,8 @@ import { float, type Graph, type Node, type Value } from "./graph.ts";
 export interface Surroundings {
   /** Whether output i is read: attention whose probabilities nobody reads becomes a fused operator. */
   used(output: number): boolean;
-  /** Whether a gradient of the same input exists, which shares intermediate values. */
-  readonly inTraining: boolean;
+  /** Whether a gradient of the same input exists, which shares intermediate values, or a kernel computes them. */
+  readonly inParts: boolean;
 }
 
 /** Turns a composite operation into ONNX operators on `g`; null for what only kernels compute. */
@@ -28,12 +28,12 @@ export function lowerComposite(
   g: Graph,
   node: Node,
   inputs: readonly Value[],
-  { used, inTraining }: Surroundings,
+  { used, inParts }: Surroundings,
 ): Value[] | null {
   if (node.domain !== COMPOSITE) return null;
   switch (node.op) {
     case "Gelu":
-      return [(inTraining ? geluForTraining : gelu)(g, inputs[0]!)];
+      return [(inParts ? geluForTraining : gelu)(g, inputs[0]!)];
     case "GeluGrad":
       return [geluGrad(g, inputs[0]!, inputs[1]!)];
     case "Step":

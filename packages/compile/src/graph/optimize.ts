@@ -132,7 +132,7 @@ const lower =
     if (onCpu && !apart && isTrainedAttention(context, node)) return null;
     return lowerComposite(context.g, node, inputs as Value[], {
       used: (i) => context.uses(node.outputs[i]) > 0,
-      inTraining: context.differentiated.has(node.inputs[0]!),
+      inParts: forKernels === "card" || context.differentiated.has(node.inputs[0]!),
     });
   };
 

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
-import { binary, cast, reduce, unary } from "../graph/build.ts";
+import { binary, cast, KERNELS, reduce, unary } from "../graph/build.ts";
 import { Graph, liveNodes } from "../graph/graph.ts";
 import { fromHalf, toHalf } from "../graph/half-numbers.ts";
 import { expectEagerOnShim, fusedForCard, runOnShim } from "../testing/on-shim.ts";
@@ -125,9 +125,10 @@ describe.skipIf(!compiler)("CUDA kernels on the shim", () => {
         };
       };
       const fused = fusedForCard(fn, inputs, precision);
-      const gemms = liveNodes(fused.program.graph, fused.program.outputs).filter(
-        ({ op }) => op === "Gemm",
-      );
+      const nodes = liveNodes(fused.program.graph, fused.program.outputs);
+      const gemms = nodes.filter(({ op }) => op === "Gemm");
+      const reader = gemms.find(({ inputs: [x] }) => x!.node?.domain === KERNELS);
+      expect(reader!.inputs[0]!.dtype).toBe(precision); // by the kernel of the GELU, without a cast
       const sums = gemms.map((node) => node.inputs.length).sort();
       expect(sums).toEqual(precision === "float32" ? [2, 2, 2] : [2, 2, 3]);
       const found = await runOnShim(fused, fused.outputNames, inputs, folder);

@@ -14,7 +14,7 @@ const MOST_BLOCKS = 4096;
 const [MOST_OF_WARP, MOST_OF_BLOCK] = [16, 8];
 
 /** Rows of partial sums at most, and rows of the matrix that make one at least. */
-const [MOST_PARTIAL, LEAST_ROWS] = [2048, 8];
+const [MOST_PARTIAL, LEAST_ROWS] = [2048, 16];
 
 /** From this size on, 32 bits do not number the elements. */
 const LARGE = 2 ** 31;

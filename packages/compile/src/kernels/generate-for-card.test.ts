@@ -28,7 +28,9 @@ it.skipIf(!compiler)("makes kernels for the card where steps run on it", async (
   const made = await generateKernels("test", program, cuda, true);
   expect(made?.path).toBe("operators.node");
   expect(made?.fused.library.deviceSource("")).toContain("__global__");
-  expect(await generateKernels("test", program, cuda, false)).toBeNull();
+  expect((await generateKernels("test", program, cuda, false))?.fused.count).toBe(1);
+  const int8 = { ...cuda, precision: "int8" };
+  expect(await generateKernels("test", program, int8, false)).toBeNull();
   expect(await generateKernels("test", program, { ...cuda, kernels: "standard" }, true)).toBeNull();
   expect((await generateKernels("test", program, demanded, false))?.fused.count).toBe(1);
 });

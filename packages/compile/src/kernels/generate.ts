@@ -101,10 +101,11 @@ async function placeFor(
 
 /**
  * True where ONNX Runtime would spend its time on padding: it computes float32 convolutions in blocks of 16 channels, and kernels
- * read as many channels as there are.
+ * read as many channels as there are. On a card always: there is no cast then between a product and what follows.
  */
 function paysInFunctions(program: () => Program, options: Options) {
   const { precision = "float32" } = options;
+  if (providerOf(options) === "cuda") return precision !== "int8";
   return precision === "float32" && isNodeCpu(options) && channelPadding(program()) > MOST_PADDING;
 }
 

@@ -59,7 +59,7 @@ export interface RuntimeOptions {
    * row reductions to C functions that this machine's compiler (`CC`, else `cc`; Linux) turns into operators; `"auto"`
    * (the default) does so for training steps on the CPU where there is a compiler, and for float32 functions whose
    * convolutions have channels that ONNX Runtime would pad, as LeNet's 20 and 50. On provider cuda they become CUDA
-   * functions, which NVIDIA's NVRTC compiles for the card; `"auto"` does so for training steps.
+   * functions, which NVIDIA's NVRTC compiles for the card; `"auto"` does so for steps and functions.
    */
   readonly kernels?: "auto" | "generated" | "standard";
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
