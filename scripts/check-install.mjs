@@ -1,7 +1,15 @@
 // Packs every package, installs the tarballs with plain npm in an empty project, and uses them there:
-// what a user gets is what is tested. `smoothing-certify` is also tried alone, without TensorFlow.js.
+// what a user gets is what is tested. `smoothing-certify` is also tried alone, without TensorFlow.js, on Node, Bun and Deno.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -10,7 +18,12 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "dmae-install-"));
 const run = (command, args, cwd) =>
-  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  execFileSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    shell: process.platform === "win32" && command !== process.execPath,
+  });
 
 /** The manifest of a package in the folder `directory`. */
 const manifestOf = (directory) =>
@@ -70,14 +83,15 @@ const execute = (directory, file, code) => {
 try {
   const tarballs = pack();
 
-  const alone = project("alone", tarballs, ["@dmae/smoothing-certify"], {});
+  const runtimes = { bun: "1.4.5", deno: "2.9.6" };
+  const alone = project("alone", tarballs, ["@dmae/smoothing-certify"], runtimes);
+  if (existsSync(join(alone, "node_modules/@tensorflow")))
+    throw new Error("TensorFlow.js came along");
   console.log(
     execute(
       alone,
       "main.mjs",
       `import { certify } from "@dmae/smoothing-certify";
-import { existsSync } from "node:fs";
-if (existsSync("node_modules/@tensorflow")) throw new Error("TensorFlow.js came along");
 const brighter = (pixels, [n]) => Int32Array.from({ length: n }, (_, i) => +(pixels[i] > 0.5));
 const { prediction, radius } = await certify(brighter, Float32Array.of(0.9), { sigma: 0.25, n0: 100, n: 1000, alpha: 0.001, numClasses: 2, seed: 1 });
 // The exact radius of this classifier is 0.4; a certificate may not exceed it.
@@ -85,6 +99,15 @@ if (prediction !== 1 || !(radius > 0.3 && radius <= 0.4)) throw new Error("wrong
 console.log("smoothing-certify alone: class", prediction, "radius", radius.toFixed(4));`,
     ),
   );
+  const command = "node_modules/@dmae/smoothing-certify/bin/smoothing-certify.js";
+  // Deno asks for no permission to certify; the command reads files.
+  for (const [runtime, ...options] of [["bun"], ["deno", "run", "--no-prompt"]]) {
+    console.log(`${runtime}: ${run("npx", [runtime, ...options, "main.mjs"], alone).trim()}`);
+    const all = runtime === "deno" ? ["--allow-all"] : [];
+    const help = run("npx", [runtime, ...options, ...all, command, "--help"], alone);
+    if (!help.startsWith("smoothing-certify COMMAND"))
+      throw new Error(`${runtime}: the command said ${help}`);
+  }
 
   const names = Object.keys(tarballs).filter((name) => name !== "@dmae/fashion-mnist");
   const entries = readdirSync(join(root, "packages"))
