@@ -5,6 +5,7 @@
 //   2-images.tar           Fashion-MNIST
 //   3-cuda.tar.xz.00 …     the CUDA provider; the CUDA libraries are those of that machine's PyTorch
 //   4-nvrtc.tar.xz         NVRTC, which compiles our kernels there; it is used instead of PyTorch's
+//   5-cifar.tar.xz.00 …    CIFAR-10, where --cifar names its folder
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -17,8 +18,8 @@ import {
   realpathSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -28,24 +29,35 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const largest = 60 * 2 ** 20;
 
 const ours =
-  "core nn compile vit convnet train finetune pretrain smoothing-certify datasets fashion-mnist native".split(
+  "core nn compile vit convnet train finetune pretrain smoothing-certify datasets fashion-mnist native checkpoint reproduce models".split(
     " ",
   );
-const others = ["@tensorflow/tfjs-core", "@tensorflow/tfjs-backend-cpu", "onnxruntime-node"];
+const others = [
+  "@tensorflow/tfjs-core",
+  "@tensorflow/tfjs-backend-cpu",
+  "onnxruntime-node",
+  "pngjs",
+];
 /** What only installing, browsers or formats that are not read here need. */
 const left =
   /^(@types\/|@webgpu\/types|adm-zip|global-agent|node-api-headers|sharp|onnxruntime-web|undici|@tensorflow\/tfjs-(node|converter|layers|backend-w))/;
 
 /**
- * @param options `only`: the parts to write; `level`: how hard xz tries on the program, 0 to 9
+ * @param options `only`: the parts to write; `cifar`: the folder of CIFAR-10's binary files; `level`: how hard xz tries on the program, 0 to 9
  */
-export function pack(target, { only, level = 6 } = {}) {
+export function pack(target, { only, cifar, level = 6 } = {}) {
   mkdirSync(target, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), "prove-gpu-"));
-  const parts = { webgpu: packProgram, images: packImages, cuda: packCuda, nvrtc: packNvrtc };
+  const packCifar = (target, folder) => {
+    cpSync(cifar, join(folder, "cifar"), { recursive: true });
+    archivePieces(join(target, "5-cifar.tar.xz"), folder);
+  };
+  const card = { cuda: packCuda, nvrtc: packNvrtc, cifar: packCifar };
+  const parts = { webgpu: packProgram, images: packImages, ...card };
   try {
     for (const [name, make] of Object.entries(parts))
-      if (!only || only.includes(name)) make(target, join(folder, name), level);
+      if (only ? only.includes(name) : name !== "cifar" || cifar !== undefined)
+        make(target, join(folder, name), level);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -62,25 +74,35 @@ function packProgram(target, folder, level) {
   const modules = join(folder, "node_modules");
   const copied = new Map();
   for (const name of ours) copyPackage(`@dmae/${name}`, join(root, "benchmarks"), modules, copied);
-  for (const name of others) copyPackage(name, join(root, "benchmarks"), modules, copied);
+  for (const name of others) copyPackage(name, join(root, "examples/quickstart"), modules, copied);
   for (const path of [
     "scripts/prove-gpu.mjs",
     "benchmarks/prove-gpu",
     "benchmarks/torch_baseline.py",
   ])
     cpSync(join(root, path), join(folder, path), { recursive: true });
+  bundleQuickstart(join(folder, "benchmarks/prove-gpu/quickstart.mjs"));
   cpSync(realpathSync(process.execPath), join(folder, "node"));
   const vulkan = "/usr/lib/x86_64-linux-gnu/libvulkan.so.1";
   if (existsSync(vulkan)) cpSync(realpathSync(vulkan), join(folder, "lib/libvulkan.so.1"));
   archive(join(target, "1-webgpu.tar.xz"), folder, level);
 }
 
+/** The quickstart as one file of JavaScript, for a machine without a compiler of TypeScript. */
+function bundleQuickstart(outfile) {
+  const fromQuickstart = createRequire(join(root, "examples/quickstart/package.json"));
+  const { buildSync } = createRequire(fromQuickstart.resolve("tsx"))("esbuild");
+  buildSync({
+    entryPoints: [join(root, "examples/quickstart/src/main.ts")],
+    outfile,
+    ...{ bundle: true, packages: "external", platform: "node", format: "esm", tsconfigRaw: "{}" },
+  });
+}
+
 function packImages(target, folder) {
   const data = "node_modules/@dmae/fashion-mnist/data";
-  const keep = (path) => !path.includes("published");
   cpSync(join(root, "packages/fashion-mnist/data"), join(folder, data), {
     recursive: true,
-    filter: keep,
   });
   execFileSync("tar", ["-cf", join(target, "2-images.tar"), "-C", folder, "."]);
 }
@@ -91,7 +113,10 @@ function packCuda(target, folder) {
     const file = `libonnxruntime_providers_${name}.so`;
     cpSync(join(source, file), join(folder, "cuda", file));
   }
-  const whole = join(target, "3-cuda.tar.xz");
+  archivePieces(join(target, "3-cuda.tar.xz"), folder);
+}
+
+function archivePieces(whole, folder) {
   archive(whole, folder, 2);
   execFileSync("split", ["-b", String(largest), "-d", whole, `${whole}.`]);
   rmSync(whole);

@@ -2,12 +2,13 @@
 //
 //   node scripts/prove-gpu.mjs                       all stages on cuda and webgpu
 //   node scripts/prove-gpu.mjs --providers cuda      one provider
-//   node scripts/prove-gpu.mjs --stages doctor,parity,throughput,torch,fashion
+//   node scripts/prove-gpu.mjs --stages doctor,parity,throughput,torch,start,fashion,cifar
 //   node scripts/prove-gpu.mjs --minutes 8           in all; a stage takes at most 3 minutes, and the next run goes on with it
 //   node scripts/prove-gpu.mjs --dry-run             every stage at toy size, on the CPU unless --providers says otherwise
 //   node scripts/prove-gpu.mjs --pack DIR            writes all that a machine without npm or internet needs
 //
 // --folder DIR (default runs/prove-gpu) keeps results.json; --python PROGRAM has PyTorch; --epochs N for the fashion stage;
+// --cifar DIR has CIFAR-10's binary files, for the cifar stage (`dmae-reproduce convert --as binary` makes them of images);
 // --precisions a,b and --batches a,b choose rows; --again forgets what was found. Nothing that fails ends the rest.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -19,12 +20,13 @@ import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const stageLimit = 180;
-const allStages = ["doctor", "parity", "throughput", "torch", "fashion"];
+const allStages = ["doctor", "parity", "throughput", "torch", "start", "fashion", "cifar"];
 
 const { values } = parseArgs({
   options: {
     providers: { type: "string" },
-    stages: { type: "string", default: allStages.join() },
+    stages: { type: "string" },
+    cifar: { type: "string" },
     minutes: { type: "string", default: "8" },
     epochs: { type: "string" },
     precisions: { type: "string", default: "float32,bfloat16,float16" },
@@ -50,13 +52,17 @@ function settingsOf(provider, precision) {
     ...{ provider, precision, toy, precisions, batches, seconds: toy ? 0.1 : 3 },
     ...{ python: values.python, device: toy ? "cpu" : "cuda" },
     epochs: Number(values.epochs ?? (toy ? 1 : 2)),
+    images: cifar && resolve(cifar),
   };
 }
+
+const cifar = values.cifar ?? (existsSync(join(root, "cifar")) ? join(root, "cifar") : undefined); // packed
+const hasImages = (stage) => stage !== "cifar" || toy || cifar !== undefined;
 
 /** The stages in the order of their worth: the first say whether the rest can be trusted. */
 function plan() {
   const providers = list(values.providers ?? (toy ? "cpu" : "cuda,webgpu"));
-  const wanted = list(values.stages);
+  const wanted = values.stages ? list(values.stages) : allStages.filter(hasImages);
   const unknown = wanted.filter((name) => !allStages.includes(name));
   if (unknown.length > 0)
     throw new Error(`--stages: must be among ${allStages.join(", ")}, got ${unknown.join(", ")}`);
@@ -67,7 +73,7 @@ function plan() {
     .flatMap((stage) => each[stage] ?? on(stage));
   // What takes long on a second provider comes last.
   const isLate = ({ stage, provider }) =>
-    ["throughput", "fashion"].includes(stage) && provider !== providers[0];
+    ["throughput", "start", "fashion", "cifar"].includes(stage) && provider !== providers[0];
   return [...jobs.filter((job) => !isLate(job)), ...jobs.filter(isLate)].map((job) => ({
     ...job,
     name: [job.stage, job.provider].filter(Boolean).join(" "),
@@ -82,7 +88,10 @@ function readResults(file) {
 async function main() {
   if (values.pack) {
     const { pack } = await import("./prove-gpu-pack.mjs");
-    return pack(resolve(values.pack), { only: values.parts && list(values.parts) });
+    return pack(resolve(values.pack), {
+      only: values.parts && list(values.parts),
+      cifar: values.cifar && resolve(values.cifar),
+    });
   }
   const folder = resolve(values.folder);
   mkdirSync(folder, { recursive: true });
@@ -129,7 +138,11 @@ async function runStage({ name, stage, provider }, rows, seconds, folder) {
     [program, JSON.stringify({ ...settings, done: rows.map((row) => row.name) })],
     {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NVIDIA_TF32_OVERRIDE: stage === "parity" ? "0" : "1" },
+      env: {
+        ...process.env,
+        NVIDIA_TF32_OVERRIDE: stage === "parity" ? "0" : "1",
+        ...(toy && { DMAE_DEVICE_STATE: "cpu" }), // the CPU provider stands in for a card
+      },
     },
   );
   const found = [...rows];
@@ -152,11 +165,12 @@ async function runStage({ name, stage, provider }, rows, seconds, folder) {
   for (const timer of timers) clearTimeout(timer);
   const failed = found.filter(({ error }) => error).length;
   const outcome = failed > 0 ? `${failed} rows failed` : "done";
-  const status = ended.code === 0 ? outcome : ended.signal ? "time is over" : "failed";
+  const isLate = ended.signal || ended.code === 75;
+  const status = ended.code === 0 ? outcome : isLate ? "time is over" : "failed";
   const lines = complaint.trim().split("\n");
   const last = (lines.find((line) => /Error\b/.test(line)) ?? lines.at(-1)).slice(0, 600);
-  if (status !== "done") console.log(`   ${status}: ${last}`);
-  return { status, rows: found, ...(status !== "done" && { complaint: last }) };
+  if (status !== "done") console.log(`   ${status}${isLate ? "" : `: ${last}`}`);
+  return { status, rows: found, ...(status !== "done" && !isLate && { complaint: last }) };
 }
 
 /** Where the CUDA provider lies beside the pack, it is linked to the CUDA libraries of the machine's PyTorch first. */
@@ -222,7 +236,8 @@ function report({ machine: found, date, stages, dryRun }, folder) {
   for (const [stage, { status, rows, complaint }] of Object.entries(stages)) {
     for (const { name, output, ...rest } of rows)
       lines.push(`| ${stage} | ${name} | ${cell(rest)} |`);
-    if (status !== "done") lines.push(`| ${stage} | | ${status}: ${cell({ complaint })} |`);
+    if (status !== "done")
+      lines.push(`| ${stage} | | ${status}${complaint ? `: ${cell({ complaint })}` : ""} |`);
   }
   const text = `${lines.join("\n")}\n`;
   writeFileSync(join(folder, "report.md"), text);

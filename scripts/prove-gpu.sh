@@ -21,9 +21,11 @@ expand() { # name, files: an archive in the order of its pieces
 
 [ -e "$here/1-webgpu.tar.xz" ] && expand 1-webgpu.tar.xz "$here/1-webgpu.tar.xz"
 [ -e "$here/2-images.tar" ] && expand 2-images.tar "$here/2-images.tar"
-# Pieces of the provider: unpacked when the last one, the only one below 60 MiB, is there.
-last=$(ls "$here"/3-cuda.tar.xz.* 2>/dev/null | tail -n 1)
-if [ -n "$last" ] && [ "$(wc -c < "$last")" -lt 62914560 ]; then expand 3-cuda.tar.xz "$here"/3-cuda.tar.xz.*; fi
+# Pieces: unpacked when the last one, the only one below 60 MiB, is there.
+for name in 3-cuda.tar.xz 5-cifar.tar.xz; do
+  last=$(ls "$here/$name".* 2>/dev/null | tail -n 1)
+  if [ -n "$last" ] && [ "$(wc -c < "$last")" -lt 62914560 ]; then expand "$name" "$here/$name".*; fi
+done
 [ -e "$here/4-nvrtc.tar.xz" ] && expand 4-nvrtc.tar.xz "$here/4-nvrtc.tar.xz"
 cd "$app"
 exec env LD_LIBRARY_PATH="$app/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" ./node scripts/prove-gpu.mjs "$@"

@@ -13,7 +13,7 @@ it.skipIf(!canRun)(
   () => {
     const folder = mkdtempSync(join(tmpdir(), "prove-gpu-test-"));
     try {
-      pack(folder, { only: ["webgpu"], level: 0 });
+      pack(folder, { only: ["webgpu", "images"], level: 0 });
       expect(statSync(join(folder, "1-webgpu.tar.xz")).size).toBeLessThan(60 * 2 ** 20);
       const prove = [join(folder, "prove.sh"), "--dry-run", "--folder", join(folder, "out")];
       // No network of its own, where the system allows that.
@@ -32,7 +32,9 @@ it.skipIf(!canRun)(
       for (const row of stages["parity cpu"].rows) expect(row.ok).toBe(true);
       expect(stages["parity cpu"].rows).toHaveLength(6);
       expect(stages["throughput cpu"].status).toBe("done");
-      expect(stages["fashion cpu"].status).toBe("done");
+      for (const name of ["start cpu", "fashion cpu", "cifar cpu"])
+        expect(stages[name].status, printed).toBe("done");
+      expect(stages["start cpu"].rows[0].result).toContain("DMAE, this run (5 images, n = 100)");
       expect(readFileSync(join(folder, "out/report.md"), "utf8")).toContain("### Dry run");
     } finally {
       rmSync(folder, { recursive: true, force: true });

@@ -2,11 +2,13 @@
 import { compiledExecutor } from "@dmae/compile";
 import { selectBackend } from "@dmae/nn";
 import "@tensorflow/tfjs-backend-cpu";
+import { cifar } from "./cifar.mjs";
 import { fashion } from "./fashion.mjs";
 import { parity } from "./parity.mjs";
+import { start } from "./start.mjs";
 import { throughput, torch } from "./throughput.mjs";
 
-const stages = { parity, throughput, torch, fashion };
+const stages = { parity, throughput, torch, start, fashion, cifar };
 const { stage, done, precision = "float32", ...settings } = JSON.parse(process.argv[2]);
 const known = new Set(done);
 const stop = new AbortController();
@@ -27,5 +29,10 @@ async function row(name, find) {
 
 await selectBackend("cpu");
 const executor = compiledExecutor({ provider: settings.provider, precision });
-await stages[stage]({ ...settings, executor, signal: stop.signal, row });
+try {
+  await stages[stage]({ ...settings, executor, signal: stop.signal, row });
+} catch (error) {
+  if (!stop.signal.aborted) throw error;
+  process.exit(75); // to be started again
+}
 process.exit(0);

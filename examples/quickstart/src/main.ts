@@ -1,12 +1,12 @@
 // The seven steps of the story on Fashion-MNIST, minutes on a laptop CPU: corrupt and mask, reconstruct,
 // fine-tune under noise, smooth, certify, report. Run it with `npm start`; `npm start -- --help`.
 import process from "node:process";
-import { compiledExecutor } from "@dmae/compile";
+import { compiledExecutor, type ExecutionProvider } from "@dmae/compile";
 import { key } from "@dmae/core";
 import { fashionMnist, take } from "@dmae/datasets";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
 import { runAsProgram } from "@dmae/reproduce/program";
-import { help, type Options, readOptions } from "./options.ts";
+import { help, isCard, type Options, readOptions } from "./options.ts";
 import { reportRun } from "./report-run.ts";
 import { runFolder } from "./run-folder.ts";
 import { shippedModel } from "./shipped-model.ts";
@@ -36,7 +36,10 @@ async function prepare(options: Options, signal: AbortSignal): Promise<Run> {
       reason = report.reason;
     },
   });
-  const executor = compiled ? compiledExecutor() : eagerExecutor();
+  const provider = isCard(options.backend) ? options.backend.slice("compiled:".length) : "cpu";
+  const executor = compiled
+    ? compiledExecutor({ provider: provider as ExecutionProvider })
+    : eagerExecutor();
   const trained = compiled ? executor.name : `eager on ${backend} (${reason})`;
   const runner = options.pretrained ? "the shipped int8 model" : trained;
   const { train, test } = await fashionMnist();

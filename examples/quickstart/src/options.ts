@@ -29,7 +29,8 @@ Interrupted and started again with the same options, it goes on where it was.
   --images 200          test images to certify
   --n 1000              noisy copies per image; the largest radius that n can certify is printed
   --seed 0              every random draw follows from it: same seed, same numbers
-  --backend cpu         TensorFlow.js backend of the eager executor: cpu, wasm, tfjs-node, tfjs-node-gpu
+  --backend cpu         TensorFlow.js backend of the eager executor: cpu, wasm, tfjs-node, tfjs-node-gpu;
+                        or a card for the compiled one: compiled:cuda, compiled:webgpu
   --executor compiled   compiled (one ONNX graph in ONNX Runtime) or eager (op by op on --backend)
   --precision float32   float32 or int8: certifies the int8 classifier, faster, compiled executor only
   --folder DIR          run folder (default: runs/quickstart-<options>)
@@ -74,6 +75,9 @@ function preset(values: Record<string, unknown>): keyof typeof presets {
   return name;
 }
 
+/** Whether a backend is a card on which ONNX Runtime runs the compiled graphs. */
+export const isCard = (backend: string) => backend.startsWith("compiled:");
+
 /** Reads the command line; throws a `DmaeError` that names the option, its rule and the value. */
 export function readOptions(args: readonly string[]): Options | "help" {
   let values: Record<string, string | boolean | undefined>;
@@ -105,11 +109,17 @@ export function readOptions(args: readonly string[]): Options | "help" {
   const fallback: Record<string, string> = presets[chosen];
   const text = (name: string) => String(values[name] ?? fallback[name]);
   // A backend named without an executor means: run on that backend.
-  const executor = values.executor ?? (values.backend === undefined ? "compiled" : "eager");
+  const isCompiled = values.backend === undefined || isCard(text("backend"));
+  const executor = values.executor ?? (isCompiled ? "compiled" : "eager");
   if (executor !== "compiled" && executor !== "eager")
     throw new DmaeError(
       "argument",
       `quickstart: --executor must be compiled or eager, got ${executor}`,
+    );
+  if (executor === "eager" && isCard(text("backend")))
+    throw new DmaeError(
+      "argument",
+      `quickstart: --backend ${values.backend} needs --executor compiled, got eager`,
     );
   const precision = values.precision ?? (chosen === "pretrained" ? "int8" : "float32");
   if (precision !== "float32" && precision !== "int8")

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Options } from "./options.ts";
+import { isCard, type Options } from "./options.ts";
 
 /**
  * The folder of a run: the one asked for, or one whose name follows from every option that decides the
@@ -9,7 +9,7 @@ import type { Options } from "./options.ts";
  */
 export function runFolder({ folder, ...options }: Options): string {
   const { sigma, epochs, seed, trainImages, executor, backend, pretrained } = options;
-  const runner = executor === "eager" ? backend : executor;
+  const runner = executor === "eager" || isCard(backend) ? backend : executor;
   const training = createHash("sha256")
     .update(JSON.stringify([sigma, epochs, seed, trainImages, runner]))
     .digest("hex")
