@@ -4,6 +4,7 @@ import { createViT, type ViTConfig } from "@dmae/vit";
 import { expect, test } from "vitest";
 import { findRecipe, readOptions } from "./options.ts";
 import { parameterCount, planOf } from "./plan.ts";
+import type { Recipe } from "./recipe.ts";
 import { applySettings, changedFields } from "./settings.ts";
 import { testRecipes } from "./testing/recipes.ts";
 
@@ -44,6 +45,17 @@ test("a field is set by its path or its end, and the recipe itself stays", () =>
   expect(changedFields(cr, applySettings(cr, ["model=vit_small_patch16"]))).toEqual([
     "training.model.width: 768 -> 384",
     "training.model.heads: 12 -> 6",
+  ]);
+  const named = { ...cr, training: { ...cr.training, model: "vit_base_patch16" } } as Recipe;
+  expect(changedFields(named, cr)).toEqual([
+    expect.stringMatching(/^training\.model: "vit_base_patch16" -> \{.+"width":768/),
+  ]);
+  const boosting = testRecipes.boosting!;
+  const [whole, ...fields] = changedFields(boosting, applySettings(boosting, ["model=lenet"]));
+  expect(whole).toMatch(/^training\.model: \{"name":"cifar_resnet110".+ -> \{"name":"lenet"/);
+  expect(fields).toEqual([
+    "training.model.width: 16 -> 20",
+    "training.model.blocks: [18,18,18] -> []",
   ]);
   expect(cr.training.epochs).toBe(50);
   expect(Object.isFrozen(changed.training)).toBe(true);

@@ -61,16 +61,15 @@ export function changedFields(before: Recipe, after: Recipe): string[] {
   const paths = new Set([...settablePaths(before), ...settablePaths(after)]);
   return [...paths]
     .filter((path) => value(before, path) !== value(after, path))
-    .filter((path) => !isCovered(value(before, path), value(after, path), path))
+    .filter((path) => !isCovered(value(before, path), value(after, path)))
     .map((path) => `${path}: ${value(before, path)} -> ${value(after, path)}`);
 }
 
 /** True where other paths tell the change: the fields of a record, or the record that came or went as a whole. */
-function isCovered(before: string | undefined, after: string | undefined, path: string): boolean {
+function isCovered(before: string | undefined, after: string | undefined): boolean {
   if (before === undefined || after === undefined) return true;
-  if (path === "training.method" || path === "training.model")
-    return JSON.parse(before).name === JSON.parse(after).name;
-  return before.startsWith("{") && after.startsWith("{");
+  if (!before.startsWith("{") || !after.startsWith("{")) return false;
+  return JSON.parse(before).name === JSON.parse(after).name; // another method or network is told whole
 }
 
 function splitSetting(setting: string): [field: string, value: string] {
