@@ -1,8 +1,28 @@
-// Writes src/pinned-wheels.json: for each TensorFlow release the wheels that `link` may fetch, with their SHA-256.
-// Run by hand when a release is added: `node scripts/pin-wheels.mjs`. Reads the package index and, by range requests,
-// the list of CUDA libraries inside each CUDA wheel; downloads no wheel.
+// Writes src/pinned-wheels.json and src/onnxruntime/pinned-providers.json: for each release of TensorFlow and ONNX Runtime the
+// wheels that `link` may fetch, with their SHA-256. Run by hand when a release is added:
+// `node scripts/pin-wheels.mjs [tensorflow] [onnxruntime]`. Reads the package index and, by range requests, the list of CUDA
+// libraries inside each CUDA wheel of TensorFlow; downloads no wheel.
 import { writeFileSync } from "node:fs";
 import { inflateRawSync } from "node:zlib";
+
+/**
+ * Releases of onnxruntime-node that have a CUDA provider, and the CUDA libraries that it was run with: those of one CUDA
+ * release, within what the metadata of the `onnxruntime-gpu` wheel allow.
+ */
+const providers = [
+  {
+    version: "1.30.0",
+    cuda: {
+      "nvidia-cublas": "13.0.2.14",
+      "nvidia-cuda-nvrtc": "13.0.88",
+      "nvidia-cuda-runtime": "13.0.96",
+      "nvidia-cudnn-cu13": "9.14.0.64",
+      "nvidia-cufft": "12.0.0.61",
+      "nvidia-curand": "10.4.0.35",
+      "nvidia-nvjitlink": "13.0.88",
+    },
+  },
+];
 
 const releases = ["2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0"];
 const index = process.env.PIP_INDEX_URL ?? "https://pypi.org/simple";
@@ -67,27 +87,50 @@ function cudaRequirements(metadata) {
     });
 }
 
-const linux = (machine) => new RegExp(`-(?:cp311-cp311|py3-none)-manylinux[^-]*_${machine}\\.whl$`);
-const pinned = [];
-for (const version of releases) {
-  const gpu = await pin("tensorflow", version, linux("x86_64"));
-  const metadata = await member(gpu.url, gpu.bytes, /\.dist-info\/METADATA$/);
-  const nvidia = [];
-  for (const wanted of cudaRequirements(metadata)) {
-    nvidia.push(await pin(wanted.project, wanted.version, linux("x86_64")));
+const linux = (machine, python = "cp311") =>
+  new RegExp(`-(?:${python}-${python}|py3-none)-manylinux[^-]*_${machine}\\.whl$`);
+const wanted = process.argv.slice(2);
+const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
+
+async function pinProviders() {
+  const pinned = [];
+  for (const { version, cuda } of providers) {
+    const provider = await pin("onnxruntime-gpu", version, linux("x86_64", "cp312"));
+    const libraries = [];
+    for (const [project, release] of Object.entries(cuda))
+      libraries.push(await pin(project, release, linux("x86_64")));
+    pinned.push({ version, provider, cuda: libraries });
   }
-  pinned.push({
-    version,
-    cpu: {
-      x64: await pin("tensorflow-cpu", version, linux("x86_64")),
-      arm64: await pin("tensorflow", version, linux("aarch64")),
-    },
-    gpu: { x64: [gpu, ...nvidia] },
-  });
-  console.error(`${version}: ${nvidia.length} CUDA wheels`);
+  return pinned;
 }
+
+async function pinTensorflow() {
+  const pinned = [];
+  for (const version of releases) {
+    const gpu = await pin("tensorflow", version, linux("x86_64"));
+    const metadata = await member(gpu.url, gpu.bytes, /\.dist-info\/METADATA$/);
+    const nvidia = [];
+    for (const library of cudaRequirements(metadata)) {
+      nvidia.push(await pin(library.project, library.version, linux("x86_64")));
+    }
+    pinned.push({
+      version,
+      cpu: {
+        x64: await pin("tensorflow-cpu", version, linux("x86_64")),
+        arm64: await pin("tensorflow", version, linux("aarch64")),
+      },
+      gpu: { x64: [gpu, ...nvidia] },
+    });
+    console.error(`${version}: ${nvidia.length} CUDA wheels`);
+  }
+  return pinned;
+}
+
 const strip = (key, value) => (key === "url" ? undefined : value);
-writeFileSync(
-  new URL("../src/pinned-wheels.json", import.meta.url),
-  `${JSON.stringify(pinned, strip, 2)}\n`,
-);
+const write = (path, pinned) =>
+  writeFileSync(
+    new URL(`../src/${path}.json`, import.meta.url),
+    `${JSON.stringify(pinned, strip, 2)}\n`,
+  );
+if (isWanted("tensorflow")) write("pinned-wheels", await pinTensorflow());
+if (isWanted("onnxruntime")) write("onnxruntime/pinned-providers", await pinProviders());
