@@ -8,6 +8,7 @@ import { expectClose } from "../../../testing/expect-close.ts";
 import { fromHalf, type HalfType, toHalf } from "./graph/half-numbers.ts";
 import { compile, compileStep, exportOnnx } from "./index.ts";
 import { findCCompiler } from "./kernels/c-compiler.ts";
+import { bfloat16Report } from "./kernels/generate.ts";
 import { draws } from "./testing/sweep.ts";
 
 const compiler = await findCCompiler();
@@ -112,7 +113,7 @@ describe.skipIf(!compiler)("generated products of bfloat16 numbers", () => {
     [false, true],
     [true, false],
     [true, true],
-  ])("transposed %s, %s: as ONNX Runtime's, to one unit of the result", async (transA, transB) => {
+  ])("transposed %s, %s: as ONNX Runtime's, and as emulated in float64", async (transA, transB) => {
     const [rows, depth, columns] = [131, 805, 67]; // no whole tiles, an odd depth in two blocks
     const specs = {
       a: transA ? [depth, rows] : [rows, depth],
@@ -139,7 +140,34 @@ describe.skipIf(!compiler)("generated products of bfloat16 numbers", () => {
         !(Math.abs(found[i]! - wanted[i]!) <= 2 * unit.bfloat16 * Math.abs(wanted[i]!) + 1e-4)
       )
         expect.fail(`${i}: ${found[i]} for ${wanted[i]}`);
+    const a = rounded("bfloat16", values.a.data as Float32Array);
+    const b = rounded("bfloat16", values.b.data as Float32Array);
+    for (let row = 1; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        let [sum, size] = [0, 0];
+        for (let k = 0; k < depth; k++) {
+          const product =
+            a[transA ? k * rows + row : row * depth + k]! *
+            b[transB ? column * depth + k : k * columns + column]!;
+          sum += product;
+          size += Math.abs(product);
+        }
+        // the result is rounded to nearest; before that, sums in float32 err by a unit per addend at most
+        const bound = unit.bfloat16 * Math.abs(sum) + depth * 2 ** -23 * size;
+        const value = found[row * columns + column]!;
+        if (!(Math.abs(value - sum) <= bound))
+          expect.fail(`${row}, ${column}: ${value} for ${sum}`);
+      }
   });
+});
+
+it("says what multiplies bfloat16 numbers, where that is not the best of the processor", () => {
+  const flags = (text: string) => `processor : 0\nflags : fpu ${text}\n`;
+  expect(bfloat16Report(flags("avx512f"))).toContain("run in float32: this processor has no");
+  expect(bfloat16Report(flags("avx512f avx512_bf16"))).toBeNull();
+  expect(bfloat16Report(flags("avx512_bf16 amx_bf16 amx_tile"))).toBe(
+    "products of bfloat16 numbers use AVX512-BF16; the AMX unit of this processor is not used",
+  );
 });
 
 describe("what a device runs", () => {

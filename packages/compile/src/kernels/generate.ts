@@ -128,13 +128,18 @@ async function generate(
   return { fused, addon, path };
 }
 
-/** Says once that products will be slower than they could be. */
+/** Says once that products are slower than they could be. */
 async function reportSlowBfloat16(caller: string, { graph }: Program): Promise<void> {
   if (!graph.nodes.some(({ op }) => op === roundingOperator("bfloat16"))) return;
   const fs = builtin<typeof import("node:fs")>("node:fs")!;
-  const processor = await fs.promises.readFile("/proc/cpuinfo", "utf8");
-  if (processor.includes("avx512_bf16")) return;
-  reportOnce(
-    `${caller}: products of bfloat16 numbers run in float32: this processor has no AVX512-BF16`,
-  );
+  const report = bfloat16Report(await fs.promises.readFile("/proc/cpuinfo", "utf8"));
+  if (report) reportOnce(`${caller}: ${report}`);
+}
+
+/** What multiplies bfloat16 numbers on a processor of /proc/cpuinfo; null where it is the best that it has. */
+export function bfloat16Report(processor: string): string | null {
+  if (!processor.includes("avx512_bf16"))
+    return "products of bfloat16 numbers run in float32: this processor has no AVX512-BF16";
+  if (!processor.includes("amx_bf16")) return null;
+  return "products of bfloat16 numbers use AVX512-BF16; the AMX unit of this processor is not used";
 }
