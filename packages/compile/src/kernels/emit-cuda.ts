@@ -37,9 +37,13 @@ interface Layout {
  * warp, a warp or a block; else elements are shared by all threads. Sums of columns take two passes: rows of
  * partial sums, which a second kernel adds up. Null for a matrix without rows.
  */
-export function emitCuda(region: Region, isRead: (value: Value) => boolean): Kernel | null {
+export function emitCuda(
+  region: Region,
+  isRead: (value: Value) => boolean,
+  again: ReadonlySet<Value>,
+): Kernel | null {
   if (region.space.rows === 0) return null;
-  const plan = planRegion(region, isRead);
+  const plan = planRegion(region, isRead, again);
   const byRows = plan.terms.some((t) => t.reduce) || sumsOf(plan).length > 0;
   return byRows ? rowKernel(plan) : flatKernel(plan);
 }

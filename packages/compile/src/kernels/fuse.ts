@@ -10,6 +10,7 @@ import type { Kernel } from "./kernel.ts";
 import { KernelLibrary } from "./library.ts";
 import { MOST_AXES } from "./native-session.ts";
 import { emitProduct } from "./product.ts";
+import { findRecomputed, NOTHING, type Recomputed } from "./recompute.ts";
 import { findRegions, isRegion, LONGEST_ROW, memberOf, type Region, type Step } from "./regions.ts";
 
 /** A kernel takes and gives at most so many tensors (`MAX_OPERANDS` of operators.h). */
@@ -35,20 +36,29 @@ const SUM_FROM = 1 << 14;
 /** Says of a value whether anything outside of its region reads it. */
 type IsRead = (value: Value) => boolean;
 
-/** Makes a step of a program a kernel, or leaves it to ONNX Runtime (null). */
-export type Emitter = (step: Step, isReadOf: (region: Region) => IsRead) => Kernel | null;
+/** Makes steps of a program kernels. */
+export interface Emitter {
+  /** The kernel of a step; null for what stays ONNX Runtime's. `again` are values that it computes instead of reading them. */
+  kernelOf(step: Step, isReadOf: (region: Region) => IsRead, again: Recomputed): Kernel | null;
+  /** Whether regions compute again what takes more memory than it is made of. */
+  readonly recomputes: boolean;
+}
 
 /** Kernels in C: regions, large matrix products (shared by `threads`), attention and convolutions. */
-export const forCpu =
-  (threads: number): Emitter =>
-  (step, isReadOf) =>
+export const forCpu = (threads: number): Emitter => ({
+  kernelOf: (step, isReadOf) =>
     isRegion(step)
       ? emitKernel(step, isReadOf(step))
-      : (emitProduct(step, threads) ?? emitAttention(step) ?? emitConvolution(step));
+      : (emitProduct(step, threads) ?? emitAttention(step) ?? emitConvolution(step)),
+  recomputes: false,
+});
 
 /** Kernels in CUDA: regions only. Products and convolutions on a card are cuBLAS's and cuDNN's. */
-export const forCard: Emitter = (step, isReadOf) =>
-  isRegion(step) ? emitCuda(step, isReadOf(step)) : null;
+export const forCard: Emitter = {
+  kernelOf: (step, isReadOf, again) =>
+    isRegion(step) ? emitCuda(step, isReadOf(step), again.values) : null,
+  recomputes: true,
+};
 
 /**
  * A node as a region by itself where ONNX Runtime does not know it, or takes several times as long: sums over the rows of a large
@@ -68,22 +78,37 @@ const nodesOf = (step: Step): readonly Node[] =>
 
 /**
  * Replaces every region of elementwise operators and row reductions by one generated operator: what ONNX Runtime would
- * compute in a pass over memory for each operator becomes one pass for all. What else becomes a kernel is up to `emit`.
+ * compute in a pass over memory for each operator becomes one pass for all. What else becomes a kernel is up to `emitter`.
  */
-export function fuse(program: Program, emit: Emitter): FusedProgram {
+export function fuse(program: Program, emitter: Emitter): FusedProgram {
   const steps = findRegions(program).map(aloneAsRegion);
-  const isReadOf = readOutside(program, steps);
+  const readersOf = findReaders(steps);
+  const results = new Set(program.outputs);
+  const again = emitter.recomputes
+    ? findRecomputed(steps.filter(isRegion), readersOf, (value) => results.has(value))
+    : NOTHING;
+  const isReadOf = (region: Region): IsRead => {
+    const inside = new Set(nodesOf(region));
+    return (value) =>
+      results.has(value) ||
+      again.stored.has(value) ||
+      (!again.values.has(value) && readersOf(value).some((node) => !inside.has(node)));
+  };
   const copy = new Copy(program.graph);
   const library = new KernelLibrary();
   let count = 0;
   let written = 0;
   for (const step of steps) {
-    const kernel = emit(step, isReadOf);
+    const kernel = emitter.kernelOf(step, isReadOf, again);
     if (!kernel || !isPossible(kernel)) {
+      // Its nodes would read what no kernel stores.
+      if (again.values.size > 0 && isRegion(step))
+        return fuse(program, { ...emitter, recomputes: false });
       for (const node of nodesOf(step)) copy.node(node);
       continue;
     }
     const { inputs, outputs, scratch } = kernel;
+    if (outputs.length === 0) continue; // all of it is computed again
     const op = library.add(kernel);
     const all = [...outputs, ...(scratch ? [{ shape: scratch, dtype: "float32" as const }] : [])];
     copy.node({ op, domain: KERNELS, inputs, attributes: {}, outputs: all });
@@ -94,15 +119,10 @@ export function fuse(program: Program, emit: Emitter): FusedProgram {
   return { program: { graph: copy.graph, outputs }, library, count, written };
 }
 
-function readOutside({ outputs }: Program, steps: readonly Step[]) {
-  const results = new Set(outputs);
+function findReaders(steps: readonly Step[]): (value: Value) => readonly Node[] {
   const readers = new Map<Value, Node[]>();
   for (const node of steps.flatMap(nodesOf))
     for (const value of node.inputs)
       if (value) readers.set(value, [...(readers.get(value) ?? []), node]);
-  return (region: Region): IsRead => {
-    const inside = new Set(nodesOf(region));
-    return (value: Value) =>
-      results.has(value) || (readers.get(value) ?? []).some((node) => !inside.has(node));
-  };
+  return (value) => readers.get(value) ?? [];
 }

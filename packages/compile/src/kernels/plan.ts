@@ -39,11 +39,15 @@ export interface Plan {
   reducedIn(walk: number): readonly Term[];
 }
 
-/** Plans the walks of a region whose `outputs` are read by the rest of the program. */
-export function planRegion(region: Region, isRead: (value: Value) => boolean): Plan {
+/** Plans the walks of a region; `again` are values of other regions that it computes instead of reading them. */
+export function planRegion(
+  region: Region,
+  isRead: (value: Value) => boolean,
+  again: ReadonlySet<Value> = new Set(),
+): Plan {
   const made = new Terms();
   const inputs: Value[] = [];
-  const of = termsOf(region, made, inputs);
+  const of = termsOf(region, made, inputs, again);
   const { space } = region;
   const outputs: Value[] = [];
   const targets: Target[] = [];

@@ -75,8 +75,16 @@ export class Terms {
 
 type LayerNorm = Task & { readonly kind: "layerNorm" };
 
-/** Writes a region in terms; returns one for each of its values, and lists what it loads in `inputs`. */
-export function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Value, Term> {
+/**
+ * Writes a region in terms; returns one for each of its values, and lists what it loads in `inputs`. What other regions make of
+ * `again` it computes itself.
+ */
+export function termsOf(
+  region: Region,
+  terms: Terms,
+  inputs: Value[],
+  again: ReadonlySet<Value>,
+): Map<Value, Term> {
   const { space } = region;
   const of = new Map<Value, Term>();
   const read = (value: Value, role: Role | null = roleOf(value.shape, space)): Term => {
@@ -85,6 +93,12 @@ export function termsOf(region: Region, terms: Terms, inputs: Value[]): Map<Valu
     if (known) return known;
     const fill = uniformValue(value);
     if (fill !== null) return terms.constant(fill);
+    if (again.has(value)) {
+      const { op, inputs: sources } = value.node!;
+      const term = terms.compute(op, ...sources.map((v) => read(v!)));
+      of.set(value, term);
+      return term;
+    }
     if (!inputs.includes(source)) inputs.push(source);
     return terms.load(inputs.indexOf(source), role!);
   };
