@@ -90,6 +90,7 @@ export async function prepareStep<
   return Object.assign(scales ? scaled : run, {
     statistics: program.statistics,
     state: () => owned.copy(Object.keys(state)),
+    ...(run.bring && { bring: run.bring }),
     ...(scales && { scaling: async () => [...(await owned.copy([SCALING]))[SCALING]!.data] }),
     dispose: owned.dispose,
   }) as CompiledStep<State, Batch, Metric>;

@@ -5,13 +5,16 @@ import { type HostMemory, stepOn, zerosOf } from "./host-step.ts";
 import { takeTurns } from "./runtime/in-turn.ts";
 import type { LoadedProgram } from "./runtime/program.ts";
 
+/** A program that is called with batches, and may be told the next one. */
+export interface BatchStep {
+  (batch: unknown): Promise<Record<string, number>>;
+  bring?(batch: unknown): void;
+}
+
 /** The state of one or several step programs, which read and write it one after another. */
 export interface StepState {
   /** Makes a program callable with batches; it is freed with the state. */
-  step(
-    program: LoadedProgram,
-    batch: TensorSpecs,
-  ): (batch: unknown) => Promise<Record<string, number>>;
+  step(program: LoadedProgram, batch: TensorSpecs): BatchStep;
   /** Gives `change` the exchanged entries to read and overwrite, see `PreparedSteps`. */
   exchange(change: (values: readonly Float32Array[]) => Promise<void>): Promise<void>;
   /** A copy of the state, or of the entries of these names. */

@@ -46,6 +46,11 @@ export interface PreparedStep<
 > {
   /** Runs one step and returns its metrics as numbers; calls queue up. */
   (batch: Readonly<Record<Batch, InputValue>>): Promise<Record<Metric, number>>;
+  /**
+   * Brings a batch to the memory of the card while a step runs: the next call, with the same object, uses its values as they are
+   * now. Only of steps that run on a card.
+   */
+  bring?(batch: Readonly<Record<Batch, InputValue>>): void;
   /** A copy of the state. */
   state(): Promise<Record<State, HostTensor>>;
   /** The loss scale, and how many steps it has been good for; only of steps that scale their loss (float16). */

@@ -90,8 +90,10 @@ describe("fit", () => {
     });
   });
 
-  it("keeps the loss scale of an executor that has one", async () => {
+  it("keeps the loss scale of an executor that has one, and brings it batches ahead", async () => {
     const given: unknown[] = [];
+    const brought: unknown[] = [];
+    const called: unknown[] = [];
     const eager = eagerExecutor();
     const executor: Executor = {
       ...eager,
@@ -101,14 +103,18 @@ describe("fit", () => {
         let good = init.scaling?.[1] ?? 0;
         const counted = async (batch: Parameters<typeof prepared>[0]) => {
           good++;
+          called.push(batch);
           return prepared(batch);
         };
         const { state, dispose } = prepared;
-        return Object.assign(counted, { state, dispose, scaling: async () => [512, good] });
+        const bring = (batch: unknown) => void brought.push(batch);
+        return Object.assign(counted, { state, dispose, bring, scaling: async () => [512, good] });
       },
     };
     for (const steps of [3, 5, 5]) await demoRun({ steps, folder, executor });
     expect(given).toEqual([undefined, [512, 3]]);
+    expect(brought).toHaveLength(3); // the first batch of each of two runs was not
+    for (const batch of brought) expect(called.filter((each) => each === batch)).toHaveLength(1);
     const { metadata } = decodeSafetensors(readFileSync(join(folder, "last.safetensors")));
     expect(metadata.scaling).toBe("[512,5]");
   });

@@ -117,6 +117,7 @@ async function fitIn(
 interface RunStep {
   run(batch: HostTensors, step: number, wantsStop: boolean): Promise<RankMetrics>;
   state(): Promise<Record<string, HostTensor>>;
+  bring?: PreparedStep["bring"] | undefined;
   scaling?: PreparedStep["scaling"] | undefined;
   dispose(): void;
 }
@@ -130,6 +131,7 @@ async function prepareRun(
   return {
     run: async (batch, _, stop) => ({ metrics: await prepared(batch), stop }),
     state: prepared.state,
+    bring: prepared.bring,
     scaling: prepared.scaling,
     dispose: prepared.dispose,
   };
@@ -226,7 +228,7 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     }
     const batch = inputs ?? (await batches.get(step));
     const running = prepared.run(batch, step, signal?.aborted ?? false);
-    batches.ahead(step); // drawn while the step runs, where the executor does not hold this thread
+    batches.ahead(step, prepared.bring); // drawn while the step runs, where the executor does not hold this thread
     inputs = undefined;
     const made = await running.catch((error) => inStep(error, step, options, context));
     metrics = made.metrics;
@@ -382,8 +384,8 @@ function report(
 interface Prefetcher {
   /** The batch of a step. */
   get(step: number): Promise<HostTensors>;
-  /** Begins to prepare the batches after a step. */
-  ahead(step: number): void;
+  /** Begins to prepare the batches after a step, and gives the next one to `bring`. */
+  ahead(step: number, bring?: (batch: HostTensors) => void): void;
 }
 
 function prefetcher({ batch, steps, prefetch = 1 }: FitOptions): Prefetcher {
@@ -401,8 +403,9 @@ function prefetcher({ batch, steps, prefetch = 1 }: FitOptions): Prefetcher {
       waiting.delete(step);
       return promise;
     },
-    ahead(step) {
+    ahead(step, bring) {
       for (let next = step + 1; next <= step + prefetch && next < steps; next++) ask(next);
+      if (bring) waiting.get(step + 1)?.then(bring, () => {});
     },
   };
 }

@@ -1,13 +1,13 @@
 import type { HostTensor, HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
-import { hostInputs, lifetime } from "@dmae/nn/executors";
+import { hostInputs, ignoreRejection, lifetime } from "@dmae/nn/executors";
 import type { OutputSpec } from "../graph/graph.ts";
 import { zerosOf } from "../host-step.ts";
 import type { Place } from "../kernels/native-session.ts";
-import { takeTurns } from "../runtime/in-turn.ts";
+import { type InTurn, takeTurns } from "../runtime/in-turn.ts";
 import type { LoadedProgram } from "../runtime/program.ts";
 import { BATCH, METRIC, NEXT, namesWith, OUTPUT, prefixed, STATE } from "../step-names.ts";
-import { refuseDisposed, type StepState } from "../step-state.ts";
+import { type BatchStep, refuseDisposed, type StepState } from "../step-state.ts";
 import type { StatePlaces } from "./bound-program.ts";
 import type { Block, Device } from "./device.ts";
 import { byteLength, layOut } from "./layout.ts";
@@ -49,22 +49,27 @@ function stepOn(
   copies: StateCopies,
   program: LoadedProgram,
   specs: TensorSpecs,
-  during: <T>(call: (inTurn: ReturnType<typeof takeTurns>) => Promise<T>) => Promise<T>,
-) {
+  during: <T>(call: (inTurn: InTurn) => Promise<T>) => Promise<T>,
+): BatchStep {
   const written = namesWith(NEXT, program.outputs);
   const metrics = namesWith(METRIC, program.outputs);
-  return (batch: unknown) =>
+  const valuesOf = (batch: unknown) => prefixed(BATCH, hostInputs("call", batch, specs));
+  const step = (batch: unknown) =>
     during(async (inTurn) => {
-      const values = prefixed(BATCH, hostInputs("call", batch, specs));
-      const results = await program.runBound(values, {
+      const order = {
         inTurn,
         places: () => copies.places(written),
         done: () => copies.swap(written),
-      });
+      };
+      const results = await program.runBound(valuesOf(batch), order, batch);
       return Object.fromEntries(
         metrics.map((name) => [name, Number(results[METRIC + name]!.data[0])]),
       );
     });
+  // what is wrong with a batch is said by the call
+  const bring = (batch: unknown) =>
+    ignoreRejection(during(async () => program.bring(valuesOf(batch), batch)));
+  return Object.assign(step, { bring });
 }
 
 /** Brings entries into host memory, side by side, and takes over what `change` makes of them. */

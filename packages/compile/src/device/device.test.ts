@@ -113,6 +113,28 @@ describe.skipIf(!compiler)("state in the memory of a device", () => {
     await expect(step(batchOf(0))).rejects.toThrow("was disposed of");
   });
 
+  it("uses batches that were brought ahead, and others in their place", async () => {
+    const want = await run(init, 0, 5);
+    onDevice();
+    const step = await compileStep(train, { state: init, batch: specs });
+    const batches = [0, 1, 2, 3, 4].map(batchOf);
+    const metrics = [];
+    for (const [i, batch] of batches.entries()) {
+      const running = step(batch);
+      // the next batch, a batch that is never run, one that is wrong, or none
+      step.bring!(
+        [batches[1]!, batchOf(9), { x: batchOf(9).x! } as never, batches[4]!][i] ?? batch,
+      );
+      metrics.push(await running);
+      for (const { data } of Object.values(batch)) data.fill(1); // as it was when it was brought or called
+    }
+    expect(metrics).toEqual(want.metrics);
+    expect(bits(await step.state())).toEqual(bits(want.after));
+    step.bring!(batchOf(1));
+    step.dispose();
+    step.bring!(batchOf(1));
+  });
+
   it("keeps the state of the last step that ended, where one fails", async () => {
     const want = await run(init, 0, 3);
     onDevice();

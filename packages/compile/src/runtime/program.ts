@@ -262,15 +262,24 @@ export class LoadedProgram {
     return this.life.during(() => (this.writesInto ? run() : inTurn(run)));
   }
 
-  /** Runs on the state that lies on the device. */
-  runBound(values: HostTensors, order: CallOrder): Promise<Record<string, HostTensor>> {
+  /** Runs on the state that lies on the device, with the values of a batch or those that were brought of it. */
+  runBound(
+    values: HostTensors,
+    order: CallOrder,
+    batch: unknown,
+  ): Promise<Record<string, HostTensor>> {
     const feeds = this.tensors(values);
     return this.life.during(() =>
       this.explained(feeds, async () => {
-        const results = await this.parts.bound!.call(feeds, order);
+        const results = await this.parts.bound!.call(feeds, order, batch as object);
         return renamed(results, (name) => name.slice(OUTPUT.length));
       }),
     );
+  }
+
+  /** Brings the values of a batch to the device, for the next run. */
+  bring(values: HostTensors, batch: unknown): Promise<void> {
+    return this.life.during(() => this.parts.bound!.bring(values, batch as object));
   }
 
   private runNow(
