@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HostTensor } from "@dmae/core";
@@ -33,25 +32,36 @@ export function fusedForCard(
 export const deviceSource = async ({ library }: FusedProgram): Promise<string> =>
   library.deviceSource(await nativeSource("kernels.cuh"));
 
-/** Compiles CUDA kernels for the CPU (cuda-shim.h) into `folder`; the path of the operators that run them. */
+/** Compiles CUDA kernels for the CPU (cuda-shim.h), and the operators that run them, into `folder`; the path of the operators. */
 async function buildOnShim(fused: FusedProgram, folder: string): Promise<string> {
-  const shim = fileURLToPath(new URL("cuda-shim.h", import.meta.url));
-  const source = `#include "${shim}"\n${await deviceSource(fused)}\nSHIM_CALL\n`;
-  const name = createHash("sha256").update(source).digest("hex").slice(0, 16);
-  const [file, library] = [join(folder, `${name}.cpp`), join(folder, `${name}.so`)];
-  if (!existsSync(library)) {
+  const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+  const name = join(folder, String(builds++));
+  const library = `${name}.so`;
+  const compile = (
+    program: string,
+    file: string,
+    source: string,
+    output: string,
+    flags: string[],
+  ) => {
     writeFileSync(file, source);
-    const flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-w"];
-    execFileSync("g++", [...flags, "-o", library, file, "-ldl"], { stdio: "pipe" });
-  }
+    const common = ["-O1", "-shared", "-fPIC", "-w", `-I${path("../../native")}`];
+    execFileSync(program, [...common, ...flags, "-o", output, file, "-ldl"], { stdio: "pipe" });
+  };
+  const source = await deviceSource(fused);
+  const device = `#include "${path("cuda-shim.h")}"\n${source}\nSHIM_CALL\n`;
+  compile("g++", `${name}.cpp`, device, library, ["-std=c++17"]);
   const header = [
     `#define CUDA_DRIVER "${library}"`,
     `#define CUDA_IMAGE "${library}"`,
     "#define OPERATOR_PROVIDER NULL",
     '#include "cuda-kernels.h"',
   ].join("\n");
-  return (await findCCompiler())!.build("kernels", fused.library.source(header));
+  compile("cc", `${name}.c`, fused.library.source(header), `${name}.node`, []);
+  return `${name}.node`;
 }
+
+let builds = 0;
 
 /** Runs a program with CUDA kernels, whose operators are otherwise ONNX Runtime's for the CPU. */
 export const runOnShim = async (
