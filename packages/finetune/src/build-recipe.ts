@@ -3,7 +3,7 @@ import type { Model } from "@dmae/nn";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
 import { type LinearProbeRecipe, probeRecipeNames } from "./probe-recipe.ts";
-import { buildModel, type FinetuneRecipe, isViT, recipeNames } from "./recipe.ts";
+import { buildModel, type FinetuneRecipe, isModel, isViT, recipeNames } from "./recipe.ts";
 
 /**
  * A fine-tuning recipe from what you want to decide; everything else has the paper's value (Table 8, with consistency
@@ -95,6 +95,7 @@ export function linearProbeRecipe(
 }
 
 function withClassToken(model: LinearProbeRecipe["model"]): LinearProbeRecipe["model"] {
-  if (typeof model === "string") return createViT(model, { globalPool: false }).config;
-  return "apply" in model ? model : { globalPool: false, ...model };
+  if (isModel(model)) return model;
+  if (typeof model === "object") return { globalPool: false, ...model };
+  return createViT(model, { globalPool: false }).config;
 }

@@ -121,9 +121,13 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
     fail("emaDecay must lie in [0, 1)", recipe.emaDecay);
 }
 
+/** Whether the model of a recipe is one itself, not the name or the configuration of a ViT. */
+export const isModel = <M extends Model>(model: ViTName | ViTOptions | M): model is M =>
+  typeof model === "object" && model !== null && "apply" in model;
+
 /** The model of a recipe. */
 export function buildModel<M extends Model>(model: ViTName | ViTOptions | M): ViT | M {
-  return typeof model === "object" && "apply" in model ? model : createViT(model);
+  return isModel(model) ? model : createViT(model);
 }
 
 /** Whether a model is a Vision Transformer. */

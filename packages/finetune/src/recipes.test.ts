@@ -1,6 +1,6 @@
 import { createViT } from "@dmae/vit";
 import { expect, it } from "vitest";
-import { linearProbeRecipe } from "./build-recipe.ts";
+import { finetuneRecipe, linearProbeRecipe } from "./build-recipe.ts";
 import { checkProbeRecipe } from "./probe-recipe.ts";
 import { checkFinetuneRecipe, type FinetuneRecipe } from "./recipe.ts";
 import {
@@ -123,6 +123,12 @@ it("linearProbeRecipe takes what it is not told from the paper's run", () => {
   expect(linearProbeRecipe({ model: "vit_base_patch16", epochs: 18, sigma: 0.5 })).toMatchObject({
     ...{ epochs: 18, warmupEpochs: 2, sigma: 0.5 },
   });
+});
+
+it.each([undefined, null, 3])("model %s is refused with the way out", (model) => {
+  const wrong = { ...finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"], model } as never;
+  expect(() => checkFinetuneRecipe(wrong)).toThrow(/^createViT: (unknown model|options must be)/);
+  expect(() => finetuneRecipe({ model } as never)).toThrow(/^createViT: /);
 });
 
 it("linearProbeRecipe keeps the pooling that its model asks for", () => {

@@ -1,15 +1,15 @@
 import { checkOptions } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
-import type { DmaeOptions } from "./config.ts";
+import { type DmaeOptions, describedModel } from "./config.ts";
 import { type PretrainRecipe, recipeNames } from "./recipe.ts";
 
 /**
  * A pre-training recipe from what you want to decide; everything else has the paper's value (Table 7), with a schedule
  * and a decoder for small models on one machine. Pass the result on, or change any field of it.
  *
- * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, or a configuration such as
- *   `createViT("vit_small_patch16", { imageSize: 32, patchSize: 4 }).config`
+ * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, a configuration, or a model such as
+ *   `createViT("vit_small_patch16", { imageSize: 32, patchSize: 4 })`
  * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
  *
  * @example
@@ -20,7 +20,8 @@ export function pretrainRecipe(
 ): OpenRecipe<PretrainRecipe> {
   checkOptions("pretrainRecipe", fields, recipeNames, "recipe field");
   const { epochs = 50 } = fields;
-  const model = typeof fields.model === "string" ? createViT(fields.model).config : fields.model;
+  const given = describedModel(fields.model);
+  const model = typeof given === "object" ? given : createViT(given).config;
   return {
     sigma: 0.25,
     maskRatio: 0.75,

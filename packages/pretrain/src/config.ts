@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { createViT, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
+import { createViT, type ViT, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
 import { viTConfigNames } from "@dmae/vit/parts";
 
 /** The shape of a Denoising Masked Autoencoder and of the images it takes. */
@@ -28,17 +28,22 @@ const names = {
 
 const decoderDefaults = { decoderWidth: 512, decoderDepth: 8, decoderHeads: 16, sigma: 0.25 };
 
+/** A ViT as its configuration; a name or a configuration as it is. */
+export const describedModel = (model: ViTName | DmaeOptions | ViT): ViTName | DmaeOptions =>
+  (model as Partial<ViT> | undefined)?.config ?? (model as ViTName | DmaeOptions);
+
 /** Completes a configuration and checks it. */
 export function resolveDmaeConfig(
-  model: ViTName | DmaeOptions,
+  given: ViTName | DmaeOptions | ViT,
   overrides: Partial<DmaeConfig> = {},
 ): DmaeConfig {
+  const model = describedModel(given);
   if (typeof model !== "string") checkOptions("createDmae", model, names);
   checkOptions("createDmae", overrides, names);
-  const given = { ...(typeof model === "string" ? {} : model), ...overrides };
+  const fields = { ...(typeof model === "string" ? {} : model), ...overrides };
   const { decoderWidth, decoderDepth, decoderHeads, sigma, ...encoder } = {
     ...decoderDefaults,
-    ...given,
+    ...fields,
   };
   const vit = createViT(typeof model === "string" ? model : (encoder as ViTOptions), {
     ...encoder,

@@ -10,7 +10,7 @@ import {
   xavierUniform,
   zeros,
 } from "@dmae/nn/layers";
-import { createViT, type ViTName } from "@dmae/vit";
+import { createViT, type ViT, type ViTName } from "@dmae/vit";
 import { block, initBlock, patchify, positionTensor, unpatchify } from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
@@ -81,7 +81,7 @@ export interface Dmae {
  *
  * Only the visible patches are projected to tokens; the official code projects all and then drops some.
  *
- * @param model the encoder by name, or at least `width`, `depth`, `heads`; decoder 512 wide, 8 deep, 16 heads unless said
+ * @param model the encoder: a ViT, its name, or at least `width`, `depth`, `heads`; decoder 512 wide, 8 deep, 16 heads unless said
  * @throws DmaeError "argument" naming the field
  *
  * @example
@@ -89,7 +89,7 @@ export interface Dmae {
  * const params = dmae.initHost(key(0)); // blocks.0.attn.qkv.weight, decoder_pred.bias, …
  */
 export function createDmae(
-  model: ViTName | DmaeOptions,
+  model: ViTName | DmaeOptions | ViT,
   overrides: Partial<DmaeConfig> = {},
 ): Dmae {
   const config = resolveDmaeConfig(model, overrides);

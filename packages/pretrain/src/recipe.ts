@@ -1,14 +1,14 @@
 import type { OptionNames } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
 import { checkRecipe, type RecipeRanges, trainingRecipeNames } from "@dmae/train/tasks";
-import type { ViTName } from "@dmae/vit";
+import type { ViT, ViTName } from "@dmae/vit";
 import type { DmaeOptions } from "./config.ts";
 import type { LossRegion } from "./loss.ts";
 
 /** A pre-training run, every field written out. */
 export interface PretrainRecipe extends TrainingRecipe {
-  /** The encoder by name, or the configuration of encoder and decoder; its sigma is the recipe's. */
-  readonly model: ViTName | DmaeOptions;
+  /** The encoder: a ViT, its name, or the configuration of encoder and decoder; its sigma is the recipe's. */
+  readonly model: ViTName | DmaeOptions | ViT;
   /** Standard deviation of the noise, in images in [0, 1]; 0 for MAE. */
   readonly sigma: number;
   /** Share of the patches that are hidden. */
@@ -42,7 +42,7 @@ export const recipeNames = {
 export function checkPretrainRecipe(recipe: PretrainRecipe): void {
   const example = 'pretrainRecipes["dmae-vit-b-cifar10-continued"]';
   const fail = checkRecipe("pretrain", recipe, recipeNames, ranges, example);
-  const { sigma = recipe.sigma } = recipe.model as DmaeOptions;
+  const { sigma } = { sigma: recipe.sigma, ...(recipe.model as DmaeOptions) };
   if (sigma !== recipe.sigma)
     fail(`sigma of the model must be the recipe's, ${recipe.sigma}`, sigma);
   if (typeof recipe.normPixLoss !== "boolean")

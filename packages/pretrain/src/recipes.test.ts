@@ -1,4 +1,6 @@
+import { createViT } from "@dmae/vit";
 import { expect, it } from "vitest";
+import { pretrainRecipe } from "./build-recipe.ts";
 import { resolveDmaeConfig } from "./config.ts";
 import { checkPretrainRecipe } from "./recipe.ts";
 import { type PretrainRecipeName, pretrainRecipes } from "./recipes.ts";
@@ -91,6 +93,19 @@ it("differs from the official run only where MAE does", () => {
   const { name: c, source: d, ...mae } = pretrainRecipes["mae-vit-b-imagenet-pretrain"];
   expect(mae).toEqual({ ...dmae, sigma: 0, region: "masked", epochs: 800 });
   expect([sigma, region, epochs]).toEqual([0.25, "all", 1100]);
+});
+
+it("pretrainRecipe takes a model by name, configuration or itself, with a decoder of its size", () => {
+  const vit = createViT("vit_tiny_patch16");
+  const built = pretrainRecipe({ model: vit }).model;
+  expect(built).toEqual({ ...vit.config, decoderWidth: 96, decoderDepth: 1, decoderHeads: 3 });
+  expect(pretrainRecipe({ model: vit.config }).model).toEqual(built);
+  expect(pretrainRecipe({ model: "vit_tiny_patch16" }).model).toEqual(built);
+  expect(pretrainRecipe({ model: "vit_base_patch16" }).model).not.toHaveProperty("decoderWidth");
+  expect(resolveDmaeConfig(vit)).toEqual(resolveDmaeConfig("vit_tiny_patch16"));
+  expect(() => pretrainRecipe({} as never)).toThrow("unknown model");
+  for (const none of [undefined, null, 3])
+    expect(() => resolveDmaeConfig(none as never)).toThrow("createDmae: options must be an object");
 });
 
 it("rejects fields outside their ranges, by name", () => {
