@@ -75,6 +75,14 @@ describe("windows with padding in numbers", () => {
       for (const make of operations(draws(1, name), layout)) await expectSame(make);
     });
 
+  it("two transposed convolutions that differ in what the stride leaves over", async () => {
+    const d = draws(5, "left over");
+    const inputs = { x: d.floats([1, 3, 3, 4]), f: d.floats([3, 3, 2, 4]) };
+    const grown = (size: number) => (x: tf.Tensor, f: tf.Tensor) =>
+      tf.conv2dTranspose(x as Four, f as Four, [1, size, size, 2], 2, "valid");
+    await expectSame({ inputs, fn: ({ x, f }) => [grown(7)(x!, f!), grown(8)(x!, f!)] });
+  });
+
   it("a row as filter, of which the gradient aborted the process", async () => {
     const d = draws(2, "row");
     const inputs = { x: d.floats([2, 9, 9, 3]), f: d.floats([1, 3, 3, 4]) };
