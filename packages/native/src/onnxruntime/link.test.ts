@@ -1,9 +1,11 @@
 import {
+  cpSync,
   existsSync,
   lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -75,6 +77,16 @@ describe.skipIf(!canRun)("link onnxruntime, doctor, unlink on a mock", () => {
     expect(await unlinkOnnxRuntime({ project })).toEqual({ status: "unlinked", folder });
     expect(readdirSync(folder)).toEqual([]);
     expect((await unlinkOnnxRuntime({ project })).status).toBe("absent");
+  });
+
+  it("takes CUDA libraries that lie beside the provider first", async () => {
+    const { folder, link } = newProject();
+    const own = join(root, "own");
+    cpSync(providers, own, { recursive: true });
+    writeFileSync(join(own, "libnvrtc.so.13"), "");
+    const { cuda } = await linkOnnxRuntime({ ...link, providers: own });
+    expect(cuda).toEqual([own, join(site, "nvidia/cu13/lib")]);
+    expect(readlinkSync(join(folder, "libnvrtc.so.13"))).toBe(join(own, "libnvrtc.so.13"));
   });
 
   it("changes nothing the second time, and repairs what was changed", async () => {
