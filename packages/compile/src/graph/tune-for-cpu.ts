@@ -58,10 +58,10 @@ const repeatProduct: Rewrite = (context, node, inputs) => {
 export const separateSums = (program: Program): Program => rebuild(program, splitSum);
 
 /**
- * The same before products get 16 bits, where a kernel can take the sum: its numbers then stay float32. What is moved first keeps its
- * sum, so that it moves in 16 bits.
+ * The same for a card, before products get 16 bits: a kernel adds the sum in float32. What is moved first keeps its sum, so that no
+ * pass over memory is spent on it, and 16-bit numbers are moved.
  */
-export function separateSumsInHalf(program: Program): Program {
+export function separateSumsForCard(program: Program): Program {
   const nodes = liveNodes(program.graph, program.outputs);
   const moved = new Set(nodes.flatMap((node) => (node.op === "Reshape" ? node.inputs[0]! : [])));
   return rebuild(program, (context, node, inputs) =>

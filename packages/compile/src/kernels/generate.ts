@@ -95,7 +95,7 @@ async function placeFor(
   if (options.kernels !== "generated") return null; // which the session reports
   throw new DmaeError(
     "unsupported",
-    `${caller}: kernels: "generated" on provider cuda needs the card's memory (${reason ?? "DMAE_DEVICE_STATE is off"}); ${cudaFix(reason ?? "")}`,
+    `${caller}: kernels: "generated" on provider cuda needs the card's memory${reason ? ` (${reason}); ${cudaFix(reason)}` : "; unset DMAE_DEVICE_STATE"}`,
   );
 }
 
@@ -116,7 +116,9 @@ async function generate(
   { compiler, onCard }: Place,
   demanded: boolean,
 ): Promise<GeneratedKernels | null> {
-  const fused = fuse(separateSums(program), onCard ? forCard : forCpu(threadsOf(options)));
+  const fused = onCard
+    ? fuse(program, forCard)
+    : fuse(separateSums(program), forCpu(threadsOf(options)));
   if (fused.count === 0 || (!demanded && fused.written < MIN_NUMBERS)) return null;
   await loadRuntime(caller, options);
   if (!onCard) await reportSlowBfloat16(caller, program);

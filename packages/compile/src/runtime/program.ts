@@ -11,7 +11,7 @@ import { elementwise, inPlaceInputs, type Overwrites } from "../graph/in-place.t
 import { type OptimizeOptions, optimize, type Program } from "../graph/optimize.ts";
 import { printGraph } from "../graph/print-graph.ts";
 import { quantizeProgram } from "../graph/quantize-graph.ts";
-import { separateSumsInHalf, tuneForCpu } from "../graph/tune-for-cpu.ts";
+import { separateSumsForCard, tuneForCpu } from "../graph/tune-for-cpu.ts";
 import { generateKernels } from "../kernels/generate.ts";
 import { encodeModel } from "../onnx/onnx-model.ts";
 import { OUTPUT } from "../step-names.ts";
@@ -100,11 +100,9 @@ export function finish(
     ...(precision === "int8" && { transposeAll: true }),
   };
   const cleaned = optimize(traced, { ...how, ...special });
-  if (isHalf) {
-    const ready = how.forKernels === "card" ? separateSumsInHalf(cleaned) : cleaned;
-    return halvePrecision(ready, precision, halfForm);
-  }
-  return precision === "int8" ? quantizeProgram(caller, cleaned, quantization!) : cleaned;
+  const ready = how.forKernels === "card" ? separateSumsForCard(cleaned) : cleaned;
+  if (isHalf) return halvePrecision(ready, precision, halfForm);
+  return precision === "int8" ? quantizeProgram(caller, ready, quantization!) : ready;
 }
 
 /** What a provider runs best, with generated kernels or without. */

@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import type { HostTensor } from "@dmae/core";
 import { eagerExecutor, type Tensors } from "@dmae/nn";
 import { expectClose } from "../../../../testing/expect-close.ts";
-import { separateSums } from "../graph/tune-for-cpu.ts";
 import { findCCompiler, nativeSource } from "../kernels/c-compiler.ts";
 import { type FusedProgram, forCard, fuse } from "../kernels/fuse.ts";
 import { createNativeSession, openAddon } from "../kernels/native-session.ts";
@@ -25,7 +24,7 @@ export function fusedForCard(
 ): FusedProgram & { readonly outputNames: readonly string[] } {
   const traced = trace("fusedForCard", fn, inputs);
   const program = finish("fusedForCard", traced, { precision }, preferred("cuda", true));
-  return { ...fuse(separateSums(program), forCard), outputNames: traced.outputNames };
+  return { ...fuse(program, forCard), outputNames: traced.outputNames };
 }
 
 /** The CUDA file of a program. */
