@@ -1,5 +1,6 @@
 // Images per second of a forward pass, a training step and a certification, and the card's memory; PyTorch on the same card, in the same stage.
 import { spawn, spawnSync } from "node:child_process";
+import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { compile, compileStep } from "@dmae/compile";
@@ -22,10 +23,24 @@ export async function throughput({ provider, toy, precisions, batches, seconds, 
       await row(`${name} ${task} ${precision} batch ${batches.at(-1)}, standard kernels`, () =>
         measure(task, shape, batches.at(-1), { provider, precision, kernels: "standard" }, seconds),
       );
+  // What the recorded CUDA graph of a step gains.
+  for (const precision of provider === "webgpu" ? [] : precisions)
+    await row(`${name} train ${precision} batch ${batches[0]}, without CUDA graphs`, () =>
+      withoutGraphs(() => measure("train", shape, batches[0], { provider, precision }, seconds)),
+    );
   for (const precision of precisions)
     await row(`${name} certify ${precision} batch ${batches.at(-1)}`, () =>
       certification(shape, batches.at(-1), { provider, precision }, seconds),
     );
+}
+
+async function withoutGraphs(run) {
+  process.env.DMAE_CUDA_GRAPHS = "off";
+  try {
+    return await run();
+  } finally {
+    delete process.env.DMAE_CUDA_GRAPHS;
+  }
 }
 
 /** Noisy images per second of one certificate: noise drawn in worker threads, predictions and counts. */
@@ -59,24 +74,24 @@ async function certification(shape, batch, options, seconds) {
 }
 
 async function measure(task, shape, batch, options, seconds) {
-  const { run, dispose, milliseconds, kernels } = await prepare(task, shape, batch, options);
+  const { run, dispose, milliseconds, kernels, memory } = await prepare(
+    ...[task, shape, batch, options],
+  );
   try {
     await run();
     await run();
-    const times = [];
-    // two calls are under way, so that one's inputs go to the card while the other computes, as in training
+    // Two calls are under way, so that one's inputs go to the card while the other computes, as in training. Answers may come
+    // in pairs: a time is the mean of four.
+    const ends = [performance.now()];
     let running = run();
-    let before = performance.now();
-    const end = before + seconds * 1000;
-    while (times.length < 3 || before < end) {
+    while (ends.length < 8 || ends.at(-1) - ends[0] < seconds * 1000) {
       const next = run();
       await running;
       running = next;
-      const now = performance.now();
-      times.push(now - before);
-      before = now;
+      ends.push(performance.now());
     }
     await running;
+    const times = ends.slice(4).map((end, i) => (end - ends[i]) / 4);
     times.sort((a, b) => a - b);
     const rate = (time) => Number(((1000 * batch) / time).toFixed(2));
     return {
@@ -84,8 +99,9 @@ async function measure(task, shape, batch, options, seconds) {
       best: rate(times[0]),
       runs: times.length,
       kernels,
+      stateIn: memory,
       loadMilliseconds: Math.round(milliseconds),
-      memoryMiB: memory(),
+      memoryMiB: usedMemory(),
     };
   } finally {
     dispose();
@@ -98,24 +114,25 @@ async function prepare(task, shape, batch, options) {
     const { program, inputs } = forwardProgram(shape, batch);
     const compiled = await compile(program, options);
     const milliseconds = performance.now() - started;
-    const { kernels } = compiled.statistics;
+    const { kernels, memory } = compiled.statistics;
     return {
       run: () => compiled(inputs),
       dispose: () => compiled.dispose(),
       milliseconds,
       kernels,
+      memory,
     };
   }
   const { train, state, inputs, specs } = trainingStep(shape, batch);
   const step = await compileStep(train.step, { state, batch: specs }, options);
   const milliseconds = performance.now() - started;
   const all = { ...inputs, ...train.inputs(0) };
-  const { kernels } = step.statistics;
-  return { run: () => step(all), dispose: () => step.dispose(), milliseconds, kernels };
+  const { kernels, memory } = step.statistics;
+  return { run: () => step(all), dispose: () => step.dispose(), milliseconds, kernels, memory };
 }
 
 /** MiB of the card that processes use; null without a card. */
-function memory() {
+function usedMemory() {
   const { status, stdout } = spawnSync("nvidia-smi", [
     "--query-gpu=memory.used",
     "--format=csv,noheader,nounits",

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor, HostTensors } from "@dmae/core";
 import { eagerExecutor, type StepFunction, type Tensors, valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { compile, compiledExecutor, compileStep } from "../index.ts";
 import { findCCompiler } from "../kernels/c-compiler.ts";
 import { draws } from "../testing/sweep.ts";
@@ -11,6 +11,7 @@ import { deviceFor } from "./device.ts";
 // The CPU provider stands in for a card: the same sessions, blocks, copies and threads, with the host's memory as the device's.
 const compiler = await findCCompiler();
 const onDevice = () => vi.stubEnv("DMAE_DEVICE_STATE", "cpu");
+beforeEach(() => void vi.stubEnv("DMAE_DEVICE_STATE", "off"));
 afterEach(() => void vi.unstubAllEnvs());
 beforeAll(() => tf.setBackend("cpu"));
 
