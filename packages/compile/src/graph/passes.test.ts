@@ -5,7 +5,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { expectSound } from "../testing/expect-sound.ts";
 import { faultsOf } from "../testing/verify-graph.ts";
+import { trace } from "../tracing/trace.ts";
 import { binary, reduce } from "./build.ts";
+import { unifyBatch } from "./dynamic-batch.ts";
 import { type ElementType, Graph, type Value } from "./graph.ts";
 
 const specs = {
@@ -34,6 +36,15 @@ it.each([
   ["a block", block],
   ["its gradients", gradients],
 ] as const)("every pass leaves %s a sound graph", (_, fn) => expectSound(fn, specs));
+
+it("a graph for every batch size is sound", () => {
+  const [two, three] = [2, 3].map((batch) =>
+    trace("test", block, { ...specs, x: { shape: [batch, 5, 8] } }),
+  );
+  const whole = unifyBatch("test", two!, three!, 2, 3);
+  expect(faultsOf(whole)).toEqual([]);
+  expect(whole.dimensionName(whole.graph.inputs[0]!, 0)).toBe("batch");
+});
 
 it("only operators of the table become nodes, with their attributes", () => {
   const g = new Graph();
