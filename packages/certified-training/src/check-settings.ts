@@ -4,9 +4,15 @@ import { checkOptions } from "@dmae/core/checks";
 type Rule = readonly [test: (value: number) => boolean, text: string];
 
 /** 1, 2, 3 … */
-export const positiveInteger: Rule = [(v) => Number.isInteger(v) && v >= 1, "a positive integer"];
+export const positiveInteger: Rule = [
+  (v) => Number.isSafeInteger(v) && v >= 1,
+  "a positive integer",
+];
 /** 0, 1, 2 … */
-export const wholeNumber: Rule = [(v) => Number.isInteger(v) && v >= 0, "an integer, 0 or more"];
+export const wholeNumber: Rule = [
+  (v) => Number.isSafeInteger(v) && v >= 0,
+  "an integer, 0 or more",
+];
 /** Finite, above 0. */
 export const positive: Rule = [(v) => v > 0 && Number.isFinite(v), "positive and finite"];
 /** Finite, 0 or more. */

@@ -1,4 +1,5 @@
 import { type ConsistencyMode, consistencyLoss } from "@dmae/consistency-loss";
+import { DmaeError } from "@dmae/core";
 import { softmaxCrossEntropy } from "@dmae/nn";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
@@ -123,6 +124,12 @@ function check(settings: ConsistencyTrainingSettings): void {
     },
     { mu },
   );
+  const { mode = "default" } = settings;
+  if (!["default", "xent", "kl", "mse"].includes(mode))
+    throw new DmaeError(
+      "argument",
+      `consistency: mode must be "default", "xent", "kl" or "mse", got ${mode}`,
+    );
   if (attack !== null)
     checkSettings("consistency: attack", attack, {
       epsilon: nonNegative,

@@ -225,6 +225,11 @@ it.each([
     () => consistency({ copies, lambda, attack: { epsilon, steps: 0.5, warmupEpochs } }),
     /consistency: attack: steps must be a positive integer, got 0.5/,
   ],
+  [
+    () => consistency({ copies, lambda, mode: "l1" as "mse" }),
+    /consistency: mode must be "default", "xent", "kl" or "mse", got l1/,
+  ],
+  [() => gaussian({ copies: 1e300 }), /copies must be a positive integer/],
   [() => smoothMix({ ...mix, maxNorm: -1 }), /maxNorm must be 0 or more and finite, got -1/],
   [
     () => catRs({ copies, steps, epsilon, lambda, confidence: "pb" as "votes" }),

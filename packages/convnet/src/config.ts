@@ -93,6 +93,9 @@ export function resolveConfig(name: ConvNetName, overrides: Partial<ConvNetConfi
 function check({ name, inputSize, channels, mean, std, numClasses, width, blocks }: ConvNetConfig) {
   const caller = "createConvNet";
   checkCounts(caller, { inputSize, channels, numClasses, width });
+  for (const [field, values] of Object.entries({ mean, std, blocks }))
+    if (!Array.isArray(values))
+      throw new DmaeError("argument", `${caller}: ${field} must be an array, got ${values}`);
   blocks.forEach((count, i) => {
     checkCounts(caller, { [`blocks[${i}]`]: count });
   });

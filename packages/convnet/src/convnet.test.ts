@@ -147,7 +147,13 @@ test("configurations are checked", () => {
   expect(() => createConvNet("lenet", { channels: 3 })).toThrow(/mean must hold one number/);
   expect(() => createConvNet("resnet50", { inputSize: 16 })).toThrow(/at least 32, got 16/);
   expect(() => createConvNet("cifar_resnet20", { blocks: [3, 0] })).toThrow(/blocks\[1\]/);
-  expect(() => createDnCNN({ depth: 1 })).toThrow(/depth must be at least 2, got 1/);
+  expect(() => createDnCNN({ depth: 1 })).toThrow(/depth must be 2 to 1000, got 1/);
+  expect(() => createDnCNN({ depth: 1e300 })).toThrow(/depth must be a positive integer/);
+  for (const field of ["mean", "std", "blocks"])
+    for (const value of [null, "x", 3])
+      expect(() => createConvNet("lenet", { [field]: value } as never)).toThrow(
+        `${field} must be an array, got ${value}`,
+      );
 });
 
 describe("loadConvNet", () => {

@@ -72,8 +72,8 @@ export function createDnCNN(options: Partial<DnCnnConfig> = {}): DnCnn {
   const config = Object.freeze({ channels: 3, depth: 17, width: 64, ...options });
   const { channels, depth, width } = config;
   checkCounts("createDnCNN", { channels, depth, width });
-  if (depth < 2)
-    throw new DmaeError("argument", `createDnCNN: depth must be at least 2, got ${depth}`);
+  if (depth < 2 || depth > 1000)
+    throw new DmaeError("argument", `createDnCNN: depth must be 2 to 1000, got ${depth}`);
   const { run, ...parts } = networkParts({
     caller: "denoise",
     imageShape: [null, null, channels],

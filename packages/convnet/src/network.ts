@@ -69,10 +69,10 @@ function checkImages(caller: string, shape: Network["imageShape"], images: tf.Te
 /** Throws unless every field named is a positive integer. */
 export function checkCounts(caller: string, counts: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(counts))
-    if (!Number.isInteger(value) || value < 1)
+    if (!Number.isInteger(value) || value < 1 || value > 2 ** 24)
       throw new DmaeError(
         "argument",
-        `${caller}: ${name} must be a positive integer, got ${value}`,
+        `${caller}: ${name} must be a positive integer of at most 2^24, got ${value}`,
       );
 }
 

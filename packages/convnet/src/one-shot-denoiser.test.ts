@@ -128,3 +128,23 @@ test("what does not fit is refused by name", async () => {
     "session must have two inputs, images and times, got x",
   );
 });
+
+test("refuses what is no schedule, sigma or predictor", () => {
+  const good = {
+    schedule: diffusionSchedule("linear"),
+    sigma: 0.5,
+    predict: (x: Float32Array) => x,
+  };
+  for (const schedule of [null, {}, "linear"])
+    expect(() => oneShotDenoiser({ ...good, schedule } as never)).toThrow(
+      "schedule must be one of",
+    );
+  for (const sigma of [0, -1, null, "0.5"])
+    expect(() => oneShotDenoiser({ ...good, sigma } as never)).toThrow("sigma must be positive");
+  for (const predict of [undefined, null, 5])
+    expect(() => oneShotDenoiser({ ...good, predict } as never)).toThrow(
+      "predict must be a function",
+    );
+  for (const steps of [0, 0.5, 1e300])
+    expect(() => diffusionSchedule("linear", steps)).toThrow("steps must be a positive integer");
+});

@@ -52,6 +52,8 @@ export type HostDenoiser = ((
 export function oneShotDenoiser(options: OneShotDenoiserOptions): HostDenoiser {
   checkOptions("oneShotDenoiser", options, { schedule: true, sigma: true, predict: true });
   const { schedule, sigma, predict } = options;
+  if (typeof predict !== "function")
+    throw new DmaeError("argument", `oneShotDenoiser: predict must be a function, got ${predict}`);
   const t = diffusionStep(schedule, sigma);
   const alphaBar = schedule.alphaBars[t]!;
   const [signal, spread] = [Math.sqrt(alphaBar), Math.sqrt(1 / alphaBar - 1)];

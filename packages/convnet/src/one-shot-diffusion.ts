@@ -29,10 +29,10 @@ export function diffusionSchedule(
       "argument",
       `diffusionSchedule: kind must be "cosine" or "linear", got ${kind}`,
     );
-  if (!Number.isInteger(steps) || steps < 1)
+  if (!Number.isInteger(steps) || steps < 1 || steps > 1e6)
     throw new DmaeError(
       "argument",
-      `diffusionSchedule: steps must be a positive integer, got ${steps}`,
+      `diffusionSchedule: steps must be a positive integer of at most 1,000,000, got ${steps}`,
     );
   const left = (t: number) => Math.cos((((t / steps + 0.008) / 1.008) * Math.PI) / 2) ** 2;
   const cosine = (i: number) => Math.min(1 - left(i + 1) / left(i), 0.999);
@@ -56,8 +56,14 @@ export function diffusionSchedule(
  * @param sigma standard deviation of the smoothing noise, in units of images in [0, 1]
  * @throws DmaeError "argument" if sigma is not positive or beyond the schedule
  */
-export function diffusionStep({ alphaBars }: DiffusionSchedule, sigma: number): number {
-  if (!(sigma > 0) || !Number.isFinite(sigma))
+export function diffusionStep(schedule: DiffusionSchedule, sigma: number): number {
+  const { alphaBars } = schedule ?? {};
+  if (!(alphaBars?.length > 0))
+    throw new DmaeError(
+      "argument",
+      `diffusionStep: schedule must be one of diffusionSchedule, got ${JSON.stringify(schedule)}`,
+    );
+  if (!(typeof sigma === "number" && sigma > 0) || !Number.isFinite(sigma))
     throw new DmaeError("argument", `diffusionStep: sigma must be positive, got ${sigma}`);
   const found = alphaBars.findIndex((a, t) => t >= 1 && Math.sqrt((1 - a) / a) >= 2 * sigma);
   if (found < 0)
@@ -102,7 +108,7 @@ export interface OneShotOptions {
  * ```
  */
 export function oneShotDenoise(x: tf.Tensor, noise: tf.Tensor, options: OneShotOptions): tf.Tensor {
-  checkOptions("oneShotDenoise", options, { schedule: true, sigma: true, predict: true });
+  checkOptions("oneShotDenoise", options, { schedule: true, sigma: true, predict: "function" });
   const { schedule, sigma, predict } = options;
   if (x.rank !== 4 || `${noise.shape}` !== `${x.shape}`)
     throw new DmaeError(

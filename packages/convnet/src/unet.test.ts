@@ -84,6 +84,7 @@ test("a fresh U-Net predicts no noise, and keeps nothing", async () => {
     "predict: images must be [B, H, W, 2] with sides that are multiples of 2, got [1,5,4,2]",
   );
   expect(() => unet.predict(params, images, tf.zeros([2]))).toThrow("time must be [1], got [2]");
+  expect(() => createUNet({ levels: 13 })).toThrow("levels must be at most 12, got 13");
   expect(() => createUNet({ width: 12 })).toThrow("width must be a multiple of 8, got 12");
   disposeTensors(params);
   tf.dispose([images, time]);

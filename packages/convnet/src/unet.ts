@@ -69,6 +69,8 @@ export function createUNet(options: Partial<UNetConfig> = {}): UNet {
   const config = Object.freeze({ channels: 3, width: 32, levels: 3, ...options });
   const { channels, width, levels } = config;
   checkCounts("createUNet", { channels, width, levels });
+  if (levels > 12)
+    throw new DmaeError("argument", `createUNet: levels must be at most 12, got ${levels}`);
   if (width % GROUPS !== 0)
     throw new DmaeError("argument", `createUNet: width must be a multiple of 8, got ${width}`);
   const specs = unetParameters(config);

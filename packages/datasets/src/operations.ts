@@ -157,7 +157,7 @@ function checkSize(name: string, size: number): number {
 }
 
 function checkEach(name: string, values: readonly number[], low: number, high: number): void {
-  if (values.every((value) => value >= low && value <= high)) return;
+  if (Array.isArray(values) && values.every((value) => value >= low && value <= high)) return;
   const range =
     high === Number.MAX_VALUE
       ? `finite numbers${low === 0 ? " of at least 0" : ""}`
@@ -166,11 +166,13 @@ function checkEach(name: string, values: readonly number[], low: number, high: n
 }
 
 function checkProbability(name: string, probability: number): number {
-  if (probability >= 0 && probability <= 1) return probability;
+  if (typeof probability === "number" && probability >= 0 && probability <= 1) return probability;
   throw new DmaeError("argument", `${name}: probability must lie in [0, 1], got ${probability}`);
 }
 
-function checkRange(name: string, [low, high]: readonly [number, number], most: number): void {
-  if (low > 0 && low <= high && high <= most) return;
-  throw new DmaeError("argument", `${name} must be a range in (0, ${most}], got [${low}, ${high}]`);
+function checkRange(name: string, range: readonly [number, number], most: number): void {
+  const [low, high] = Array.isArray(range) ? range.map(Number) : [];
+  if (range?.length === 2 && low! > 0 && low! <= high! && high! <= most) return;
+  const got = Array.isArray(range) ? `[${range.join(", ")}]` : range;
+  throw new DmaeError("argument", `${name} must be a range in (0, ${most}], got ${got}`);
 }

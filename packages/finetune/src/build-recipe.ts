@@ -30,7 +30,7 @@ export function finetuneRecipe(
 ): OpenRecipe<FinetuneRecipe<Model>> {
   checkOptions("finetuneRecipe", fields, recipeNames, "recipe field");
   const { epochs = 20, sigma = 0.25 } = fields;
-  const largest = typeof sigma === "number" ? sigma : sigma[1];
+  const largest = Array.isArray(sigma) ? Number(sigma[1]) : Number(sigma);
   return {
     sigmaPer: "image",
     method: {

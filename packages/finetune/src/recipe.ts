@@ -103,8 +103,9 @@ export function methodOf({ method }: Pick<FinetuneRecipe, "method">): TrainingMe
 export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
   const example = 'finetuneRecipes["dmae-vit-b-imagenet-cr-0.25"]';
   const fail = checkRecipe("robustFinetune", recipe, recipeNames, ranges, example);
-  const [low, high] = sigmaRange(recipe.sigma);
-  if (!(low >= 0 && low <= high && Number.isFinite(high)))
+  const isPair = Array.isArray(recipe.sigma) && recipe.sigma.length === 2;
+  const [low, high] = isPair ? recipe.sigma : [recipe.sigma, recipe.sigma];
+  if (!(Number.isFinite(low) && Number.isFinite(high) && low >= 0 && low <= high))
     fail("sigma must be 0 or more, or an interval [low, high] of such", recipe.sigma);
   if (recipe.sigmaPer !== "image" && recipe.sigmaPer !== "batch")
     fail('sigmaPer must be "image" or "batch"', recipe.sigmaPer);
@@ -117,6 +118,10 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
     fail("batchSize * copies must be even with mixup or cutmix", recipe.batchSize * copies);
   if (!isViT(buildModel(recipe.model)) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
     fail("dropPath must be 0 and layerDecay 1 for a model that is no ViT", recipe.dropPath);
+  if (recipe.clipNorm !== null && !(typeof recipe.clipNorm === "number" && recipe.clipNorm > 0))
+    fail("clipNorm must be positive, or null for no clipping", recipe.clipNorm);
+  if (!(typeof recipe.layerDecay === "number" && recipe.layerDecay > 0 && recipe.layerDecay <= 1))
+    fail("layerDecay must lie in (0, 1]", recipe.layerDecay);
   if (recipe.emaDecay != null && !(recipe.emaDecay >= 0 && recipe.emaDecay < 1))
     fail("emaDecay must lie in [0, 1)", recipe.emaDecay);
 }

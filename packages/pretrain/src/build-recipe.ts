@@ -42,8 +42,9 @@ export function pretrainRecipe(
 }
 
 /** One block of half the encoder's width; wide encoders keep the paper's decoder. */
-function smallDecoder({ width, heads }: DmaeOptions): Partial<DmaeOptions> {
-  if (width >= 512) return {};
+function smallDecoder(model: DmaeOptions): Partial<DmaeOptions> {
+  const { width, heads } = model ?? {}; // what is no configuration, pretrain names
+  if (!(width < 512 && heads > 0)) return {};
   const unit = 4 * heads;
   const decoderWidth = unit * Math.ceil(width / 2 / unit);
   return { decoderWidth, decoderDepth: 1, decoderHeads: heads };

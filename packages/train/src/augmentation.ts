@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import type { OptionNames } from "@dmae/core/checks";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { ImageOperation } from "@dmae/datasets";
 import {
   randAugment,
@@ -11,12 +11,12 @@ import type { BatchSource } from "./batch-source.ts";
 
 /** How training images are augmented. */
 export interface Augmentation {
-  /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null for none. */
-  readonly resizedCropScale: readonly [low: number, high: number] | null;
+  /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null or left out for none. */
+  readonly resizedCropScale?: readonly [low: number, high: number] | null;
   /** Random crop of the image after padding it with so many black pixels on each side; default: none. */
   readonly cropPadding?: number | null;
-  /** Probability of a horizontal flip. */
-  readonly horizontalFlip: number;
+  /** Probability of a horizontal flip; default 0. */
+  readonly horizontalFlip?: number;
   /** RandAugment policy by its timm name; null for none. */
   readonly randAugment?: string | null;
 }
@@ -29,6 +29,13 @@ export const augmentationNames = {
   randAugment: true,
 } satisfies OptionNames<Augmentation>;
 
+/** Throws for an augmentation that would not do what it says. */
+export function checkAugmentation(caller: string, augmentation: unknown): void {
+  if (augmentation === null || augmentation === undefined) return;
+  checkOptions(`${caller}: augmentation`, augmentation as Augmentation, augmentationNames);
+  augmentationOperations(augmentation as Augmentation, 1); // each operation checks its own numbers
+}
+
 /**
  * An augmentation as operations on images of `side` x `side` pixels.
  *
@@ -39,12 +46,12 @@ export function augmentationOperations(
   side: number,
   fixed: readonly ImageOperation[] = [],
 ): readonly ImageOperation[] {
-  const { resizedCropScale: scale, cropPadding: padding = null, horizontalFlip } = augmentation;
-  const { randAugment: policy = null } = augmentation;
+  const { resizedCropScale: scale = null, cropPadding: padding = null } = augmentation;
+  const { horizontalFlip = 0, randAugment: policy = null } = augmentation;
   return [
     ...(scale === null ? fixed : [randomResizedCrop(side, { scale })]),
     ...(padding === null ? [] : [randomCrop(side, { padding })]),
-    ...(horizontalFlip > 0 ? [randomHorizontalFlip(horizontalFlip)] : []),
+    ...(horizontalFlip === 0 ? [] : [randomHorizontalFlip(horizontalFlip)]),
     ...(policy === null ? [] : [randAugment(policy)]),
   ];
 }
@@ -53,7 +60,7 @@ export function augmentationOperations(
 export function requireAugmentation(
   caller: string,
   { operations, imageShape }: BatchSource,
-  augmentation: Augmentation | null,
+  augmentation: Augmentation | null = null,
 ): void {
   const wanted = augmentation === null ? [] : augmentationOperations(augmentation, imageShape[0]);
   const [expected, received] = [randomText(wanted), randomText(operations ?? [])];

@@ -1,10 +1,11 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { checkAugmentation } from "./augmentation.ts";
 import type { TrainingRecipe } from "./train-model.ts";
 
 /** Ranges of numbers by what errors call them. */
 const ranges = {
-  "be a positive integer": (value: number) => Number.isInteger(value) && value >= 1,
+  "be a positive integer": (value: number) => Number.isSafeInteger(value) && value >= 1,
   "be a number, 0 or more": (value: number) => value >= 0 && Number.isFinite(value),
   "lie in [0, 1]": (value: number) => value >= 0 && value <= 1,
   "lie in [0, 1)": (value: number) => value >= 0 && value < 1,
@@ -49,7 +50,8 @@ export function checkRecipe<Recipe extends TrainingRecipe>(
   checkOptions<Recipe>(caller, recipe, names, "recipe field");
   for (const [field, range] of Object.entries<keyof typeof ranges>({ ...sharedRanges, ...own })) {
     const value = recipe[field as keyof Recipe] as number;
-    if (!ranges[range](value)) fail(`${field} must ${range}`, value);
+    if (typeof value !== "number" || !ranges[range](value)) fail(`${field} must ${range}`, value);
   }
+  checkAugmentation(caller, recipe.augmentation);
   return fail;
 }

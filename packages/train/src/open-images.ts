@@ -65,7 +65,7 @@ export function openImages(
   }
   const { key, copies, workers, onCorrupt } = settings;
   const dataset = images.numClasses === undefined ? data : withLabels(data, caller);
-  const { augmentation, batchSize } = recipe;
+  const { augmentation = null, batchSize } = recipe;
   const fixed = (data as PixelDataset).transform;
   const loader = batchLoader(dataset, {
     batchSize,

@@ -37,15 +37,15 @@ export const viTConfigNames = {
   imageSize: true,
   patchSize: true,
   channels: true,
-  mean: true,
-  std: true,
+  mean: "list",
+  std: "list",
   width: true,
   depth: true,
   heads: true,
   mlpRatio: true,
   epsilon: true,
   numClasses: true,
-  globalPool: true,
+  globalPool: "boolean",
 } satisfies OptionNames<ViTConfig>;
 
 /** The models of the field, by their timm names. */
@@ -126,7 +126,7 @@ function check(config: ViTConfig): void {
   };
   const counts = ["inputSize", "imageSize", "patchSize", "channels", "width", "depth", "heads"];
   for (const name of counts as (keyof ViTConfig)[])
-    if (!Number.isInteger(config[name]) || (config[name] as number) < 1)
+    if (!Number.isSafeInteger(config[name]) || (config[name] as number) < 1)
       fail(`${name} must be a positive integer`, config[name]);
   const { imageSize, patchSize, channels, width, heads, mlpRatio, numClasses, epsilon } = config;
   if (imageSize % patchSize !== 0)
@@ -135,8 +135,9 @@ function check(config: ViTConfig): void {
     fail("width must be a multiple of heads and of 4", `${width} and ${heads} heads`);
   if (!Number.isInteger(numClasses) || numClasses < 0)
     fail("numClasses must be an integer, 0 or more", numClasses);
-  if (!(epsilon > 0)) fail("epsilon must be positive", epsilon);
-  if (!(mlpRatio > 0) || !Number.isInteger(width * mlpRatio))
+  if (config.depth > 1000) fail("depth must be at most 1000", config.depth);
+  if (!(Number.isFinite(epsilon) && epsilon > 0)) fail("epsilon must be positive", epsilon);
+  if (!(typeof mlpRatio === "number" && mlpRatio > 0) || !Number.isInteger(width * mlpRatio))
     fail("mlpRatio * width must be a positive integer", `${mlpRatio} * ${width}`);
   for (const name of ["mean", "std"] as const)
     if (config[name].length !== channels || !config[name].every(Number.isFinite))

@@ -43,6 +43,8 @@ describe("tiny", () => {
 
   it("refuses images that are not square", () => {
     const wide = { ...images(4, 1, [0]), imageShape: [4, 6, 1] as const };
+    for (const images of [null, undefined, "photos", {}])
+      expect(() => tiny(images as never)).toThrow("tiny: images must be a data set");
     expect(() => tiny(wide)).toThrow(
       "tiny: images must be square, got [4,6,1]; load them in one size",
     );

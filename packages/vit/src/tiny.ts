@@ -24,6 +24,11 @@ const MEASURED = 1000;
  */
 export function tiny(images: ImageDataset, overrides: Partial<ViTOptions> = {}): ViTOptions {
   checkOptions("tiny", overrides, viTConfigNames);
+  if (!Array.isArray(images?.imageShape) || images.imageShape.length !== 3)
+    throw new DmaeError(
+      "argument",
+      `tiny: images must be a data set, e.g. await loadImageFolder("photos"), got ${images}`,
+    );
   const [height, width, channels] = images.imageShape;
   if (height !== width)
     throw new DmaeError(

@@ -69,6 +69,10 @@ describe("configuration", () => {
     [gray, { depth: 0 }, /depth must be a positive integer, got 0/],
     [gray, { numClasses: 1.5 }, /numClasses must be an integer, 0 or more, got 1.5/],
     [gray, { epsilon: 0 }, /epsilon must be positive, got 0/],
+    [gray, { mean: null as never }, /mean must be an array, got null/],
+    [gray, { std: "x" as never }, /std must be an array, got "x"/],
+    [gray, { globalPool: 1 as never }, /globalPool must be true or false, got 1/],
+    [gray, { depth: 1e300 }, /depth must be a positive integer/],
     [gray, { mlpRatio: 0.3 }, /mlpRatio \* width must be a positive integer, got 0.3 \* 8/],
   ])("%#: a bad field is named", (model, overrides, message) => {
     expect(() => createViT(model as ViTOptions, overrides)).toThrow(message);

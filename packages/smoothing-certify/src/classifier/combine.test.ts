@@ -60,6 +60,9 @@ describe("ensemble", () => {
     expect(() => ensemble([mixing, { ...mixing, fixedBatchSize: 4 }])).toThrow(
       "batches of one size, got 8 and 4",
     );
+    expect(() => denoised(undefined as never, logits(0))).toThrow(
+      "denoiser must be a function of (batch, shape), got undefined",
+    );
     expect(() => ensemble([])).toThrow("members must be a non-empty array");
     expect(() => ensemble([logits(0)], "mean" as never)).toThrow(
       'must be "logits" or "vote", got "mean"',

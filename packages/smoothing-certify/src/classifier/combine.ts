@@ -32,8 +32,13 @@ export function denoised(
   classifier: Classifier,
   options: { readonly input?: "tensor" | "array" } = {},
 ): CombinedClassifier {
-  checkOptions("denoised", options, { input: true });
+  checkOptions("denoised", options, { input: ["tensor", "array"] });
   const { input = "array" } = options;
+  if (typeof denoiser !== "function")
+    throw new DmaeError(
+      "argument",
+      `denoised: denoiser must be a function of (batch, shape), got ${show(denoiser)}`,
+    );
   const prepared = prepareClassifier("denoised", classifier, {}, input === "tensor", true);
   prepared.catch(() => {}); // shown by the first call
   const traits = traitsOf(classifier);

@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { LogSettings } from "../log/log-row.ts";
 import { binomialExceeds, binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
-import { certifiedAccuracyIntervals, highProbabilityAccuracy, roundingDoubts } from "./summary.ts";
+import {
+  certifiedAccuracy,
+  certifiedAccuracyIntervals,
+  highProbabilityAccuracy,
+  roundingDoubts,
+} from "./summary.ts";
 
 describe("intervals of certified accuracy", () => {
   const rows = Array.from({ length: 200 }, (_, i) => ({
@@ -100,4 +105,12 @@ describe("highProbabilityAccuracy", () => {
     const other = rows(5, 0.001).map((row) => ({ ...row, settings: settings(0.001, "2") }));
     expect(highProbabilityAccuracy([...rows(5, 0.001), ...other], [0])).toEqual([0.9]);
   });
+});
+
+it("wants radii in an array", () => {
+  const rows = [{ radius: 1, correct: 1 as const }];
+  for (const radii of [undefined, null, 0.5, "0.5"])
+    expect(() => certifiedAccuracy(rows as never, radii as never)).toThrow(
+      "certifiedAccuracy: radii must be an array",
+    );
 });

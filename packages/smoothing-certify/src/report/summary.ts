@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkAlpha } from "../checks.ts";
+import { checkAlpha, show } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
@@ -23,6 +23,11 @@ export function certifiedAccuracy(
   radii: readonly number[],
 ): number[] {
   const digest = digestOf("certifiedAccuracy", rows);
+  if (!Array.isArray(radii))
+    throw new DmaeError(
+      "argument",
+      `certifiedAccuracy: radii must be an array, e.g. [0, 0.25, 0.5], got ${show(radii)}`,
+    );
   return radii.map((r) => digest.certifiedShare("certifiedAccuracy", r));
 }
 

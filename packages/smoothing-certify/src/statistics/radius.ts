@@ -1,5 +1,4 @@
-import { DmaeError } from "@dmae/core";
-import { checkPositive } from "../checks.ts";
+import { checkPositive, checkProbability } from "../checks.ts";
 import { normalQuantile } from "./normal.ts";
 
 /** The prediction of a smoothed classifier that cannot tell at the asked confidence. */
@@ -30,8 +29,7 @@ export function finiteDown(value: number): number {
  */
 export function certifiedRadius(pLower: number, sigma: number): number {
   checkPositive("certifiedRadius", "sigma", sigma);
-  if (!(pLower >= 0 && pLower <= 1))
-    throw new DmaeError("argument", `certifiedRadius: pLower must lie in [0, 1], got ${pLower}`);
+  checkProbability("certifiedRadius", "pLower", pLower);
   if (pLower === 1) return Number.POSITIVE_INFINITY;
   return pLower <= 0.5 ? 0 : finiteDown(sigma * normalQuantile(pLower));
 }
