@@ -40,8 +40,8 @@ type IsRead = (value: Value) => boolean;
 export interface Emitter {
   /** The kernel of a step; null for what stays ONNX Runtime's. `again` are values that it computes instead of reading them. */
   kernelOf(step: Step, isReadOf: (region: Region) => IsRead, again: Recomputed): Kernel | null;
-  /** Whether regions compute again what takes more memory than it is made of. */
-  readonly recomputes: boolean;
+  /** Whether memory is slower than arithmetic: regions then compute again what takes more memory than it is made of, and take sums in. */
+  readonly sparesMemory: boolean;
 }
 
 /** Kernels in C: regions, large matrix products (shared by `threads`), attention and convolutions. */
@@ -50,14 +50,14 @@ export const forCpu = (threads: number): Emitter => ({
     isRegion(step)
       ? emitKernel(step, isReadOf(step))
       : (emitProduct(step, threads) ?? emitAttention(step) ?? emitConvolution(step)),
-  recomputes: false,
+  sparesMemory: false,
 });
 
 /** Kernels in CUDA: regions only. Products and convolutions on a card are cuBLAS's and cuDNN's. */
 export const forCard: Emitter = {
   kernelOf: (step, isReadOf, again) =>
     isRegion(step) ? emitCuda(step, isReadOf(step), again.values) : null,
-  recomputes: true,
+  sparesMemory: true,
 };
 
 /**
@@ -81,10 +81,10 @@ const nodesOf = (step: Step): readonly Node[] =>
  * compute in a pass over memory for each operator becomes one pass for all. What else becomes a kernel is up to `emitter`.
  */
 export function fuse(program: Program, emitter: Emitter): FusedProgram {
-  const steps = findRegions(program).map(aloneAsRegion);
+  const steps = findRegions(program, emitter.sparesMemory).map(aloneAsRegion);
   const readersOf = findReaders(steps);
   const results = new Set(program.outputs);
-  const again = emitter.recomputes
+  const again = emitter.sparesMemory
     ? findRecomputed(steps.filter(isRegion), readersOf, (value) => results.has(value))
     : NOTHING;
   const isReadOf = (region: Region): IsRead => {
@@ -103,7 +103,7 @@ export function fuse(program: Program, emitter: Emitter): FusedProgram {
     if (!kernel || !isPossible(kernel)) {
       // Its nodes would read what no kernel stores.
       if (again.values.size > 0 && isRegion(step))
-        return fuse(program, { ...emitter, recomputes: false });
+        return fuse(program, { ...emitter, sparesMemory: false });
       for (const node of nodesOf(step)) copy.node(node);
       continue;
     }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { binary, gemm, KERNELS, reduce, unary } from "../graph/build.ts";
 import { Graph, liveNodes, type Value } from "../graph/graph.ts";
-import { forCard, forCpu, fuse } from "./fuse.ts";
+import { type Emitter, forCard, forCpu, fuse } from "./fuse.ts";
 
 const shape = [64, 64];
 
@@ -61,4 +61,14 @@ it("stores everything where a region cannot be one kernel", () => {
   expect(count).toBe(1);
   const kernel = liveNodes(program.graph, program.outputs).find((n) => n.domain === KERNELS)!;
   expect(kernel.outputs).toHaveLength(2);
+});
+
+it("sums columns in a region that reads the matrix anyway", () => {
+  const g = new Graph();
+  const x = g.input("x", "float32", shape);
+  const outputs = [reduce(g, "ReduceSum", x, [0]), unary(g, "Exp", unary(g, "Neg", x))];
+  const kernels = (emitter: Emitter) => fuse({ graph: g, outputs }, emitter).count;
+  expect(kernels(forCard)).toBe(1);
+  const { program } = fuse({ graph: g, outputs }, forCpu(1));
+  expect(liveNodes(program.graph, program.outputs).map(({ op }) => op)).toContain("ReduceSum");
 });

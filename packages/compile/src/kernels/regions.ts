@@ -193,8 +193,10 @@ class Groups {
 /**
  * Cuts a program into regions, each of which one kernel computes in one pass over memory, and single nodes; in an order in
  * which they can run. A region's nodes share a space and feed each other; no path leaves it and comes back.
+ *
+ * @param withSums whether sums of columns also join regions that read what they read, which spares a pass over memory
  */
-export function findRegions(program: Program): Step[] {
+export function findRegions(program: Program, withSums = false): Step[] {
   const nodes = liveNodes(program.graph, program.outputs);
   const indexOf = new Map(nodes.map((node, i) => [node, i]));
   const groups = new Groups(nodes.length);
@@ -209,6 +211,7 @@ export function findRegions(program: Program): Step[] {
     if (!member) return;
     for (const value of node.inputs) joinProducer(value, member, i);
   });
+  if (withSums) members.forEach((member, i) => joinReaders(member, i));
 
   function joinProducer(value: Value | null, member: Member, i: number): void {
     const from = value?.node ? indexOf.get(value.node)! : -1;
@@ -220,6 +223,18 @@ export function findRegions(program: Program): Step[] {
     if (!isReadable(producer, value, member)) return;
     const [reader, source] = [groups.find(i), groups.find(from)];
     if (readable(reader, source) && readable(source, reader)) groups.join(source, reader);
+  }
+
+  function joinReaders(member: Member | null | undefined, i: number): void {
+    const isAlone = groups.members[groups.find(i)]!.length === 1;
+    if (member?.task.kind !== "sumColumns" || !isAlone) return;
+    const [value] = member.node.inputs;
+    const isBeside = (other: Member | null | undefined) =>
+      other?.node.inputs.includes(value!) && sameShape(other.space.shape, member.space.shape);
+    const found = members.findIndex((other, j) => j !== i && isBeside(other));
+    if (found < 0) return;
+    const [reader, sum] = [groups.find(found), groups.find(i)];
+    if (readable(reader, sum) && readable(sum, reader)) groups.join(reader, sum);
   }
 
   /** Whether all that the members of one group read of the other's can be read within a kernel. */
