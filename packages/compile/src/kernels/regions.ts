@@ -211,7 +211,7 @@ export function findRegions(program: Program, withSums = false): Step[] {
     if (!member) return;
     for (const value of node.inputs) joinProducer(value, member, i);
   });
-  if (withSums) members.forEach((member, i) => joinReaders(member, i));
+  if (withSums) for (const [i, member] of members.entries()) joinReaders(member, i);
 
   function joinProducer(value: Value | null, member: Member, i: number): void {
     const from = value?.node ? indexOf.get(value.node)! : -1;
