@@ -75,6 +75,13 @@ test("options: defaults, and errors that name option, rule and value", () => {
     executor: "compiled",
   });
   expect(readOptions(["--backend", "wasm"])).toMatchObject({ executor: "eager", backend: "wasm" });
+  expect(readOptions(["--backend", "compiled:cuda"])).toMatchObject({
+    executor: "compiled",
+    backend: "compiled:cuda",
+  });
+  expect(() => readOptions(["--backend", "compiled:cuda", "--executor", "eager"])).toThrow(
+    "--backend compiled:cuda needs --executor compiled, got eager",
+  );
   expect(readOptions(["--longer"])).toMatchObject({ epochs: 6, images: 200, n: 10_000 });
   expect(readOptions(["--longer", "--n", "2000"])).toMatchObject({ epochs: 6, n: 2000 });
   expect(readOptions(["--pretrained"])).toMatchObject({ images: 20, n: 1000, precision: "int8" });
