@@ -281,7 +281,14 @@ describe("sources", () => {
   test("path, file: URL, Blob and bytes give the same", async () => {
     const url = fixture("edge-zip.pth");
     const bytes = new Uint8Array(readFileSync(url));
-    const sources = [fileURLToPath(url), url, new Blob([bytes]), new File([bytes], "x.pth"), bytes];
+    const sources = [
+      fileURLToPath(url),
+      url,
+      new Blob([bytes]),
+      new File([bytes], "x.pth"),
+      bytes,
+      bytes.slice().buffer,
+    ];
     for (const source of sources) {
       const checkpoint = await loadCheckpoint(source);
       expect((await checkpoint.readExact("transposed")).data).toEqual(

@@ -49,7 +49,7 @@ export interface LoadCheckpointOptions {
  * ```
  */
 export async function loadCheckpoint(
-  source: string | URL | Blob | Uint8Array,
+  source: string | URL | Blob | Uint8Array | ArrayBuffer,
   options: LoadCheckpointOptions = {},
 ): Promise<Checkpoint> {
   const caller = "loadCheckpoint";
@@ -85,10 +85,11 @@ async function openFile(
 
 async function openSource(
   caller: string,
-  source: string | URL | Blob | Uint8Array,
+  source: string | URL | Blob | Uint8Array | ArrayBuffer,
   { fetch, maxWholeBytes = 1 << 28 }: LoadCheckpointOptions,
 ): Promise<ByteSource> {
   if (source instanceof Uint8Array) return bytesSource(source);
+  if (source instanceof ArrayBuffer) return bytesSource(new Uint8Array(source));
   if (source instanceof Blob) return blobSource(source);
   const url = source instanceof URL ? source : httpUrl(source);
   if (url && /^https?:$/.test(url.protocol))
