@@ -52,6 +52,11 @@ test.each([
 
 const kinds: { [kind: string]: [unknown[], unknown[], string] } = {
   boolean: [[true, false], ["no", 0, null], "true or false"],
+  executor: [
+    [{ prepareFunction: () => {}, prepareStep: () => {} }],
+    [null, "compiled", {}, { prepareStep: () => {} }],
+    "an executor",
+  ],
   function: [[() => {}], ["f", {}], "a function"],
   limit: [[1, 0.5, Number.POSITIVE_INFINITY], [0, -1, Number.NaN, "1", null], "a number above 0"],
   list: [[[], [1]], ["1,2", 5, { length: 1 }], "an array"],

@@ -1,12 +1,13 @@
 /**
  * A kind of value that an option may have, by which `checkOptions` tells a wrong one before any work: `"seed"` is
- * what `key` takes, `"path"` a path or a `URL`, `"limit"` a number above 0. A list has the values that there are.
+ * what `key` takes, `"executor"` what `@dmae/nn` calls so, `"path"` a path or a `URL`, `"limit"` a number above 0. A list has the values that there are.
  */
 export type OptionKind = keyof typeof kinds | readonly string[];
 
 /** Each kind: how it is told, and what a message calls it. */
 const kinds = {
   boolean: [(value) => typeof value === "boolean", "true or false"],
+  executor: [isExecutor, "an executor, e.g. eagerExecutor() or compiledExecutor()"],
   function: [(value) => typeof value === "function", "a function"],
   limit: [(value) => typeof value === "number" && value > 0, "a number above 0"],
   list: [(value) => Array.isArray(value), "an array"],
@@ -34,6 +35,11 @@ function isText(value: unknown): boolean {
 function isSeed(value: unknown): boolean {
   if (typeof value === "bigint") return value >= 0n && value < 2n ** 64n;
   return isText(value) || (Number.isSafeInteger(value) && Number(value) >= 0);
+}
+
+function isExecutor(value: unknown): boolean {
+  const { prepareFunction, prepareStep } = (value ?? {}) as Record<string, unknown>;
+  return typeof prepareFunction === "function" && typeof prepareStep === "function";
 }
 
 /** By its parts, not its class: signals of other realms and libraries are fine. */

@@ -108,8 +108,8 @@ export function checkBatchOptions(
   const random = Array.isArray(transform) && transform.find(isRandom);
   if (random && !key) fail(`the operation ${random.op} needs a key; pass key: key(seed)`);
   const isPool = typeof workers === "object" && typeof workers?.close === "function";
-  if (!isPool && (!Number.isInteger(workers) || Number(workers) < 0))
-    fail(`workers must be a non-negative integer or createImageWorkers(…), got ${workers}`);
+  if (!isPool && (!Number.isInteger(workers) || Number(workers) < 0 || Number(workers) > 1024))
+    fail(`workers must be an integer in [0, 1024] or createImageWorkers(…), got ${workers}`);
   if (workers && (typeof transform === "function" || !isPixelDataset(dataset)))
     fail("workers need a data set of @dmae/datasets and a transform of operations, not a function");
 }

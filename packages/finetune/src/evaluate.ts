@@ -76,7 +76,7 @@ export async function evaluate(
   dataset: ImageDataset,
   options: EvaluateOptions,
 ): Promise<EvaluateResult> {
-  checkOptions("evaluate", options, { ...measureNames, executor: true, batchSize: true });
+  checkOptions("evaluate", options, { ...measureNames, executor: "executor", batchSize: true });
   checkMeasure("evaluate", options);
   const { executor, batchSize = 64, ...measuring } = options;
   checkDataset("evaluate", dataset, {
@@ -108,7 +108,7 @@ export async function prepareEvaluation(
   params: HostTensors,
   options: PrepareEvaluationOptions,
 ): Promise<PreparedEvaluation> {
-  checkOptions("prepareEvaluation", options, { executor: true, batchSize: true });
+  checkOptions("prepareEvaluation", options, { executor: "executor", batchSize: true });
   const { executor, batchSize = 64 } = options;
   return prepare(model, params, model.imageShape, { executor, batchSize });
 }

@@ -53,7 +53,7 @@ export async function linearProbe(
   options: LinearProbeOptions,
 ): Promise<LinearProbeResult> {
   checkOptions("linearProbe", options, finetuneNames);
-  const recipe = withDefaultBatch<LinearProbeRecipe>(given, data);
+  const recipe = withDefaultBatch<LinearProbeRecipe>("linearProbe", given, data);
   checkProbeRecipe(recipe);
   const key = rootKey(options.seed);
   const vit = buildModel(recipe.model);

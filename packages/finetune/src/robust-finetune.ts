@@ -94,7 +94,7 @@ export async function robustFinetune(
   options: RobustFinetuneOptions = {},
 ): Promise<RobustFinetuneResult<Model>> {
   checkOptions("robustFinetune", options, finetuneNames);
-  const recipe = withDefaultBatch<FinetuneRecipe<Model>>(given, data);
+  const recipe = withDefaultBatch<FinetuneRecipe<Model>>("robustFinetune", given, data);
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
   const model = buildModel(recipe.model);

@@ -76,7 +76,7 @@ export async function pretrain(
   options: PretrainOptions = {},
 ): Promise<PretrainResult> {
   checkOptions("pretrain", options, pretrainNames);
-  const recipe = withDefaultBatch<PretrainRecipe>(given, data);
+  const recipe = withDefaultBatch<PretrainRecipe>("pretrain", given, data);
   checkPretrainRecipe(recipe);
   const { initialParams, initialOptimizer, ...training } = options;
   const dmae = createDmae(recipe.model, { sigma: recipe.sigma });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { augmentationOperations } from "./augmentation.ts";
 import { checkRecipe } from "./check-recipe.ts";
+import { withDefaultBatch } from "./default-batch.ts";
 import { type TrainingRecipe, trainingRecipeNames } from "./train-model.ts";
 
 const recipe = {
@@ -48,4 +49,11 @@ it("augments by what is named, and no more", () => {
     { op: "randomHorizontalFlip", probability: 0.5 },
   ]);
   expect(augmentationOperations({ cropPadding: 4 }, 8).map(({ op }) => op)).toEqual(["randomCrop"]);
+});
+
+it("names what is no data set", () => {
+  for (const data of [null, undefined, "photos"])
+    expect(() => withDefaultBatch("pretrain", recipe, data as never)).toThrow(
+      "pretrain: the images must be a data set or a batchLoader",
+    );
 });

@@ -1,4 +1,4 @@
-import type { ImageDataset } from "@dmae/core";
+import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { BatchSource } from "./batch-source.ts";
 import type { TrainingRecipe } from "./train-model.ts";
 
@@ -11,9 +11,15 @@ const DEFAULT_BATCH = 64;
 
 /** `recipe` with a batch size; anything that is no recipe as it is, for whoever checks it to name. */
 export function withDefaultBatch<Recipe extends TrainingRecipe>(
+  caller: string,
   recipe: Recipe | OpenRecipe<Recipe>,
   data: ImageDataset | BatchSource,
 ): Recipe {
+  if (typeof data !== "object" || data === null)
+    throw new DmaeError(
+      "argument",
+      `${caller}: the images must be a data set or a batchLoader, e.g. await loadImageFolder("photos"), got ${data}`,
+    );
   if (typeof recipe !== "object" || recipe === null || recipe.batchSize !== undefined)
     return recipe as Recipe;
   const images = "at" in data ? (data.batchSize ?? DEFAULT_BATCH) : data.length;

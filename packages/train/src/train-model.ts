@@ -101,7 +101,7 @@ export interface TrainingOptions {
 
 /** The names of {@link TrainingOptions}. */
 export const trainingNames = {
-  executor: true,
+  executor: "executor",
   seed: true,
   folder: "text",
   workers: true,
@@ -176,7 +176,7 @@ export interface TrainedModel extends TrainingResult {
 
 /** The key that a seed stands for. */
 export const rootKey = (seed: TrainingSeed = 0): Key =>
-  typeof seed === "object" ? seed : keyOf(seed);
+  typeof seed === "object" && seed !== null ? seed : keyOf(seed);
 
 /**
  * The one training loop of these packages: `pretrain`, `robustFinetune` and `linearProbe` describe their training as a

@@ -81,6 +81,11 @@ export async function fromPretrained(
   options: FromPretrainedOptions = {},
 ): Promise<{ params: Record<string, HostTensor>; report: PretrainedReport }> {
   checkOptions("fromPretrained", options, { key: true, allow: true, fresh: true, rename: true });
+  if (typeof checkpoint !== "object" || checkpoint === null)
+    throw new DmaeError(
+      "argument",
+      `fromPretrained: the checkpoint must be one of loadCheckpoint or a record of tensors, got ${checkpoint}`,
+    );
   const source = renamed(checkpoint, options.rename);
   const expected = new Map(Object.entries(parameterShapes(vit.config)));
   const plan = makePlan(vit, expected, source, options);

@@ -4,6 +4,7 @@ import { checkNumbers, refuseOthers } from "../checks.ts";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { checkDataset } from "../run/dataset-selection.ts";
 import { inDimension, type SamplingOptions } from "../run/options.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
@@ -80,6 +81,7 @@ async function* adaptiveRows(
   options: AdaptiveDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
   checkOptions("certifyDatasetAdaptive", options, { ...datasetNames, ...adaptiveNames });
+  checkDataset("certifyDatasetAdaptive", dataset);
   const known = inDimension(options, dataset.imageShape);
   const settings = { ...prepare("certifyDatasetAdaptive", options), ...known };
   const { alpha, maxSamples: n, pilot: n0, relativeWidth } = settings;

@@ -4,6 +4,7 @@ import { checkAlpha, checkInteger, checkNumbers, checkOneOf, refuseOthers } from
 import type { Classifier } from "../classifier/classifier.ts";
 import type { ImageInput } from "../classifier/image.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { checkDataset } from "../run/dataset-selection.ts";
 import { type InDimension, inDimension, type SamplingOptions } from "../run/options.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
@@ -136,6 +137,7 @@ async function* atRadiusRows(
 ): AsyncGenerator<LogRow, void, void> {
   checkOptions("certifyDatasetAtRadius", options, atRadiusDatasetNames);
   const { mode = "evaluate" } = options;
+  checkDataset("certifyDatasetAtRadius", dataset);
   const known = inDimension(options, dataset.imageShape);
   const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, known);
   checkOneOf("certifyDatasetAtRadius", "mode", mode, ["evaluate", "deploy"]);

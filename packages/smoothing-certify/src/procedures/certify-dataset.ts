@@ -2,6 +2,7 @@ import type { ImageDataset } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Classifier } from "../classifier/classifier.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { checkDataset } from "../run/dataset-selection.ts";
 import { inDimension } from "../run/options.ts";
 import { type Rows, rowsOf } from "../run/rows.ts";
 import { type DatasetOptions, datasetNames, runDataset } from "../run/run-dataset.ts";
@@ -67,6 +68,7 @@ async function* certifyRows(
   options: CertifyDatasetOptions,
 ): AsyncGenerator<LogRow, void, void> {
   checkOptions("certifyDataset", options, certifyDatasetNames);
+  checkDataset("certifyDataset", dataset);
   const known = inDimension(options, dataset.imageShape);
   const settings = { ...certifySettings("certifyDataset", options), ...known };
   const { n0, n, alpha } = settings;

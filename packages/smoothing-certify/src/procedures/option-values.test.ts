@@ -5,8 +5,8 @@ import { image } from "../classifier/image-source.ts";
 import { createCertifier } from "../server/certifier.ts";
 import { attack } from "./attack/attack.ts";
 import { certify } from "./certify.ts";
-import { certifyAdaptive } from "./certify-adaptive.ts";
-import { certifyAtRadius } from "./certify-at-radius.ts";
+import { certifyAdaptive, certifyDatasetAdaptive } from "./certify-adaptive.ts";
+import { certifyAtRadius, certifyDatasetAtRadius } from "./certify-at-radius.ts";
 import { certifyMultiLabel, certifySegmentation } from "./certify-components.ts";
 import { certifyDataset } from "./certify-dataset.ts";
 import { certifyRegression } from "./certify-regression.ts";
@@ -107,4 +107,41 @@ it("repeats a pilot from its seed, which it states", async () => {
   expect(await run(first.seed as number)).toEqual(first);
   const accuracies = async (seed: number) => (await run(seed)).runs.map((each) => each.accuracy);
   expect(await accuracies(1)).not.toEqual(await accuracies(2));
+});
+
+const sized = { ...data, imageShape: [2, 1, 1] };
+const dataCalls: Record<string, (dataset: never) => Promise<unknown>> = {
+  certifyDataset: (dataset) => certifyDataset(halves, dataset, { sigma, n: 20 }).toArray(),
+  certifyDatasetAtRadius: (dataset) =>
+    certifyDatasetAtRadius(halves, dataset, { sigma, radius: 0.1, maxSamples: 20 }).toArray(),
+  certifyDatasetAdaptive: (dataset) =>
+    certifyDatasetAdaptive(halves, dataset, { sigma, maxSamples: 99 }).toArray(),
+  certifyDatasetPatch: (dataset) => certifyDatasetPatch(halves, dataset, patch).toArray(),
+  preflight: (dataset) => preflight(halves, dataset, { sigma, n: 20 }),
+  plan: (dataset) => plan(halves, dataset, { goal: { radius: 0.1 }, sigmas: [sigma] }),
+};
+const item = (image: unknown, label: unknown) => ({ ...data, get: () => ({ image, label }) });
+
+it.each(
+  Object.entries(dataCalls).flatMap(([caller, call]) =>
+    [
+      [null, "the data set must have length, imageShape"],
+      [undefined, "the data set must have length, imageShape"],
+      ["fashion-mnist", "the data set must have length, imageShape"],
+      [{ ...data, get: undefined }, "the data set must have length, imageShape"],
+      [{ ...data, length: "2" }, "the data set must have images"],
+      [{ ...data, imageShape: undefined }, "the data set must have imageShape"],
+      [sized, "image 0 must have 2 numbers for shape [2,1,1], got 1"],
+      [item([Number.NaN], 0), "image 0: x must be finite, got NaN"],
+      [item([0.5], 2), "label of image 0 must be an integer in [0, 2), got 2"],
+      [item([0.5], "1"), 'label of image 0 must be an integer in [0, 2), got "1"'],
+    ].map(([dataset, message]) => [caller, message as string, dataset, call] as const),
+  ),
+)("%s says of a data set: %s", async (_caller, message, dataset, call) => {
+  const error = await call(dataset as never).then(
+    () => "no error",
+    (error: unknown) => error,
+  );
+  expect(DmaeError.isInstance(error), String(error)).toBe(true);
+  expect((error as DmaeError).message).toContain(message);
 });

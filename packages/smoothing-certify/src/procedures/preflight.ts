@@ -3,7 +3,7 @@ import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { checkNumbers } from "../checks.ts";
 import { type Classifier, prepareClassifier } from "../classifier/classifier.ts";
 import { Breather } from "../run/breather.ts";
-import { readItem, selectIndices } from "../run/dataset-selection.ts";
+import { checkDataset, readChecked, selectIndices } from "../run/dataset-selection.ts";
 import { batchSizerOf, checkSampling, inDimension, noiseOf, withSeed } from "../run/options.ts";
 import { certificateOf } from "../statistics/certificate.ts";
 import { type CertifyOptions, certifyNames, certifySettings } from "./certify.ts";
@@ -65,6 +65,7 @@ export async function preflight(
   const { images = 16, radius = 1 } = given;
   checkNumbers("preflight", { images, radius });
   const options = { ...given, n: given.n ?? given.maxSamples };
+  checkDataset("preflight", dataset);
   const known = inDimension(options, dataset.imageShape);
   const settings = { ...certifySettings("preflight", options), ...known };
   const selected = selectIndices("preflight", dataset, options);
@@ -101,6 +102,8 @@ async function look(
   );
   const size = dataset.imageShape.reduce((product, length) => product * length, 1);
   const rows = batchSizerOf(options, prepared, size).size;
+  const range = [-Number.MAX_VALUE, Number.MAX_VALUE] as const; // others are warned of
+  const wanted = { range, numClasses };
   const noise = noiseOf(withSeed(options));
   const seen = {
     clean: 0,
@@ -119,7 +122,7 @@ async function look(
     const noisy = new Float32Array(sent * size);
     const labels: number[] = [];
     for (const [row, index] of part.entries()) {
-      const { image, label } = await readItem("preflight", dataset, index);
+      const { image, label } = await readChecked("preflight", dataset, index, wanted);
       labels.push(label);
       clean.set(image, row * size);
       for (const pixel of image) {

@@ -2,6 +2,7 @@ import { DmaeError, type FloatArray, type ImageDataset, key } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { checkInteger, show } from "../checks.ts";
 import { isNumbers, toFloats } from "../classifier/image.ts";
+import { checkPixels, type Range } from "../classifier/range.ts";
 import type { Shard } from "../log/shard.ts";
 
 /** Which images of a data set are certified. */
@@ -24,6 +25,23 @@ export const selectionNames = {
   shard: { index: true, count: true },
 } satisfies OptionNames<SelectionOptions>;
 
+/** Throws for what is no data set, before it is asked for anything. */
+export function checkDataset(caller: string, dataset: ImageDataset): void {
+  const fail = (rule: string, got: string): never => {
+    throw new DmaeError("argument", `${caller}: the data set must ${rule}, got ${got}`);
+  };
+  const { get, length, imageShape }: Partial<ImageDataset> = dataset ?? {};
+  if (typeof get !== "function")
+    fail("have length, imageShape, numClasses and get(index)", show(dataset));
+  if (!(typeof length === "number" && length > 0)) fail("have images", `length ${show(length)}`);
+  const isShape = Array.isArray(imageShape) && imageShape.length > 0;
+  if (!isShape || !imageShape.every((side) => Number.isSafeInteger(side) && side >= 1))
+    fail(
+      "have imageShape [height, width, channels]",
+      isShape ? `[${imageShape}]` : show(imageShape),
+    );
+}
+
 /** The indices that the options select, shard taken out. */
 export function selectIndices(
   caller: string,
@@ -33,11 +51,7 @@ export function selectIndices(
   checkInteger(caller, "skip", skip);
   if (max !== undefined) checkInteger(caller, "max", max);
   if (shard !== undefined) checkShard(caller, shard);
-  if (!(dataset?.length > 0))
-    throw new DmaeError(
-      "argument",
-      `${caller}: the data set must have images, got length ${show(dataset?.length)}`,
-    );
+  checkDataset(caller, dataset);
   const all = indices
     ? checkIndices(caller, indices, dataset.length)
     : Array.from({ length: Math.ceil(dataset.length / skip) }, (_, i) => i * skip);
@@ -52,6 +66,29 @@ export function selectIndices(
 export function nameOf(indices: readonly number[]): string {
   const { high, low } = key(indices.join(","));
   return [high, low].map((word) => word.toString(16).padStart(8, "0")).join("");
+}
+
+/** The same, checked: as many numbers as the shape says, in the range of the pixels, and a label that exists. */
+export async function readChecked(
+  caller: string,
+  dataset: ImageDataset,
+  index: number,
+  { range, numClasses }: { readonly range?: Range | undefined; readonly numClasses: number },
+): Promise<{ image: FloatArray; label: number }> {
+  const { image, label } = await readItem(caller, dataset, index);
+  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  if (image?.length !== size)
+    throw new DmaeError(
+      "shape",
+      `${caller}: image ${index} must have ${size} numbers for shape [${dataset.imageShape}], got ${show(image?.length)}`,
+    );
+  checkPixels(`${caller}: image ${index}`, image, range);
+  if (!Number.isInteger(label) || label < 0 || label >= numClasses)
+    throw new DmaeError(
+      "argument",
+      `${caller}: label of image ${index} must be an integer in [0, ${numClasses}), got ${show(label)}`,
+    );
+  return { image, label };
 }
 
 /** One image of a data set with its label, its numbers exactly as the data set has them. */

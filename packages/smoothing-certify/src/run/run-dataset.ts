@@ -15,6 +15,7 @@ import type { Shard } from "../log/shard.ts";
 import { formatSeed, type Seed } from "../noise/fresh-seed.ts";
 import {
   nameOf,
+  readChecked,
   readItem,
   type SelectionOptions,
   selectIndices,
@@ -276,20 +277,9 @@ async function* readTasks<R>(
   { caller, procedure }: DatasetPlan<R>,
   labels: Map<number, number>,
 ): AsyncGenerator<Task<R>, void, void> {
-  const size = dataset.imageShape.reduce((product, length) => product * length, 1);
+  const { range } = options;
   for (const index of indices) {
-    const { image, label } = await readItem(caller, dataset, index);
-    if (image?.length !== size)
-      throw new DmaeError(
-        "shape",
-        `${caller}: image ${index} must have ${size} numbers for shape [${dataset.imageShape}], got ${show(image?.length)}`,
-      );
-    checkPixels(`${caller}: image ${index}`, image, options.range);
-    if (!Number.isInteger(label) || label < 0 || label >= numClasses)
-      throw new DmaeError(
-        "argument",
-        `${caller}: label of image ${index} must be an integer in [0, ${numClasses}), got ${show(label)}`,
-      );
+    const { image, label } = await readChecked(caller, dataset, index, { range, numClasses });
     labels.set(index, label);
     // copied: a data set may hand out the same memory each time, and several images are under way
     yield { index, image: encoded.encode(image).slice(), procedure: procedure(label) };

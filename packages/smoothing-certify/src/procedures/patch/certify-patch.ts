@@ -12,7 +12,11 @@ import {
 import { type ImageInput, readImage } from "../../classifier/image.ts";
 import { checkPreprocessings, checkRange, type Range } from "../../classifier/range.ts";
 import type { LogRow } from "../../log/log-row.ts";
-import { type SelectionOptions, selectionNames } from "../../run/dataset-selection.ts";
+import {
+  checkDataset,
+  type SelectionOptions,
+  selectionNames,
+} from "../../run/dataset-selection.ts";
 import { batchSizerOf } from "../../run/options.ts";
 import { type Rows, rowsOf } from "../../run/rows.ts";
 import { type DatasetOptions, runDataset } from "../../run/run-dataset.ts";
@@ -167,6 +171,7 @@ async function* patchRows(
   checkOptions(caller, options, datasetNames);
   checkAblationOptions(caller, options);
   const { ablation: _, stride: __, encoding = "fill", fill = 0, ...run } = options;
+  checkDataset(caller, dataset);
   const { ablations, encoded, sides, noise } = ablated(caller, options, dataset.imageShape);
   const met = copiesMetBySide(ablations, sides);
   const rows = runDataset<PatchResult>(
