@@ -2,7 +2,17 @@
  * A kind of value that an option may have, by which `checkOptions` tells a wrong one before any work: `"seed"` is
  * what `key` takes, `"executor"` what `@dmae/nn` calls so, `"path"` a path or a `URL`, `"limit"` a number above 0. A list has the values that there are.
  */
-export type OptionKind = keyof typeof kinds | readonly string[];
+export type OptionKind =
+  | "boolean"
+  | "executor"
+  | "function"
+  | "limit"
+  | "list"
+  | "path"
+  | "seed"
+  | "signal"
+  | "text"
+  | readonly string[];
 
 /** Each kind: how it is told, and what a message calls it. */
 const kinds = {
@@ -15,7 +25,10 @@ const kinds = {
   seed: [isSeed, "an integer in [0, 2^53), a bigint in [0, 2^64) or a string"],
   signal: [isSignal, "an AbortSignal, e.g. AbortSignal.timeout(60_000)"],
   text: [isText, "a string"],
-} satisfies Record<string, readonly [is: (value: unknown) => boolean, rule: string]>;
+} satisfies Record<
+  Extract<OptionKind, string>,
+  readonly [is: (value: unknown) => boolean, rule: string]
+>;
 
 /** What an option must be, for a value that is not of its kind. */
 export function brokenRule(value: unknown, kind: OptionKind): string | undefined {

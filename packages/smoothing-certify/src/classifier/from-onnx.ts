@@ -61,7 +61,7 @@ export interface LoadedClassifier extends ClassifierTraits {
  * const { radius } = await certify(classifier, { data: image, shape: [28, 28, 1] }, { sigma: 0.25 });
  */
 export async function fromOnnx(
-  model: OnnxFile | OnnxSession,
+  model: string | URL | Blob | Uint8Array | ArrayBuffer | OnnxSession,
   options: OnnxOptions = {},
 ): Promise<LoadedClassifier> {
   checkOptions(CALLER, options, names);
