@@ -1,6 +1,8 @@
+import type { HostTensor } from "./types.ts";
+
 /**
  * A kind of value that an option may have, by which `checkOptions` tells a wrong one before any work: `"seed"` is
- * what `key` takes, `"executor"` what `@dmae/nn` calls so, `"path"` a path or a `URL`, `"limit"` a number above 0. A list has the values that there are.
+ * what `key` takes, `"executor"` what `@dmae/nn` calls so, `"path"` a path or a `URL`, `"limit"` a number above 0, `"tensor"` a host tensor, `"tensors"` several by name. A list has the values that there are.
  */
 export type OptionKind =
   | "boolean"
@@ -11,6 +13,8 @@ export type OptionKind =
   | "path"
   | "seed"
   | "signal"
+  | "tensor"
+  | "tensors"
   | "text"
   | readonly string[];
 
@@ -24,6 +28,8 @@ const kinds = {
   path: [(value) => isText(value) || value instanceof URL, "a path or a URL"],
   seed: [isSeed, "an integer in [0, 2^53), a bigint in [0, 2^64) or a string"],
   signal: [isSignal, "an AbortSignal, e.g. AbortSignal.timeout(60_000)"],
+  tensor: [isHostTensor, "a host tensor { dtype, shape, data }"],
+  tensors: [isHostTensors, "host tensors { dtype, shape, data } by name"],
   text: [isText, "a string"],
 } satisfies Record<
   Extract<OptionKind, string>,
@@ -59,4 +65,13 @@ function isExecutor(value: unknown): boolean {
 function isSignal(value: unknown): boolean {
   const { aborted, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
   return typeof aborted === "boolean" && typeof throwIfAborted === "function";
+}
+
+function isHostTensor(value: unknown): boolean {
+  const { dtype, shape, data } = (value ?? {}) as Partial<HostTensor>;
+  return isText(dtype) && Array.isArray(shape) && ArrayBuffer.isView(data);
+}
+
+function isHostTensors(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every(isHostTensor);
 }

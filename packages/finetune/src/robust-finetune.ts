@@ -46,7 +46,7 @@ export const finetuneNames = {
   ...trainingNames,
   pretrained: true,
   loading: { allow: true, fresh: true, rename: true },
-  softLabels: true,
+  softLabels: "tensor",
   evaluation: { dataset: true, everyEpochs: true, limit: true, sigma: true },
 } satisfies OptionNames<RobustFinetuneOptions>;
 

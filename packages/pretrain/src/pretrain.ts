@@ -43,7 +43,7 @@ export interface PretrainOptions extends Omit<TrainingOptions, "onEvaluation"> {
 const { onEvaluation: _, ...runNames } = trainingNames;
 const pretrainNames = {
   ...runNames,
-  initialParams: true,
+  initialParams: "tensors",
   initialOptimizer: true, // `optimizerState` of `@dmae/checkpoint/resume` says more
 } satisfies OptionNames<PretrainOptions>;
 
@@ -80,10 +80,10 @@ export async function pretrain(
   checkPretrainRecipe(recipe);
   const { initialParams, initialOptimizer, ...training } = options;
   const dmae = createDmae(recipe.model, { sigma: recipe.sigma });
-  if (initialOptimizer !== undefined && !(initialOptimizer.step >= 0))
+  if (initialOptimizer !== undefined && !(initialOptimizer?.step >= 0))
     throw new DmaeError(
       "argument",
-      `pretrain: initialOptimizer.step must be the number of updates made, got ${initialOptimizer.step}`,
+      `pretrain: initialOptimizer.step must be the number of updates made, got ${initialOptimizer?.step}`,
       { value: initialOptimizer.step },
     );
   const params = initialParams
