@@ -49,7 +49,9 @@ describe("the step of one-shot denoising", () => {
   test("is refused beyond the schedule, and schedules by name and length", () => {
     expect(() => diffusionStep(diffusionSchedule("linear", 2), 50)).toThrow(/last step, got 50/);
     expect(() => diffusionStep(diffusionSchedule("linear"), 0)).toThrow(/positive, got 0/);
-    expect(() => diffusionSchedule("linear", 0)).toThrow(/positive integer, got 0/);
+    expect(() => diffusionSchedule("linear", 0)).toThrow(
+      /positive integer of at most 1,000,000, got 0/,
+    );
     // @ts-expect-error another name
     expect(() => diffusionSchedule("sqrt")).toThrow(/"cosine" or "linear", got sqrt/);
   });

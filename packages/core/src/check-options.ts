@@ -55,8 +55,6 @@ function checkNames(
     const value = given[name];
     if (isKind(inner)) checkKind(caller, path + name, value, inner);
     else if (isRecord(value)) checkNames(caller, value, inner, what, `${path}${name}.`);
-    else if (["string", "number", "function"].includes(typeof value) || Array.isArray(value))
-      throw notAnObject(caller, path + name, value, inner);
   }
 }
 
@@ -70,15 +68,6 @@ function checkKind(caller: string, name: string, value: unknown, kind: OptionKin
     name,
     value,
   });
-}
-
-function notAnObject(caller: string, name: string, value: unknown, names: NameTable): DmaeError {
-  const known = Object.keys(names).join(", ");
-  return new DmaeError(
-    "argument",
-    `${caller}: ${name} must be an object { ${known} }, got ${show(value)}`,
-    { name, value },
-  );
 }
 
 function unknownName(

@@ -80,7 +80,7 @@ export async function evaluate(
   checkMeasure("evaluate", options);
   const { executor, batchSize = 64, ...measuring } = options;
   checkDataset("evaluate", dataset, {
-    imageShape: dataset.imageShape,
+    imageShape: dataset?.imageShape,
     numClasses: model.numClasses,
   });
   const prepared = await prepare(model, params, dataset.imageShape, { executor, batchSize });

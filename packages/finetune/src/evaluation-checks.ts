@@ -16,12 +16,15 @@ export function checkMeasure(
     wrong(caller, "limit must be a positive integer; leave it out for all images", limit);
 }
 
-/** Throws unless the data set has images, of the shape and the classes that the classifier takes. */
+/** Throws unless it is a data set with images, of the shape and the classes that the classifier takes. */
 export function checkDataset(
   caller: string,
-  { length, imageShape, numClasses, name }: ImageDataset,
+  dataset: ImageDataset,
   classifier: { readonly imageShape: readonly number[]; readonly numClasses: number },
 ): void {
+  const { length, imageShape, numClasses, name, get } = (dataset ?? {}) as Partial<ImageDataset>;
+  if (typeof get !== "function")
+    wrong(caller, "the data set must be one, e.g. loadImageFolder(…) of @dmae/datasets", dataset);
   if (`${imageShape}` !== `${classifier.imageShape}`)
     wrong(caller, `images must be [${classifier.imageShape}]`, `[${imageShape}]`);
   if (numClasses !== classifier.numClasses)
@@ -30,7 +33,7 @@ export function checkDataset(
       `numClasses of ${name} must be the ${classifier.numClasses} of the classifier`,
       numClasses,
     );
-  if (!isPositiveInteger(length)) wrong(caller, `${name} must hold images`, length);
+  if (!isPositiveInteger(length!)) wrong(caller, `${name} must hold images`, length);
 }
 
 /** Throws unless a batch has rows. */

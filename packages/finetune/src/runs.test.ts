@@ -178,6 +178,7 @@ describe.each([
     const other = synthetic({ ...shape, length: 4, numClasses: 100 });
     const large = synthetic({ ...shape, length: 4, imageShape: [20, 20, 1] });
     const wrong: [Partial<FinetuneEvaluation>, string][] = [
+      [{ dataset: undefined as never }, "evaluation: the data set must be one, e.g."],
       [{ limit: 0 }, "evaluation: limit must be a positive integer; leave it out for all images"],
       [{ limit: Number.NaN }, "evaluation: limit must be a positive integer"],
       [{ sigma: Number.NaN }, "evaluation: sigma must be a number, 0 or more, got NaN"],
