@@ -56,7 +56,7 @@ test("an error inside a worker keeps its kind and its facts", async () => {
 test("what workers cannot do is refused", async () => {
   expect(() => createImageWorkers(0)).toThrow("count must be a positive integer, got 0");
   const fail = (options: object) => batches(data, { batchSize: 4, ...options }).next();
-  await expect(fail({ workers: -1 })).rejects.toThrow("workers must be a non-negative integer");
+  await expect(fail({ workers: -1 })).rejects.toThrow("workers must be an integer in [0, 1024]");
   await expect(fail({ workers: 1, transform: (image: object) => image })).rejects.toThrow(
     "not a function",
   );
