@@ -99,11 +99,12 @@ describe.skipIf(!executable)("in a Chromium, as in Node", () => {
     });
 
     it(`${name}: training steps, gradients and AdamW included`, async () => {
-      const { losses, params, leaked } = await inPage("train", where, steps);
+      const { losses, params, keptOnCard, leaked } = await inPage("train", where, steps);
       expectClose(losses, begun.losses, { relative: 1e-4 });
       for (const [key, { data }] of Object.entries(params))
         expectClose(data, begun.params[key]!.data, { absolute: 1e-4 });
       expect(leaked).toBe(0);
+      if ("provider" in where && where.provider === "webgpu") expect(keptOnCard).toBe(true);
     });
   }
 

@@ -52,7 +52,28 @@ async function executorFor(where: Where): Promise<Executor> {
     return eagerExecutor();
   }
   if (where.provider !== "webgpu") return compiledExecutor(where);
-  return compiledExecutor({ ...where, onnxruntime: await import("onnxruntime-web/webgpu") });
+  return compiledExecutor({
+    ...where,
+    onnxruntime: watched(await import("onnxruntime-web/webgpu")),
+  });
+}
+
+/** Inputs of the last run that lay on the card before it. */
+let onCard = 0;
+
+/** ONNX Runtime with sessions that tell where the inputs of their runs lie. */
+function watched(ort: typeof import("onnxruntime-web")) {
+  const create = async (...args: Parameters<typeof ort.InferenceSession.create>) => {
+    const session = await ort.InferenceSession.create(...args);
+    const run = session.run.bind(session);
+    session.run = (feeds: Parameters<typeof run>[0], ...rest: []) => {
+      const tensors = Object.values(feeds) as { location?: string }[];
+      onCard = tensors.filter(({ location }) => location === "gpu-buffer").length;
+      return run(feeds, ...rest);
+    };
+    return session;
+  };
+  return { ...ort, InferenceSession: { create } };
 }
 
 /** Grey pictures; one quarter is brighter, and which one is the class. Noise on top, as in training. */
@@ -143,7 +164,9 @@ export async function train(where: Where, steps: number) {
   for (let i = 0; i < steps; i++) {
     const { loss } = await step({ ...pictures(i), ...training.inputs(i) });
     losses.push(loss!);
+    if (i === 1) await step.state(); // which may lie on a card, and is used after it was read
   }
+  const keptOnCard = onCard === Object.keys(state).length;
   const end = await step.state();
   step.dispose();
   const params = Object.fromEntries(
@@ -152,7 +175,7 @@ export async function train(where: Where, steps: number) {
       { shape: [...shape], data: [...data] },
     ]),
   );
-  return { losses, params, leaked: tf.engine().state.numTensors - before };
+  return { losses, params, keptOnCard, leaked: tf.engine().state.numTensors - before };
 }
 
 /** An `.onnx` file of a network with these parameters. */

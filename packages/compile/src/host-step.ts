@@ -8,6 +8,8 @@ import { BATCH, entries, METRIC, NEXT, namesWith, prefixed, STATE } from "./step
 export interface HostMemory {
   /** The state now. */
   readonly current: HostTensors;
+  /** Newer values of entries that the last run left on the card. */
+  readonly onCard: Map<string, RuntimeTensor>;
   /** Memory for the next values of entries that a program cannot write over. */
   spares(names: readonly string[]): HostTensors;
   /** Makes the spares of these entries their state, and their old memory the spare. */
@@ -37,11 +39,13 @@ export function stepOn(owned: HostMemory, program: LoadedProgram) {
   return async (batch: Record<string, RuntimeTensor>) => {
     const { current } = owned;
     const next = { ...entries(current, written), ...owned.spares(moved) };
-    const feeds = { ...wrap(STATE, current), ...prefixed(BATCH, batch) };
+    const kept = prefixed(STATE, Object.fromEntries(owned.onCard));
+    const feeds = { ...wrap(STATE, current), ...kept, ...prefixed(BATCH, batch) };
     const into = { ...wrap(NEXT, next), ...metricTensors };
     const results = await program.run(feeds, program.writesInto ? into : undefined);
     owned.swap(moved);
-    if (!program.writesInto) await keepResults(results, written, owned.current);
+    if (program.keepsState) keepOnCard(results, written, owned.onCard);
+    else if (!program.writesInto) await keepResults(results, written, owned.current);
     return Object.fromEntries(
       metrics.map((name) => [
         name.slice(METRIC.length),
@@ -49,6 +53,27 @@ export function stepOn(owned: HostMemory, program: LoadedProgram) {
       ]),
     );
   };
+}
+
+/** Takes over outputs that stay on the card, and frees those of the run before. */
+function keepOnCard(
+  results: Record<string, RuntimeTensor>,
+  names: readonly string[],
+  onCard: Map<string, RuntimeTensor>,
+): void {
+  for (const name of names) {
+    onCard.get(name)?.dispose?.();
+    onCard.set(name, results[NEXT + name]!);
+  }
+}
+
+/** Reads back what lies on the card, and frees it there. */
+export async function readBack({ current, onCard }: HostMemory): Promise<void> {
+  for (const [name, tensor] of onCard) {
+    current[name]!.data.set((await tensor.getData!()) as Float32Array);
+    tensor.dispose?.();
+    onCard.delete(name);
+  }
 }
 
 /** Takes over the values of outputs that have buffers of their own. */

@@ -1,7 +1,7 @@
 import { DmaeError, type HostTensor, type HostTensors } from "@dmae/core";
 import type { TensorSpecs } from "@dmae/nn";
 import { hostInputs, lifetime } from "@dmae/nn/executors";
-import { type HostMemory, stepOn, zerosOf } from "./host-step.ts";
+import { type HostMemory, readBack, stepOn, zerosOf } from "./host-step.ts";
 import { takeTurns } from "./runtime/in-turn.ts";
 import type { LoadedProgram } from "./runtime/program.ts";
 
@@ -46,12 +46,14 @@ export function hostState(state: HostTensors, exchanged: readonly string[] = [])
   const programs: LoadedProgram[] = [];
   const inTurn = takeTurns();
   const life = lifetime(() => {
+    for (const tensor of owned.onCard.values()) tensor.dispose?.();
     for (const program of programs) program.dispose();
     for (const record of [current, spare])
       for (const name of Object.keys(record)) delete record[name];
   }, refuseDisposed);
   const owned: HostMemory = {
     current,
+    onCard: new Map(),
     spares(names) {
       const missing = names.filter((name) => !(name in spare));
       const apart = missing.filter((name) => !together.has(name));
@@ -76,11 +78,17 @@ export function hostState(state: HostTensors, exchanged: readonly string[] = [])
     },
     exchange: (change) =>
       life.during(() =>
-        inTurn(() => change(joined(exchanged.map((name) => current[name]!.data as Float32Array)))),
+        inTurn(async () => {
+          await readBack(owned);
+          await change(joined(exchanged.map((name) => current[name]!.data as Float32Array)));
+        }),
       ),
     copy: (names = Object.keys(state)) =>
       life.during(() =>
-        inTurn(async () => Object.fromEntries(names.map((name) => [name, copyOf(current[name]!)]))),
+        inTurn(async () => {
+          await readBack(owned);
+          return Object.fromEntries(names.map((name) => [name, copyOf(current[name]!)]));
+        }),
       ),
     dispose: life.close,
   };

@@ -51,8 +51,11 @@ export async function makeSession(
   if (device) return createBound(caller, options, device, source);
   if (source.generated) return createGenerated(caller, options, source);
   const { bytes, nodes, external } = source.model;
+  const kept = [...source.pairs.values()]
+    .filter((name) => source.outputs.has(name))
+    .map((name) => OUTPUT + name);
   const made = await withoutHoles(external, options, () =>
-    createSession(caller, bytes, options, external, nodes, refusal),
+    createSession(caller, bytes, options, external, nodes, refusal, kept),
   );
   if (reason)
     reportOnce(`${caller}: state and inputs are copied to the card for every run: ${reason}`);

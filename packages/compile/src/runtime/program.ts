@@ -23,6 +23,7 @@ import { batchSize, runFailure } from "./run-failure.ts";
 import {
   type ExecutionProvider,
   isNodeCpu,
+  keepsOnCard,
   type LoadedRuntime,
   loadRuntime,
   providerOf,
@@ -149,6 +150,8 @@ export class LoadedProgram {
   readonly inPlace: ReadonlySet<string>;
   /** Whether outputs are written into the tensors that `run` is given; else they come in new ones. */
   readonly writesInto: boolean;
+  /** Whether results that are state stay on the card, in tensors of their own. */
+  readonly keepsState: boolean;
   private readonly runtime: LoadedRuntime;
   private readonly session: RuntimeSession;
 
@@ -160,6 +163,7 @@ export class LoadedProgram {
     this.outputs = parts.outputs;
     this.inPlace = parts.inPlace;
     this.writesInto = parts.writesInto;
+    this.keepsState = keepsOnCard(parts.options);
     this.runtime = parts.runtime;
     this.session = parts.session;
   }

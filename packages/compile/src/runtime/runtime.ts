@@ -104,6 +104,10 @@ export const providerOf = (options: RuntimeOptions): ExecutionProvider =>
 export const isNodeCpu = (options: RuntimeOptions): boolean =>
   providerOf(options) === "cpu" && options.onnxruntime === undefined;
 
+/** True where results may stay on the card between runs: onnxruntime-web on WebGPU. */
+export const keepsOnCard = (options: RuntimeOptions): boolean =>
+  !inNode && providerOf(options) === "webgpu";
+
 /** Threads within an operator that `options` ask for, or the default number of this machine. */
 export const threadsOf = (options: RuntimeOptions): number => options.threads ?? physicalCores();
 
@@ -179,6 +183,7 @@ export const optimizationLevel = (nodes: number): "all" | "disabled" =>
  * Makes a session of a model with so many nodes.
  *
  * @param known why the provider may refuse: onnxruntime-node does not say which library was missing
+ * @param kept outputs that stay on the card, where {@link keepsOnCard}
  */
 export async function createSession(
   caller: string,
@@ -187,6 +192,7 @@ export async function createSession(
   external: readonly ExternalData[] = [],
   nodes = 0,
   known?: string,
+  kept: readonly string[] = [],
 ): Promise<{ runtime: LoadedRuntime; session: RuntimeSession }> {
   const runtime = await loadRuntime(caller, options);
   const provider = providerOf(options);
@@ -199,6 +205,9 @@ export async function createSession(
       enableMemPattern: false, // its plan comes on top of the arena: 40 % less memory, the same speed
       logSeverityLevel: 4, // errors are thrown, not printed as well
       ...(external.length > 0 ? { externalData: external } : {}),
+      ...(kept.length > 0 && keepsOnCard(options)
+        ? { preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, "gpu-buffer"])) }
+        : {}),
       ...profiling(),
       ...(inNode ? { intraOpNumThreads: threadsOf(options) } : {}),
       extra: {
