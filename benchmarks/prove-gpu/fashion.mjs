@@ -3,8 +3,8 @@
 import { createConvNet } from "@dmae/convnet";
 import { foldIn, key } from "@dmae/core";
 import { fashionMnist, synthetic, take } from "@dmae/datasets";
-import { evaluate, robustFinetune } from "@dmae/finetune";
-import { pretrain } from "@dmae/pretrain";
+import { evaluate, finetuneRecipe, robustFinetune } from "@dmae/finetune";
+import { pretrain, pretrainRecipe } from "@dmae/pretrain";
 import { certifyDataset } from "@dmae/smoothing-certify";
 
 const sigma = 0.25;
@@ -19,54 +19,30 @@ const encoder = {
   std: [0.353],
 };
 
-const shared = {
-  sigma,
-  sigmaPer: "image",
-  labelSmoothing: 0,
-  mixup: 0,
-  cutmix: 0,
-  mixProbability: 0,
-  switchProbability: 0,
-  dropPath: 0,
-  accumulate: 1,
-  minLearningRate: 0,
-  beta1: 0.9,
-  beta2: 0.999,
-  clipNorm: null,
-  source: "scaled down for a proof on a card",
-};
+const source = "scaled down for a proof on a card";
 
-const dmaePretraining = {
+const dmaePretraining = pretrainRecipe({
   name: "prove-pretrain",
-  source: shared.source,
+  source,
+  model: encoder,
   sigma,
-  maskRatio: 0.75,
   normPixLoss: false,
-  region: "all",
-  model: { ...encoder, decoderWidth: 64, decoderDepth: 1, decoderHeads: 4 },
   warmupEpochs: 0.2,
   batchSize: 128,
-  accumulate: 1,
-  baseLearningRate: 4e-3,
-  minLearningRate: 0,
-  weightDecay: 0.05,
-  beta1: 0.9,
-  beta2: 0.95,
   augmentation: null,
-};
+});
 
-const dmaeFinetuning = {
-  ...shared,
+const dmaeFinetuning = finetuneRecipe({
   name: "prove-finetune",
+  source,
   model: { ...encoder, numClasses: 10, globalPool: true },
-  method: { name: "consistency", copies: 2, lambda: 2, mu: 0.5, mode: "default" },
-  layerDecay: 0.75,
+  sigma,
+  mixProbability: 0,
+  switchProbability: 0,
   warmupEpochs: 0.1,
   batchSize: 48,
-  baseLearningRate: 1.07e-2,
-  weightDecay: 0.05,
   augmentation: null,
-};
+});
 
 /** Trains until the stage's time is over: the run folder keeps it, and the next call goes on. */
 export async function fashion({ executor, folder, toy, epochs, signal, row }) {

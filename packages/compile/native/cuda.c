@@ -7,24 +7,14 @@
  */
 #include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "node-api.h"
+#include "node-values.h"
 
 static napi_value fail(napi_env env, const char *call, const char *reason) {
   char message[512];
   snprintf(message, sizeof message, "%s: %s", call, reason ? reason : "unknown");
   napi_throw_error(env, NULL, message);
   return NULL;
-}
-
-static char *text(napi_env env, napi_value value) {
-  size_t length = 0;
-  napi_get_value_string_utf8(env, value, NULL, 0, &length);
-  char *copy = calloc(length + 1, 1);
-  napi_get_value_string_utf8(env, value, copy, length + 1, &length);
-  return copy;
 }
 
 static napi_value answer(napi_env env, const char *form, int major, int minor) {
@@ -129,12 +119,6 @@ static napi_value compile(napi_env env, napi_callback_info info) {
   free(source);
   free(target);
   return code;
-}
-
-static void publish(napi_env env, napi_value exports, const char *name, napi_callback function) {
-  napi_value value;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value);
-  napi_set_named_property(env, exports, name, value);
 }
 
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {

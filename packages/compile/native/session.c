@@ -285,20 +285,14 @@ static napi_value host_memory(napi_env env, napi_callback_info info) {
 }
 
 static napi_value free_memory(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  Block *block;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  if (!napi_get_value_external(env, argument, (void **)&block)) free_block(block);
+  Block *block = handle_of(env, info);
+  if (block) free_block(block);
   return NULL;
 }
 
 static napi_value release(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  Session *session;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  if (napi_get_value_external(env, argument, (void **)&session)) return NULL;
+  Session *session = handle_of(env, info);
+  if (!session) return NULL;
   session->closing = true;
   end(session);
   return NULL;
@@ -319,12 +313,6 @@ static napi_value large_blocks_apart(napi_env env, napi_callback_info info) {
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif
   return NULL;
-}
-
-static void publish(napi_env env, napi_value exports, const char *name, napi_callback function) {
-  napi_value value;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value);
-  napi_set_named_property(env, exports, name, value);
 }
 
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {

@@ -2,10 +2,7 @@
 #ifndef DMAE_VALUES_H
 #define DMAE_VALUES_H
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "node-api.h"
+#include "node-values.h"
 #include "onnxruntime.h"
 
 static Ort ort;
@@ -23,14 +20,6 @@ static bool accept(napi_env env, OrtStatus *status) {
   napi_throw_error(env, NULL, ort_message(ort)(status));
   ort_release_status(ort)(status);
   return false;
-}
-
-static char *text(napi_env env, napi_value value) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length)) return NULL;
-  char *copy = malloc(length + 1);
-  napi_get_value_string_utf8(env, value, copy, length + 1, &length);
-  return copy;
 }
 
 static napi_value element(napi_env env, napi_value array, uint32_t i) {
