@@ -30,7 +30,7 @@ it.skipIf(!compiler)("asks the driver for the architecture of the card", async (
   expect(await askForCard(driver)).toBe("sm_90");
 });
 
-it.skipIf(!compiler || hasDriver)("names what is missing where there is no card", async () => {
+it.skipIf(!compiler || hasDriver)("says what is missing on a machine without a card", async () => {
   const error = await failure(() => buildForCard(compiler!, new KernelLibrary()));
   expect(error.code).toBe("unsupported");
   expect(error.message).toMatch(

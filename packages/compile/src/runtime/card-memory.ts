@@ -22,7 +22,7 @@ export function parseCardMemory(
   return { total: total!, used: used!, ...(own !== undefined && { own }) };
 }
 
-/** Asks the driver about the card that this process uses; undefined where there is no `nvidia-smi`. */
+/** Memory of the card that this process uses, from `nvidia-smi`; undefined if that is not installed. */
 export async function cardMemory(): Promise<CardMemory | undefined> {
   const card = nodeProcess?.env?.CUDA_VISIBLE_DEVICES?.split(",", 1)[0] || "0";
   const ask = (query: string) =>

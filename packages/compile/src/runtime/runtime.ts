@@ -55,11 +55,11 @@ export interface RuntimeOptions {
    */
   readonly threads?: number;
   /**
-   * Where the operators come from: `"standard"` uses those of ONNX Runtime; `"generated"` joins elementwise operators and
-   * row reductions to C functions that this machine's compiler (`CC`, else `cc`; Linux) turns into operators; `"auto"`
-   * (the default) does so for training steps on the CPU where there is a compiler, and for float32 functions whose
-   * convolutions have channels that ONNX Runtime would pad, as LeNet's 20 and 50. On provider cuda they become CUDA
-   * functions, which NVIDIA's NVRTC compiles for the card; `"auto"` does so for steps and functions.
+   * Where the operators come from. `"standard"`: from ONNX Runtime. `"generated"`: elementwise operators and row
+   * reductions are joined to C functions, which this machine's compiler (`CC`, else `cc`; Linux) turns into operators; on
+   * provider cuda they become CUDA functions, compiled by NVIDIA's NVRTC. `"auto"`, the default, generates them if there
+   * is a compiler: on the CPU for training steps, and for float32 functions whose convolutions have channels that ONNX
+   * Runtime would pad, such as LeNet's 20 and 50; on cuda for steps and functions.
    */
   readonly kernels?: "auto" | "generated" | "standard";
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */

@@ -171,6 +171,8 @@ const dense = [
   "n",
   ...run,
 ] as const;
+/** What every run over the images of a data set takes. */
+const runOverImages = [...model, ...images, ...selection, ...run] as const;
 const output = ["no-preflight", "log", "quiet", "help"] as const;
 
 interface Command {
@@ -189,10 +191,7 @@ export const commands: Readonly<Record<string, Command>> = {
     about: "certified radii of a data set's images, or of one image",
     needs: ["model", "sigma"],
     takes: [
-      ...model,
-      ...images,
-      ...selection,
-      ...run,
+      ...runOverImages,
       "noise-workers",
       "n",
       "n0",
@@ -218,10 +217,7 @@ export const commands: Readonly<Record<string, Command>> = {
     about: "predictions of the smoothed classifier",
     needs: needsRun,
     takes: [
-      ...model,
-      ...images,
-      ...selection,
-      ...run,
+      ...runOverImages,
       "noise-workers",
       "n",
       "noise",
@@ -233,10 +229,7 @@ export const commands: Readonly<Record<string, Command>> = {
     about: "certified accuracy at one radius, with as few samples as that takes",
     needs: [...needsRun, "radius"],
     takes: [
-      ...model,
-      ...images,
-      ...selection,
-      ...run,
+      ...runOverImages,
       "noise-workers",
       "radius",
       "max-samples",
@@ -268,19 +261,7 @@ export const commands: Readonly<Record<string, Command>> = {
   attack: {
     about: "small perturbations that change the smoothed class: upper bounds on the true radii",
     needs: needsRun,
-    takes: [
-      ...model,
-      ...images,
-      ...selection,
-      ...run,
-      "n",
-      "norm",
-      "radius",
-      "steps",
-      "rounds",
-      "samples",
-      "help",
-    ],
+    takes: [...runOverImages, "n", "norm", "radius", "steps", "rounds", "samples", "help"],
   },
   segment: {
     about: "the class of every pixel within one radius, or none where the votes do not suffice",
