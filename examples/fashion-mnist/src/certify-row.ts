@@ -23,6 +23,8 @@ export interface ResultFacts {
   /** Every how many test images. */
   readonly every: number;
   readonly precision: "int8" | "float32";
+  /** What the products of the training were computed in. */
+  readonly trainingPrecision: Training["precision"];
   /** Seconds of pre-training, training and certification on this machine, as it was: idle or not. */
   readonly seconds: {
     readonly pretraining: number;
@@ -76,7 +78,7 @@ export async function certifyRow(
   await classifier.dispose();
   line.end(`${rows.length} test images`);
   const facts: ResultFacts = {
-    ...{ row: name, seed, sigma, n, every, precision },
+    ...{ row: name, seed, sigma, n, every, precision, trainingPrecision: training.precision },
     seconds: {
       pretraining: pretraining ? Math.round(trainingSeconds(runFolder(pretraining, seed))) : 0,
       training: Math.round(trainingSeconds(runFolder(name, seed))),

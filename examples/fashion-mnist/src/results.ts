@@ -152,9 +152,9 @@ const shipped = () =>
 const trained = (all: readonly Result[]) =>
   all
     .filter(({ row }) => !row.startsWith("q-"))
-    .map(({ row, seed, sigma, n, seconds, machine, date, log }) => ({
+    .map(({ row, seed, sigma, n, trainingPrecision, seconds, machine, date, log }) => ({
       ...{ sigma, n, log, label: `${labels.get(row)}, seed ${seed}` },
-      cost: `Pre-training ${hours(seconds.pretraining)}, training ${hours(seconds.training)}, certification ${hours(seconds.certification)} on ${machine}, ${date}.`,
+      cost: `Pre-training ${hours(seconds.pretraining)}, training ${hours(seconds.training)} in ${trainingPrecision}, certification ${hours(seconds.certification)} on ${machine}, ${date}.`,
     }));
 
 /** docs/results.md, from the logs alone. */

@@ -18,9 +18,13 @@ import { softLabels } from "./soft-labels.ts";
 /** Where unfinished and finished runs are kept; ignored by git. */
 export const runs = fileURLToPath(new URL("../runs", import.meta.url));
 
+/** What the products of a training can be computed in; between them everything is float32. */
+export const precisions = ["float32", "bfloat16", "float16"] as const;
+
 /** What the trainings of one command share. */
 export interface Training {
   readonly seed: number;
+  readonly precision: (typeof precisions)[number];
   readonly train: ImageDataset;
   readonly test: ImageDataset;
   readonly signal: AbortSignal;
@@ -30,10 +34,10 @@ export interface Training {
 export const runFolder = (name: string, seed: number) => join(runs, `${name}-seed-${seed}`);
 
 /** What every training is told: where to run, where checkpoints go, whom to tell. */
-export function running({ seed, signal }: Training, name: string, folder: string) {
+export function running({ seed, precision, signal }: Training, name: string, folder: string) {
   const line = progressLine(name, "steps");
   return {
-    executor: compiledExecutor(),
+    executor: compiledExecutor({ precision }),
     seed: foldIn(key(seed), name),
     folder: runFolder(folder, seed),
     checkpointEveryEpochs: 0.25,

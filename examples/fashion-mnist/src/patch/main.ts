@@ -28,6 +28,6 @@ await runAsProgram(async (signal) => {
     );
   await selectBackend("wasm");
   const { train, test } = await fashionMnist();
-  const run = { seed, train, test, signal };
+  const run = { seed, precision: "float32" as const, train, test, signal };
   for (const row of chosen) await certifyPatchRow(row, await trainPatchRow(row, run), run, every);
 });
