@@ -1,5 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import type { HostTensor } from "@dmae/core";
+import { normalize } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
@@ -59,4 +60,28 @@ it("leaves transposing large constants to ONNX Runtime, but not to readers of fi
     return fn({ x: a!, filters: b! }).dataSync();
   });
   expectClose(data as Float32Array, eager, { absolute: 1e-4 });
+});
+
+it("normalises the channels of whole rows of pixels at a time", async () => {
+  for (const channels of [1, 3]) {
+    const [mean, std] = [[0.3, 0.4, 0.5].slice(0, channels), [0.2, 0.3, 0.4].slice(0, channels)];
+    const fn = ({ x }: Record<string, tf.Tensor>) => {
+      const small = tf.sub(tf.slice(x!, [0, 0, 0, 0], [1, 2, 3, channels]), tf.tensor1d(mean));
+      return { y: normalize(x!, mean, std), small };
+    };
+    const x = filled([8, 24, 32, channels], 0.75);
+    const { graph, outputs } = optimize(trace("test", fn, { x: { shape: x.shape } }));
+    const shapes = liveNodes(graph, outputs).flatMap(({ op, outputs }) =>
+      op === "Sub" || op === "Div" ? [outputs[0]!.shape.join()] : [],
+    );
+    expect(shapes.sort()).toEqual([`1,2,3,${channels}`, ...Array(2).fill(`8,24,${32 * channels}`)]);
+    const program = await compile(fn, { x: { shape: x.shape } });
+    const { y } = await program({ x });
+    program.dispose();
+    await tf.setBackend("cpu");
+    const eager = tf.tidy(() =>
+      normalize(tf.tensor(x.data as Float32Array, [...x.shape]), mean, std).dataSync(),
+    );
+    expect(y.data).toEqual(eager);
+  }
 });
