@@ -43,6 +43,14 @@ static INLINE void product_tile(int vectors, size_t depth, const float *a, size_
   }
 }
 
+/* The same, where only the last tile of a row of tiles, at most `most` wide, may be narrower. */
+static INLINE void product_tile_of(int vectors, int most, size_t depth, const float *a, size_t across, size_t along,
+                                   const float *b, float *tile, size_t stride, float alpha, int is_first) {
+  if (vectors == most) product_tile(most, depth, a, across, along, b, tile, stride, alpha, is_first);
+  else if (vectors == 1) product_tile(1, depth, a, across, along, b, tile, stride, alpha, is_first);
+  else product_tile(2, depth, a, across, along, b, tile, stride, alpha, is_first);
+}
+
 /*
  * Copies `width` lines from `from` on, `depth` steps of each, to a panel [depth, width]; lines from `end` on are zeros. Line i
  * of step k is source[i * across + k * along], and one of the two distances is 1.
@@ -77,10 +85,10 @@ typedef struct {
   int transposed;
 } Matrix;
 
-/* `c`, [rows, columns] with rows `stride` apart, = alpha A B over `length` steps; `vectors` is the width of the tiles. */
+/* `c`, [rows, columns] with rows `stride` apart, = alpha A B over `length` steps; `most` is the width of the tiles in vectors. */
 static INLINE void product_block(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, size_t length,
-                                 float alpha, int vectors) {
-  const size_t width = (size_t)vectors * LANES, panels = (rows + TILE_ROWS - 1) / TILE_ROWS;
+                                 float alpha, int most) {
+  const size_t widest = (size_t)most * LANES, panels = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const size_t a_across = a.transposed ? 1 : a.stride, a_along = a.transposed ? a.stride : 1;
   const size_t b_across = b.transposed ? b.stride : 1, b_along = b.transposed ? 1 : b.stride;
   /* Rows of A are read in a line already: copying them pays where many tiles read them. */
@@ -99,22 +107,25 @@ static INLINE void product_block(Matrix a, Matrix b, float *c, size_t stride, si
     for (; copy < panels; copy++)
       product_pack(a.data + k * a_along, a_across, a_along, copy * TILE_ROWS, rows, depth, TILE_ROWS,
                    copied + (copy - first_copied) * TILE_ROWS * depth);
-    for (size_t n = 0; n < columns; n += width) {
+    for (size_t n = 0; n < columns; n += widest) {
+      const size_t count = columns - n < widest ? columns - n : widest;
+      const int vectors = (int)((count + LANES - 1) / LANES);
+      const size_t width = (size_t)vectors * LANES;
       product_pack(b.data + k * b_along, b_across, b_along, n, columns, depth, width, right);
       for (size_t p = 0; p < panels; p++) {
         const size_t m = p * TILE_ROWS;
-        const int whole = m + TILE_ROWS <= rows && n + width <= columns;
+        const int whole = m + TILE_ROWS <= rows && count == width;
         float *tile = whole ? c + m * stride + n : edge;
         const size_t apart = whole ? stride : width;
         const int is_first = k == 0 || !whole;
         if (p < first_copied)
-          product_tile(vectors, depth, a.data + m * a.stride + k, a.stride, 1, right, tile, apart, alpha, is_first);
+          product_tile_of(vectors, most, depth, a.data + m * a.stride + k, a.stride, 1, right, tile, apart, alpha, is_first);
         else
-          product_tile(vectors, depth, copied + (p - first_copied) * TILE_ROWS * depth, 1, TILE_ROWS, right, tile, apart,
+          product_tile_of(vectors, most, depth, copied + (p - first_copied) * TILE_ROWS * depth, 1, TILE_ROWS, right, tile, apart,
                        alpha, is_first);
         if (whole) continue;
         for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
-          for (size_t j = 0; j < width && n + j < columns; j++) {
+          for (size_t j = 0; j < count; j++) {
             float *to = c + (m + i) * stride + n + j;
             *to = (k == 0 ? 0.0f : *to) + edge[i * width + j];
           }
@@ -168,7 +179,7 @@ static inline void product(const Call *call, size_t part, size_t parts, size_t M
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 
-enum { PAIRS = 384 };
+enum { PAIRS = 384, TOGETHER = 8 };
 
 /* Steps 2 p and 2 p + 1 of a line, whose lower halves are zero, in one word. */
 static INLINE uint32_t product16_pair(const float *line, size_t along, size_t p, size_t depth) {
@@ -176,39 +187,55 @@ static INLINE uint32_t product16_pair(const float *line, size_t along, size_t p,
   return 2 * p + 1 < depth ? low | (float_to_bits(line[(2 * p + 1) * along]) & 0xffff0000u) : low;
 }
 
-/* Copies `width` lines to a panel of pairs [depth / 2, width]; lines from `count` on are zeros. */
-static INLINE void product16_pack(const float *source, size_t across, size_t along, size_t count, size_t depth, size_t width,
-                                  uint32_t *panel) {
-  const size_t whole = depth / 2, pairs = (depth + 1) / 2;
-  if (count < width) memset(panel, 0, pairs * width * sizeof *panel);
-  if (across == 1 && count == width)
-    for (size_t p = 0; p < whole; p++) {
-      const float *one = source + 2 * p * along, *two = one + along;
-      _Pragma("omp simd") for (size_t j = 0; j < width; j++)
-        panel[p * width + j] = float_to_bits(one[j]) >> 16 | (float_to_bits(two[j]) & 0xffff0000u);
-    }
-  else
-    for (size_t j = 0; j < count; j++)
-      for (size_t p = 0; p < whole; p++) panel[p * width + j] = product16_pair(source + j * across, along, p, depth);
-  if (pairs > whole)
-    for (size_t j = 0; j < count; j++)
-      panel[whole * width + j] = product16_pair(source + j * across, along, whole, depth);
+/* All pairs of a line that lies in a row. */
+static INLINE void product16_line(const float *line, size_t depth, uint32_t *words) {
+  size_t p = 0;
+  for (; 2 * p + 2 * LANES <= depth; p += LANES)
+    _mm512_storeu_si512(words + p, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(line + 2 * p + LANES),
+                                                                _mm512_loadu_ps(line + 2 * p)));
+  for (; 2 * p < depth; p++) words[p] = product16_pair(line, 1, p, depth);
 }
 
-static INLINE void product16_tile(size_t pairs, const uint32_t *a, const uint32_t *b, float *tile, size_t stride, float alpha,
-                                  int is_first) {
+/*
+ * Copies `groups` times `width` neighbouring lines to panels of pairs, [depth / 2, width] and `apart` words from each other; lines
+ * from `count` on are zeros.
+ */
+static INLINE void product16_pack(const float *source, size_t across, size_t along, size_t count, size_t depth, size_t groups,
+                                  size_t width, uint32_t *panels, size_t apart) {
+  const size_t pairs = (depth + 1) / 2, lines = groups * width;
+  const int is_whole = across == 1 && count >= lines;
+  const size_t whole = is_whole ? depth / 2 : 0;
+  for (size_t p = 0; p < whole; p++) /* whole lines of the cache are read at once */
+    for (size_t g = 0; g < groups; g++) {
+      const float *one = source + 2 * p * along + g * width, *two = one + along;
+      uint32_t *to = panels + g * apart + p * width;
+      _Pragma("omp simd") for (size_t j = 0; j < width; j++)
+        to[j] = float_to_bits(one[j]) >> 16 | (float_to_bits(two[j]) & 0xffff0000u);
+    }
+  for (size_t i = 0; i < lines; i++) {
+    uint32_t words[PAIRS], *to = panels + i / width * apart + i % width;
+    if (i < count && along == 1 && !is_whole) product16_line(source + i * across, depth, words);
+    else
+      for (size_t p = whole; p < pairs; p++)
+        words[p] = i < count ? product16_pair(source + i * across, along, p, depth) : 0;
+    for (size_t p = whole; p < pairs; p++) to[p * width] = words[p];
+  }
+}
+
+/* A tile of C; pair p of line i of op(A) is a[i * across + p * along]. */
+static INLINE void product16_tile(int vectors, size_t pairs, const uint32_t *a, size_t across, size_t along, const uint32_t *b,
+                                  float *tile, size_t stride, float alpha, int is_first) {
   __m512 sum[TILE_ROWS][TILE_VECTORS];
-  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < TILE_VECTORS; j++) sum[i][j] = _mm512_setzero_ps();
+  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_setzero_ps();
   for (size_t p = 0; p < pairs; p++) {
     __m512bh row[TILE_VECTORS];
-    UNROLLED for (int j = 0; j < TILE_VECTORS; j++)
-      row[j] = (__m512bh)_mm512_loadu_si512(b + p * TILE_COLUMNS + j * LANES);
+    UNROLLED for (int j = 0; j < vectors; j++) row[j] = (__m512bh)_mm512_loadu_si512(b + (p * vectors + j) * LANES);
     UNROLLED for (int i = 0; i < TILE_ROWS; i++) {
-      const __m512bh factor = (__m512bh)_mm512_set1_epi32((int)a[p * TILE_ROWS + i]);
-      UNROLLED for (int j = 0; j < TILE_VECTORS; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], factor, row[j]);
+      const __m512bh factor = (__m512bh)_mm512_set1_epi32((int)a[i * across + p * along]);
+      UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbf16_ps(sum[i][j], factor, row[j]);
     }
   }
-  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < TILE_VECTORS; j++) {
+  UNROLLED for (int i = 0; i < TILE_ROWS; i++) UNROLLED for (int j = 0; j < vectors; j++) {
     float *to = tile + i * stride + j * LANES;
     const __m512 scaled = _mm512_mul_ps(_mm512_set1_ps(alpha), sum[i][j]);
     _mm512_storeu_ps(to, is_first ? scaled : _mm512_add_ps(_mm512_loadu_ps(to), scaled));
@@ -217,36 +244,55 @@ static INLINE void product16_tile(size_t pairs, const uint32_t *a, const uint32_
 
 static INLINE void product16_block(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, size_t length,
                                    float alpha) {
-  const size_t panels = (rows + TILE_ROWS - 1) / TILE_ROWS;
   const size_t a_across = a.transposed ? 1 : a.stride, a_along = a.transposed ? a.stride : 1;
   const size_t b_across = b.transposed ? b.stride : 1, b_along = b.transposed ? 1 : b.stride;
-  uint32_t *left = aligned_alloc(64, panels * TILE_ROWS * PAIRS * sizeof(uint32_t));
-  uint32_t right[PAIRS * TILE_COLUMNS] __attribute__((aligned(64)));
+  const size_t across = a.transposed ? 1 : PAIRS, along = a.transposed ? TILE_ROWS : 1, height = GROUP * TILE_ROWS;
+  const int keeps = columns > TOGETHER * TILE_COLUMNS; /* the pairs of A are made once, not for each group of columns */
+  const size_t kept = keeps ? (rows + height - 1) / height * height : height;
+  uint32_t *left = aligned_alloc(64, kept * PAIRS * sizeof(uint32_t));
+  uint32_t *right = aligned_alloc(64, TOGETHER * TILE_COLUMNS * PAIRS * sizeof(uint32_t));
   float edge[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
   for (size_t k = 0; k < length; k += 2 * PAIRS) {
     const size_t depth = length - k < 2 * PAIRS ? length - k : 2 * PAIRS, pairs = (depth + 1) / 2;
-    for (size_t p = 0; p < panels; p++) {
-      const size_t m = p * TILE_ROWS, count = rows - m < TILE_ROWS ? rows - m : TILE_ROWS;
-      product16_pack(a.data + m * a_across + k * a_along, a_across, a_along, count, depth, TILE_ROWS,
-                     left + m * PAIRS);
-    }
-    for (size_t n = 0; n < columns; n += TILE_COLUMNS) {
-      const size_t count = columns - n < TILE_COLUMNS ? columns - n : TILE_COLUMNS;
-      product16_pack(b.data + n * b_across + k * b_along, b_across, b_along, count, depth, TILE_COLUMNS, right);
-      for (size_t m = 0; m < rows; m += TILE_ROWS) {
-        const int whole = m + TILE_ROWS <= rows && n + TILE_COLUMNS <= columns;
-        product16_tile(pairs, left + m * PAIRS, right, whole ? c + m * stride + n : edge, whole ? stride : TILE_COLUMNS,
-                       alpha, k == 0 || !whole);
-        if (whole) continue;
-        for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
-          for (size_t j = 0; j < count; j++) {
-            float *to = c + (m + i) * stride + n + j;
-            *to = (k == 0 ? 0.0f : *to) + edge[i * TILE_COLUMNS + j];
+    for (size_t from = 0; from < columns; from += TOGETHER * TILE_COLUMNS) {
+      const size_t end = columns - from < TOGETHER * TILE_COLUMNS ? columns : from + TOGETHER * TILE_COLUMNS;
+      for (size_t n = from; n < end; n += TILE_COLUMNS) {
+        const size_t count = end - n < TILE_COLUMNS ? end - n : TILE_COLUMNS, width = (count + LANES - 1) / LANES * LANES;
+        product16_pack(b.data + n * b_across + k * b_along, b_across, b_along, count, depth, 1, width,
+                       right + (n - from) * PAIRS, 0);
+      }
+      for (size_t first = 0; first < rows; first += height) {
+        const size_t last = rows - first < height ? rows : first + height;
+        const float *source = a.data + first * a_across + k * a_along;
+        uint32_t *panels = left + (keeps ? first : 0) * PAIRS;
+        if (from == 0 && a.transposed)
+          product16_pack(source, 1, a_along, last - first, depth, GROUP, TILE_ROWS, panels, TILE_ROWS * PAIRS);
+        else if (from == 0)
+          for (size_t i = 0; i < last - first; i++) product16_line(source + i * a_across, depth, panels + i * PAIRS);
+        for (size_t n = from; n < end; n += TILE_COLUMNS)
+          for (size_t m = first; m < last; m += TILE_ROWS) {
+            const size_t count = end - n < TILE_COLUMNS ? end - n : TILE_COLUMNS;
+            const size_t vectors = (count + LANES - 1) / LANES;
+            const int whole = m + TILE_ROWS <= rows && count == vectors * LANES;
+            float *tile = whole ? c + m * stride + n : edge;
+            const size_t apart = whole ? stride : TILE_COLUMNS;
+            const uint32_t *lines = panels + (m - first) * PAIRS, *panel = right + (n - from) * PAIRS;
+            const int is_first = k == 0 || !whole;
+            if (vectors == TILE_VECTORS)
+              product16_tile(TILE_VECTORS, pairs, lines, across, along, panel, tile, apart, alpha, is_first);
+            else if (vectors == 2) product16_tile(2, pairs, lines, across, along, panel, tile, apart, alpha, is_first);
+            else product16_tile(1, pairs, lines, across, along, panel, tile, apart, alpha, is_first);
+            if (whole) continue;
+            for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
+              for (size_t j = 0; j < count; j++) {
+                float *to = c + (m + i) * stride + n + j;
+                *to = (k == 0 ? 0.0f : *to) + edge[i * TILE_COLUMNS + j];
+              }
           }
       }
     }
   }
-  free(left);
+  free(left), free(right);
 }
 
 #define PRODUCT16_FORM(name, a_transposed, b_transposed)                                                               \

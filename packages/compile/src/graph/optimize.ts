@@ -123,14 +123,14 @@ const isTrainedAttention = (context: RewriteContext, { op, outputs }: Node) =>
 
 /** Composite operations of one input that a gradient reads too keep their parts. */
 const lower =
-  (forKernels: OptimizeOptions["forKernels"], apart: boolean): Rewrite =>
+  (forKernels: OptimizeOptions["forKernels"]): Rewrite =>
   (context, node, inputs) => {
     if (node.domain !== COMPOSITE) return null;
     const onCpu = forKernels === "cpu";
     if (isWindow(node))
       return [(onCpu ? keepWindow : lowerWindow)(context.g, node, inputs as Value[])];
     if (forKernels && node.op === "Step") return null;
-    if (onCpu && !apart && isTrainedAttention(context, node)) return null;
+    if (onCpu && isTrainedAttention(context, node)) return null;
     return lowerComposite(context.g, node, inputs as Value[], {
       used: (i) => context.uses(node.outputs[i]) > 0,
       inParts: forKernels === "card" || context.differentiated.has(node.inputs[0]!),
@@ -287,8 +287,6 @@ export interface OptimizeOptions {
    * max pooling.
    */
   readonly forKernels?: "cpu" | "card" | undefined;
-  /** With `forKernels: "cpu"`: attention becomes operators all the same, whose products can be in 16 bits. */
-  readonly apart?: boolean;
   /** Transposes constants of any size here, for readers of the graph that do not. */
   readonly transposeAll?: boolean;
 }
@@ -340,11 +338,11 @@ const widenChannels: Rewrite = ({ g }, node, inputs) => {
 
 /** Lowers and cleans a traced program. */
 export function optimize(program: Program, options: OptimizeOptions = {}): Program {
-  const { skipNorms, plainProducts, forKernels, apart = false, transposeAll } = options;
+  const { skipNorms, plainProducts, forKernels, transposeAll } = options;
   const mostTransposed = transposeAll ? Number.POSITIVE_INFINITY : program.graph.mostTransposed;
   const passes: Rewrite[] = [
     simplify,
-    lower(forKernels, apart),
+    lower(forKernels),
     simplify,
     fuseFactors,
     fuseProducts,

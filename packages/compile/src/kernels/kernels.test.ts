@@ -417,20 +417,21 @@ const PRODUCT = `
 #include "product.h"
 #include <stdio.h>
 int main(void) {
-  static float a[70 * 400], b[400 * 100], c[70 * 100 + 1];
+  static float a[70 * 400], b[400 * 100], c[450 * 33 + 1];
   for (int i = 0; i < 70 * 400; i++) a[i] = i % 7 - 3;
   for (int i = 0; i < 400 * 100; i++) b[i] = i % 5 - 2;
   const float *in[] = {a, b};
   float *out[] = {c};
   const Call call = {in, out, NULL};
-  const size_t sizes[][3] = {{1, 1, 1}, {8, 48, 3}, {9, 49, 400}, {70, 100, 385}, {4, 24, 384}, {7, 100, 5}};
+  const size_t sizes[][3] = {{1, 1, 1}, {8, 48, 3}, {9, 49, 400}, {70, 100, 385}, {4, 24, 384}, {7, 100, 5},
+                             {70, 80, 67}, {33, 450, 40}, {450, 33, 40}, {20, 20, 1400}};
   long wrong = 0;
-  for (int s = 0; s < 6; s++)
-    for (int form = 0; form < 4; form++) {
+  for (int s = 0; s < 10; s++)
+    for (int form = 0; form < 8; form++) {
       const size_t M = sizes[s][0], N = sizes[s][1], K = sizes[s][2];
-      const int ta = form & 1, tb = form >> 1;
+      const int ta = form & 1, tb = form >> 1 & 1;
       c[M * N] = 77;
-      for (size_t part = 0; part < 3; part++) product(&call, part, 3, M, N, K, ta, tb, 0.5f);
+      for (size_t part = 0; part < 3; part++) (form < 4 ? product : product16)(&call, part, 3, M, N, K, ta, tb, 0.5f);
       for (size_t m = 0; m < M; m++)
         for (size_t n = 0; n < N; n++) {
           float sum = 0;
