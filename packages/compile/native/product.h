@@ -179,7 +179,7 @@ static inline void product(const Call *call, size_t part, size_t parts, size_t M
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 
-enum { PAIRS = 384, TOGETHER = 8 };
+enum { PAIRS = 384, TOGETHER = 8 * TILE_COLUMNS * PAIRS };
 
 /* Steps 2 p and 2 p + 1 of a line, whose lower halves are zero, in one word. */
 static INLINE uint32_t product16_pair(const float *line, size_t along, size_t p, size_t depth) {
@@ -246,29 +246,32 @@ static INLINE void product16_block(Matrix a, Matrix b, float *c, size_t stride, 
                                    float alpha) {
   const size_t a_across = a.transposed ? 1 : a.stride, a_along = a.transposed ? a.stride : 1;
   const size_t b_across = b.transposed ? b.stride : 1, b_along = b.transposed ? 1 : b.stride;
-  const size_t across = a.transposed ? 1 : PAIRS, along = a.transposed ? TILE_ROWS : 1, height = GROUP * TILE_ROWS;
-  const int keeps = columns > TOGETHER * TILE_COLUMNS; /* the pairs of A are made once, not for each group of columns */
+  const size_t step = length < 2 * PAIRS ? (length + 2 * LANES - 1) / (2 * LANES) * LANES : PAIRS; /* room for a line's pairs */
+  const size_t across = a.transposed ? 1 : step, along = a.transposed ? TILE_ROWS : 1, height = GROUP * TILE_ROWS;
+  const size_t all = (columns + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS;
+  const size_t most = TOGETHER / step / TILE_COLUMNS * TILE_COLUMNS, together = all < most ? all : most;
+  const int keeps = together < all; /* the pairs of A are made once, not for each group of columns */
   const size_t kept = keeps ? (rows + height - 1) / height * height : height;
-  uint32_t *left = aligned_alloc(64, kept * PAIRS * sizeof(uint32_t));
-  uint32_t *right = aligned_alloc(64, TOGETHER * TILE_COLUMNS * PAIRS * sizeof(uint32_t));
+  uint32_t *left = aligned_alloc(64, kept * step * sizeof(uint32_t));
+  uint32_t *right = aligned_alloc(64, together * step * sizeof(uint32_t));
   float edge[TILE_ROWS * TILE_COLUMNS] __attribute__((aligned(64)));
   for (size_t k = 0; k < length; k += 2 * PAIRS) {
     const size_t depth = length - k < 2 * PAIRS ? length - k : 2 * PAIRS, pairs = (depth + 1) / 2;
-    for (size_t from = 0; from < columns; from += TOGETHER * TILE_COLUMNS) {
-      const size_t end = columns - from < TOGETHER * TILE_COLUMNS ? columns : from + TOGETHER * TILE_COLUMNS;
+    for (size_t from = 0; from < columns; from += together) {
+      const size_t end = columns - from < together ? columns : from + together;
       for (size_t n = from; n < end; n += TILE_COLUMNS) {
         const size_t count = end - n < TILE_COLUMNS ? end - n : TILE_COLUMNS, width = (count + LANES - 1) / LANES * LANES;
         product16_pack(b.data + n * b_across + k * b_along, b_across, b_along, count, depth, 1, width,
-                       right + (n - from) * PAIRS, 0);
+                       right + (n - from) * step, 0);
       }
       for (size_t first = 0; first < rows; first += height) {
         const size_t last = rows - first < height ? rows : first + height;
         const float *source = a.data + first * a_across + k * a_along;
-        uint32_t *panels = left + (keeps ? first : 0) * PAIRS;
+        uint32_t *panels = left + (keeps ? first : 0) * step;
         if (from == 0 && a.transposed)
-          product16_pack(source, 1, a_along, last - first, depth, GROUP, TILE_ROWS, panels, TILE_ROWS * PAIRS);
+          product16_pack(source, 1, a_along, last - first, depth, GROUP, TILE_ROWS, panels, TILE_ROWS * step);
         else if (from == 0)
-          for (size_t i = 0; i < last - first; i++) product16_line(source + i * a_across, depth, panels + i * PAIRS);
+          for (size_t i = 0; i < last - first; i++) product16_line(source + i * a_across, depth, panels + i * step);
         for (size_t n = from; n < end; n += TILE_COLUMNS)
           for (size_t m = first; m < last; m += TILE_ROWS) {
             const size_t count = end - n < TILE_COLUMNS ? end - n : TILE_COLUMNS;
@@ -276,7 +279,7 @@ static INLINE void product16_block(Matrix a, Matrix b, float *c, size_t stride, 
             const int whole = m + TILE_ROWS <= rows && count == vectors * LANES;
             float *tile = whole ? c + m * stride + n : edge;
             const size_t apart = whole ? stride : TILE_COLUMNS;
-            const uint32_t *lines = panels + (m - first) * PAIRS, *panel = right + (n - from) * PAIRS;
+            const uint32_t *lines = panels + (m - first) * step, *panel = right + (n - from) * step;
             const int is_first = k == 0 || !whole;
             if (vectors == TILE_VECTORS)
               product16_tile(TILE_VECTORS, pairs, lines, across, along, panel, tile, apart, alpha, is_first);

@@ -349,7 +349,7 @@ export function optimize(program: Program, options: OptimizeOptions = {}): Progr
     simplify,
     ...(skipNorms ? [fuseSkipNorm] : []),
     ...(plainProducts ? [unfuseProducts] : []),
-    ...(forKernels ? [] : [widenChannels]),
+    widenChannels,
   ];
   return passes.reduce((p, pass) => rebuild(p, pass, mostTransposed), program);
 }
