@@ -11,7 +11,14 @@ import {
   zeros,
 } from "@dmae/nn/layers";
 import { createViT, type ViT, type ViTName } from "@dmae/vit";
-import { block, initBlock, patchify, positionTensor, unpatchify } from "@dmae/vit/parts";
+import {
+  block,
+  initBlock,
+  patchify,
+  positionTensor,
+  projectPatches,
+  unpatchify,
+} from "@dmae/vit/parts";
 import * as tf from "@tensorflow/tfjs-core";
 import { type DmaeConfig, type DmaeOptions, resolveDmaeConfig } from "./config.ts";
 import { dmaeLoss, type LossRegion } from "./loss.ts";
@@ -158,13 +165,8 @@ function encode(
 ): tf.Tensor {
   const { width, depth, heads, epsilon, patchSize } = config;
   const [batch, keep] = idsKeep.shape as [number, number];
-  const weight = tf.transpose(params["patch_embed.proj.weight"]!, [0, 2, 3, 1]);
   const patches = gatherTokens(patchify(noisy, patchSize), idsKeep); // [B, K, p^2 C]
-  const projected = linear(
-    patches,
-    tf.reshape(weight, [width, -1]),
-    params["patch_embed.proj.bias"]!,
-  );
+  const projected = projectPatches(params, patches, patchSize);
   const positions = params.pos_embed!; // [1, 1 + L, D], fixed
   const length = positions.shape[1]! - 1;
   const table = tf.reshape(tf.slice(positions, [0, 1, 0], [1, length, width]), [length, width]);

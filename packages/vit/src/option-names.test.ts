@@ -30,6 +30,7 @@ testOptionNames(
     "parameterShapes",
     "patchify",
     "positionTensor",
+    "projectPatches",
     "unpatchify",
     "viTConfigNames",
   ],

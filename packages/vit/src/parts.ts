@@ -2,7 +2,7 @@
 export { type BlockOptions, block, initBlock } from "./block.ts";
 export { CIFAR10_NORMALIZATION, IMAGENET_NORMALIZATION, viTConfigNames } from "./config.ts";
 export { layerId } from "./layer-id.ts";
-export { patchify, unpatchify } from "./patches.ts";
+export { patchify, projectPatches, unpatchify } from "./patches.ts";
 export {
   type AblationClassifier,
   type PreparedAblationClassifier,

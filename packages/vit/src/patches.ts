@@ -2,6 +2,7 @@ import { DmaeError, uniform } from "@dmae/core";
 import type { Params } from "@dmae/nn";
 import { linear, type ParameterSpecs, xavierUniform } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
+import { applyStem, stemParameters, stemSide } from "./stem.ts";
 
 /**
  * Cuts images into patches, row by row.
@@ -57,21 +58,43 @@ export function unpatchify(
 }
 
 /**
- * Projects each patch to a token: a convolution with stride = kernel = patch, as one matrix product.
+ * Projects patches to tokens, after the stem where there is one. Without it this is a convolution with stride = kernel = patch, as
+ * one matrix product.
  *
- * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`
+ * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`; with a stem of width S
+ * the weight is `[D, 2 S, side, side]`, side half of the patch's, and the stem's parameters are there too
+ * @param patches `[B, K, patch^2 C]`, of normalised images
+ * @param patchSize side of a patch in pixels
+ * @returns `[B, K, D]`; the caller disposes of it
+ */
+export function projectPatches(params: Params, patches: tf.Tensor, patchSize: number): tf.Tensor {
+  const weight = params["patch_embed.proj.weight"]!;
+  return tf.tidy(() => {
+    const inputs = hasStem(params) ? applyStem(params, patches, patchSize) : patches;
+    const channelsLast = tf.transpose(weight, [0, 2, 3, 1]); // the order of patchify
+    const matrix = tf.reshape(channelsLast, [weight.shape[0]!, -1]);
+    return linear(inputs, matrix, params["patch_embed.proj.bias"]!);
+  });
+}
+
+const hasStem = (params: Params) => "patch_embed.stem.0.weight" in params;
+
+/**
+ * Cuts images into patches and projects them, see {@link projectPatches}.
+ *
  * @param images `[B, H, W, C]`, already normalised
  * @param visible `[B, K]` int32, the patches to project; default all N in order
  * @returns `[B, N, D]` or `[B, K, D]`; the caller disposes of it
  */
-export function patchEmbed(params: Params, images: tf.Tensor, visible?: tf.Tensor): tf.Tensor {
-  const weight = params["patch_embed.proj.weight"]!;
-  const [width, , patchSize] = weight.shape as [number, number, number];
+export function patchEmbed(
+  params: Params,
+  images: tf.Tensor,
+  patchSize: number,
+  visible?: tf.Tensor,
+): tf.Tensor {
   return tf.tidy(() => {
-    const channelsLast = tf.transpose(weight, [0, 2, 3, 1]); // the order of patchify
     const all = patchify(images, patchSize);
-    const patches = visible ? gatherPatches(all, visible) : all;
-    return linear(patches, tf.reshape(channelsLast, [width, -1]), params["patch_embed.proj.bias"]!);
+    return projectPatches(params, visible ? gatherPatches(all, visible) : all, patchSize);
   });
 }
 
@@ -92,18 +115,22 @@ export interface PatchEmbedShape {
   readonly patchSize: number;
   /** Channels of an image. */
   readonly channels: number;
+  /** Channels of a stem, see `ViTConfig`. */
+  readonly stemWidth?: number | undefined;
 }
 
 /**
- * Parameters of {@link patchEmbed}: weights Glorot-uniform as a linear layer, bias as PyTorch initialises convolutions,
+ * Parameters of {@link projectPatches}: weights Glorot-uniform as a linear layer, bias as PyTorch initialises convolutions,
  * U(-1, 1) / sqrt(fanIn) (the official code leaves it so).
  */
 export function patchEmbedParameters(shape: PatchEmbedShape): ParameterSpecs {
-  const { width, patchSize, channels } = shape;
-  const limit = 1 / Math.sqrt(patchSize * patchSize * channels);
+  const { width, patchSize, channels, stemWidth } = shape;
+  const [inputs, side] = stemWidth ? [2 * stemWidth, stemSide(patchSize)] : [channels, patchSize];
+  const limit = 1 / Math.sqrt(side * side * inputs);
   return {
+    ...(stemWidth && stemParameters(stemWidth, channels)),
     "patch_embed.proj.weight": {
-      shape: [width, channels, patchSize, patchSize],
+      shape: [width, inputs, side, side],
       initialize: xavierUniform,
     },
     "patch_embed.proj.bias": {
