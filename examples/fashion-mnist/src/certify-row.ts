@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { progressLine } from "@dmae/reproduce/progress";
-import { certifyDataset, fromOnnx } from "@dmae/smoothing-certify";
+import { certifyDataset, ensemble, fromOnnx } from "@dmae/smoothing-certify";
 import { int8Onnx } from "./int8.ts";
 import { runFolder, runs, type Training, trainingSeconds } from "./train-row.ts";
 
@@ -16,7 +16,10 @@ export const results = fileURLToPath(new URL("../results", import.meta.url));
 export interface ResultFacts {
   /** Name of the row. */
   readonly row: string;
+  /** The first seed. */
   readonly seed: number;
+  /** Classifiers whose logits are added, each of its own seed. */
+  readonly members: number;
   /** Noise of the certification. */
   readonly sigma: number;
   readonly n: number;
@@ -39,6 +42,7 @@ export interface ResultFacts {
 /** How a row is certified. */
 export interface RowCertification {
   readonly name: string;
+  readonly members: number;
   readonly sigma: number;
   readonly n: number;
   readonly every: number;
@@ -49,24 +53,35 @@ export interface RowCertification {
 }
 
 /** Name of the files of a result. */
-export const resultName = (
-  { name, sigma, n, every }: Pick<RowCertification, "name" | "sigma" | "n" | "every">,
-  seed: number,
-) => `${name}-at-${sigma}-n-${n}-every-${every}-seed-${seed}`;
+export const resultName = ({ name, members, sigma, n, every }: RowCertification, seed: number) =>
+  `${name}${members > 1 ? `-x${members}` : ""}-at-${sigma}-n-${n}-every-${every}-seed-${seed}`;
 
-/** Certifies a trained row and keeps its log and facts in {@link results}; started again, it goes on. */
+/**
+ * Certifies a trained row and keeps its log and facts in {@link results}; started again, it goes on. Of several members, the third and
+ * later ones are asked about the copies on which the first two disagree.
+ *
+ * @param trained the members, of successive seeds
+ */
 export async function certifyRow(
-  trained: TrainedClassifier,
+  trained: readonly TrainedClassifier[],
   certification: RowCertification,
   training: Training,
 ): Promise<void> {
-  const { name, sigma, n, every, precision, pretraining } = certification;
+  const { name, sigma, n, every, precision, pretraining, members: count } = certification;
   const { seed, train, test, signal } = training;
   const file = resultName(certification, seed);
-  const classifier =
-    precision === "int8"
-      ? await fromOnnx(await int8Onnx(trained.program({ batchSize: 64 }), { name, train, sigma }))
-      : trained.classifier();
+  const members = await Promise.all(
+    trained.map(async (member) =>
+      precision === "int8"
+        ? fromOnnx(await int8Onnx(member.program({ batchSize: 64 }), { name, train, sigma }))
+        : member.classifier(),
+    ),
+  );
+  const classifier = count > 1 ? ensemble(members, "logits", { consensus: 2 }) : members[0]!;
+  const spent = (folder: string) =>
+    Math.round(
+      trained.reduce((sum, _, i) => sum + trainingSeconds(runFolder(folder, seed + i)), 0),
+    );
   const line = progressLine(`certify ${name} at sigma ${sigma}`, "images");
   const log = join(runs, `${file}.tsv`);
   const started = Date.now();
@@ -75,13 +90,14 @@ export async function certifyRow(
     onProgress: ({ done, total, rate }) =>
       line.update(done, total, `${Math.round(rate)} noisy images/s`),
   }).toArray();
-  await classifier.dispose();
+  for (const member of members) await member.dispose();
   line.end(`${rows.length} test images`);
   const facts: ResultFacts = {
-    ...{ row: name, seed, sigma, n, every, precision, trainingPrecision: training.precision },
+    ...{ row: name, seed, members: count, sigma, n, every },
+    ...{ precision, trainingPrecision: training.precision },
     seconds: {
-      pretraining: pretraining ? Math.round(trainingSeconds(runFolder(pretraining, seed))) : 0,
-      training: Math.round(trainingSeconds(runFolder(name, seed))),
+      pretraining: pretraining ? spent(pretraining) : 0,
+      training: spent(name),
       certification: Math.round((Date.now() - started) / 1000),
     },
     machine: `${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? "an unknown processor"}`,

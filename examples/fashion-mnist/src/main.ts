@@ -20,6 +20,7 @@ const help = `npm start -- --row NAME[,NAME…] [options]
   --row NAMES      rows by name, or "questions" for all rows of the paper's questions
   --seed 0         every random draw follows from it
   --seeds 3        runs each row with the seeds 0, 1, 2
+  --ensemble K     one classifier of K members that differ in the seed, whose logits are added; default 1
   --certify        certifies the trained row and keeps the log in results/
   --every 10       every how many test images are certified; 20 for the paper's questions
   --n 10000        noisy copies of an image
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     row: { type: "string" },
     seed: { type: "string", default: "0" },
     seeds: { type: "string" },
+    ensemble: { type: "string", default: "1" },
     certify: { type: "boolean", default: false },
     every: { type: "string" },
     n: { type: "string", default: "10000" },
@@ -60,7 +62,11 @@ function chosenRows(): readonly (Row | MethodRow)[] {
 }
 
 /** A whole number of at least `least`. */
-function whole(name: "seed" | "seeds" | "every" | "n" | "epochs", fallback: number, least = 1) {
+function whole(
+  name: "seed" | "seeds" | "ensemble" | "every" | "n" | "epochs",
+  fallback: number,
+  least = 1,
+) {
   const value = Number(values[name] ?? fallback);
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw new DmaeError(
@@ -82,11 +88,12 @@ function trainingPrecision() {
 /** Trains a row where it is not trained yet, and certifies it where it is not certified yet. */
 async function runRow(row: Row | MethodRow, training: Training): Promise<void> {
   const { seed } = training;
+  const members = whole("ensemble", 1);
   const isMethod = "recipe" in row;
   const every = whole("every", questionRows.includes(row as Row) ? 20 : 10);
   const sigmas = isMethod ? [row.recipe.sigma as number] : row.sigmas;
   const certifications = sigmas.map((sigma) => ({
-    ...{ name: row.name, sigma, n: whole("n", 10_000), every },
+    ...{ name: row.name, members, sigma, n: whole("n", 10_000), every },
     precision: isMethod ? ("float32" as const) : ("int8" as const),
     pretraining: isMethod ? undefined : row.pretraining?.name,
   }));
@@ -94,11 +101,13 @@ async function runRow(row: Row | MethodRow, training: Training): Promise<void> {
     (wanted) => !existsSync(join(results, `${resultName(wanted, seed)}.json`)),
   );
   if (values.certify && missing.length === 0) return;
-  let trained: TrainedClassifier | undefined;
-  if (!isMethod) trained = await trainRow(row, training);
-  else if (!values.compare || epochs !== undefined)
-    trained = await trainMethod(row, training, epochs);
-  if (values.certify && trained)
+  const trained: TrainedClassifier[] = [];
+  for (let i = 0; i < members && !(isMethod && values.compare && epochs === undefined); i++) {
+    const own = { ...training, seed: seed + i };
+    const member = await (isMethod ? trainMethod(row, own, epochs) : trainRow(row, own));
+    if (member) trained.push(member);
+  }
+  if (values.certify && trained.length === members)
     for (const wanted of missing) await certifyRow(trained, wanted, training);
   if (isMethod)
     console.log(

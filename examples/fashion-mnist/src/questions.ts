@@ -2,7 +2,7 @@
 // pre-training and two of fine-tuning unless the question is about them. Each row differs from the base in what its name says.
 import { linearProbeRecipe } from "@dmae/finetune";
 import type { PretrainRecipe } from "@dmae/pretrain";
-import { encoder, finetuning, pretraining, type Row } from "./recipes.ts";
+import { finetuning, plain, pretraining, type Row } from "./recipes.ts";
 
 /** A question of the paper, and the rows whose comparison answers it. */
 export interface Question {
@@ -14,14 +14,14 @@ export interface Question {
   readonly sigmas?: readonly number[];
 }
 
-const base = pretraining("q-dmae", 7, 4);
+const base = pretraining("q-dmae", plain, 4);
 const variant = (name: string, fields: Partial<PretrainRecipe>): PretrainRecipe => ({
   ...base,
   ...fields,
   name,
 });
 const mae = variant("q-mae", { sigma: 0, region: "masked" });
-const size = { patchSize: 7, epochs: 2, lambda: 2, shift: 0 };
+const size = { encoder: plain, epochs: 2, lambda: 2, shift: 0 };
 
 const row = (name: string, label: string, from: PretrainRecipe | null): Row => ({
   name,
@@ -54,7 +54,7 @@ const probing = (name: string, label: string, from: PretrainRecipe): Row => ({
   label,
   pretraining: from,
   probing: {
-    ...linearProbeRecipe({ model: { ...encoder(7), numClasses: 10, globalPool: true }, epochs: 8 }),
+    ...linearProbeRecipe({ model: { ...plain, numClasses: 10, globalPool: true }, epochs: 8 }),
     name,
     source: "the method of the paper's Table 4, scaled down",
     warmupEpochs: 1,
@@ -78,7 +78,7 @@ export const questionRows: readonly Row[] = [
     row(
       `q-epochs-${epochs}`,
       epochs === 1 ? "1 epoch of pre-training" : `${epochs} epochs of pre-training`,
-      { ...pretraining(`q-dmae-epochs-${epochs}`, 7, epochs) },
+      { ...pretraining(`q-dmae-epochs-${epochs}`, plain, epochs) },
     ),
   ),
   withSigma("q-sigma-0.50", "fine-tuned at sigma 0.5", 0.5),

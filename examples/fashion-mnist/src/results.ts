@@ -179,8 +179,9 @@ const repeated: Readonly<Record<string, string>> = {
 const trained = (all: readonly Result[]): Entry[] =>
   all
     .filter(({ row }) => !row.startsWith("q-"))
-    .map(({ row, seed, sigma, n, trainingPrecision, seconds, machine, date, log }) => ({
-      ...{ sigma, n, log, label: `${labels.get(row)}, seed ${seed}` },
+    .map(({ row, seed, members, sigma, n, trainingPrecision, seconds, machine, date, log }) => ({
+      ...{ sigma, n, log },
+      label: `${labels.get(row)}, ${members > 1 ? `${members} members` : `seed ${seed}`}`,
       repeats: repeated[row.split("-")[0]!],
       cost: `${seconds.pretraining ? `pre-training ${hours(seconds.pretraining)}, ` : ""}training ${hours(seconds.training)} in ${trainingPrecision}, certification ${hours(seconds.certification)} on ${machine}, ${date}.`,
     }));

@@ -2,7 +2,7 @@ import { createConvNet } from "@dmae/convnet";
 import type { FinetuneRecipe } from "@dmae/finetune";
 import type { Model } from "@dmae/nn";
 import { createViT } from "@dmae/vit";
-import { encoder, finetuning, pretraining } from "../recipes.ts";
+import { finetuning, plain, pretraining } from "../recipes.ts";
 import { ablatedImages, ablatedTokens } from "./ablated.ts";
 
 /** Columns that an ablated copy keeps; the certified copies start at every pixel. */
@@ -21,7 +21,7 @@ export interface PatchRow {
 }
 
 /** The ViT of the token rows. */
-export const vit = createViT({ ...encoder(7), numClasses: 10, globalPool: true });
+export const vit = createViT({ ...plain, numClasses: 10, globalPool: true });
 
 /** A net whose batches have a second channel, which the method adds: 1 where a pixel is kept. */
 const lenet = createConvNet("lenet", { channels: 2, mean: [0, 0], std: [1, 1] });
@@ -29,8 +29,8 @@ const lenet = createConvNet("lenet", { channels: 2, mean: [0, 0], std: [1, 1] })
 /** LeNet as `robustFinetune` takes it: for images of one channel. */
 export const convolutional: Model = { ...lenet, imageShape: [28, 28, 1] };
 
-const base = (name: string, patchSize: number): FinetuneRecipe => ({
-  ...finetuning(name, 0, { patchSize, epochs, lambda: 0, shift: 1 }),
+const base = (name: string): FinetuneRecipe => ({
+  ...finetuning(name, 0, { encoder: plain, epochs, lambda: 0, shift: 1 }),
   source: "(de)randomized smoothing: cross entropy on one column ablation of each image",
   batchSize: 128,
   baseLearningRate: 2e-3,
@@ -39,19 +39,19 @@ const base = (name: string, patchSize: number): FinetuneRecipe => ({
 const tokens = (name: string, label: string, from: PatchRow["from"]): PatchRow => ({
   name,
   label,
-  recipe: { ...base(name, 7), method: ablatedTokens(vit, columns) } as FinetuneRecipe<Model>,
+  recipe: { ...base(name), method: ablatedTokens(vit, columns) } as FinetuneRecipe<Model>,
   from,
 });
 
 /** The rows: Smoothed ViTs from two pre-trainings and from none, and LeNet. */
 export const patchRows: readonly PatchRow[] = [
-  tokens("patch-dmae", "DMAE ViT, visible tokens alone", pretraining("q-dmae", 7, 4)),
+  tokens("patch-dmae", "DMAE ViT, visible tokens alone", pretraining("q-dmae", plain, 4)),
   tokens("patch-scratch", "the same ViT, not pre-trained", null),
   {
     name: "patch-lenet",
     label: "LeNet, masked images",
     recipe: {
-      ...base("patch-lenet", 7),
+      ...base("patch-lenet"),
       model: convolutional,
       layerDecay: 1,
       method: ablatedImages(columns),
