@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { issueCertificate } from "../certificate/issue-certificate.ts";
 import { verifyCertificate } from "../certificate/verify-certificate.ts";
@@ -41,6 +41,21 @@ describe("fromOnnx", () => {
     });
     expect(classifier.fixedBatchSize).toBeUndefined();
     await classifier.dispose();
+  });
+
+  it("lets threads rest between runs, unless the session is asked for otherwise", async () => {
+    const create = vi.spyOn(InferenceSession, "create");
+    const other = { extra: { session: { force_spinning_stop: "0" } } };
+    const models = [
+      await fromOnnx(path("small")),
+      await fromOnnx(path("small"), { session: { intraOpNumThreads: 1 } }),
+      await fromOnnx(path("small"), { session: other }),
+    ];
+    for (const model of models) await model.dispose();
+    const rests = { extra: { session: { force_spinning_stop: "1" } } };
+    const given = create.mock.calls.map((call) => call.at(1));
+    expect(given).toEqual([rests, { ...rests, intraOpNumThreads: 1 }, other]);
+    create.mockRestore();
   });
 
   it("takes URLs, bytes, blobs and sessions, and leaves a session alone", async () => {

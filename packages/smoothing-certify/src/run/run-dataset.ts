@@ -1,13 +1,12 @@
 import { DmaeError, type FloatArray, type ImageDataset, type World } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { ranksOf } from "@dmae/core/ranks";
-import { show } from "../checks.ts";
 import {
   type Classifier,
   type PreparedClassifier,
   prepareClassifier,
 } from "../classifier/classifier.ts";
-import { checkPixels, checkPreprocessings, UNIT_RANGE } from "../classifier/range.ts";
+import { checkPreprocessings, UNIT_RANGE } from "../classifier/range.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { type LogWriter, openLog } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
