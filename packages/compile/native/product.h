@@ -85,6 +85,13 @@ typedef struct {
   int transposed;
 } Matrix;
 
+/* What lies within C of a tile that reaches beyond it: `rows`, of which there may be more, and `columns`. */
+static INLINE void product_add_edge(const float *edge, size_t width, float *c, size_t stride, size_t rows, size_t columns,
+                                    int is_first) {
+  for (size_t i = 0; i < TILE_ROWS && i < rows; i++)
+    for (size_t j = 0; j < columns; j++) c[i * stride + j] = (is_first ? 0.0f : c[i * stride + j]) + edge[i * width + j];
+}
+
 /* `c`, [rows, columns] with rows `stride` apart, = alpha A B over `length` steps; `most` is the width of the tiles in vectors. */
 static INLINE void product_block(Matrix a, Matrix b, float *c, size_t stride, size_t rows, size_t columns, size_t length,
                                  float alpha, int most) {
@@ -123,12 +130,7 @@ static INLINE void product_block(Matrix a, Matrix b, float *c, size_t stride, si
         else
           product_tile_of(vectors, most, depth, copied + (p - first_copied) * TILE_ROWS * depth, 1, TILE_ROWS, right, tile, apart,
                        alpha, is_first);
-        if (whole) continue;
-        for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
-          for (size_t j = 0; j < count; j++) {
-            float *to = c + (m + i) * stride + n + j;
-            *to = (k == 0 ? 0.0f : *to) + edge[i * width + j];
-          }
+        if (!whole) product_add_edge(edge, width, c + m * stride + n, stride, rows - m, count, k == 0);
       }
     }
   }
@@ -285,12 +287,7 @@ static INLINE void product16_block(Matrix a, Matrix b, float *c, size_t stride, 
               product16_tile(TILE_VECTORS, pairs, lines, across, along, panel, tile, apart, alpha, is_first);
             else if (vectors == 2) product16_tile(2, pairs, lines, across, along, panel, tile, apart, alpha, is_first);
             else product16_tile(1, pairs, lines, across, along, panel, tile, apart, alpha, is_first);
-            if (whole) continue;
-            for (size_t i = 0; i < TILE_ROWS && m + i < rows; i++)
-              for (size_t j = 0; j < count; j++) {
-                float *to = c + (m + i) * stride + n + j;
-                *to = (k == 0 ? 0.0f : *to) + edge[i * TILE_COLUMNS + j];
-              }
+            if (!whole) product_add_edge(edge, TILE_COLUMNS, c + m * stride + n, stride, rows - m, count, k == 0);
           }
       }
     }
