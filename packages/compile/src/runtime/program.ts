@@ -43,7 +43,8 @@ export interface PrecisionOptions {
   /**
    * `"float32"` by default. `"bfloat16"` and `"float16"`: matrix products, convolutions and attention read and give 16-bit numbers
    * and sum in float32; parameters, optimizer moments, normalisations, softmax and losses stay float32. On a CPU float32
-   * products of rounded numbers stand in for them, and generated kernels keep the inside of attention in float32. `"int8"` needs `quantization`, and is not for training.
+   * products of rounded numbers stand in for them, and generated kernels keep the inside of attention in float32. `"int8"` needs
+   * `quantization`, and is not for training.
    */
   readonly precision?: "float32" | "bfloat16" | "float16" | "int8";
   /** The fixed scales that `quantize` found for the same function. */
