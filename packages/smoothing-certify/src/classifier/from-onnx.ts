@@ -67,7 +67,7 @@ export async function fromOnnx(
   checkOptions(CALLER, options, names);
   checkModel(model);
   const runtime = await loadRuntime(options.onnxruntime);
-  const isNative = inNode && options.onnxruntime === undefined;
+  const isNative = runsNatively(options);
   const owned = !isSession(model);
   const { session, ...about } = owned
     ? await open(runtime, model, options)
@@ -116,6 +116,9 @@ export async function fromOnnx(
 }
 
 const CALLER = "fromOnnx";
+
+/** Whether onnxruntime-node runs the model. */
+const runsNatively = ({ onnxruntime }: OnnxOptions) => inNode && onnxruntime === undefined;
 
 /**
  * Threads of a session otherwise keep a core busy for a while after each run, which the next session needs: an ensemble of two small
@@ -236,7 +239,7 @@ async function open(
   try {
     const { bytes, source } = await readModel(model);
     const graph = readGraph(bytes);
-    const own = options.onnxruntime === undefined && inNode ? { extra: STOP_SPINNING } : {};
+    const own = runsNatively(options) ? { extra: STOP_SPINNING } : {};
     const session = await runtime.InferenceSession.create(source, { ...own, ...options.session });
     const hash = await sha256(bytes, ...(await weightHashes(source, graph.weightFiles)));
     const lastOperator = (output: string) => lastOperatorOf(graph, output);
