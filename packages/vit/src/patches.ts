@@ -58,8 +58,8 @@ export function unpatchify(
 }
 
 /**
- * Projects patches to tokens, after the stem where there is one. Without it this is a convolution with stride = kernel = patch, as
- * one matrix product.
+ * Projects patches to tokens, through the stem if the parameters have one. Without a stem this is a convolution whose kernel and
+ * stride are the size of a patch, computed as one matrix product.
  *
  * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`; with a stem of width S
  * the weight is `[D, 2 S, side, side]`, side half of the patch's, and the stem's parameters are there too

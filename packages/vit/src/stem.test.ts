@@ -93,7 +93,7 @@ test("keeps nothing", async () => {
   tf.dispose([params, x]);
 });
 
-test("refuses a width that is none", () => {
+test("refuses a stem of width 0", () => {
   expect(() => createViT({ ...config, stemWidth: 0 })).toThrow(
     /stemWidth must be a positive integer/,
   );
