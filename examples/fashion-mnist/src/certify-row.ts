@@ -67,7 +67,7 @@ export async function certifyRow(
   certification: RowCertification,
   training: Training,
 ): Promise<void> {
-  const { name, sigma, n, every, precision, pretraining, members: count } = certification;
+  const { name, sigma, n, every, precision, pretraining } = certification;
   const { seed, train, test, signal } = training;
   const file = resultName(certification, seed);
   const members = await Promise.all(
@@ -77,7 +77,8 @@ export async function certifyRow(
         : member.classifier(),
     ),
   );
-  const classifier = count > 1 ? ensemble(members, "logits", { consensus: 2 }) : members[0]!;
+  const classifier =
+    members.length > 1 ? ensemble(members, "logits", { consensus: 2 }) : members[0]!;
   const spent = (folder: string) =>
     Math.round(
       trained.reduce((sum, _, i) => sum + trainingSeconds(runFolder(folder, seed + i)), 0),
@@ -93,7 +94,7 @@ export async function certifyRow(
   for (const member of members) await member.dispose();
   line.end(`${rows.length} test images`);
   const facts: ResultFacts = {
-    ...{ row: name, seed, members: count, sigma, n, every },
+    ...{ row: name, seed, members: members.length, sigma, n, every },
     ...{ precision, trainingPrecision: training.precision },
     seconds: {
       pretraining: pretraining ? spent(pretraining) : 0,

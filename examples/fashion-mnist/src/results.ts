@@ -183,7 +183,7 @@ const trained = (all: readonly Result[]): Entry[] =>
       ...{ sigma, n, log },
       label: `${labels.get(row)}, ${members > 1 ? `${members} members` : `seed ${seed}`}`,
       repeats: repeated[row.split("-")[0]!],
-      cost: `${seconds.pretraining ? `pre-training ${hours(seconds.pretraining)}, ` : ""}training ${hours(seconds.training)} in ${trainingPrecision}, certification ${hours(seconds.certification)} on ${machine}, ${date}.`,
+      cost: `${seconds.pretraining ? `pre-training ${hours(seconds.pretraining)}, ` : ""}training ${hours(seconds.training)} in ${trainingPrecision}, certification ${hours(seconds.certification)}, ${machine}, ${date}.`,
     }));
 
 /** docs/results.md, from the logs alone. */

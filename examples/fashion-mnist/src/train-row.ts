@@ -9,6 +9,7 @@ import { batchLoader } from "@dmae/datasets";
 import { randomCrop, randomHorizontalFlip } from "@dmae/datasets/transforms";
 import { linearProbe, robustFinetune, type TrainedClassifier } from "@dmae/finetune";
 import { type PretrainRecipe, pretrain } from "@dmae/pretrain";
+import type { Precision } from "@dmae/reproduce/program";
 import { progressLine } from "@dmae/reproduce/progress";
 import type { TrainingProgress } from "@dmae/train";
 import type { MethodRow } from "./method-rows.ts";
@@ -18,13 +19,11 @@ import { softLabels } from "./soft-labels.ts";
 /** Where unfinished and finished runs are kept; ignored by git. */
 export const runs = fileURLToPath(new URL("../runs", import.meta.url));
 
-/** What the products of a training can be computed in; between them everything is float32. */
-export const precisions = ["float32", "bfloat16", "float16"] as const;
-
 /** What the trainings of one command share. */
 export interface Training {
   readonly seed: number;
-  readonly precision: (typeof precisions)[number];
+  /** What the products are computed in; between them everything is float32. */
+  readonly precision: Precision;
   readonly train: ImageDataset;
   readonly test: ImageDataset;
   readonly signal: AbortSignal;

@@ -3,16 +3,11 @@ import { DmaeError, type World } from "@dmae/core";
 import { nearestNames } from "@dmae/core/checks";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
 import { rankThreads } from "@dmae/train/tasks";
+import type { Precision } from "./precision.ts";
 
 const providers = ["cpu", "cuda", "webgpu"] as const;
 const backends = ["tfjs-node-gpu", "tfjs-node", "webgpu", "wasm", "cpu"];
 const compiled = ["compiled", ...providers.map((provider) => `compiled:${provider}`)];
-
-/** What products and attention are computed in. */
-export type Precision = "float32" | "bfloat16" | "float16";
-
-/** The names of {@link Precision}. */
-export const precisions: readonly Precision[] = ["float32", "bfloat16", "float16"];
 
 /**
  * What runs the steps: `compiled[:cuda|:webgpu]` makes one ONNX graph of each, the others run op by op on a

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { nearestNames } from "@dmae/core/checks";
 import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify/log";
-import { type Precision, precisions } from "./executor.ts";
+import { type Precision, precisionOf } from "./precision.ts";
 import { type Recipe, type Stage, stagesOf } from "./recipe.ts";
 
 /** What the command line says. */
@@ -186,12 +186,6 @@ function parse(args: readonly string[]) {
   } catch (cause) {
     throw new DmaeError("argument", `reproduce: ${(cause as Error).message}`, {}, { cause });
   }
-}
-
-function precisionOf(name = "float32"): Precision {
-  const known = precisions.find((precision) => precision === name);
-  if (known) return known;
-  throw new DmaeError("argument", `--precision: must be ${precisions.join(", ")}, got ${name}`);
 }
 
 function number(name: string, text: string, least: number): number {

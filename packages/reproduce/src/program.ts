@@ -1,6 +1,8 @@
 import process from "node:process";
 import { DmaeError } from "@dmae/core";
 
+export { type Precision, precisionOf } from "./precision.ts";
+
 /**
  * Runs a function as a program: Ctrl-C and SIGTERM abort `signal`, so that a run stops after a checkpoint, and a second
  * Ctrl-C ends it at once; a {@link DmaeError} is printed as one sentence; the exit code is 0, 1 for an error or 130 for a run

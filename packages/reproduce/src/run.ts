@@ -4,8 +4,8 @@ import { DmaeError, type Key, type World } from "@dmae/core";
 import { writeAtomically } from "@dmae/core/files";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
-import type { Precision } from "./executor.ts";
 import type { Options } from "./options.ts";
+import type { Precision } from "./precision.ts";
 import type { Recipe } from "./recipe.ts";
 import { changedFields } from "./settings.ts";
 

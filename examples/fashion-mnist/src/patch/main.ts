@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import { selectBackend } from "@dmae/nn";
-import { runAsProgram } from "@dmae/reproduce/program";
+import { precisionOf, runAsProgram } from "@dmae/reproduce/program";
 import { certifyPatchRow } from "./certify-patch-row.ts";
 import { patchRows } from "./patch-rows.ts";
 import { trainPatchRow } from "./train-patch-row.ts";
@@ -28,6 +28,6 @@ await runAsProgram(async (signal) => {
     );
   await selectBackend("wasm");
   const { train, test } = await fashionMnist();
-  const run = { seed, precision: "float32" as const, train, test, signal };
+  const run = { seed, precision: precisionOf(), train, test, signal };
   for (const row of chosen) await certifyPatchRow(row, await trainPatchRow(row, run), run, every);
 });
