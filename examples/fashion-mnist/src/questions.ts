@@ -14,14 +14,14 @@ export interface Question {
   readonly sigmas?: readonly number[];
 }
 
-const base = pretraining("q-dmae", plain, 4);
+const base = pretraining("q-dmae", 4);
 const variant = (name: string, fields: Partial<PretrainRecipe>): PretrainRecipe => ({
   ...base,
   ...fields,
   name,
 });
 const mae = variant("q-mae", { sigma: 0, region: "masked" });
-const size = { encoder: plain, epochs: 2, lambda: 2, shift: 0 };
+const size = { epochs: 2, lambda: 2, shift: 0 };
 
 const row = (name: string, label: string, from: PretrainRecipe | null): Row => ({
   name,
@@ -78,7 +78,7 @@ export const questionRows: readonly Row[] = [
     row(
       `q-epochs-${epochs}`,
       epochs === 1 ? "1 epoch of pre-training" : `${epochs} epochs of pre-training`,
-      { ...pretraining(`q-dmae-epochs-${epochs}`, plain, epochs) },
+      { ...pretraining(`q-dmae-epochs-${epochs}`, epochs) },
     ),
   ),
   withSigma("q-sigma-0.50", "fine-tuned at sigma 0.5", 0.5),

@@ -31,15 +31,9 @@ export const plain = {
   std: [0.353],
 } as const;
 
-/** The same with two convolutions inside each patch: a quarter more time for a step. */
-export const stemmed = { ...plain, stemWidth: 16 } as const;
-
-/** An encoder of these recipes. */
-export type Encoder = typeof plain | typeof stemmed;
-
 /** The paper's Table 7, scaled down. */
-export const pretraining = (name: string, encoder: Encoder, epochs: number): PretrainRecipe => ({
-  ...pretrainRecipe({ model: encoder, epochs }),
+export const pretraining = (name: string, epochs: number): PretrainRecipe => ({
+  ...pretrainRecipe({ model: plain, epochs }),
   name,
   source: "the method of the paper's Table 7, scaled down",
   normPixLoss: false,
@@ -50,25 +44,29 @@ export const pretraining = (name: string, encoder: Encoder, epochs: number): Pre
 
 /** What differs between fine-tunings. */
 export interface FinetuneSettings {
-  readonly encoder: Encoder;
   readonly epochs: number;
   /** Weight of the consistency. */
   readonly lambda: number;
   /** Largest shift of a training image, in pixels. */
   readonly shift: number;
+  /** l2 radius of the attack that an image is moved by first, in one step; 0, the default, for none. */
+  readonly attack?: number;
 }
 
 /** The paper's Table 8, scaled down; consistency regularisation with this lambda. */
 export const finetuning = (
   name: string,
   sigma: FinetuneRecipe["sigma"],
-  { encoder, epochs, lambda, shift }: FinetuneSettings,
+  { epochs, lambda, shift, attack = 0 }: FinetuneSettings,
 ): FinetuneRecipe => ({
-  ...finetuneRecipe({ model: { ...encoder, numClasses: 10, globalPool: true }, epochs }),
+  ...finetuneRecipe({ model: { ...plain, numClasses: 10, globalPool: true }, epochs }),
   name,
   source: "the method of the paper's Table 8, scaled down",
   sigma,
-  method: { name: "consistency", copies: 2, lambda, mu: 0.5, mode: "default" },
+  method: {
+    ...{ name: "consistency", copies: 2, lambda, mu: 0.5, mode: "default" },
+    attack: attack > 0 ? { epsilon: attack, steps: 1, warmupEpochs: epochs / 4 } : null,
+  },
   mixProbability: 0,
   switchProbability: 0,
   warmupEpochs: epochs / 15,
@@ -76,14 +74,23 @@ export const finetuning = (
   augmentation: { resizedCropScale: null, cropPadding: shift, horizontalFlip: 0.5 },
 });
 
-/** The main rows. */
-export const rows: readonly Row[] = [0.25, 0.5, 1].map((sigma) => {
-  const name = `dmae-stem-cr-${sigma.toFixed(2)}`;
+/** The main rows: SmoothAdv with consistency regularisation (Jeong & Shin 2020) from a DMAE encoder. */
+export const rows: readonly Row[] = (
+  [
+    [0.25, 10, 0.5],
+    [0.5, 10, 1],
+    [1, 10, 1.5],
+  ] as const
+).map(([sigma, lambda, attack]) => {
+  const name = `dmae-adv-cr-${sigma.toFixed(2)}`;
   return {
     name,
-    label: "DMAE with a convolutional stem, CR",
-    pretraining: pretraining("dmae-stem-pretrain", stemmed, 24),
-    finetuning: finetuning(name, sigma, { encoder: stemmed, epochs: 32, lambda: 10, shift: 1 }),
+    label: "DMAE, SmoothAdv + CR",
+    pretraining: pretraining("dmae-pretrain", 24),
+    finetuning: {
+      ...finetuning(name, sigma, { epochs: 32, lambda, shift: 1, attack }),
+      ...{ layerDecay: 0.9, emaDecay: 0.999 },
+    },
     shift: 1,
     sigmas: [sigma],
   };

@@ -166,7 +166,7 @@ function encode(
   const { width, depth, heads, epsilon, patchSize } = config;
   const [batch, keep] = idsKeep.shape as [number, number];
   const patches = gatherTokens(patchify(noisy, patchSize), idsKeep); // [B, K, p^2 C]
-  const projected = projectPatches(params, patches, patchSize);
+  const projected = projectPatches(params, patches);
   const positions = params.pos_embed!; // [1, 1 + L, D], fixed
   const length = positions.shape[1]! - 1;
   const table = tf.reshape(tf.slice(positions, [0, 1, 0], [1, length, width]), [length, width]);

@@ -11,11 +11,6 @@ export interface ViTConfig {
   readonly patchSize: number;
   /** Channels of an image. */
   readonly channels: number;
-  /**
-   * Channels of the first of two convolutions inside each patch, before the projection (the second has twice as many). Left out,
-   * patches are projected as they are, as in the official models.
-   */
-  readonly stemWidth?: number | undefined;
   /** Channel means of images in [0, 1], subtracted inside the model. */
   readonly mean: readonly number[];
   /** Channel standard deviations, divided by inside the model. */
@@ -42,7 +37,6 @@ export const viTConfigNames = {
   imageSize: true,
   patchSize: true,
   channels: true,
-  stemWidth: true,
   mean: "list",
   std: "list",
   width: true,
@@ -135,9 +129,6 @@ function check(config: ViTConfig): void {
     if (!Number.isSafeInteger(config[name]) || (config[name] as number) < 1)
       fail(`${name} must be a positive integer`, config[name]);
   const { imageSize, patchSize, channels, width, heads, mlpRatio, numClasses, epsilon } = config;
-  const { stemWidth = 1 } = config;
-  if (!Number.isSafeInteger(stemWidth) || stemWidth < 1)
-    fail("stemWidth must be a positive integer, or left out", stemWidth);
   if (imageSize % patchSize !== 0)
     fail("imageSize must be a multiple of patchSize", `${imageSize} and ${patchSize}`);
   if (width % heads !== 0 || width % 4 !== 0)

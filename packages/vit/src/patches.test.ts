@@ -48,7 +48,7 @@ describe.each(["cpu", "wasm"])("patches on %s", (backend) => {
       };
       // channel 0 holds the pixels 0 2 4 6, weights 0 1 2 3; channel 1 1 3 5 7, weights 4 5 6 7
       const expected = 0 + 2 + 8 + 18 + 4 + 15 + 30 + 49 + 100;
-      expectClose(patchEmbed(params, images, 2).dataSync(), [expected]);
+      expectClose(patchEmbed(params, images).dataSync(), [expected]);
     });
   });
 
@@ -56,7 +56,7 @@ describe.each(["cpu", "wasm"])("patches on %s", (backend) => {
     const shape = { width: 4, patchSize: 2, channels: 3 };
     const params = toTensors(initializeParameters(key(1), patchEmbedParameters(shape)));
     const images = tf.ones([1, 4, 4, 3]);
-    await expectNoLeak(() => patchEmbed(params, images, 2).dispose());
+    await expectNoLeak(() => patchEmbed(params, images).dispose());
     const patches = patchify(images, 2);
     await expectNoLeak(() => unpatchify(patches, 2).dispose());
     tf.dispose([images, patches, params]);

@@ -2,7 +2,6 @@ import { DmaeError, uniform } from "@dmae/core";
 import type { Params } from "@dmae/nn";
 import { linear, type ParameterSpecs, xavierUniform } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
-import { applyStem, stemParameters, stemSide } from "./stem.ts";
 
 /**
  * Cuts images into patches, row by row.
@@ -58,26 +57,20 @@ export function unpatchify(
 }
 
 /**
- * Projects patches to tokens, through the stem if the parameters have one. Without a stem this is a convolution whose kernel and
- * stride are the size of a patch, computed as one matrix product.
+ * Projects patches to tokens: a convolution whose kernel and stride are the size of a patch, as one matrix product.
  *
- * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`; with a stem of width S
- * the weight is `[D, 2 S, side, side]`, side half of the patch's, and the stem's parameters are there too
- * @param patches `[B, K, patch^2 C]`, of normalised images
- * @param patchSize side of a patch in pixels
+ * @param params `patch_embed.proj.weight` `[D, C, patch, patch]` and `patch_embed.proj.bias` `[D]`
+ * @param patches `[B, K, patch^2 C]`, of normalised images, as {@link patchify} cuts them
  * @returns `[B, K, D]`; the caller disposes of it
  */
-export function projectPatches(params: Params, patches: tf.Tensor, patchSize: number): tf.Tensor {
+export function projectPatches(params: Params, patches: tf.Tensor): tf.Tensor {
   const weight = params["patch_embed.proj.weight"]!;
   return tf.tidy(() => {
-    const inputs = hasStem(params) ? applyStem(params, patches, patchSize) : patches;
     const channelsLast = tf.transpose(weight, [0, 2, 3, 1]); // the order of patchify
     const matrix = tf.reshape(channelsLast, [weight.shape[0]!, -1]);
-    return linear(inputs, matrix, params["patch_embed.proj.bias"]!);
+    return linear(patches, matrix, params["patch_embed.proj.bias"]!);
   });
 }
-
-const hasStem = (params: Params) => "patch_embed.stem.0.weight" in params;
 
 /**
  * Cuts images into patches and projects them, see {@link projectPatches}.
@@ -86,15 +79,11 @@ const hasStem = (params: Params) => "patch_embed.stem.0.weight" in params;
  * @param visible `[B, K]` int32, the patches to project; default all N in order
  * @returns `[B, N, D]` or `[B, K, D]`; the caller disposes of it
  */
-export function patchEmbed(
-  params: Params,
-  images: tf.Tensor,
-  patchSize: number,
-  visible?: tf.Tensor,
-): tf.Tensor {
+export function patchEmbed(params: Params, images: tf.Tensor, visible?: tf.Tensor): tf.Tensor {
+  const patchSize = params["patch_embed.proj.weight"]!.shape[2]!;
   return tf.tidy(() => {
     const all = patchify(images, patchSize);
-    return projectPatches(params, visible ? gatherPatches(all, visible) : all, patchSize);
+    return projectPatches(params, visible ? gatherPatches(all, visible) : all);
   });
 }
 
@@ -115,8 +104,6 @@ export interface PatchEmbedShape {
   readonly patchSize: number;
   /** Channels of an image. */
   readonly channels: number;
-  /** Channels of a stem, see `ViTConfig`. */
-  readonly stemWidth?: number | undefined;
 }
 
 /**
@@ -124,13 +111,11 @@ export interface PatchEmbedShape {
  * U(-1, 1) / sqrt(fanIn) (the official code leaves it so).
  */
 export function patchEmbedParameters(shape: PatchEmbedShape): ParameterSpecs {
-  const { width, patchSize, channels, stemWidth } = shape;
-  const [inputs, side] = stemWidth ? [2 * stemWidth, stemSide(patchSize)] : [channels, patchSize];
-  const limit = 1 / Math.sqrt(side * side * inputs);
+  const { width, patchSize, channels } = shape;
+  const limit = 1 / Math.sqrt(patchSize * patchSize * channels);
   return {
-    ...(stemWidth && stemParameters(stemWidth, channels)),
     "patch_embed.proj.weight": {
-      shape: [width, inputs, side, side],
+      shape: [width, channels, patchSize, patchSize],
       initialize: xavierUniform,
     },
     "patch_embed.proj.bias": {

@@ -147,7 +147,7 @@ function embed(config: ViTConfig, params: Params, x: tf.Tensor, visible?: tf.Ten
     const images =
       inputSize === imageSize ? normalized : resizeBicubic(normalized, imageSize, imageSize);
     if (visible) checkVisible(config, x, visible);
-    const patches = patchEmbed(params, images, config.patchSize, visible); // [B, N, D], or [B, K, D]
+    const patches = patchEmbed(params, images, visible); // [B, N, D], or [B, K, D]
     const batch = tf.zeros([x.shape[0]!, 1, config.width]);
     const first = tf.add(params.cls_token!, batch); // broadcast; the gradient is a sum
     const positions = visible ? positionsOf(params.pos_embed!, visible) : params.pos_embed!;

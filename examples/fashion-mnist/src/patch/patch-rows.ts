@@ -30,7 +30,7 @@ const lenet = createConvNet("lenet", { channels: 2, mean: [0, 0], std: [1, 1] })
 export const convolutional: Model = { ...lenet, imageShape: [28, 28, 1] };
 
 const base = (name: string): FinetuneRecipe => ({
-  ...finetuning(name, 0, { encoder: plain, epochs, lambda: 0, shift: 1 }),
+  ...finetuning(name, 0, { epochs, lambda: 0, shift: 1 }),
   source: "(de)randomized smoothing: cross entropy on one column ablation of each image",
   batchSize: 128,
   baseLearningRate: 2e-3,
@@ -45,7 +45,7 @@ const tokens = (name: string, label: string, from: PatchRow["from"]): PatchRow =
 
 /** The rows: Smoothed ViTs from two pre-trainings and from none, and LeNet. */
 export const patchRows: readonly PatchRow[] = [
-  tokens("patch-dmae", "DMAE ViT, visible tokens alone", pretraining("q-dmae", plain, 4)),
+  tokens("patch-dmae", "DMAE ViT, visible tokens alone", pretraining("q-dmae", 4)),
   tokens("patch-scratch", "the same ViT, not pre-trained", null),
   {
     name: "patch-lenet",
