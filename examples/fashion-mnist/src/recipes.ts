@@ -89,7 +89,7 @@ export const rows: readonly Row[] = (
     pretraining: pretraining("dmae-pretrain", 24),
     finetuning: {
       ...finetuning(name, sigma, { epochs: 32, lambda, shift: 1, attack }),
-      ...{ layerDecay: 0.9, emaDecay: 0.999 },
+      layerDecay: 0.9,
     },
     shift: 1,
     sigmas: [sigma],

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import { readFileSync } from "node:fs";
 import type { MethodSettings } from "@dmae/certified-training";
 import { compiledExecutor } from "@dmae/compile";
-import { type HostTensor, key } from "@dmae/core";
+import { type HostTensor, type HostTensors, key } from "@dmae/core";
 import { synthetic } from "@dmae/datasets";
 import { eagerExecutor, type Model, selectBackend } from "@dmae/nn";
 import { linear, normalInit, ones, zeros } from "@dmae/nn/layers";
@@ -14,6 +14,7 @@ import { finetuneRecipe } from "./build-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes } from "./recipes.ts";
 import { robustFinetune } from "./robust-finetune.ts";
+import { prepareClassifier } from "./trained-classifier.ts";
 
 const scratch = temporaryFolders("methods");
 const data = synthetic({ key: key(1), imageShape: [8, 8, 1], numClasses: 3, length: 32 });
@@ -114,6 +115,19 @@ describe.each(Object.entries(methods))("%s", (_, method) => {
     expect(model.config.width).toBe(8);
     expect(Number.isFinite(metrics.trainLoss)).toBe(true);
   });
+});
+
+it("the classifier has the averaged weights, which evaluations measure", async () => {
+  const recipe = { ...vitRecipe, method: methods.gaussian! };
+  const options = { seed: 3, executor: eagerExecutor() };
+  const plain = await robustFinetune({ ...recipe, emaDecay: null }, data, options);
+  const averaged = await robustFinetune({ ...recipe, emaDecay: 0.999 }, data, options);
+  expect(averaged.params).toEqual(plain.params);
+  const fingerprint = (params: HostTensors) =>
+    prepareClassifier(averaged.model, params).fingerprint;
+  expect(plain.classifier().fingerprint).toBe(fingerprint(plain.params));
+  expect(averaged.classifier().fingerprint).toBe(fingerprint(averaged.averaged!));
+  expect(averaged.classifier().fingerprint).not.toBe(plain.classifier().fingerprint);
 });
 
 it("finetuneRecipe builds a recipe for a model that is no ViT", async () => {

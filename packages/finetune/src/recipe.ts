@@ -42,7 +42,10 @@ export interface FinetuneRecipe<M extends Model = never> extends TrainingRecipe 
   readonly clipNorm: number | null;
   /** Trains with SGD and a step schedule instead of AdamW and the cosine; null or left out for those. */
   readonly sgd?: SgdRecipe | null;
-  /** Keeps an exponential moving average of the weights with this decay, and evaluates it; null or left out for none. */
+  /**
+   * Keeps an exponential moving average of the weights with this decay; evaluations and the finished classifier use it.
+   * Null or left out for none.
+   */
   readonly emaDecay?: number | null;
 }
 

@@ -50,7 +50,7 @@ export const finetuneNames = {
   evaluation: { dataset: true, everyEpochs: true, limit: true, sigma: true },
 } satisfies OptionNames<RobustFinetuneOptions>;
 
-/** What {@link robustFinetune} returns. */
+/** What {@link robustFinetune} returns; `program` and `classifier` take the `averaged` parameters where there are some. */
 export interface RobustFinetuneResult<M extends Model = ViT>
   extends TrainingResult,
     TrainedClassifier {
@@ -108,7 +108,8 @@ export async function robustFinetune(
   const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
   const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
   const { trained, ...result } = await trainModel(task, data, training);
-  return { ...result, model, report, ...trainedClassifier(model, result.params, options) };
+  const measured = result.averaged ?? result.params; // what evaluations measure
+  return { ...result, model, report, ...trainedClassifier(model, measured, options) };
 }
 
 /** Running statistics are those of a batch, of which each rank would see its rows alone. */
