@@ -62,8 +62,8 @@ const section = ({ name, values, types }) =>
   [`### ${name}`, ...list("Values", values), ...list("Types", types)].join("\n\n");
 const text = `# Public surface
 
-Written by \`${command}\` from the packages' sources; \`npm test\` checks it. The main entries export
-${total(main, "values")} values and ${total(main, "types")} types, the subpaths ${total(subpaths, "values")} values and ${total(subpaths, "types")} types.
+Written by \`${command}\` from the packages' sources; \`npm test\` checks it.
+The main entries export ${total(main, "values")} values and ${total(main, "types")} types, the subpaths ${total(subpaths, "values")} values and ${total(subpaths, "types")} types.
 
 ## Main entries
 

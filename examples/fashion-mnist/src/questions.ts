@@ -78,7 +78,7 @@ export const questionRows: readonly Row[] = [
     row(
       `q-epochs-${epochs}`,
       epochs === 1 ? "1 epoch of pre-training" : `${epochs} epochs of pre-training`,
-      { ...pretraining(`q-dmae-epochs-${epochs}`, epochs) },
+      pretraining(`q-dmae-epochs-${epochs}`, epochs),
     ),
   ),
   withSigma("q-sigma-0.50", "fine-tuned at sigma 0.5", 0.5),

@@ -77,18 +77,18 @@ export const finetuning = (
 /** The main rows: SmoothAdv with consistency regularisation (Jeong & Shin 2020) from a DMAE encoder. */
 export const rows: readonly Row[] = (
   [
-    [0.25, 10, 0.5],
-    [0.5, 10, 1],
-    [1, 10, 1.5],
+    [0.25, 0.5],
+    [0.5, 1],
+    [1, 1.5],
   ] as const
-).map(([sigma, lambda, attack]) => {
+).map(([sigma, attack]) => {
   const name = `dmae-adv-cr-${sigma.toFixed(2)}`;
   return {
     name,
     label: "DMAE, SmoothAdv + CR",
     pretraining: pretraining("dmae-pretrain", 24),
     finetuning: {
-      ...finetuning(name, sigma, { epochs: 32, lambda, shift: 1, attack }),
+      ...finetuning(name, sigma, { epochs: 32, lambda: 10, shift: 1, attack }),
       layerDecay: 0.9,
     },
     shift: 1,

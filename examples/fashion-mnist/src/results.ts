@@ -115,7 +115,7 @@ async function mainTable(entries: readonly Entry[]): Promise<string> {
   return [
     `${first.length} test images, n = ${n.toLocaleString("en")}.`,
     markdownTable(head, body),
-    entries.map(({ label, cost }) => `- ${label}: ${cost}`).join("\n"),
+    entries.map(({ label, cost }) => `- ${label}:\n  ${cost}`).join("\n"),
   ].join("\n\n");
 }
 
@@ -183,7 +183,12 @@ const trained = (all: readonly Result[]): Entry[] =>
       ...{ sigma, n, log },
       label: `${labels.get(row)}, ${members > 1 ? `${members} members` : `seed ${seed}`}`,
       repeats: repeated[row.split("-")[0]!],
-      cost: `${seconds.pretraining ? `pre-training ${hours(seconds.pretraining)}, ` : ""}training ${hours(seconds.training)} in ${trainingPrecision}, certification ${hours(seconds.certification)}, ${machine}, ${date}.`,
+      cost: `${[
+        ...(seconds.pretraining ? [`pre-training ${hours(seconds.pretraining)}`] : []),
+        `training ${hours(seconds.training)} in ${trainingPrecision}`,
+        `certification ${hours(seconds.certification)}`,
+        ...[machine, date],
+      ].join(", ")}.`,
     }));
 
 /** docs/results.md, from the logs alone. */
@@ -200,7 +205,7 @@ export async function resultsPage(): Promise<string> {
   );
   return `# Results on Fashion-MNIST
 
-<!-- Written by \`npm run results\` in examples/fashion-mnist from the logs; the tests check that it is up to date. -->
+<!-- Written by \`npm run results\` in examples/fashion-mnist from the logs; a test checks it. -->
 
 Certified accuracy is the share of test images that are classified correctly with a radius of at least
 the column's. ACR is the average certified radius, with 0 for a wrong answer or an abstention. Every
@@ -212,7 +217,8 @@ can be compared; ours are in bold. The last column is the ACR of a row of ours l
 row it is named after, or else of the best one, with the paired 95 % interval over images.
 
 To make a row again: \`npm start -- --row NAME --certify\` in
-[examples/fashion-mnist](../examples/fashion-mnist/README.md). To check one, run
+[examples/fashion-mnist](../examples/fashion-mnist/README.md), with \`--precision bfloat16\` where its
+line below the table says so. To check one, run
 \`npx smoothing-certify analyze LOG\` or \`compare LOG OTHER\`. The logs lie in
 \`examples/fashion-mnist/results\` and \`packages/models/files\`.
 
