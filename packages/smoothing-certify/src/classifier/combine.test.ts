@@ -132,12 +132,52 @@ describe("ensemble with consensus", () => {
     expect(seen).toEqual([[2, 1, -1]]);
   });
 
-  it("gives the whole batch to members of a fixed batch size", async () => {
+  it("asks members of a fixed batch size about full batches of such rows, which change no answer", async () => {
     const seen: number[][] = [];
     const fixed = { ...member(4, seen), fixedBatchSize: 3 };
     const whole = ensemble([member(1), member(-2), fixed], "logits", { consensus: 2 });
+    expect(whole.fixedBatchSize).toBe(24);
+    expect(ensemble([member(1), member(-2), fixed]).fixedBatchSize).toBe(3);
+    const sized = (fixedBatchSize: number) =>
+      ensemble([member(1), { ...fixed, fixedBatchSize }], "logits", { consensus: 1 });
+    expect([64, 100, 400].map((size) => sized(size).fixedBatchSize)).toEqual([512, 500, 800]);
     expect(await predict(whole, [1, 0, -1])).toEqual([0, 3, 0, 0, 0, -3]);
-    expect(seen).toEqual([[3, 1, 0, -1]]);
+    expect(await predict(whole, [0, 1, 0, 2, 0, 0, -1, 0, 3])).toEqual(
+      [0, 1, 0, 2, 0, 0, -1, 0, 3].flatMap((x) => [0, 3 * x]).map((x) => x + 0),
+    );
+    expect(seen).toEqual([
+      [3, 1, -1, -1],
+      [3, 1, 2, -1],
+      [3, 3, 3, 3],
+    ]);
+  });
+
+  it("saves most calls of the others where the first disagree on one row in fifteen, with the same counts", async () => {
+    let calls = [0, 0];
+    const members = Array.from(
+      { length: 10 },
+      (_, i) =>
+        (batch: Float32Array, [n = 0]: number[]) => {
+          calls[i < 2 ? 0 : 1]!++;
+          return Float64Array.from({ length: 2 * n }, (_, j) =>
+            j % 2 ? batch[j >> 1]! + 0.13 * i : 0,
+          );
+        },
+    );
+    const settings = { ...options, n: 3190, batchSize: 16 };
+    const run = async (fixedBatchSize: number | undefined) => {
+      calls = [0, 0];
+      const parts = members.map((predict) => ({
+        predict,
+        ...(fixedBatchSize && { fixedBatchSize }),
+      }));
+      const whole = ensemble(parts, "logits", { consensus: 2 });
+      return { result: await certify(whole, [0.4], settings), calls };
+    };
+    const free = await run(undefined);
+    const fixed = await run(16);
+    expect(fixed.result).toEqual(free.result);
+    expect(fixed.calls).toEqual([432, 224]); // 404 and 1096 where each batch of 16 goes to the others whole
   });
 
   it("is the plain ensemble where all members must agree, and another classifier else", () => {

@@ -10,7 +10,7 @@ import {
 } from "./classifier.ts";
 import type { ClassifierTraits } from "./classifier-traits.ts";
 import { checkFinite } from "./finite.ts";
-import { readNumbers } from "./outputs.ts";
+import { type Outputs, readNumbers } from "./outputs.ts";
 import { isTensor, loadTensorFlow, type TensorLike, tidied } from "./tensors.ts";
 import { inTurn } from "./turns.ts";
 
@@ -72,14 +72,22 @@ async function readDenoised(returned: unknown, shape: readonly number[]): Promis
   return clean;
 }
 
+/**
+ * Rows that an ensemble with a consensus takes at once: up to eight batches of its members within 512 rows, at least
+ * two. The more rows there are to choose from, the fuller are the batches that the other members get.
+ */
+const gatheredRows = (size: number): number =>
+  size * Math.max(2, Math.min(8, Math.floor(512 / size)));
+
 /** Options of {@link ensemble}. */
 export interface EnsembleOptions {
   /** Number of classes, for members that return class ids. */
   readonly numClasses?: number;
   /**
-   * Asks the other members only about the rows on which the first `consensus` members disagree (K-consensus, Horváth et al.
-   * 2022, section 5.2); 1 to the number of members, default all. The result is still a function of the row alone, and the certificate is for
-   * that function.
+   * Asks the other members only about the rows on which the first `consensus` members disagree (K-consensus, Horváth
+   * et al. 2022, section 5.2); 1 to the number of members, default all. The result is still a function of the row
+   * alone, and the certificate is for that function. With members of a fixed batch size the ensemble takes several of
+   * their batches at once, and fills batches for the others with the rows to ask about.
    */
   readonly consensus?: number;
 }
@@ -116,27 +124,32 @@ export function ensemble(
   );
   prepared.catch(() => {}); // shown by the first call
   const traits = pickTraits(members.map(traitsOf));
+  const { fixedBatchSize: size } = traits;
   const identities = members.map(traitsOf).map(identityOf);
-  const early = consensus < members.length ? [{ consensus }] : [];
+  const isEarly = consensus < members.length;
   return {
     ...traits,
-    fingerprint: JSON.stringify(["ensemble", how, ...early, ...identities]),
+    ...(isEarly && size && { fixedBatchSize: gatheredRows(size) }),
+    fingerprint: JSON.stringify([
+      "ensemble",
+      how,
+      ...(isEarly ? [{ consensus }] : []),
+      ...identities,
+    ]),
     input: "array",
     ...(numClasses && { numClasses }),
     async predict(batch: Float32Array, shape: number[]) {
       const all = await prepared;
-      const first = await sumOf(all.slice(0, consensus), how, batch, shape);
-      if (consensus === all.length || first.disagreeing.length === 0) return first.sums;
-      const isFixed = traits.fixedBatchSize !== undefined;
-      const rows = first.disagreeing;
-      const asked = isFixed ? batch : pickRows(batch, rows, batch.length / shape[0]!);
-      const count = isFixed ? shape[0]! : rows.length;
-      const rest = await sumOf(all.slice(consensus), how, asked, [count, ...shape.slice(1)]);
-      requireWidth(first.width, rest.width);
+      const ask = (asked: readonly Member[], rows: Float32Array, count: number) =>
+        sumOf(asked, how, rows, { shape: [count, ...shape.slice(1)], size });
+      const first = await ask(all.slice(0, consensus), batch, shape[0]!);
       const { sums, width, disagreeing } = first;
+      if (!isEarly || disagreeing.length === 0) return sums;
+      const picked = pickRows(batch, disagreeing, batch.length / shape[0]!);
+      const rest = await ask(all.slice(consensus), picked, disagreeing.length);
+      requireWidth(width, rest.width);
       disagreeing.forEach((row, i) => {
-        const from = (isFixed ? row : i) * width;
-        for (let c = 0; c < width; c++) sums[row * width + c]! += rest.sums[from + c]!;
+        for (let c = 0; c < width; c++) sums[row * width + c]! += rest.sums[i * width + c]!;
       });
       return sums;
     },
@@ -145,22 +158,28 @@ export function ensemble(
 
 type Member = Awaited<ReturnType<typeof prepareClassifier>>;
 
+/** Rows of a batch, and how many a member takes at once; any number where `size` is undefined. */
+interface Rows {
+  readonly shape: readonly number[];
+  readonly size: number | undefined;
+}
+
 /** The members' logits or votes, added up, and the rows on whose class they disagree. */
 async function sumOf(
   members: readonly Member[],
   how: "logits" | "vote",
   batch: Float32Array,
-  shape: readonly number[],
+  rows: Rows,
 ) {
   let sums: Float64Array | undefined;
   let width = 0;
   let agreed: ArrayLike<number> = [];
   const disagreeing = new Set<number>();
   for (const member of members) {
-    const { classes, logits, numClasses: found } = await member.classify(batch, [...shape]);
+    const { classes, logits, numClasses: found } = await answersOf(member, batch, rows);
     if (sums) requireWidth(width, found);
     else agreed = classes.slice();
-    sums ??= new Float64Array(shape[0]! * found);
+    sums ??= new Float64Array(rows.shape[0]! * found);
     width ||= found;
     if (how === "logits" && !logits)
       throw new DmaeError("classifier", "ensemble: members must return logits, or use vote");
@@ -169,6 +188,31 @@ async function sumOf(
     for (const [row, c] of classes.entries()) if (c !== agreed[row]) disagreeing.add(row);
   }
   return { sums: sums!, width, disagreeing: [...disagreeing].sort((a, b) => a - b) };
+}
+
+/** A member's answers to any number of rows; a last batch of fewer than `size` is filled up with its last row. */
+async function answersOf(
+  member: Member,
+  batch: Float32Array,
+  { shape: [count = 0, ...rest], size = count }: Rows,
+): Promise<Outputs> {
+  if (count === size) return member.classify(batch, [size, ...rest]);
+  const length = batch.length / count;
+  const classes = new Int32Array(count);
+  let numClasses = 0;
+  let logits: Float64Array | undefined;
+  for (let start = 0; start < count; start += size) {
+    const rows = Math.min(size, count - start);
+    const asked = Array.from({ length: size }, (_, i) => start + Math.min(i, rows - 1));
+    const answer = await member.classify(pickRows(batch, asked, length), [size, ...rest]);
+    if (start > 0) requireWidth(numClasses, answer.numClasses);
+    numClasses = answer.numClasses;
+    classes.set(answer.classes.subarray(0, rows), start);
+    if (!answer.logits) continue;
+    logits ??= new Float64Array(count * numClasses);
+    for (let i = 0; i < rows * numClasses; i++) logits[start * numClasses + i] = answer.logits[i]!;
+  }
+  return { classes, numClasses, ...(logits && { logits }) };
 }
 
 function requireWidth(width: number, found: number): void {
