@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -149,6 +150,23 @@ test("a finished run does nothing again", async () => {
   const second = await smoke("probe", "again", "--data", at("images"));
   expect(second).toContainEqual(expect.stringContaining("probe: done before"));
   expect(await readFile(at("again", "certify", "sigma-0.25.tsv"), "utf8")).toBe(log);
+});
+
+test("with emaDecay the averaged weights are evaluated and certified", async () => {
+  await smoke("averaged", "averaged", "--data", at("binary"));
+  const bytes = await readFile(at("averaged", "finetune", "averaged.safetensors"));
+  const model = `averaged@${createHash("sha256").update(bytes).digest("hex").slice(0, 12)}`;
+  const parts = await jsonLines(at("averaged", "evaluate", "parts.jsonl"));
+  expect(new Set(parts.map((part) => part.model))).toEqual(new Set([model]));
+  const [row] = await readLog(at("averaged", "certify", "sigma-0.25.tsv"));
+  expect(row!.settings?.model).toBe(model);
+  expect(await readFile(at("averaged", "report.html"), "utf8")).toContain(model);
+  await rm(at("averaged", "finetune", "averaged.safetensors")); // killed between the two files
+  const again = await smoke("averaged", "averaged", "--data", at("binary"));
+  expect(again.join()).not.toContain("done before");
+  expect(bytes.equals(await readFile(at("averaged", "finetune", "averaged.safetensors")))).toBe(
+    true,
+  );
 });
 
 test("a damaged JPEG is named, counted and replaced", async () => {

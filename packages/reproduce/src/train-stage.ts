@@ -29,11 +29,16 @@ export const trainingParts = (recipe: Recipe): readonly string[] => {
     : Array.from({ length: members }, (_, i) => `${recipe.task}/member-${i}`);
 };
 
-const modelFile = (folder: string, part: string) => join(folder, part, "model.safetensors");
+/** What a training part leaves: the parameters of its last step, or with `emaDecay` their moving average. */
+const modelFile = ({ folder, recipe }: Pick<Run, "folder" | "recipe">, part: string) => {
+  const { training } = recipe;
+  const isAveraged = "emaDecay" in training && training.emaDecay != null;
+  return join(folder, part, isAveraged ? "averaged.safetensors" : "model.safetensors");
+};
 
-/** Where a training stage leaves the parameters of its last step; of an ensemble those of each member. */
-export const modelFiles = ({ folder, recipe }: Pick<Run, "folder" | "recipe">) =>
-  trainingParts(recipe).map((part) => modelFile(folder, part));
+/** Where a training stage leaves the classifier; of an ensemble those of each member. */
+export const modelFiles = (run: Pick<Run, "folder" | "recipe">) =>
+  trainingParts(run.recipe).map((part) => modelFile(run, part));
 
 /** Trains: pre-training (afresh or continued), fine-tuning or probing; goes on where an earlier process was. */
 export async function trainStage(run: Run): Promise<void> {
@@ -42,7 +47,7 @@ export async function trainStage(run: Run): Promise<void> {
 
 async function trainPart(run: Run, part: string): Promise<void> {
   const { recipe, folder, key, options, data } = run;
-  const file = modelFile(folder, part);
+  const file = modelFile(run, part);
   if (await isThere(run, file)) {
     run.say(`${part}: done before, ${file}`);
     return;

@@ -48,6 +48,13 @@ export const testRecipes: Readonly<Record<string, Recipe>> = {
     task: "finetune",
     training: finetuneRecipes["dmae-vit-b-cifar10-cr-0.25"],
   },
+  averaged: {
+    ...classifier,
+    name: "averaged",
+    paper: "a test",
+    task: "finetune",
+    training: { ...finetuneRecipes["dmae-vit-b-cifar10-rs-0.25"], emaDecay: 0.5 },
+  },
   boosting: {
     ...classifier,
     name: "boosting",
