@@ -71,7 +71,7 @@ export async function classifierOf(
     ...({ input: "array", fixedBatchSize: batchSize, numClasses, predict } as const),
     fingerprint: `${id}/${i}`,
   }));
-  const { consensus = 1 } = ensembleOf(run.recipe) ?? {};
+  const { consensus = members.length } = ensembleOf(run.recipe) ?? {};
   const whole = members.length === 1 ? members[0]! : ensemble(members, "logits", { consensus });
   const classifier: Classifier = { ...whole, name: id, numClasses };
   return {

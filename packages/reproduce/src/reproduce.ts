@@ -16,7 +16,7 @@ import { executorOf } from "./executor.ts";
 import { inputSizeOf, modelOf } from "./model.ts";
 import { chosenStages, findRecipe, helpText, type Options, readOptions } from "./options.ts";
 import { planOf } from "./plan.ts";
-import { isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
+import { checkEnsemble, isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
 import { reportStage } from "./report-stage.ts";
 import { claimFolder, explained, isFirst, logLine, type Run } from "./run.ts";
 import { seedFolder, seedsReport } from "./seeds-report.ts";
@@ -64,6 +64,7 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
   const original = findRecipe(example.recipes, options.recipe);
   const stages = chosenStages(original, options.stages);
   const settled = applySettings(options.smoke ? smokeRecipe(original, 10) : original, options.set);
+  checkEnsemble(settled);
   if (options.dryRun) {
     const executor = options.measure
       ? await executorOf(options.backend, options.precision)

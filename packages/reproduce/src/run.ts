@@ -65,7 +65,7 @@ export async function claimFolder(
       ...(before.seed === seed ? [] : [`seed: ${before.seed} -> ${seed}`]),
       ...(known === precision ? [] : [`precision: ${known} -> ${precision}`]),
       ...(before.recipe.name === recipe.name ? changedFields(before.recipe, recipe) : []),
-    ].filter((line) => !line.startsWith("certification") && !line.startsWith("evaluation"));
+    ].filter((line) => !/^(certification|evaluation|ensemble\.consensus)/.test(line));
     if (differences.length > 0)
       throw new DmaeError(
         "resume",

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type LogRow, readLog } from "@dmae/smoothing-certify";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -80,10 +80,35 @@ test("an ensemble trains its members with seeds of their own and certifies the s
   );
   expect(weights[0]!.equals(weights[1]!)).toBe(false);
   expect(weights[1]!.equals(weights[2]!)).toBe(false);
-  expect(await readLog(at("boosting", "certify", "sigma-0.25.tsv"))).toHaveLength(4);
-  const again = await run("--recipe", "boosting", "--folder", at("boosting"));
+  const votes = async (log: string) =>
+    (await readLog(at("boosting", "certify", log))).map(({ idx, counts }) => ({ idx, counts }));
+  const early = await votes("sigma-0.25.consensus-2.tsv");
+  expect(early).toHaveLength(4);
+  // Another consensus trains nothing, and has a log of its own.
+  const all = ["--recipe", "boosting", "--folder", at("boosting"), "--set", "ensemble.consensus=3"];
+  const again = await run(...all);
   expect(again.filter((line) => line.includes("done before"))).toHaveLength(3);
+  expect(await votes("sigma-0.25.tsv")).toHaveLength(4);
+  expect(await votes("sigma-0.25.consensus-2.tsv")).toEqual(early);
 }, 60_000);
+
+test.each([
+  [
+    "ensemble.members=1",
+    "ensemble.consensus must be a whole number, from 1 to the 1 members, got 2",
+  ],
+  ["ensemble.members=0", "ensemble.members must be a whole number, 1 or more, got 0"],
+  ["ensemble.consensus=1.5", "ensemble.consensus must be a whole number"],
+  ['ensemble={"members":3}', "ensemble.consensus must be a whole number"],
+  ['ensemble={"members":3,"consenus":2}', 'unknown ensemble field "consenus"'],
+])("--set %s is refused before anything is trained", async (setting, message) => {
+  for (const more of [["--dry-run"], []]) {
+    const folder = at("never");
+    const work = run("--recipe", "boosting", "--folder", folder, "--set", setting, ...more);
+    await expect(work).rejects.toThrow(`boosting: ${message}`);
+    await expect(stat(folder)).rejects.toThrow();
+  }
+});
 
 test("--seeds must be a whole number", async () => {
   await expect(run("--recipe", "cr", "--seeds", "0")).rejects.toThrow(
