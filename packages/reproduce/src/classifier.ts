@@ -7,9 +7,9 @@ import type { Model } from "@dmae/nn";
 import { type Classifier, ensemble } from "@dmae/smoothing-certify";
 import { fromPretrained } from "@dmae/vit";
 import { modelOf } from "./model.ts";
+import { modelFiles } from "./model-files.ts";
 import { type ClassifierRecipe, ensembleOf } from "./recipe.ts";
 import type { Run } from "./run.ts";
-import { modelFiles } from "./train-stage.ts";
 
 /** The classifier that a run has trained. */
 export interface TrainedClassifier {
@@ -23,7 +23,7 @@ export interface TrainedClassifier {
 
 /** Reads the parameters that the training stage has left; a checkpoint of another architecture is an error. */
 export async function trainedClassifier(
-  run: Run,
+  run: Pick<Run, "folder" | "recipe">,
   recipe: ClassifierRecipe,
 ): Promise<TrainedClassifier> {
   const model = modelOf(recipe.training);

@@ -7,6 +7,7 @@ import type { TrainStep } from "@dmae/train";
 import { specsOf, taskStep } from "@dmae/train/tasks";
 import { finetuneRecipeOf, modelOf } from "./model.ts";
 import type { FinetuningRecipe, PretrainingRecipe, ProbingRecipe, Recipe } from "./recipe.ts";
+import { evenSoftLabels } from "./soft-label-source.ts";
 
 /** What one training step took here. */
 export interface StepMeasurement {
@@ -53,7 +54,9 @@ function timeFinetuning({ training }: FinetuningRecipe, batchSize: number, execu
     "features" in model
       ? model.config
       : { imageSize: model.config.inputSize, numClasses, depth: 0 };
-  const inputs = finetuneInputs(changed, batch, { key: key(0), step: 0, epoch: 0, model: shape });
+  const softLabels = evenSoftLabels(batchSize, numClasses);
+  const first = { key: key(0), step: 0, epoch: 0 };
+  const inputs = finetuneInputs(changed, batch, { ...first, model: shape, softLabels });
   return timeStep(train, params, inputs, executor);
 }
 

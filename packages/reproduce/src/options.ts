@@ -16,6 +16,8 @@ export interface Options {
   readonly data: string | undefined;
   /** Checkpoint, `model.safetensors` or run folder to begin with. */
   readonly from: string | undefined;
+  /** Soft labels in a file, or the run folder of the classifier that makes them. */
+  readonly softLabels: string | undefined;
   /** Run folder. */
   readonly folder: string | undefined;
   /** Stages to run; undefined for all of the recipe. */
@@ -65,6 +67,8 @@ where it was and ends with the same bits.
   --set field=value      changes a field, e.g. --set epochs=1 --set model.depth=2; as often as needed
   --data DIR             class folders in train/ and val/, tar shards in train/ and val/, or CIFAR's binary files
   --from FILE|RUN        what to begin with: an official .pth, a .safetensors file, or the run folder of another recipe
+  --soft-labels FILE|RUN what CAT-RS needs besides: the run folder of a classifier that is trained on the same images, which
+                         answers 100 noisy copies of each once, or a .safetensors file with softLabels [images, classes]
   --download             fetches the images and the checkpoint to begin with into the cache folder (DMAE_CACHE), resumed and
                          verified, where --data and --from do not name them; says where to get what needs a browser.
                          Without --recipe: fetches for all recipes, and runs none
@@ -99,6 +103,7 @@ export function readOptions(args: readonly string[]): Options {
     set: values.set ?? [],
     data: values.data,
     from: values.from,
+    softLabels: values["soft-labels"],
     folder: values.folder,
     stages: values.stage?.split(",").map((stage) => stage.trim()),
     precision: precisionOf(values.precision),
@@ -152,6 +157,7 @@ const flags = {
   set: { type: "string", multiple: true },
   data: { type: "string" },
   from: { type: "string" },
+  "soft-labels": { type: "string" },
   folder: { type: "string" },
   stage: { type: "string" },
   backend: { type: "string" },

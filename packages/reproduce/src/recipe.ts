@@ -136,7 +136,7 @@ export const ensembleOf = (recipe: Recipe): EnsembleSettings | undefined =>
 /**
  * Throws for an ensemble that cannot be certified, before it is trained.
  *
- * @throws DmaeError "argument" unless `members` is a whole number from 1 on, and `consensus` one from 1 to `members`
+ * @throws DmaeError "argument" unless `members` is a whole number, 1 or more, and `consensus` one from 1 to `members`
  */
 export function checkEnsemble(recipe: Recipe): void {
   const ensemble = ensembleOf(recipe);

@@ -11,11 +11,11 @@ import { certifiedRows } from "./certify-stage.ts";
 import { trainedClassifier } from "./classifier.ts";
 import { readMeasurements } from "./evaluate-stage.ts";
 import { type LossPoint, lossSvg } from "./loss-svg.ts";
+import { trainingParts } from "./model-files.ts";
 import { isClassifierRecipe, type PublishedAccuracy, type Recipe } from "./recipe.ts";
 import { type AccuracyTable, type ReportPage, reportHtml } from "./report-page.ts";
 import { logLine, type Run, writeWhole } from "./run.ts";
 import { changedFields } from "./settings.ts";
-import { trainingParts } from "./train-stage.ts";
 
 /** Writes `report.html`: our numbers beside the paper's, from whatever the run folder holds. */
 export async function reportStage(run: Run): Promise<void> {

@@ -22,6 +22,7 @@ import { claimFolder, explained, isFirst, logLine, type Run } from "./run.ts";
 import { seedFolder, seedsReport } from "./seeds-report.ts";
 import { applySettings } from "./settings.ts";
 import { smokeRecipe } from "./smoke.ts";
+import { softLabelSource } from "./soft-label-source.ts";
 import { trainStage } from "./train-stage.ts";
 
 /** What an example gives. */
@@ -66,10 +67,12 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
   const settled = applySettings(options.smoke ? smokeRecipe(original, 10) : original, options.set);
   checkEnsemble(settled);
   if (options.dryRun) {
+    const softLabels = await softLabelSource(settled, options);
     const executor = options.measure
       ? await executorOf(options.backend, options.precision)
       : undefined;
     say(await planOf(settled, options, executor));
+    if (softLabels) say(`soft labels       ${softLabels.text}`);
     if (options.seeds > 1) say(`seeds             ${options.seeds}: as many runs as this one`);
     if (options.download)
       say(`--download        ${wanted(settled, options).join(", ") || "nothing to fetch"}`);

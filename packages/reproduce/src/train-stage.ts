@@ -3,42 +3,26 @@ import { join } from "node:path";
 import { DmaeError, foldIn } from "@dmae/core";
 import { gatherTexts } from "@dmae/core/ranks";
 import { everyNth } from "@dmae/datasets";
-import { linearProbe, robustFinetune } from "@dmae/finetune";
+import { linearProbe, type RobustFinetuneOptions, robustFinetune } from "@dmae/finetune";
 import { pretrain } from "@dmae/pretrain";
 import type { TrainingProgress } from "@dmae/train";
+import { checksum } from "@dmae/train/tasks";
 import { epochMeans } from "./epochs.ts";
 import { learningRateByStep } from "./learning-rate.ts";
 import { finetuneRecipeOf } from "./model.ts";
+import { modelFile, trainingParts } from "./model-files.ts";
 import { progressLine } from "./progress.ts";
 import {
   type ClassifierRecipe,
-  ensembleOf,
+  type FinetuningRecipe,
   isClassifierRecipe,
   type PretrainingRecipe,
   type Recipe,
 } from "./recipe.ts";
 import { isFirst, logLine, type Run } from "./run.ts";
+import { softLabelsFor } from "./soft-label-source.ts";
 import { type Start, startOf } from "./start.ts";
 import { type EventWriter, eventFile, eventWriter } from "./tensorboard.ts";
-
-/** What a training stage trains: one model, or the members of an ensemble one after the other. */
-export const trainingParts = (recipe: Recipe): readonly string[] => {
-  const { members } = ensembleOf(recipe) ?? {};
-  return members === undefined
-    ? [recipe.task]
-    : Array.from({ length: members }, (_, i) => `${recipe.task}/member-${i}`);
-};
-
-/** What a training part leaves: the parameters of its last step, or with `emaDecay` their moving average. */
-const modelFile = ({ folder, recipe }: Pick<Run, "folder" | "recipe">, part: string) => {
-  const { training } = recipe;
-  const isAveraged = "emaDecay" in training && training.emaDecay != null;
-  return join(folder, part, isAveraged ? "averaged.safetensors" : "model.safetensors");
-};
-
-/** Where a training stage leaves the classifier; of an ensemble those of each member. */
-export const modelFiles = (run: Pick<Run, "folder" | "recipe">) =>
-  trainingParts(run.recipe).map((part) => modelFile(run, part));
 
 /** Trains: pre-training (afresh or continued), fine-tuning or probing; goes on where an earlier process was. */
 export async function trainStage(run: Run): Promise<void> {
@@ -136,10 +120,7 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
   const pretrained = start?.source;
   const { step, resumedFrom, report } =
     recipe.task === "finetune"
-      ? await robustFinetune(finetuneRecipeOf(recipe.training), train, {
-          ...shared,
-          ...(pretrained ? { pretrained } : {}),
-        })
+      ? await finetuned(recipe, run, { ...shared, ...(pretrained ? { pretrained } : {}) })
       : await linearProbe(recipe.training, train, { ...shared, pretrained: requireStart(start) });
   await logLine(run, {
     stage: recipe.task,
@@ -148,6 +129,15 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
     ignored: report?.ignored.length,
   });
   return { step, resumedFrom };
+}
+
+/** Soft labels decide the numbers, so that they are named in the recipe: other ones cannot go on with the training. */
+async function finetuned(recipe: FinetuningRecipe, run: Run, options: RobustFinetuneOptions) {
+  const training = finetuneRecipeOf(recipe.training);
+  const softLabels = await softLabelsFor(run, recipe);
+  if (!softLabels) return robustFinetune(training, run.data.train, options);
+  const source = `${training.source ?? ""}; soft labels ${checksum({ softLabels })}`;
+  return robustFinetune({ ...training, source }, run.data.train, { ...options, softLabels });
 }
 
 function requireStart(start: Start | undefined): Start["source"] {
