@@ -106,13 +106,44 @@ test("times can be integers", async () => {
     outputNames: ["noise"],
     run: async (given: Record<string, { type: string; data: Float32Array }>) => {
       feeds.push(given);
-      return { noise: { data: given.x!.data } };
+      return { noise: { data: given.x!.data, dims: [2, 3, 4, 4] } };
     },
   };
   const predict = onnxNoisePredictor(session as never, ort.Tensor, { timeType: "int64" });
   expect(Array.from(await predict(clean, shape, 289.5))).toEqual([...clean]); // to NCHW and back
   expect(feeds[0]!.timesteps!.type).toBe("int64");
   expect(Array.from(feeds[0]!.timesteps!.data)).toEqual([290n, 290n]);
+});
+
+test("noise of another size than the images is refused, with as many numbers, too", async () => {
+  const run = async () => ({ e: { data: clean, dims: [2, 3, 2, 8] } });
+  const session = { inputNames: ["x", "t"], outputNames: ["e"], run };
+  await expect(onnxNoisePredictor(session, ort.Tensor)(clean, shape, 1)).rejects.toThrow(
+    "onnxNoisePredictor: the noise must be NCHW and of the images' size, [2,3,4,4], got [2,3,2,8]",
+  );
+});
+
+test("the fingerprint covers the predictor, its times and the step", () => {
+  const session = { inputNames: ["x", "t"], outputNames: ["e"], run: async () => ({}) };
+  const onnx = (options: object) => onnxNoisePredictor(session, ort.Tensor, options);
+  const named = (fingerprint: string) =>
+    Object.assign((x: Float32Array) => x, { fingerprint: `params ${fingerprint}` });
+  const half = (x: Float32Array) => x.map((v) => v / 2);
+  const third = (x: Float32Array) => x.map((v) => v / 3);
+  const predictors = [
+    ...[half, third, named("a"), named("b")],
+    ...[onnx({}), onnx({ fingerprint: "a" }), onnx({ fingerprint: "b" })],
+    ...[onnx({ layout: "NHWC" }), onnx({ timeType: "int64" })],
+  ];
+  const made = [
+    ...predictors.map((predict) => ({ schedule, sigma: 0.5, predict })),
+    { schedule, sigma: 0.25, predict: named("a") },
+    { schedule: { ...schedule, timeScale: 1 }, sigma: 0.5, predict: named("a") },
+    { schedule: diffusionSchedule("linear"), sigma: 0.5, predict: named("a") },
+  ].map((options) => oneShotDenoiser(options).fingerprint);
+  expect(new Set(made).size).toBe(made.length);
+  const [, , again] = made;
+  expect(oneShotDenoiser({ schedule, sigma: 0.5, predict: named("a") }).fingerprint).toBe(again);
 });
 
 test("what does not fit is refused by name", async () => {

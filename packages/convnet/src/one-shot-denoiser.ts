@@ -6,11 +6,17 @@ import { type DiffusionSchedule, diffusionStep } from "./one-shot-diffusion.ts";
  * Predicts the noise of a batch in ordinary memory: `[n, H, W, C]` images in [-1, 1] at one time. It returns as many numbers; of more
  * channels (a learned variance) the first C of each pixel count.
  */
-export type HostNoisePredictor = (
+export type HostNoisePredictor = ((
   images: Float32Array,
   shape: readonly number[],
   time: number,
-) => ArrayLike<number> | Promise<ArrayLike<number>>;
+) => ArrayLike<number> | Promise<ArrayLike<number>>) & {
+  /**
+   * What tells it from others in certification logs, e.g. a hash of its weights: `Object.assign(predict, { fingerprint })`.
+   * Without one its name does, as for classifiers.
+   */
+  readonly fingerprint?: string;
+};
 
 /** Options of {@link oneShotDenoiser}. */
 export interface OneShotDenoiserOptions {
@@ -27,7 +33,7 @@ export type HostDenoiser = ((
   batch: Float32Array,
   shape: readonly number[],
 ) => Promise<Float32Array>) & {
-  /** Tells it from others in certification logs. */
+  /** Tells it from others in certification logs: by its weights or its predictor, and by its noise level. */
   readonly fingerprint: string;
 };
 
@@ -78,7 +84,9 @@ export function oneShotDenoiser(options: OneShotDenoiserOptions): HostDenoiser {
       return (Math.min(1, Math.max(-1, estimate)) + 1) / 2;
     });
   };
+  const identity = predict.fingerprint ?? predict.name;
+  const { timeScale } = schedule;
   return Object.assign(denoise, {
-    fingerprint: JSON.stringify(["one-shot", t, alphaBar]),
+    fingerprint: JSON.stringify(["one-shot", t, alphaBar, timeScale, identity]),
   });
 }

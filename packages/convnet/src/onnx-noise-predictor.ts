@@ -18,6 +18,14 @@ export interface OnnxNoisePredictorOptions {
   readonly layout?: "NCHW" | "NHWC";
   /** Element type of the times; default `"float32"`. */
   readonly timeType?: "float32" | "int64";
+  /** What tells the file from others in certification logs, e.g. its SHA-256: a session does not know it. */
+  readonly fingerprint?: string;
+}
+
+/** What is read of an output. */
+interface Output {
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
 }
 
 type TensorClass = new (type: string, data: never, shape: readonly number[]) => unknown;
@@ -28,14 +36,16 @@ type TensorClass = new (type: string, data: never, shape: readonly number[]) => 
  *
  * @param session of the file
  * @param Tensor the class `Tensor` of the same runtime
- * @param options `layout` and `timeType` of the file
+ * @param options `layout`, `timeType` and `fingerprint` of the file
  * @returns what {@link oneShotDenoiser} takes as `predict`
- * @throws DmaeError "argument" for a session that does not have two inputs
+ * @throws DmaeError "argument" for a session that does not have two inputs; the function: "shape" for noise of another size
  * @example
  * ```ts
  * import * as ort from "onnxruntime-node";
- * const session = await ort.InferenceSession.create("unet.onnx");
- * const predict = onnxNoisePredictor(session, ort.Tensor, { timeType: "int64" });
+ * const file = await readFile("unet.onnx");
+ * const session = await ort.InferenceSession.create(file);
+ * const fingerprint = createHash("sha256").update(file).digest("hex"); // of node:crypto
+ * const predict = onnxNoisePredictor(session, ort.Tensor, { timeType: "int64", fingerprint });
  * ```
  */
 export function onnxNoisePredictor(
@@ -43,8 +53,12 @@ export function onnxNoisePredictor(
   Tensor: abstract new (...args: never[]) => unknown,
   options: OnnxNoisePredictorOptions = {},
 ): HostNoisePredictor {
-  checkOptions("onnxNoisePredictor", options, { layout: true, timeType: true });
-  const { layout = "NCHW", timeType = "float32" } = options;
+  checkOptions("onnxNoisePredictor", options, {
+    layout: true,
+    timeType: true,
+    fingerprint: "text",
+  });
+  const { layout = "NCHW", timeType = "float32", fingerprint = "a session" } = options;
   const { inputNames, outputNames } = session;
   if (inputNames.length !== 2)
     throw new DmaeError(
@@ -53,7 +67,7 @@ export function onnxNoisePredictor(
     );
   const tensor = (type: string, data: unknown, shape: readonly number[]) =>
     new (Tensor as unknown as TensorClass)(type, data as never, shape);
-  return async (images, shape, time) => {
+  const predict: HostNoisePredictor = async (images, shape, time) => {
     const [n = 0, height = 0, width = 0, channels = 0] = shape;
     const isFirst = layout === "NCHW";
     const data = isFirst ? moveAxes(images, [n, height * width, channels]) : images;
@@ -64,11 +78,19 @@ export function onnxNoisePredictor(
       [inputNames[0]!]: tensor("float32", data, own),
       [inputNames[1]!]: tensor(timeType, times, [n]),
     };
-    const results = (await session.run(feeds as never)) as Record<string, { data: Float32Array }>;
-    const noise = results[outputNames[0]!]!.data;
+    const results = (await session.run(feeds as never)) as Record<string, Output>;
+    const { data: noise, dims } = results[outputNames[0]!]!;
+    const sides = isFirst ? [dims[0], dims[2], dims[3]] : dims.slice(0, 3);
+    if (dims.length !== 4 || `${sides}` !== `${shape.slice(0, 3)}`)
+      throw new DmaeError(
+        "shape",
+        `onnxNoisePredictor: the noise must be ${layout} and of the images' size, [${own}], got [${dims}]`,
+      );
     if (!isFirst) return noise;
     return moveAxes(noise, [n, noise.length / (n * height * width), height * width]);
   };
+  const identity = JSON.stringify(["onnx", fingerprint, layout, timeType]);
+  return Object.assign(predict, { fingerprint: identity });
 }
 
 /** `[n, a, b]` to `[n, b, a]`. */

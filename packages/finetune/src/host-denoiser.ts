@@ -1,6 +1,6 @@
 import { defaultExecutor } from "@dmae/compile/executors";
 import { diffusionSchedule, type HostDenoiser, oneShotDenoiser } from "@dmae/convnet/denoising";
-import type { HostTensor, HostTensors, ImageShape } from "@dmae/core";
+import { DmaeError, type HostTensor, type HostTensors, type ImageShape } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, PreparedFunction, TensorSpecs, Tensors } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
@@ -20,7 +20,11 @@ export interface DenoiserUse {
   readonly executor?: Executor;
 }
 
-/** The trained denoiser as `denoised` of `@dmae/smoothing-certify` takes it; compiled when it is first used. */
+/**
+ * The trained denoiser as `denoised` of `@dmae/smoothing-certify` takes it; compiled when it is first used.
+ *
+ * @returns a function of `[n, H, W, C]` images, of the size that it was trained on; it throws "shape" for another one
+ */
 export function hostDenoiser(
   { denoiser, sigma, schedule = "cosine" }: DenoiserRecipe,
   params: HostTensors,
@@ -39,25 +43,42 @@ export function hostDenoiser(
   const program = inBatches(batchSize, imageShape, async () =>
     (executor ?? (await defaultExecutor())).prepareFunction({ fn, specs, constants: params }),
   );
+  const weights = checksum(params);
+  const predict = (images: Float32Array, _: readonly number[], time: number) => {
+    const data = new Float32Array(batchSize).fill(time);
+    return program.run(images, { time: { dtype: "float32", shape: [batchSize], data } });
+  };
   const denoise = isUNet(denoiser)
     ? oneShotDenoiser({
-        schedule: diffusionSchedule(schedule),
-        sigma,
-        predict: (images, _, time) =>
-          program.run(images, {
-            time: {
-              ...{ dtype: "float32", shape: [batchSize] },
-              data: new Float32Array(batchSize).fill(time),
-            } as HostTensor,
-          }),
+        ...{ schedule: diffusionSchedule(schedule), sigma },
+        predict: Object.assign(predict, { fingerprint: `params ${weights}` }),
       })
-    : (batch: Float32Array) => program.run(batch, {});
-  const fingerprint = JSON.stringify(["denoiser", checksum(params), sigma]);
+    : Object.assign((batch: Float32Array) => program.run(batch, {}), {
+        fingerprint: JSON.stringify(["denoiser", weights, sigma]),
+      });
   return Object.assign(
-    (batch: Float32Array, shape: readonly number[]): Promise<Float32Array> => denoise(batch, shape),
-    { fingerprint, dispose: program.dispose },
+    async (batch: Float32Array, shape: readonly number[]): Promise<Float32Array> => {
+      requireImages(imageShape, batch, shape);
+      return denoise(batch, shape);
+    },
+    { fingerprint: denoise.fingerprint, dispose: program.dispose },
   );
 }
+
+/** Images of another size would be cut into images of this one, across their borders. */
+function requireImages(
+  imageShape: ImageShape,
+  batch: Float32Array,
+  shape: readonly number[],
+): void {
+  if (`${shape.slice(1)}` === `${imageShape}` && batch.length === size(shape)) return;
+  throw new DmaeError(
+    "shape",
+    `denoiser: the batch must be [n, ${imageShape.join(", ")}], as in training, got [${shape.join(", ")}] and ${batch.length} numbers`,
+  );
+}
+
+const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 /** Runs a program of fixed batches over any number of images; the last batch is padded. */
 function inBatches(
@@ -66,7 +87,7 @@ function inBatches(
   prepare: () => Promise<PreparedFunction>,
 ) {
   let ready: Promise<PreparedFunction> | undefined;
-  const pixels = imageShape.reduce((a, b) => a * b, 1);
+  const pixels = size(imageShape);
   return {
     async run(images: Float32Array, more: HostTensors): Promise<Float32Array> {
       ready ??= prepare();

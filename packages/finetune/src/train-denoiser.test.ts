@@ -10,6 +10,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import type { DenoiserRecipe } from "./denoiser-recipe.ts";
+import { hostDenoiser } from "./host-denoiser.ts";
 import { trainDenoiser } from "./train-denoiser.ts";
 
 const scratch = temporaryFolders("denoiser");
@@ -55,6 +56,16 @@ describe.each([
     const { before, after } = await errors(denoise);
     expect(before).toBeGreaterThan(0.2);
     expect(after).toBeLessThan(before / 2);
+    const images = new Float32Array(3 * 32 * 32);
+    for (const shape of [
+      [3, 32, 32, 1], // 12 images of 16 x 16 pixels, which would be denoised together
+      [12, 1, 16, 16],
+      [11, 16, 16, 1],
+    ])
+      await expect(denoise(images, shape)).rejects.toMatchObject({
+        code: "shape",
+        message: `denoiser: the batch must be [n, 16, 16, 1], as in training, got [${shape.join(", ")}] and 3072 numbers`,
+      });
     await denoise.dispose();
   });
 
@@ -76,6 +87,20 @@ describe.each([
     for (const [name, { data: values }] of Object.entries(eager.params))
       expectClose(params[name]!.data, values, { absolute: 2e-4 });
   });
+});
+
+it("a denoiser's fingerprint covers weights, sigma and schedule", () => {
+  const fingerprint = (recipe: DenoiserRecipe, seed: number, change: object = {}) => {
+    const params = recipe.denoiser.initHost(key(seed));
+    return hostDenoiser({ ...recipe, ...change }, params, [16, 16, 1]).fingerprint;
+  };
+  const made = [
+    ...[fingerprint(dncnn, 0), fingerprint(dncnn, 1), fingerprint(dncnn, 0, { sigma: 1 })],
+    ...[fingerprint(unet, 0), fingerprint(unet, 1), fingerprint(unet, 0, { sigma: 1 })],
+    fingerprint(unet, 0, { schedule: "linear" }),
+  ];
+  expect(new Set(made).size).toBe(made.length);
+  expect(fingerprint(unet, 0, { schedule: "cosine" })).toBe(fingerprint(unet, 0));
 });
 
 it("stability: the classifier stays as it is and the composition is certified", async () => {

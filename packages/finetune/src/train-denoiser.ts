@@ -42,7 +42,8 @@ export interface TrainDenoiserOptions extends TrainingOptions {
 /** What {@link trainDenoiser} returns. */
 export interface TrainDenoiserResult extends TrainingResult {
   /**
-   * The trained denoiser for `denoised` of `@dmae/smoothing-certify`; it is compiled when it is first used.
+   * The trained denoiser for `denoised` of `@dmae/smoothing-certify`; it is compiled when it is first used. It throws
+   * "shape" for images of another size than those of training.
    *
    * @param options `batchSize`: images in a call of the program, default 64; `executor`, default the one that trained
    */
