@@ -109,6 +109,7 @@ export function finetuneTask(
     },
     params,
     trainable: Object.keys(groups),
+    buffers: model.buffers,
     ...optimizerOf(recipe, groups),
     clipNorm,
     emaDecay,

@@ -91,7 +91,8 @@ function rankStep(
     },
     async state() {
       const state = await steps.state();
-      const buffers = [...split.buffers].map((name) => state[`params.${name}`]!);
+      const names = [...split.buffers].flatMap((name) => [`params.${name}`, `ema.${name}`]);
+      const buffers = names.flatMap((name) => state[name] ?? []);
       await joinBuffers(world, buffers, share);
       if (!areSummed)
         for (const { data } of Object.values(unprefixed("gradients.", state)))
@@ -130,8 +131,10 @@ async function joinMetrics(
 }
 
 /**
- * Replaces running statistics by their means over the ranks. They are linear in the statistics of each batch, so the
- * mean of those that the ranks keep is what one process would have.
+ * Replaces running statistics, and their moving averages, by their means over the ranks. That is what one process would
+ * have where the statistics of a batch are means over its rows, or over groups of rows that one rank has each, as in
+ * linear probing. The variance over all rows is no such mean: tasks with batch normalisation over the whole batch refuse
+ * several ranks.
  */
 async function joinBuffers(
   world: World,

@@ -63,6 +63,7 @@ const task: TrainingTask = {
     mean: tensor(0),
   },
   trainable: ["w", "b"],
+  buffers: ["mean"],
   optimizer: adamw(),
   emaDecay: 0.5,
   clipNorm: 1,

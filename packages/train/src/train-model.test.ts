@@ -48,6 +48,7 @@ const task: TrainingTask = {
   },
   params: { w: zeros(1, 16), b: zeros(1), steps: zeros(1) },
   trainable: ["w", "b"],
+  buffers: ["steps"],
   optimizer: sgd({ momentum: 0.9 }),
   emaDecay: 0.5,
 };
@@ -66,6 +67,7 @@ describe("trainModel", () => {
     expect(losses.at(-1)).toBeLessThan(losses[0]!);
     expect(whole.params.steps!.data[0]).toBe(8);
     expect(Object.keys(whole.averaged!)).toEqual(["w", "b", "steps"]);
+    expect(whole.averaged!.steps!.data[0]).toBe(7 + 2 ** -8); // the average of 1 … 8, from 0
     const folder = scratch();
     const stop = new AbortController();
     const stopped = trainModel(task, data, {

@@ -131,6 +131,8 @@ export interface TrainingTask {
   readonly params: HostTensors;
   /** Names of the parameters that the optimizer trains; the others stay, or change by the loss's `updates`. */
   readonly trainable: readonly string[];
+  /** Names of those that change by the loss's `updates`; with `emaDecay` they must be given. */
+  readonly buffers?: readonly string[];
   /** The optimizer. */
   readonly optimizer: Optimizer;
   /** Learning rate by fractional epoch; default: the recipe's warm-up and half cosine. */
@@ -138,8 +140,8 @@ export interface TrainingTask {
   /** Largest global l2 norm of the gradients; default: no clipping. */
   readonly clipNorm?: number | null;
   /**
-   * Decay of an exponential moving average of the trained parameters; it is what evaluations measure, and is saved as
-   * `averaged.safetensors`. Default: none is kept.
+   * Decay of an exponential moving average of the trained parameters and the buffers; it is what evaluations measure, and
+   * is saved as `averaged.safetensors`. Default: none is kept.
    */
   readonly emaDecay?: number | null;
   /** Optimizer state that belongs to `params`, and the updates it has made. */
@@ -159,7 +161,7 @@ export interface TrainingTask {
 export interface TrainingResult {
   /** Parameters after the last step, in the names and layouts of the official state dict. */
   readonly params: Record<string, HostTensor>;
-  /** The same with the moving average of what was trained, with `emaDecay`. */
+  /** The same with the moving average of what was trained and of the running statistics, with `emaDecay`. */
   readonly averaged?: Record<string, HostTensor>;
   /** Steps done in the whole run. */
   readonly step: number;
@@ -261,13 +263,14 @@ export function taskStep(
   task: Omit<TrainingTask, "caller" | "task" | "images">,
   run: { readonly stepsPerEpoch: number; readonly updateOffset?: number },
 ): TrainStep {
-  const { recipe, objective, optimizer, trainable, clipNorm, emaDecay } = task;
+  const { recipe, objective, optimizer, trainable, buffers = [], clipNorm, emaDecay } = task;
   const { minLearningRate, warmupEpochs, epochs, batchSize, accumulate } = recipe;
   const learningRate = scaledLearningRate(recipe.baseLearningRate, batchSize * accumulate);
   return createTrainStep({
     loss: objective.loss,
     optimizer,
     trainable,
+    buffers,
     schedule:
       task.schedule ?? cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs }),
     stepsPerEpoch: run.stepsPerEpoch,
@@ -297,7 +300,7 @@ async function finished(
   return { params, trained, averaged, step, resumedFrom, metrics };
 }
 
-/** The parameters of a state; the moving average of the trained ones if the run keeps one. */
+/** The parameters of a state; the moving average of what changes if the run keeps one. */
 const averagedParams = (state: HostTensors): Record<string, HostTensor> => ({
   ...unprefixed("params.", state),
   ...unprefixed("ema.", state),

@@ -140,6 +140,23 @@ describe("createTrainStep", () => {
     });
   });
 
+  it("averages buffers with the weights, after the micro-batch that updates", async () => {
+    const counting = (params: Tensors, batch: Tensors) => ({
+      ...loss(params, batch),
+      updates: { frozen: tf.add(params.frozen!, 1) },
+    });
+    const options = { loss: counting, optimizer: sgd(), accumulate: 2, emaDecay: 0.75 };
+    const batches = [0, 4, 8, 12].map((from) => batchOf(from, from + 4));
+    const { states } = await train({ ...options, buffers: ["frozen"] }, batches);
+    const values = (name: string) => states.map((state) => state[name]!.data[0]);
+    expect(values("params.frozen")).toEqual([4, 5, 6, 7]);
+    const [first, second] = [0.75 * 3 + 0.25 * 5, 0.75 * (0.75 * 3 + 0.25 * 5) + 0.25 * 7];
+    expect(values("ema.frozen")).toEqual([3, first, first, second]);
+    await expect(train(options, batches)).rejects.toThrow(
+      "createTrainStep: with emaDecay, buffers must name what the loss updates, got none of frozen",
+    );
+  });
+
   it("names what is wrong", () => {
     const options = { loss, optimizer: sgd(), schedule: () => 0, stepsPerEpoch: 3 };
     expect(() => createTrainStep({ ...options, accumulate: 4 })).toThrow(
@@ -147,6 +164,9 @@ describe("createTrainStep", () => {
     );
     expect(() => createTrainStep({ ...options, trainable: ["head"] }).initState(params)).toThrow(
       "createTrainStep: trainable must name parameters, got head",
+    );
+    expect(() => createTrainStep({ ...options, buffers: ["mean"] }).initState(params)).toThrow(
+      "createTrainStep: buffers must name parameters, got mean",
     );
     expect(() => createTrainStep({ ...options, updateOffset: Number.NaN })).toThrow(
       "createTrainStep: updateOffset must be an integer, got NaN",

@@ -41,8 +41,10 @@ export interface TrainStepOptions {
   readonly updateOffset?: number;
   /** Clips the global l2 norm of the averaged gradients; default: no clipping. Adds the metric `gradientNorm`. */
   readonly clipNorm?: number;
-  /** Keeps an exponential moving average of the trained parameters with this decay under `ema.<name>`. */
+  /** Keeps an exponential moving average of the trained parameters and `buffers` with this decay under `ema.<name>`. */
   readonly emaDecay?: number;
+  /** Names of the parameters that the loss gives new values of (`updates`); with `emaDecay` they must be given. */
+  readonly buffers?: readonly string[];
 }
 
 /**
@@ -103,11 +105,13 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     clipNorm: true,
     updateOffset: true,
     emaDecay: true,
+    buffers: "list",
   });
   const { optimizer, trainable, schedule, stepsPerEpoch, accumulate = 1, clipNorm } = options;
-  const { emaDecay, updateOffset = 0 } = options;
+  const { emaDecay, buffers: declared = [], updateOffset = 0 } = options;
   checkRanges(options);
   const isTrained = trainable === undefined ? () => true : inSet(trainable);
+  const isBuffer = inSet(declared);
   const position = (step: number) => trainingPosition(step, stepsPerEpoch, accumulate);
 
   const buffers = new Set<string>();
@@ -119,6 +123,7 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     const fixed = filterNames(params, (name) => !isTrained(name));
     const result = lossAndGradients(options.loss, trained, fixed, batch, scalars.share);
     for (const name of Object.keys(result.updates)) buffers.add(name);
+    if (emaDecay !== undefined) requireDeclared(result.updates, isBuffer);
     const sums =
       accumulate > 1
         ? averaged(result.gradients, unprefixed("gradients.", state), scalars, accumulate)
@@ -130,7 +135,8 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
   };
 
   const update: StepFunction = (state, batch) => {
-    const trained = filterNames(unprefixed("params.", state), isTrained);
+    const params = unprefixed("params.", state);
+    const trained = filterNames(params, isTrained);
     const scalars = unprefixed("scalars.", batch);
     const metrics: Tensors = {};
     let sums = unprefixed("gradients.", state);
@@ -147,7 +153,8 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     };
     if (emaDecay === undefined) return { state: next, metrics };
     const ema = unprefixed("ema.", state);
-    for (const [name, value] of Object.entries(updated.params))
+    const values = { ...updated.params, ...filterNames(params, isBuffer) };
+    for (const [name, value] of Object.entries(values))
       next[`ema.${name}`] = tf.add(
         ema[name]!,
         tf.mul(tf.sub(value, ema[name]!), scalars.emaWeight!),
@@ -158,7 +165,6 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
   const step: StepFunction = (state, batch) => {
     const first = gradients(state, batch);
     const second = update({ ...state, ...first.state }, batch);
-    // an update reads the buffers of before
     const next = { ...state, ...second.state, ...first.state };
     return { state: inOrder(state, next), metrics: { ...first.metrics, ...second.metrics } };
   };
@@ -167,13 +173,16 @@ export function createTrainStep(options: TrainStepOptions): TrainStep {
     step,
     initState(params: HostTensors, slots?: HostTensors) {
       const trained = filterNames(params, isTrained);
-      if (trainable !== undefined) requireNames(params, trainable);
+      requireNames("trainable", params, trainable ?? []);
+      requireNames("buffers", params, declared);
       const fresh = optimizer.init(trained);
       return {
         ...prefixed("params.", params),
         ...prefixed("optimizer.", slots ? inOrderOf(fresh, slots, slotNames) : fresh),
         ...(accumulate > 1 ? prefixed("gradients.", zerosLike(trained)) : {}),
-        ...(emaDecay === undefined ? {} : prefixed("ema.", trained)),
+        ...(emaDecay === undefined
+          ? {}
+          : prefixed("ema.", { ...trained, ...filterNames(params, isBuffer) })),
       };
     },
     inputs(at: number) {
@@ -298,13 +307,24 @@ function zerosLike(tensors: HostTensors): HostTensors {
   return zeros;
 }
 
-function requireNames(params: HostTensors, names: readonly string[]): void {
+function requireNames(option: string, params: HostTensors, names: readonly string[]): void {
   const unknown = names.filter((name) => !(name in params));
   if (unknown.length > 0)
     throw new DmaeError(
       "argument",
-      `createTrainStep: trainable must name parameters, got ${unknown.join(", ")}`,
+      `createTrainStep: ${option} must name parameters, got ${unknown.join(", ")}`,
       { unknown },
+    );
+}
+
+/** Averaged weights need the running statistics that belong to them. */
+function requireDeclared(updates: Tensors, isBuffer: (name: string) => boolean): void {
+  const missing = Object.keys(updates).filter((name) => !isBuffer(name));
+  if (missing.length > 0)
+    throw new DmaeError(
+      "argument",
+      `createTrainStep: with emaDecay, buffers must name what the loss updates, got none of ${missing.join(", ")}`,
+      { missing },
     );
 }
 
