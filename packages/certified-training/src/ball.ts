@@ -7,6 +7,11 @@ export function l2Norms(x: tf.Tensor): tf.Tensor {
   return tf.sqrt(tf.sum(tf.square(x), axes, true));
 }
 
+/** Sizes to divide by: 0 becomes 1. */
+export function orOne(sizes: tf.Tensor): tf.Tensor {
+  return tf.where(tf.equal(sizes, 0), tf.onesLike(sizes), sizes);
+}
+
 /** Rows longer than `radius` shortened to it, `x radius / (|x| + 1e-7)`: torch's `renorm` on each row. */
 export function projectToBall(x: tf.Tensor, radius: tf.Tensor | number): tf.Tensor {
   const norms = l2Norms(x);

@@ -1,7 +1,8 @@
 import { type ApplyFunction, type Params, softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { gradientOf, l2Norms } from "./ball.ts";
+import { gradientOf, l2Norms, orOne } from "./ball.ts";
 import { atLabel, meanSoftmax, noisyCopies, splitCopies } from "./copies.ts";
+import type { MethodDraws } from "./method.ts";
 
 /** What an attack on the smoothed classifier works on. */
 export interface AttackProblem {
@@ -16,8 +17,6 @@ export interface AttackProblem {
   readonly noise: tf.Tensor;
   /** m. */
   readonly copies: number;
-  /** See `MethodDraws.directions`. */
-  readonly directions: tf.Tensor | undefined;
 }
 
 /** Scores of all copies of `images + delta`, the model in evaluation mode, `[m * B, K]`. */
@@ -58,19 +57,19 @@ export function gradientFreeDirection(problem: AttackProblem, delta: tf.Tensor):
   return tf.mean(tf.mul(splitCopies(noise, copies), tf.reshape(weights, shape)), 0);
 }
 
+/** The standard normals that replace a zero gradient in step `step`, `[B, H, W, C]`. */
+export function fallbackDirection(
+  { directions, noise }: MethodDraws,
+  images: tf.Tensor,
+  step: number,
+): tf.Tensor {
+  const from = directions ?? tf.reshape(noise, [-1, ...images.shape]); // [steps or m, B, H, W, C]
+  const index = directions ? step : step % from.shape[0]!;
+  return tf.reshape(tf.slice(from, [index, 0, 0, 0, 0], [1, ...images.shape]), images.shape);
+}
+
 /** Each row of `gradient` at length 1; a row that is exactly 0 becomes the row of `fallback`, as it is. */
 export function unitDirection(gradient: tf.Tensor, fallback: tf.Tensor): tf.Tensor {
   const norms = l2Norms(gradient);
-  const isZero = tf.equal(norms, 0);
-  const unit = tf.div(gradient, tf.where(isZero, tf.onesLike(norms), norms));
-  return tf.where(isZero, fallback, unit);
-}
-
-/** The normals that replace a zero gradient in step `step`, `[B, H, W, C]`. */
-export function fallbackDirection(problem: AttackProblem, step: number): tf.Tensor {
-  const { directions, noise, copies, images } = problem;
-  const from = directions ?? splitCopies(noise, copies);
-  const index = directions ? step : step % copies;
-  const size = [1, ...images.shape];
-  return tf.reshape(tf.slice(from, [index, 0, 0, 0, 0], size), images.shape);
+  return tf.where(tf.equal(norms, 0), fallback, tf.div(gradient, orOne(norms)));
 }

@@ -71,11 +71,7 @@ export function consistency(settings: ConsistencyTrainingSettings): TrainingMeth
       const problem = { apply, params, images: clean, targets, noise, copies };
       const images = attack
         ? withoutGradient(() =>
-            attacked(
-              { ...problem, directions: undefined },
-              scheduled(batch, "radius", attack.epsilon),
-              attack.steps,
-            ),
+            attacked(problem, scheduled(batch, "radius", attack.epsilon), attack.steps),
           )
         : clean;
       const { logits, updates = {} } = apply(params, noisyCopies(images, noise, copies), {

@@ -1,11 +1,10 @@
 import { valueAndGradients } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { l2Norms, projectToBall } from "./ball.ts";
+import { l2Norms, orOne, projectToBall } from "./ball.ts";
 import {
   type AttackProblem,
   attackedLogits,
   attackLoss,
-  fallbackDirection,
   unitDirection,
 } from "./classification-attack.ts";
 import { splitCopies } from "./copies.ts";
@@ -16,6 +15,8 @@ export interface DdnSettings {
   readonly radius: tf.Tensor | number;
   /** Steps. */
   readonly steps: number;
+  /** What replaces a zero gradient in a step, `[B, H, W, C]`. */
+  readonly fallback: (step: number) => tf.Tensor;
   /** Factor by which the norm shrinks after a success and grows after a failure: `1 -+ gamma`. */
   readonly gamma: number;
 }
@@ -36,7 +37,8 @@ const rateOf = (step: number, steps: number) =>
  *
  * @returns adversarial images `[B, H, W, C]`, without noise
  */
-export function ddn(problem: AttackProblem, { radius, steps, gamma }: DdnSettings): tf.Tensor {
+export function ddn(problem: AttackProblem, settings: DdnSettings): tf.Tensor {
+  const { radius, steps, gamma } = settings;
   const { images } = problem;
   const largest = l2Norms(tf.maximum(images, tf.sub(1, images))); // [B, 1, 1, 1]
   let delta: tf.Tensor = tf.zerosLike(images);
@@ -45,11 +47,11 @@ export function ddn(problem: AttackProblem, { radius, steps, gamma }: DdnSetting
   for (let step = 0; step < steps; step++) {
     const { gradient, isAdversarial } = evaluate(problem, delta);
     best = smallest(best, delta, isAdversarial);
-    const direction = unitDirection(gradient, tf.neg(fallbackDirection(problem, step)));
+    const direction = unitDirection(gradient, tf.neg(settings.fallback(step)));
     const moved = tf.add(delta, tf.mul(direction, rateOf(step, steps)));
     const factor = tf.sub(1 + gamma, tf.mul(isAdversarial, 2 * gamma)); // 1 - gamma where adversarial
     norm = tf.minimum(tf.mul(norm, factor), largest);
-    const scaled = tf.mul(moved, tf.div(norm, l2Norms(moved)));
+    const scaled = tf.mul(moved, tf.div(norm, orOne(l2Norms(moved))));
     delta = tf.sub(tf.clipByValue(toLevels(tf.add(scaled, images)), 0, 1), images);
   }
   return tf.add(images, toLevels(projectToBall(best.delta, radius)));

@@ -24,8 +24,8 @@ export interface MethodDraws {
   /** `catRs`: the number of copies that count, `[B]` float32, instead of a binomial drawn with `uniform`. */
   readonly counts?: tf.Tensor;
   /**
-   * `smoothAdv`: standard normals `[steps, B, H, W, C]`, the step of an image whose gradient is exactly 0. By default the
-   * image's own noise is used, so that nothing more has to be drawn.
+   * `smoothAdv`: standard normals `[steps, B, H, W, C]`, the step of an image whose gradient is exactly 0. By default
+   * `noise` of the image is used, so that nothing more has to be drawn.
    */
   readonly directions?: tf.Tensor;
 }

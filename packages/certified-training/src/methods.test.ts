@@ -35,12 +35,16 @@ const images = () => tf.tensor4d(numbers(2, 8), [2, 2, 2, 1]);
 const targets = () => tf.tensor2d([0, 1, 0, 0, 0, 1], [2, 3]);
 const noise = (copies: number) => tf.tensor4d(numbers(3, 8 * copies, -2, 2), [2 * copies, 2, 2, 1]);
 
-function lossOf(method: TrainingMethod, sigma: number | tf.Tensor = 0.25) {
+function lossOf(
+  method: TrainingMethod,
+  sigma: number | tf.Tensor = 0.25,
+  { apply: model = apply, targets: labels = targets } = {},
+) {
   return tf.tidy(() => {
     const draws = { noise: noise(method.copies), sigma, uniform: tf.tensor1d([0.2, 0.9]) };
     const softLabels = tf.tensor2d([0.2, 0.7, 0.1, 0, 0.5, 0.5], [2, 3]);
-    const batch = { images: images(), targets: targets(), softLabels };
-    return method.loss(apply, { weight: weight() }, batch, draws).loss.dataSync()[0]!;
+    const batch = { images: images(), targets: labels(), softLabels };
+    return method.loss(model, { weight: weight() }, batch, draws).loss.dataSync()[0]!;
   });
 }
 
@@ -80,6 +84,14 @@ describe.each(Object.entries(all))("%s", (_, method) => {
     each.dispose();
   });
 
+  it("is finite without noise where no image has a gradient", () => {
+    const flat: ApplyFunction = (params, x) => ({ logits: tf.mul(apply(params, x).logits, 0) });
+    expect(Number.isFinite(lossOf(method, 0, { apply: flat }))).toBe(true);
+    const each = tf.tensor1d([0, 0.25]);
+    expect(Number.isFinite(lossOf(method, each, { apply: flat }))).toBe(true);
+    each.dispose();
+  });
+
   it("has settings that are plain JSON and name the method", () => {
     expect(JSON.parse(JSON.stringify(method.settings))).toEqual(method.settings);
     expect(method.settings.name).toMatch(/^[a-zA-Z]+$/);
@@ -103,6 +115,22 @@ it("without a radius SmoothAdv, and without weights consistency and stability, a
   expectClose([lossOf(smoothAdv(attack))], expected, { relative: 1e-6 });
   expectClose([lossOf(consistency({ copies: 2, lambda: 0, mu: 0 }))], expected, { relative: 1e-6 });
   expectClose([lossOf(smoothMix({ ...mix, mixStep: 0, eta: 0 }))], expected, { relative: 1e-6 });
+});
+
+it("without a gradient PGD walks along the draws, as far as with noise", () => {
+  const distances = (sigma: number) => {
+    let distance: ArrayLike<number> = [];
+    const flat: ApplyFunction = (params, x, options = {}) => {
+      const moved = tf.sub(x, tf.add(images(), tf.mul(noise(1), sigma)));
+      if (options.training) distance = tf.sum(tf.square(moved), [1, 2, 3]).dataSync();
+      return { logits: tf.mul(apply(params, x).logits, 0) };
+    };
+    const method = smoothAdv({ copies: 1, steps: 2, epsilon: 0.1, warmupEpochs: 1 });
+    lossOf(method, sigma, { apply: flat });
+    return distance;
+  };
+  expect(Math.min(...Array.from(distances(0)))).toBeGreaterThan(0.001);
+  expectClose(distances(0), distances(0.25), { absolute: 1e-5 });
 });
 
 it("createMethod makes a method from its settings, so a recipe can be JSON", () => {

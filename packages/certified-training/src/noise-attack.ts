@@ -1,7 +1,7 @@
 import { klDivergence } from "@dmae/consistency-loss/divergence";
 import type { ApplyFunction, Params } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { gradientOf, l2Norms, projectToBall } from "./ball.ts";
+import { gradientOf, l2Norms, orOne, projectToBall } from "./ball.ts";
 import { noisyCopies, repeatRows } from "./copies.ts";
 
 /** What {@link noiseAttack} works on. */
@@ -52,8 +52,8 @@ function moments(x: tf.Tensor): { mean: tf.Tensor; size: tf.Tensor } {
   return { mean: tf.mean(x, axes, true), size: tf.sqrt(tf.mean(tf.square(x), axes, true)) };
 }
 
-/** `mean + (x - mean_x) / size_x * size`. */
+/** `mean + (x - mean_x) / size_x * size`; without noise (sigma 0) x may be 0, and stays so. */
 function withMoments(x: tf.Tensor, { mean, size }: ReturnType<typeof moments>): tf.Tensor {
   const own = moments(x);
-  return tf.add(mean, tf.mul(tf.div(tf.sub(x, own.mean), own.size), size));
+  return tf.add(mean, tf.mul(tf.div(tf.sub(x, own.mean), orOne(own.size)), size));
 }

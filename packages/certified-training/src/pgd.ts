@@ -3,7 +3,6 @@ import { projectToBall } from "./ball.ts";
 import {
   type AttackProblem,
   attackGradient,
-  fallbackDirection,
   gradientFreeDirection,
   unitDirection,
 } from "./classification-attack.ts";
@@ -14,6 +13,8 @@ export interface PgdSettings {
   readonly radius: tf.Tensor | number;
   /** Steps, each of length `2 radius / steps`. */
   readonly steps: number;
+  /** What replaces a zero gradient in a step, `[B, H, W, C]`. */
+  readonly fallback: (step: number) => tf.Tensor;
   /** Estimates the direction from the noise instead of differentiating. */
   readonly gradientFree: boolean;
 }
@@ -33,7 +34,7 @@ export function pgd(problem: AttackProblem, settings: PgdSettings): tf.Tensor {
   const rate = tf.div(tf.mul(radius, 2), steps);
   let delta: tf.Tensor = tf.zerosLike(images);
   for (let step = 0; step < steps; step++) {
-    const fallback = fallbackDirection(problem, step);
+    const fallback = settings.fallback(step);
     const direction = gradientFree
       ? unitDirection(gradientFreeDirection(problem, delta), fallback)
       : unitDirection(attackGradient(problem, delta), tf.neg(fallback));

@@ -3,7 +3,7 @@ import { softmaxCrossEntropy } from "@dmae/nn";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";
-import type { AttackProblem } from "./classification-attack.ts";
+import { fallbackDirection } from "./classification-attack.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
 import { ddn } from "./ddn.ts";
 import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
@@ -55,18 +55,14 @@ export function smoothAdv(settings: SmoothAdvSettings): TrainingMethod {
       const noise = scaledNoise(images, draws, copies);
       const radius = scheduled(batch, "radius", epsilon);
       const adversarial = withoutGradient(() => {
-        const { directions } = draws;
-        const problem: AttackProblem = {
-          apply,
-          params,
-          images,
-          targets,
-          noise,
-          copies,
-          directions,
+        const problem = { apply, params, images, targets, noise, copies };
+        const walk = {
+          radius,
+          steps,
+          fallback: (step: number) => fallbackDirection(draws, images, step),
         };
-        if (attack === "ddn") return ddn(problem, { radius, steps, gamma });
-        return pgd(problem, { radius, steps, gradientFree: attack === "gradient-free" });
+        if (attack === "ddn") return ddn(problem, { ...walk, gamma });
+        return pgd(problem, { ...walk, gradientFree: attack === "gradient-free" });
       });
       const inputs = noisyCopies(adversarial, noise, copies);
       const { logits, updates = {} } = apply(params, inputs, { training: true });

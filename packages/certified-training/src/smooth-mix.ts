@@ -71,7 +71,7 @@ export function smoothMix(settings: SmoothMixSettings): TrainingMethod {
     loss(apply, params, batch, draws) {
       const { images, targets } = batch;
       const noise = scaledNoise(images, draws, copies);
-      const problem = { apply, params, images, targets, noise, copies, directions: undefined };
+      const problem = { apply, params, images, targets, noise, copies };
       const { clean, adversarial } = withoutGradient(() =>
         attack(problem, {
           ...settings,

@@ -47,11 +47,18 @@ describe("the step of one-shot denoising", () => {
   });
 
   test("is refused beyond the schedule, and schedules by name and length", () => {
-    expect(() => diffusionStep(diffusionSchedule("linear", 2), 50)).toThrow(/last step, got 50/);
+    expect(() => diffusionStep(diffusionSchedule("linear", 21), 1e8)).toThrow(
+      /last step, got 100000000/,
+    );
     expect(() => diffusionStep(diffusionSchedule("linear"), 0)).toThrow(/positive, got 0/);
     expect(() => diffusionSchedule("linear", 0)).toThrow(
       /positive integer of at most 1,000,000, got 0/,
     );
+    expect(() => diffusionSchedule("linear", 20)).toThrow(
+      'diffusionSchedule: "linear" needs 21 steps or more, so that its last beta, 20 / steps, is below 1, got 20',
+    );
+    for (const schedule of [diffusionSchedule("linear", 21), diffusionSchedule("cosine", 1)])
+      expect(Math.min(...schedule.alphaBars)).toBeGreaterThan(0);
     // @ts-expect-error another name
     expect(() => diffusionSchedule("sqrt")).toThrow(/"cosine" or "linear", got sqrt/);
   });

@@ -14,11 +14,12 @@ export interface DiffusionSchedule {
 
 /**
  * The schedule of the diffusion models that denoised smoothing uses (arXiv:2206.10550): `"cosine"`, improved diffusion's for
- * CIFAR-10 (4000 steps, time scaled to 1000), or `"linear"`, guided diffusion's for ImageNet (1000 steps, beta from 1e-4 to 0.02,
- * for other lengths times 1000 / steps).
+ * CIFAR-10 (4000 steps, time scaled to 1000), or `"linear"`, guided diffusion's for ImageNet (1000 steps, beta from 1e-4
+ * to 0.02, for other lengths times 1000 / steps; so it needs more than 20 steps).
  *
  * @param steps 4000 for `"cosine"`, 1000 for `"linear"` where it is left out
- * @throws DmaeError "argument" for another name or a number of steps that is not a positive integer
+ * @throws DmaeError "argument" for another name, or a number of steps that is not a positive integer or makes a beta 1
+ *   or more
  */
 export function diffusionSchedule(
   kind: "cosine" | "linear",
@@ -34,10 +35,15 @@ export function diffusionSchedule(
       "argument",
       `diffusionSchedule: steps must be a positive integer of at most 1,000,000, got ${steps}`,
     );
+  if (kind === "linear" && steps <= 20)
+    throw new DmaeError(
+      "argument",
+      `diffusionSchedule: "linear" needs 21 steps or more, so that its last beta, 20 / steps, is below 1, got ${steps}`,
+    );
   const left = (t: number) => Math.cos((((t / steps + 0.008) / 1.008) * Math.PI) / 2) ** 2;
   const cosine = (i: number) => Math.min(1 - left(i + 1) / left(i), 0.999);
   const [low, high] = [0.1 / steps, 20 / steps];
-  const linear = (i: number) => low + ((high - low) * i) / Math.max(steps - 1, 1);
+  const linear = (i: number) => low + ((high - low) * i) / (steps - 1);
   const betas = Float64Array.from({ length: steps }, (_, i) =>
     kind === "cosine" ? cosine(i) : linear(i),
   );
