@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs-backend-cpu";
+import { createDnCNN } from "@dmae/convnet/denoising";
 import { type HostTensors, key, type World } from "@dmae/core";
 import { synthetic } from "@dmae/datasets";
 import { eagerExecutor, type Model, selectBackend } from "@dmae/nn";
@@ -8,11 +9,13 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { localWorlds } from "../../../testing/worlds.ts";
+import type { DenoiserRecipe } from "./denoiser-recipe.ts";
 import { linearProbe } from "./linear-probe.ts";
 import type { LinearProbeRecipe } from "./probe-recipe.ts";
 import type { FinetuneRecipe } from "./recipe.ts";
 import { finetuneRecipes, linearProbeRecipes } from "./recipes.ts";
 import { robustFinetune } from "./robust-finetune.ts";
+import { trainDenoiser } from "./train-denoiser.ts";
 
 const data = synthetic({ key: key(1), imageShape: [8, 8, 1], numClasses: 3, length: 25 });
 const sizes = { imageSize: 8, inputSize: 8, patchSize: 4, channels: 1, mean: [0.5], std: [0.25] };
@@ -105,6 +108,17 @@ it("models that normalise over their batch train on one rank", async () => {
     }),
   ).rejects.toThrow(
     "robustFinetune: a model with batch normalisation (bn.mean) depends on its whole batch, so that it trains on one rank, got 2",
+  );
+});
+
+it("a DnCNN trains on one rank", async () => {
+  const [world] = localWorlds(2).worlds;
+  const dncnn: DenoiserRecipe = {
+    ...{ ...schedule, sigma: 0.5, minLearningRate: 0, weightDecay: 0, beta1: 0.9, beta2: 0.999 },
+    ...{ denoiser: createDnCNN({ channels: 1, depth: 3, width: 4 }), objective: "denoising" },
+  };
+  await expect(trainDenoiser(dncnn, data, { world: world! })).rejects.toThrow(
+    "trainDenoiser: a model with batch normalisation (dncnn.3.running_mean) depends on its whole batch, so that it trains on one rank, got 2",
   );
 });
 

@@ -7,7 +7,6 @@ import {
   type Key,
 } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
-import { ranksOf } from "@dmae/core/ranks";
 import type { Model } from "@dmae/nn";
 import type { BatchSource, OpenRecipe, TrainingOptions, TrainingResult } from "@dmae/train";
 import { rootKey, trainingNames, trainModel, withDefaultBatch } from "@dmae/train/tasks";
@@ -27,6 +26,7 @@ import {
   isViT,
   sigmaRange,
 } from "./recipe.ts";
+import { refuseBatchNorm } from "./refuse-batch-norm.ts";
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link robustFinetune}. */
@@ -98,7 +98,7 @@ export async function robustFinetune(
   checkFinetuneRecipe(recipe);
   const key = rootKey(options.seed);
   const model = buildModel(recipe.model);
-  refuseBatchNorm(model, options);
+  refuseBatchNorm("robustFinetune", model, options.world);
   const evaluation = trainingEvaluation("robustFinetune", model, options, {
     ...{ key, sigma: sigmaRange(recipe.sigma)[1], batchSize: recipe.batchSize },
   });
@@ -110,16 +110,6 @@ export async function robustFinetune(
   const { trained, ...result } = await trainModel(task, data, training);
   const measured = result.averaged ?? result.params; // what evaluations measure
   return { ...result, model, report, ...trainedClassifier(model, measured, options) };
-}
-
-/** Running statistics are those of a batch, of which each rank would see its rows alone. */
-function refuseBatchNorm({ buffers }: Model, { world }: RobustFinetuneOptions): void {
-  if (ranksOf("robustFinetune", world) === undefined || buffers.length === 0) return;
-  throw new DmaeError(
-    "unsupported",
-    `robustFinetune: a model with batch normalisation (${buffers[0]}) depends on its whole batch, so that it trains on one rank, got ${world!.size}`,
-    { size: world!.size },
-  );
 }
 
 /** Fresh parameters of a model that is no ViT, or given ones of the same names and shapes. */

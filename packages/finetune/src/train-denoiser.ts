@@ -32,6 +32,7 @@ import {
 import type * as tf from "@tensorflow/tfjs-core";
 import { checkDenoiserRecipe, type DenoiserRecipe, isUNet } from "./denoiser-recipe.ts";
 import { hostDenoiser } from "./host-denoiser.ts";
+import { refuseBatchNorm } from "./refuse-batch-norm.ts";
 
 /** Options of {@link trainDenoiser}. */
 export interface TrainDenoiserOptions extends TrainingOptions {
@@ -63,7 +64,7 @@ export interface TrainDenoiserResult extends TrainingResult {
  * The same recipe, data and seed give the same numbers on the same executor, interrupted or not.
  *
  * @param data a data set, shuffled and augmented here, or a batch source; labels are not read
- * @throws DmaeError "argument" for a recipe that does not fit
+ * @throws DmaeError "argument" for a recipe that does not fit; "unsupported" for a DnCNN on several ranks
  * @example
  * const recipe = { denoiser: createUNet({ channels: 1 }), objective: "diffusion", sigma: 0.5, … } as const;
  * const trained = await trainDenoiser(recipe, train, { seed: 0 });
@@ -81,8 +82,9 @@ export async function trainDenoiser(
   checkDenoiserRecipe(recipe, options.classifier !== undefined);
   const { classifier, ...training } = options;
   const { denoiser, weightDecay, beta1, beta2, ...facts } = recipe;
+  const buffers = isUNet(denoiser) ? [] : denoiser.buffers;
+  refuseBatchNorm("trainDenoiser", { buffers }, options.world);
   const own = denoiser.initHost(foldIn(rootKey(options.seed), "init"));
-  const buffers = "buffers" in denoiser ? denoiser.buffers : [];
   const frozen = prefixed("classifier.", classifier?.params ?? {});
   const result = await trainModel(
     {
@@ -99,6 +101,7 @@ export async function trainDenoiser(
       },
       params: { ...own, ...frozen },
       trainable: Object.keys(own).filter((name) => !buffers.includes(name)),
+      buffers,
       optimizer: adam({ beta1, beta2, weightDecay }),
       finish: (params) =>
         Object.fromEntries(Object.entries(params).filter(([name]) => Object.hasOwn(own, name))),
