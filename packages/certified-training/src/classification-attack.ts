@@ -1,7 +1,7 @@
 import { type ApplyFunction, type Params, softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientOf, l2Norms, orOne } from "./ball.ts";
-import { atLabel, meanSoftmax, noisyCopies, splitCopies } from "./copies.ts";
+import { atLabel, crossEntropy, meanSoftmax, noisyCopies, splitCopies } from "./copies.ts";
 import type { MethodDraws } from "./method.ts";
 
 /** What an attack on the smoothed classifier works on. */
@@ -27,17 +27,20 @@ export function attackedLogits(problem: AttackProblem, delta: tf.Tensor): tf.Ten
 
 /**
  * What the attacker raises: the sum of the cross entropies for one copy; else the mean over the images of
- * `-log max(mean_j p_j(y), 1e-20)`.
+ * {@link smoothedCrossEntropy}.
  */
 export function attackLoss(problem: AttackProblem, logits: tf.Tensor): tf.Tensor {
   const { targets, copies } = problem;
   if (copies === 1) return tf.sum(softmaxCrossEntropy(logits, targets));
-  return tf.mean(negativeLog(atLabel(meanSoftmax(logits, copies), targets)));
+  return tf.mean(smoothedCrossEntropy(problem, logits));
 }
 
-/** `-log max(p, 1e-20)`. */
-export function negativeLog(p: tf.Tensor): tf.Tensor {
-  return tf.neg(tf.log(tf.maximum(p, 1e-20)));
+/** Cross entropy of the smoothed classifier for each image, `-sum_c t_c log max(mean_j p_j(c), 1e-20)`, `[B]`. */
+export function smoothedCrossEntropy(
+  { targets, copies }: Pick<AttackProblem, "targets" | "copies">,
+  logits: tf.Tensor,
+): tf.Tensor {
+  return crossEntropy(tf.maximum(meanSoftmax(logits, copies), 1e-20), targets);
 }
 
 /** Gradient of {@link attackLoss} by delta. */
@@ -52,7 +55,7 @@ export function attackGradient(problem: AttackProblem, delta: tf.Tensor): tf.Ten
 export function gradientFreeDirection(problem: AttackProblem, delta: tf.Tensor): tf.Tensor {
   const { noise, copies, targets } = problem;
   const p = splitCopies(tf.softmax(attackedLogits(problem, delta)), copies);
-  const weights = tf.neg(atLabel(p, tf.expandDims(targets, 0))); // [m, B]
+  const weights = tf.neg(atLabel(p, targets)); // [m, B]
   const shape = [...weights.shape, ...noise.shape.slice(1).map(() => 1)];
   return tf.mean(tf.mul(splitCopies(noise, copies), tf.reshape(weights, shape)), 0);
 }

@@ -5,16 +5,12 @@ import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientOf, l2Norms, projectToBall } from "./ball.ts";
 import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";
-import { type AttackProblem, attackedLogits, negativeLog } from "./classification-attack.ts";
 import {
-  accuracy,
-  atLabel,
-  meanSoftmax,
-  noisyCopies,
-  repeatRows,
-  scaledNoise,
-  splitCopies,
-} from "./copies.ts";
+  type AttackProblem,
+  attackedLogits,
+  smoothedCrossEntropy,
+} from "./classification-attack.ts";
+import { accuracy, noisyCopies, repeatRows, scaledNoise, splitCopies } from "./copies.ts";
 import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link consistency}. */
@@ -91,13 +87,13 @@ export function consistency(settings: ConsistencyTrainingSettings): TrainingMeth
 
 /** As PGD, but with `|g| + 1e-8` below the gradient, and projected before it is clamped. */
 function attacked(problem: AttackProblem, radius: tf.Tensor | number, steps: number): tf.Tensor {
-  const { images, targets, copies } = problem;
+  const { images } = problem;
   const rate = tf.div(tf.mul(radius, 2), steps);
   let adversarial: tf.Tensor = images;
   for (let step = 0; step < steps; step++) {
     const gradient = gradientOf((x) => {
       const logits = attackedLogits({ ...problem, images: x }, tf.zerosLike(images));
-      return tf.mean(negativeLog(atLabel(meanSoftmax(logits, copies), targets)));
+      return tf.mean(smoothedCrossEntropy(problem, logits));
     }, adversarial);
     const direction = tf.div(gradient, tf.add(l2Norms(gradient), 1e-8));
     const delta = tf.sub(tf.add(adversarial, tf.mul(direction, rate)), images);

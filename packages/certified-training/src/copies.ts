@@ -52,9 +52,20 @@ export function meanSoftmax(logits: tf.Tensor, copies: number): tf.Tensor {
   return tf.mean(splitCopies(tf.softmax(logits), copies), 0);
 }
 
-/** Probability of the label, `[…]`. */
+/** The one-hot label of each row: the class with the largest value, the first of equal ones. */
+export function oneHotLabels(values: tf.Tensor): tf.Tensor {
+  const labels = tf.cast(tf.argMax(values, -1), "int32");
+  return tf.cast(tf.oneHot(labels, values.shape.at(-1)!), "float32");
+}
+
+/** Probability of the label, `[…]`; of soft targets the label is the largest. */
 export function atLabel(probabilities: tf.Tensor, targets: tf.Tensor): tf.Tensor {
-  return tf.sum(tf.mul(probabilities, targets), -1);
+  return tf.sum(tf.mul(probabilities, oneHotLabels(targets)), -1);
+}
+
+/** Cross entropy of probabilities that are positive, `-sum_c targets_c log p_c`, `[…]`. */
+export function crossEntropy(probabilities: tf.Tensor, targets: tf.Tensor): tf.Tensor {
+  return tf.neg(tf.sum(tf.mul(tf.log(probabilities), targets), -1));
 }
 
 /** 1 where the largest score is that of the label, `[…]` float32; the first of equal scores counts. */

@@ -7,7 +7,14 @@ import {
   positiveInteger,
   wholeNumber,
 } from "./check-settings.ts";
-import { atLabel, isCorrect, meanSoftmax, noisyCopies, scaledNoise } from "./copies.ts";
+import {
+  crossEntropy,
+  isCorrect,
+  meanSoftmax,
+  noisyCopies,
+  oneHotLabels,
+  scaledNoise,
+} from "./copies.ts";
 import { inverseNormal } from "./inverse-normal.ts";
 import { defineMethod, type MethodDraws, scheduled, type TrainingMethod } from "./method.ts";
 
@@ -62,7 +69,7 @@ export function macer(settings: MacerSettings): TrainingMethod {
       const inputs = noisyCopies(images, scaledNoise(images, draws, copies), copies);
       const { logits, updates = {} } = apply(params, inputs, { training: true });
       const mean = meanSoftmax(logits, copies);
-      const trainLoss = tf.neg(tf.mean(tf.log(tf.add(atLabel(mean, targets), 1e-10))));
+      const trainLoss = tf.mean(crossEntropy(tf.add(mean, 1e-10), targets));
       const gaps = hinge(tf.mul(logits, beta), targets, { copies, margin });
       const robustness = tf.mean(tf.mul(gaps, halfSigma(draws)));
       const weighted = tf.mul(robustness, scheduled(batch, "lambda", lambda));
@@ -85,11 +92,7 @@ function hinge(
   { copies, margin }: Pick<MacerSettings, "copies" | "margin">,
 ): tf.Tensor {
   const q = meanSoftmax(scaledLogits, copies); // [B, K]
-  const classes = q.shape[1]!;
-  const choose = (scores: tf.Tensor) =>
-    withoutGradient(() =>
-      tf.cast(tf.oneHot(tf.cast(tf.argMax(scores, 1), "int32"), classes), "float32"),
-    );
+  const choose = (scores: tf.Tensor) => withoutGradient(() => oneHotLabels(scores));
   const first = choose(q);
   const second = choose(tf.sub(q, tf.mul(first, 2))); // the largest of the others: q lies in [0, 1]
   const top = inverseNormal(tf.sum(tf.mul(q, first), 1));

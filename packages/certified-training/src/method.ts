@@ -5,7 +5,10 @@ import * as tf from "@tensorflow/tfjs-core";
 export interface MethodBatch {
   /** `[B, H, W, C]` float32 in [0, 1], clean. */
   readonly images: tf.Tensor;
-  /** `[B, K]` float32, one-hot or soft labels; `gaussian` and `consistency` take `[m * B, K]` as well. */
+  /**
+   * `[B, K]` float32, one-hot or soft labels; `gaussian` and `consistency` take `[m * B, K]` as well. A term `-log p_y` of a
+   * method is `-sum_c t_c log p_c` of soft labels t; where it needs the label itself, that is the class of the largest.
+   */
   readonly targets: tf.Tensor;
   /** `[B, K]` float32: fixed predictions of another model, for `catRs`; zeros are allowed. */
   readonly softLabels?: tf.Tensor;

@@ -133,6 +133,56 @@ it("without a gradient PGD walks along the draws, as far as with noise", () => {
   expectClose(distances(0), distances(0.25), { absolute: 1e-5 });
 });
 
+describe("soft labels", () => {
+  const smoothed = () => tf.tensor2d([0.05, 0.9, 0.05, 0.05, 0.05, 0.9], [2, 3]);
+
+  it("MACER's first term is their cross entropy, smallest where the prediction is the label", () => {
+    const { loss } = macer({ copies: 2, lambda: 0, beta: 4, margin: 8 });
+    const lossAt = (p: number) =>
+      tf.tidy(() => {
+        const logits = tf.tensor2d(
+          new Array(4).fill([Math.log(p), Math.log(1 - p)]).flat(),
+          [4, 2],
+        );
+        const batch = { images: images(), targets: tf.tensor2d([0.95, 0.05, 0.95, 0.05], [2, 2]) };
+        const draws = { noise: noise(2), sigma: 0.25 };
+        return loss(() => ({ logits }), {}, batch, draws).loss.dataSync()[0]!;
+      });
+    const shares = [0.9, 0.95, 0.99, 0.9999];
+    const expected = shares.map((p) => -0.95 * Math.log(p) - 0.05 * Math.log(1 - p));
+    expect(Math.min(...expected)).toBe(expected[1]);
+    expectClose(shares.map(lossAt), expected, { relative: 1e-4 });
+    expect(lossAt(1)).toBeCloseTo(-0.05 * Math.log(1e-10), 5);
+  });
+
+  it.each(["pgd", "ddn"] as const)("%s of two equal copies is that of one", (attack) => {
+    const settings = { steps: 3, epsilon: 0.5, warmupEpochs: 1, attack };
+    const lossWith = (count: number) =>
+      tf.tidy(() => {
+        const one = tf.tensor4d(numbers(3, 8, -2, 2), [2, 2, 2, 1]);
+        const draws = { noise: tf.tile(one, [count, 1, 1, 1]), sigma: 0.25 };
+        const targets = tf.tensor2d([0.5, 0.4, 0.1, 0.1, 0.2, 0.7], [2, 3]);
+        const batch = { images: images(), targets };
+        const { loss } = smoothAdv({ ...settings, copies: count });
+        return loss(apply, { weight: weight() }, batch, draws).loss.dataSync()[0]!;
+      });
+    expectClose([lossWith(2)], [lossWith(1)], { relative: 1e-6 });
+  });
+
+  it("CAT-RS is as confident as with hard labels", () => {
+    const method = catRs({ copies, steps, epsilon, lambda, confidence: "soft labels" });
+    const adversarial = (labels: tf.Tensor) => {
+      const batch = { images: images(), targets: labels, softLabels: targets() }; // certain: w = 1
+      const draws = { noise: noise(copies), sigma: 0.25, uniform: tf.tensor1d([0, 0]) };
+      return method.loss(apply, { weight: weight() }, batch, draws).metrics.adversarial!.dataSync();
+    };
+    tf.tidy(() => {
+      expect(adversarial(targets())[0]).toBeGreaterThan(0.1);
+      expectClose(adversarial(smoothed()), adversarial(targets()));
+    });
+  });
+});
+
 it("createMethod makes a method from its settings, so a recipe can be JSON", () => {
   for (const method of Object.values(all)) {
     const again = createMethod(JSON.parse(JSON.stringify(method.settings)));

@@ -12,8 +12,12 @@ import {
   warmup,
   wholeNumber,
 } from "./check-settings.ts";
-import { type AttackProblem, attackedLogits, negativeLog } from "./classification-attack.ts";
-import { atLabel, isCorrect, meanSoftmax, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
+import {
+  type AttackProblem,
+  attackedLogits,
+  smoothedCrossEntropy,
+} from "./classification-attack.ts";
+import { isCorrect, meanSoftmax, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
 import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link smoothMix}. */
@@ -108,7 +112,7 @@ function mix(a: tf.Tensor, b: tf.Tensor, share: tf.Tensor): tf.Tensor {
   return tf.add(tf.mul(a, tf.sub(1, weight)), tf.mul(b, weight));
 }
 
-/** Steps of fixed length up the sum of `-log max(mean_j p_j(y), 1e-20)`, clamped to [0, 1]. */
+/** Steps of fixed length up the sum of the images' `-log max(mean_j p_j(y), 1e-20)`, clamped to [0, 1]. */
 function attack(
   problem: AttackProblem,
   settings: Pick<SmoothMixSettings, "steps" | "alpha" | "mixStep"> & {
@@ -116,7 +120,7 @@ function attack(
     readonly cleanNorm: tf.Tensor | number;
   },
 ): { clean: tf.Tensor; adversarial: tf.Tensor } {
-  const { images, targets, copies } = problem;
+  const { images } = problem;
   const { steps, alpha, mixStep, maxNorm, cleanNorm } = settings;
   const zero = tf.zerosLike(images);
   let clean = images;
@@ -125,7 +129,7 @@ function attack(
     if (step === mixStep) clean = adversarial;
     const gradient = gradientOf((x) => {
       const logits = attackedLogits({ ...problem, images: x }, zero);
-      return tf.sum(negativeLog(atLabel(meanSoftmax(logits, copies), targets)));
+      return tf.sum(smoothedCrossEntropy(problem, logits));
     }, adversarial);
     const direction = tf.div(gradient, tf.add(l2Norms(gradient), 1e-8));
     const moved = tf.add(adversarial, tf.mul(direction, alpha));
