@@ -142,8 +142,10 @@ function optimizerOf(
 ): { optimizer: Optimizer; schedule?: (epoch: number) => number } {
   if (!settings) return { optimizer: adamw({ beta1, beta2, groups }) };
   const { momentum, weightDecay, steppedAt = "end", ...steps } = settings;
+  const names = Object.entries(groups);
+  const scaled = names.map(([name, group]) => [name, { ...group, weightDecay }] as const);
   return {
-    optimizer: sgd({ momentum, weightDecay }),
+    optimizer: sgd({ momentum, groups: Object.fromEntries(scaled) }),
     schedule: stepSchedule({ ...steps, steppedAt }),
   };
 }

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import { readFileSync } from "node:fs";
 import type { MethodSettings } from "@dmae/certified-training";
 import { compiledExecutor } from "@dmae/compile";
-import { type HostTensor, type HostTensors, key } from "@dmae/core";
+import { foldIn, type HostTensor, type HostTensors, key } from "@dmae/core";
 import { synthetic } from "@dmae/datasets";
 import { eagerExecutor, type Model, selectBackend } from "@dmae/nn";
 import { linear, normalInit, ones, zeros } from "@dmae/nn/layers";
@@ -134,6 +134,38 @@ it("the classifier has the averaged weights, which evaluations measure", async (
   expect(averaged.classifier().fingerprint).not.toBe(plain.classifier().fingerprint);
 });
 
+it("with SGD a ViT has layer-wise learning rates, and weight decay everywhere", async () => {
+  const weightDecay = 0.1;
+  const sgd = { learningRate: 1e-3, momentum: 0, weightDecay, stepSize: 30, gamma: 0.1 };
+  const recipe = { ...vitRecipe, batchSize: 32, clipNorm: null, method: methods.gaussian!, sgd };
+  const options = { seed: 3, executor: eagerExecutor() };
+  const moves = async (layerDecay: number) => {
+    const { model, params } = await robustFinetune({ ...recipe, layerDecay }, data, options);
+    const fresh = model.initHost(foldIn(key(3), "init"));
+    return (name: string) => params[name]!.data.map((v, i) => v - Number(fresh[name]!.data[i]));
+  };
+  const [plain, scaled] = [await moves(1), await moves(0.5)];
+  for (const [name, scale] of [
+    ["patch_embed.proj.weight", 0.25],
+    ["blocks.0.mlp.fc1.weight", 0.5],
+    ["head.weight", 1],
+  ] as const) {
+    const expected = plain(name).map((value) => value * scale);
+    expectClose(scaled(name), expected, { absolute: 2e-7 });
+    expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(1e-5);
+  }
+  const without = { ...recipe, layerDecay: 1, sgd: { ...sgd, weightDecay: 0 } };
+  const { params } = await robustFinetune(without, data, options);
+  const decayed = await robustFinetune({ ...recipe, layerDecay: 1 }, data, options);
+  const name = "blocks.0.norm1.weight"; // ones at first
+  const lost = params[name]!.data.map((v, i) => v - Number(decayed.params[name]!.data[i]));
+  expectClose(
+    lost,
+    lost.map(() => 1e-3 * weightDecay),
+    { absolute: 2e-7 },
+  );
+});
+
 it("finetuneRecipe builds a recipe for a model that is no ViT", async () => {
   const built = finetuneRecipe({ model: own, epochs: 1, method: { name: "gaussian" } });
   const { model } = await robustFinetune(built, data, { executor: eagerExecutor() });
@@ -179,7 +211,12 @@ it("names what does not fit", async () => {
     "dropPath must be 0 and layerDecay 1 for a model that is no ViT, got 0.1",
   );
   await expect(run({ emaDecay: 1 })).rejects.toThrow("emaDecay must lie in [0, 1), got 1");
+  const surplus = { ...own.initHost(key(0)), "conv.weight": ones([1]) };
+  await expect(run({}, { pretrained: surplus })).rejects.toThrow("these differ: conv.weight");
+  await expect(run({}, { loading: { allow: ["fc.weight"] } })).rejects.toThrow(
+    "robustFinetune: loading must be left out for a model that is no ViT",
+  );
   await expect(run({}, { pretrained: { "fc.weight": zeros([3, 2]) } })).rejects.toThrow(
-    "missing or of another shape: bn.running_mean, bn.weight, fc.weight",
+    "pretrained must hold the parameters of the model as HostTensors, and no others; these differ: bn.running_mean, bn.weight, fc.weight",
   );
 });

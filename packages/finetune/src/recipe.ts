@@ -43,13 +43,16 @@ export interface FinetuneRecipe<M extends Model = never> extends TrainingRecipe 
   /** Trains with SGD and a step schedule instead of AdamW and the cosine; null or left out for those. */
   readonly sgd?: SgdRecipe | null;
   /**
-   * Keeps an exponential moving average of the weights with this decay; evaluations and the finished classifier use it.
-   * Null or left out for none.
+   * Keeps an exponential moving average of weights and running statistics with this decay; evaluations and the finished
+   * classifier use it. Null or left out for none.
    */
   readonly emaDecay?: number | null;
 }
 
-/** SGD as the certified-training literature uses it; it replaces the fields of AdamW and the cosine. */
+/**
+ * SGD as the certified-training literature uses it; it replaces the fields of AdamW and the cosine. `layerDecay` applies
+ * to it as well.
+ */
 export interface SgdRecipe {
   /** Learning rate of the first epochs, not scaled with the batch. */
   readonly learningRate: number;

@@ -9,7 +9,7 @@ import {
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { BatchSource, OpenRecipe, TrainingOptions, TrainingResult } from "@dmae/train";
-import { rootKey, trainingNames, trainModel, withDefaultBatch } from "@dmae/train/tasks";
+import { inOrderOf, rootKey, trainingNames, trainModel, withDefaultBatch } from "@dmae/train/tasks";
 import {
   type FromPretrainedOptions,
   fromPretrained,
@@ -31,9 +31,12 @@ import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.
 
 /** Options of {@link robustFinetune}. */
 export interface RobustFinetuneOptions extends TrainingOptions {
-  /** Pre-trained parameters: a checkpoint, or the `encoder` of `pretrain`. Without it all are drawn. */
+  /**
+   * Pre-trained parameters: a checkpoint, or the `encoder` of `pretrain`; for a model that is no ViT all of its own, such
+   * as `loadConvNet` gives. Without it all are drawn.
+   */
   readonly pretrained?: TensorSource | HostTensors;
-  /** What may differ between `pretrained` and the classifier. */
+  /** What may differ between `pretrained` and the classifier, a ViT. */
   readonly loading?: Omit<FromPretrainedOptions, "key">;
   /** `[N, K]` float32, for CAT-RS: another model's class frequencies for every image of the data set, in its order. */
   readonly softLabels?: HostTensor;
@@ -116,19 +119,18 @@ export async function robustFinetune(
 function ownParams(
   model: Model,
   key: Key,
-  { pretrained }: Pick<RobustFinetuneOptions, "pretrained">,
+  { pretrained, loading }: Pick<RobustFinetuneOptions, "pretrained" | "loading">,
 ): HostTensors {
+  if (loading !== undefined)
+    throw new DmaeError(
+      "argument",
+      "robustFinetune: loading must be left out for a model that is no ViT: pretrained has its names and shapes",
+    );
   const fresh = model.initHost(foldIn(key, "init"));
   if (pretrained === undefined) return fresh;
-  const given = pretrained as HostTensors;
-  const wrong = Object.keys(fresh).filter((n) => `${given[n]?.shape}` !== `${fresh[n]!.shape}`);
-  if (wrong.length > 0)
-    throw new DmaeError(
-      "checkpoint",
-      `robustFinetune: pretrained must hold the parameters of the model as HostTensors; missing or of another shape: ${wrong.join(", ")}`,
-      { names: wrong },
-    );
-  return Object.fromEntries(Object.keys(fresh).map((name) => [name, given[name]!]));
+  const rule =
+    "robustFinetune: pretrained must hold the parameters of the model as HostTensors, and no others";
+  return inOrderOf(fresh, pretrained as HostTensors, rule);
 }
 
 /** Fresh parameters, or those of a pre-trained encoder with a fresh head. */
