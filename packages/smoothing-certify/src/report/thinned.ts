@@ -19,12 +19,19 @@ export interface LogNumbers {
   readonly n: number;
 }
 
-/** The votes of a correct row for its class; undefined where it is wrong or abstained. */
-export function votesOf(row: VoteRow, { sigma, alpha, n }: LogNumbers): Votes | undefined {
+/**
+ * The votes of a correct row for its class; undefined where it is wrong or abstained. Without votes in the
+ * log: those whose radius is nearest to the printed one, which rounding may have raised or lowered.
+ */
+export function votesOf(row: VoteRow, numbers: LogNumbers): Votes | undefined {
   if (!row.correct) return undefined;
   if (row.total > 0) return { k: row.votes!, n: row.total };
-  // the fewest votes whose radius is the printed one; all of them where rounding raised it above the most
-  return { k: Math.min(n, votesNeeded(n, normalCdf(row.radius / sigma), alpha)), n };
+  const { sigma, alpha, n } = numbers;
+  const radiusOf = radiusTable(numbers);
+  const above = votesNeeded(n, normalCdf(row.radius / sigma), alpha); // n + 1 above the largest radius
+  const below = radiusOf(above - 1);
+  const isBelow = above > n || row.radius - below <= radiusOf(above) - row.radius;
+  return { k: isBelow && below > 0 ? above - 1 : above, n };
 }
 
 /**
