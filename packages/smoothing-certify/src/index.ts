@@ -108,12 +108,8 @@ export {
   type SoftOptions,
   type SoftResult,
 } from "./procedures/soft-votes.ts";
-export {
-  type CompareOptions,
-  type Comparison,
-  compare,
-  type PairedDifference,
-} from "./report/compare.ts";
+export { type CompareOptions, type Comparison, compare } from "./report/compare.ts";
+export type { PairedDifference } from "./report/paired.ts";
 export { averageCertifiedRadius, type CertifiedRow, certifiedAccuracy } from "./report/summary.ts";
 export type { SelectionOptions } from "./run/dataset-selection.ts";
 export type { SamplingOptions, Seeded } from "./run/options.ts";

@@ -2,19 +2,44 @@ import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { main } from "./cli-main.ts";
 
-it("compare prints both logs and their paired differences", async () => {
-  const log = (method: string) =>
-    fileURLToPath(
-      new URL(`../__fixtures__/published/noise_0.5/${method}/noise_0.5.tsv.gz`, import.meta.url),
-    );
-  let out = "";
-  let error = "";
+const log = (method: string) =>
+  fileURLToPath(
+    new URL(`../__fixtures__/published/noise_0.5/${method}/noise_0.5.tsv.gz`, import.meta.url),
+  );
+
+/** Runs the command; what it prints and says. */
+async function run(...argv: string[]) {
+  let [out, error] = ["", ""];
   const io = { out: (t: string) => void (out += t), error: (t: string) => void (error += t) };
-  const argv = ["compare", log("cohen"), log("cat-rs"), "--sigma", "0.5", "--votes", "100000"];
-  expect(await main([...argv, "--n", "1000", "--radii", "0.5"], io), error).toBe(0);
-  expect(error).toBe("10000 common images, n = 1000\n");
+  return { status: await main(argv, io), out, error };
+}
+
+const published = ["--sigma", "0.5", "--votes", "100000"];
+
+it("compare prints both logs and their paired differences", async () => {
+  const numbers = [...published, "--n", "1000", "--radii", "0.5"];
+  const { status, out, error } = await run("compare", log("cohen"), log("cat-rs"), ...numbers);
+  expect([status, error]).toEqual([0, "10000 common images, n = 1000\n"]);
   expect(out).toMatch(
     /^\ta\tb\tb - a\tlow\thigh\nr=0.5(\t-?0\.\d{4}){5}\nACR(\t-?[01]\.\d{4}){5}\n$/,
   );
-  expect(await main(["compare", log("cohen")], io)).toBe(1);
+  expect((await run("compare", log("cohen"))).status).toBe(1);
+});
+
+it("compare prints no interval where every image has the same difference", async () => {
+  const { out } = await run("compare", log("cohen"), log("cohen"), ...published, "--radii", "0.5");
+  expect(out).toMatch(
+    /\nr=0.5(\t0\.\d{4}){3}\t-0\.0003\t0\.0003\nACR(\t1\.\d{4}){2}\t0\.0000\t-\t-\n$/,
+  );
+});
+
+it("compare names its own options where a log does not say its numbers", async () => {
+  const { status, error } = await run("compare", log("cohen"), log("cat-rs"), "--sigma", "0.5");
+  expect([status, error]).toEqual([
+    1,
+    `\nerror: compare: ${log("cohen")} does not say its sigma, n and alpha; give --sigma, --votes (its n) and --alpha (default: 0.001)\n`,
+  ]);
+  const help = (await run("compare", "--help")).out;
+  expect(help).toMatch(/--n N .*compare: the smaller n of the two logs/);
+  expect(help).toMatch(/--radii X,X .*compare: radii/);
 });

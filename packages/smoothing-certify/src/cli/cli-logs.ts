@@ -6,9 +6,10 @@ import type { LogRow } from "../log/log-row.ts";
 import { mergeLogRows } from "../log/merge.ts";
 import { recertify } from "../log/recertify.ts";
 import { checkUnits, formatSummaries, summarize, usualRadii } from "../report/analysis.ts";
-import { compareLogs, type PairedDifference } from "../report/compare.ts";
+import { compareLogs } from "../report/compare.ts";
 import { ComparedLog } from "../report/compared-log.ts";
 import { LogDigest } from "../report/log-digest.ts";
+import type { PairedDifference } from "../report/paired.ts";
 import { drawCurves, svgToPng } from "../report/plot.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import type { Streams } from "./cli-rows.ts";
@@ -51,20 +52,32 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
   const [a, b, ...more] = args.files;
   if (b === undefined || more.length > 0)
     throw new DmaeError("argument", `compare: name two logs, got ${args.files.length}`);
-  const { sigma, votes, alpha = 0.001 } = args.pick("sigma", "votes", "alpha");
-  const known = sigma !== undefined && votes !== undefined;
-  const published = known && { sigma, n: votes, alpha };
-  const found = compareLogs(await compared(a!), await compared(b), {
+  const logs = [await compared(a!), await compared(b)] as const;
+  const found = compareLogs(...logs, {
     ...args.pick("radii", "n"),
-    ...(published && { published }),
+    ...publishedOf(args, logs),
   });
   const line = (name: string, { a, b, difference, low, high }: PairedDifference) =>
-    `${[name, ...[a, b, difference, low, high].map((value) => value.toFixed(4))].join("\t")}\n`;
+    `${[name, ...[a, b, difference, low, high].map(four)].join("\t")}\n`;
   io.error(`${found.images} common images, n = ${found.n}\n`);
   io.out("\ta\tb\tb - a\tlow\thigh\n");
   for (const [i, radius] of found.radii.entries()) io.out(line(`r=${radius}`, found.accuracy[i]!));
   io.out(line("ACR", found.averageRadius));
 }
+
+/** What a log of another tool does not say, as the options of the command. */
+function publishedOf(args: Arguments, logs: readonly ComparedLog[]) {
+  const { sigma, votes, alpha = 0.001 } = args.pick("sigma", "votes", "alpha");
+  if (sigma !== undefined && votes !== undefined) return { published: { sigma, n: votes, alpha } };
+  const bare = logs.findIndex((log) => log.lacksSettings);
+  if (bare === -1) return {};
+  throw new DmaeError(
+    "argument",
+    `compare: ${args.files[bare]} does not say its sigma, n and alpha; give --sigma, --votes (its n) and --alpha (default: 0.001)`,
+  );
+}
+
+const four = (value: number) => (Number.isNaN(value) ? "-" : value.toFixed(4));
 
 const merge = (args: Arguments) => mergeLogRows(args.files, args.pick("images", "partial"));
 

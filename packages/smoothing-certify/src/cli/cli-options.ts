@@ -47,7 +47,10 @@ export const options = {
     "interval",
     "interval of the pixels (default: 0,1); --range=-1,1 where it begins below 0",
   ],
-  n: ["count", "estimation samples (default: 10000; predict: 1000)"],
+  n: [
+    "count",
+    "estimation samples (default: 10000; predict: 1000; compare: the smaller n of the two logs)",
+  ],
   n0: ["count", "selection samples (default: 100)"],
   alpha: ["fraction", "allowed probability of a wrong certificate (default: 0.001)"],
   seed: ["text", "seed of the noise (default: that of the log, or a fresh one)"],
@@ -121,10 +124,7 @@ export const options = {
   out: ["text", "recertify, merge: file to write (default: standard output)"],
   "top-k": ["count", "recertify: certify that the label is among the k most probable"],
   dimension: ["count", "recertify: numbers of an image, for linf"],
-  votes: [
-    "count",
-    "compare: samples of each row of a log that does not say (also --sigma, --alpha)",
-  ],
+  votes: ["count", "compare: n of a log that does not say it (also --sigma, --alpha)"],
   certificate: [
     "text",
     "write a certificate of one image (--image, or one of --indices) to this file",
@@ -134,7 +134,7 @@ export const options = {
   html: ["text", "verify: write a page for print to this file"],
   images: ["count", "merge: rows that there must be; plan: images of the pilot (default: 50)"],
   partial: ["switch", "merge: accept missing or unfinished shards; analyze: a cut-off last line"],
-  radii: ["list", "analyze: radii, e.g. 0,0.25,0.5"],
+  radii: ["list", "analyze, compare: radii, e.g. 0,0.25,0.5"],
   format: [["text", "markdown", "latex", "csv"], "analyze: text (default), markdown, latex or csv"],
   svg: ["text", "analyze: draw the curves to this file"],
   png: ["text", "analyze: draw the curves to this file (needs sharp)"],

@@ -385,7 +385,7 @@ describe("smoothing-certify", () => {
     [["at-radius", ...model, "--sigma", "0.5"], 1, "--radius is needed"],
     [["analyze"], 1, "analyze: name at least one log file"],
     [["analyze", "no.tsv"], 1, "readLog: cannot read no.tsv"],
-    [["analyze", fixture("README.md")], 1, "the header must have the columns"],
+    [["analyze", fixture("README.md")], 1, "not a certification log, as certify or the original"],
     [
       ["analyze", fixture("statistics.json"), "--format", "pdf"],
       1,

@@ -139,7 +139,7 @@ describe("the log format", () => {
   it.each([
     [
       "a\tb\n",
-      "line 1: the header must have the columns idx, label, predict, radius, correct, time; it lacks idx, label, predict, radius, correct, time",
+      "line 1: not a certification log, as certify or the original Python tools write it: the header must have the columns idx, label, predict, radius, correct, time; it lacks idx, label, predict, radius, correct, time",
     ],
     [
       "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t2\t2\n",

@@ -25,7 +25,7 @@ export class RowParser {
     if (missing.length > 0)
       throw bad(
         { name, line: 1 },
-        `the header must have the columns ${needed.join(", ")}; it lacks ${missing.join(", ")}`,
+        `not a certification log, as certify or the original Python tools write it: the header must have the columns ${needed.join(", ")}; it lacks ${missing.join(", ")}`,
       );
     this.length = names.length;
     this.endsWithSettings = `${names.slice(-settingColumns.length)}` === `${settingColumns}`;

@@ -12,16 +12,62 @@ const log = (method: string) =>
 it("brings published logs to the same images and a common n", async () => {
   const [cohen, cat] = [await log("cohen"), await log("cat-rs")];
   const tenth = cohen.filter(({ idx }) => idx % 10 === 0);
-  const same = compare(tenth, cat, { published });
-  expect(same).toMatchObject({ images: 1000, n: 100_000 });
-  const direct = tenth.reduce((sum, row) => sum + row.correct * row.radius, 0) / 1000;
-  expect(Math.abs(same.averageRadius.a - direct)).toBeLessThan(0.002); // printed with three digits
-  const fewer = compare(tenth, cat, { published, n: 1000 });
-  expect(fewer.averageRadius.b).toBeLessThan(same.averageRadius.b);
-  const { low, high, difference, a, b } = same.averageRadius;
-  expect(difference).toBeCloseTo(b - a, 12);
-  expect(low < difference && difference < high).toBe(true);
-  expect(compare(tenth, tenth, { published }).averageRadius).toMatchObject({ low: 0, high: 0 });
+  const radii = [0, 0.5, 1];
+  const compared = (n?: number) => compare(tenth, cat, { published, radii, ...(n && { n }) });
+  expect(compared()).toMatchObject({ images: 1000, n: 100_000 });
+  // scipy 1.17: votes of the nearest radius (beta.ppf, norm.ppf), hypergeom, t.ppf; per n and log the ACR
+  // and the accuracies, then the 95 % intervals of their differences
+  for (const [n, a, b, low, high] of [
+    [
+      100_000,
+      [1.1090328263558022, 0.88, 0.772, 0.573],
+      [1.3307142579621323, 0.838, 0.793, 0.718],
+      [0.1987344637309873, -0.05899548, 0.00255041, 0.12223581],
+      [0.2446283994816673, -0.02483685, 0.03936576, 0.16718535],
+    ],
+    [
+      10_000,
+      [1.0026170672877561, 0.877750035541924, 0.7659659715074345, 0.5647822600849777],
+      [1.1585300939823633, 0.8376951760857677, 0.7919048226580202, 0.7133796774405754],
+      [0.13641918059734892, -0.05703957, 0.00753472, 0.12581767],
+      [0.1754068727918644, -0.02291025, 0.04423943, 0.17078396],
+    ],
+    [
+      1000,
+      [0.827228757874672, 0.8736628583406477, 0.7479738770966217, 0.5184711773128713],
+      [0.9219580186357365, 0.8357768225592063, 0.7862960752416741, 0.6774536400300021],
+      [0.07944503897409537, -0.0547568, 0.0199209, 0.13681651],
+      [0.11001348254802605, -0.02086403, 0.05657051, 0.18051376],
+    ],
+  ] as const) {
+    const { averageRadius, accuracy } = compared(n);
+    for (const [i, found] of [averageRadius, ...accuracy].entries()) {
+      expect(found.a).toBeCloseTo(a[i]!, 8);
+      expect(found.b).toBeCloseTo(b[i]!, 8);
+      expect(found.difference).toBeCloseTo(b[i]! - a[i]!, 8);
+      expect(found.low).toBeCloseTo(low[i]!, 7);
+      expect(found.high).toBeCloseTo(high[i]!, 7);
+    }
+  }
+});
+
+it("has no interval of the average radius where every image has the same difference", async () => {
+  const cat = await log("cat-rs");
+  const { averageRadius, accuracy } = compare(cat, cat, { published, radii: [0] });
+  const unknown = { low: Number.NaN, high: Number.NaN };
+  expect(averageRadius).toMatchObject({ difference: 0, ...unknown });
+  expect(accuracy[0]!.low).toBeLessThan(0);
+  expect(compare(cat.slice(0, 1), cat, { published }).averageRadius).toMatchObject(unknown);
+});
+
+it.each([
+  ["0.25/cohen/noise_0.25", 0.25, 0.6072840103375958],
+  ["1.0/cat-rs/noise_1.0", 1, 1.595281729977874],
+])("brings %s to n = 10,000 as scipy does", async (name, sigma, radius) => {
+  const file = new URL(`../__fixtures__/published/noise_${name}.tsv.gz`, import.meta.url);
+  const rows = (await readLog(file)).filter(({ idx }) => idx % 10 === 0);
+  const found = compare(rows, rows, { n: 10_000, published: { ...published, sigma } });
+  expect(found.averageRadius.a).toBeCloseTo(radius, 8);
 });
 
 it("takes the exact expectation of thinned votes", () => {
@@ -41,6 +87,10 @@ it("takes the exact expectation of thinned votes", () => {
   expect(accuracy[0]!.a).toBeCloseTo(0.5, 12);
   expect(() => compare([row], [{ ...row, idx: 1 }])).toThrow(
     "compare: the logs must have common images",
+  );
+  const { settings: _, ...bare } = row;
+  expect(() => compare([row], [bare])).toThrow(
+    "compare: image 0 does not say its sigma, alpha and n; give them in the option published",
   );
   expect(() => compare([row], [row], { n: 5 })).toThrow(
     "n must be at most the 4 votes of a row, got 5",

@@ -3,6 +3,7 @@ import { checkOptions } from "@dmae/core/checks";
 import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { ComparedLog, type VoteRow } from "./compared-log.ts";
+import { meanDifference, type PairedDifference, shareDifference } from "./paired.ts";
 import { type LogNumbers, radiusTable, thinnedRow, votesOf } from "./thinned.ts";
 
 /** Options of {@link compare}. */
@@ -13,15 +14,6 @@ export interface CompareOptions {
   readonly n?: number;
   /** sigma, alpha and n of a log that does not hold them, as those of other tools. */
   readonly published?: LogNumbers;
-}
-
-/** A difference `b - a` with its paired 95 % interval. */
-export interface PairedDifference {
-  readonly a: number;
-  readonly b: number;
-  readonly difference: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /** What {@link compare} finds. */
@@ -39,9 +31,12 @@ export interface Comparison {
 
 /**
  * Compares two logs on their common images and at a common n. A row with more votes counts with its
- * expectation over n of them, drawn without replacement (hypergeometric), which is exact and needs no seed.
- * The votes of a log that has none are read off its radius. The interval is the normal one of the mean of
- * the paired differences: it covers the choice of the images, not alpha.
+ * expectation over draws of n of them, without replacement (hypergeometric), which needs no seed. The votes
+ * of a log that has none are read off its radius: those whose radius is nearest to the printed one.
+ *
+ * The intervals are paired ones over images: Student's t for the average radius, Bonett and Price (2012)
+ * for accuracies. They cover the choice of the images, not alpha, and not training: logs of one seed
+ * against one seed do not tell how far another seed would move either of them.
  *
  * @throws {DmaeError} "argument" without common images, for other labels, other sigma or alpha, for rows
  *   of other procedures than `certify`, and for a log without settings where `published` is missing
@@ -72,14 +67,12 @@ export function compareLogs(
   const n = asked ?? common.n;
   checkInteger("compare", "n", n);
   const thin = thinning({ ...common, n }, radii, published);
-  const difference = (of: (row: ReturnType<typeof thin>) => number) =>
-    paired(left, right, (row) => of(thin(row)));
   return {
     images: left.length,
     n,
     radii,
-    accuracy: radii.map((_, i) => difference((row) => row.certified[i]!)),
-    averageRadius: difference((row) => row.radius),
+    accuracy: radii.map((_, i) => shareDifference(left, right, (row) => thin(row).certified[i]!)),
+    averageRadius: meanDifference(left, right, (row) => thin(row).radius),
   };
 }
 
@@ -145,7 +138,9 @@ function numbersOf(
 ): LogNumbers {
   const numbers = settings ?? published;
   if (!numbers)
-    throw bad(`image ${idx} does not say its sigma, alpha and n; give them as published`);
+    throw bad(
+      `image ${idx} does not say its sigma, alpha and n; give them in the option published`,
+    );
   if (
     settings &&
     (settings.procedure !== "certify" || settings.topK || settings.bound === "two-class")
@@ -160,23 +155,6 @@ function numbersOf(
   checkAlpha("compare", numbers.alpha);
   checkInteger("compare", "n", numbers.n);
   return numbers;
-}
-
-/** Mean of `b - a` with 1.96 standard errors on both sides. */
-function paired<T>(a: readonly T[], b: readonly T[], of: (row: T) => number): PairedDifference {
-  const count = a.length;
-  const sums = { a: 0, b: 0, difference: 0 };
-  for (let i = 0; i < count; i++) {
-    sums.a += of(a[i]!);
-    sums.b += of(b[i]!);
-    sums.difference += of(b[i]!) - of(a[i]!);
-  }
-  const difference = sums.difference / count;
-  let squares = 0;
-  for (let i = 0; i < count; i++) squares += (of(b[i]!) - of(a[i]!) - difference) ** 2;
-  const half = 1.959963984540054 * Math.sqrt(squares / count / Math.max(1, count - 1));
-  const [low, high] = [difference - half, difference + half];
-  return { a: sums.a / count, b: sums.b / count, difference, low, high };
 }
 
 const bad = (problem: string) => new DmaeError("argument", `compare: ${problem}`);

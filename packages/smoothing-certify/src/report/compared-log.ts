@@ -24,6 +24,11 @@ export class ComparedLog {
     return log;
   }
 
+  /** Whether a row does not say its settings, as those of other tools. */
+  get lacksSettings(): boolean {
+    return this.bySettings.has(undefined);
+  }
+
   /** Adds a row. */
   add({ idx, label, correct, radius, counts, settings }: LogRow): void {
     const sum = counts?.reduce((sum, count) => sum + count, 0) ?? 0;
