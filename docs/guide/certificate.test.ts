@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { certifiedRadius, clopperPearsonLower, readLog } from "@dmae/smoothing-certify";
+import { highProbabilityAccuracy } from "@dmae/smoothing-certify/report";
 import { expect, it } from "vitest";
 
 // The numbers of the page: what follows from the votes that docs/pictures.ts counted, and from the shipped log.
@@ -46,4 +47,15 @@ it("describes the curve of the shipped log", async () => {
   }
   expect(rows).toHaveLength(500);
   expect(Math.max(...rows.map((row) => row.radius))).toBeCloseTo(0.8, 3);
+});
+
+it("states what all certificates of the shipped log prove together", async () => {
+  const log = "../../packages/models/files/fashion-mnist-cr-0.25/certified.tsv.gz";
+  const rows = await readLog(new URL(log, import.meta.url));
+  const proved = highProbabilityAccuracy(rows, [0, 0.25, 0.5, 0.75]);
+  expect(page).toContain(`// [${proved.join(", ")}]`);
+  expect(page).toContain(`below ${(100 * proved[2]!).toFixed(1)} %, and likewise`);
+  const [, wrong] = /More than (\d+) of 500/.exec(page)!;
+  const certified = rows.filter((row) => row.correct).length;
+  expect(proved[0]).toBe((certified - Number(wrong)) / 500);
 });
