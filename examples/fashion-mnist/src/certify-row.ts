@@ -1,47 +1,29 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { DmaeError } from "@dmae/core";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { progressLine } from "@dmae/reproduce/progress";
-import { certifyDataset, ensemble, fromOnnx } from "@dmae/smoothing-certify";
+import { certifyDataset, ensemble, fromOnnx, type LogRow, readLog } from "@dmae/smoothing-certify";
 import { int8Onnx } from "./int8.ts";
+import type { MethodRow } from "./method-rows.ts";
+import type { Row } from "./recipes.ts";
+import type { ResultFacts } from "./result-facts.ts";
 import { runFolder, runs, type Training, trainingSeconds } from "./train-row.ts";
 
 /** Finished certifications: committed, and what `npm run results` reads. */
 export const results = fileURLToPath(new URL("../results", import.meta.url));
 
-/** Beside each log: what made it. */
-export interface ResultFacts {
-  /** Name of the row. */
-  readonly row: string;
-  /** The first seed. */
-  readonly seed: number;
-  /** Classifiers whose logits are added, each of its own seed. */
-  readonly members: number;
-  /** Noise of the certification. */
-  readonly sigma: number;
-  readonly n: number;
-  /** Every how many test images. */
-  readonly every: number;
-  readonly precision: "int8" | "float32";
-  /** What the products of the training were computed in. */
-  readonly trainingPrecision: Training["precision"];
-  /** Seconds of pre-training, training and certification on this machine, as it was: idle or not. */
-  readonly seconds: {
-    readonly pretraining: number;
-    readonly training: number;
-    certification: number;
-  };
-  readonly machine: string;
-  /** Day of the certification, ISO. */
-  readonly date: string;
-}
-
 /** How a row is certified. */
 export interface RowCertification {
   readonly name: string;
+  /** See {@link recipeOf}. */
+  readonly recipe: string;
   readonly members: number;
   readonly sigma: number;
   readonly n: number;
@@ -53,8 +35,48 @@ export interface RowCertification {
 }
 
 /** Name of the files of a result. */
-export const resultName = ({ name, members, sigma, n, every }: RowCertification, seed: number) =>
-  `${name}${members > 1 ? `-x${members}` : ""}-at-${sigma}-n-${n}-every-${every}-seed-${seed}`;
+export const resultName = (
+  { name, members, sigma, n, every }: Omit<RowCertification, "recipe" | "precision">,
+  seed: number,
+) => `${name}${members > 1 ? `-x${members}` : ""}-at-${sigma}-n-${n}-every-${every}-seed-${seed}`;
+
+/** Seconds that the certifications in a log took, one after the other. */
+function secondsIn(rows: readonly LogRow[]): number {
+  const seconds = ({ time }: LogRow) =>
+    typeof time === "number"
+      ? time
+      : time.split(":").reduce((sum, part) => 60 * sum + Number(part), 0); // h:mm:ss.ffffff
+  return rows.reduce((sum, row) => sum + seconds(row), 0);
+}
+
+/** First digits of the SHA-256 of a row's recipes. */
+export const recipeOf = (row: Row | MethodRow): string => {
+  const parts = "recipe" in row ? [row.recipe] : [row.pretraining, row.finetuning, row.probing];
+  return createHash("sha256")
+    .update(JSON.stringify([parts, "shift" in row ? row.shift : 0]))
+    .digest("hex")
+    .slice(0, 12);
+};
+
+/**
+ * Whether the result is in {@link results}; says so, with its ACR.
+ *
+ * @throws DmaeError "resume" for a result of another recipe
+ */
+export function isCertified(certification: RowCertification, seed: number): boolean {
+  const file = join(results, `${resultName(certification, seed)}.json`);
+  if (!existsSync(file)) return false;
+  const { recipe, date } = JSON.parse(readFileSync(file, "utf8")) as ResultFacts;
+  if (recipe !== certification.recipe)
+    throw new DmaeError(
+      "resume",
+      `${certification.name}: ${file} is of another recipe (${recipe}, and the row's is ${certification.recipe}); --again replaces it`,
+    );
+  console.log(
+    `${certification.name}: certified on ${date}, ${relative(process.cwd(), file)}; --again certifies it anew`,
+  );
+  return true;
+}
 
 /**
  * Certifies a trained row and keeps its log and facts in {@link results}; started again, it goes on. Of several members, the third and
@@ -67,7 +89,7 @@ export async function certifyRow(
   certification: RowCertification,
   training: Training,
 ): Promise<void> {
-  const { name, sigma, n, every, precision, pretraining } = certification;
+  const { name, recipe, sigma, n, every, precision, pretraining } = certification;
   const { seed, train, test, signal } = training;
   const file = resultName(certification, seed);
   const members = await Promise.all(
@@ -77,14 +99,15 @@ export async function certifyRow(
         : member.classifier(),
     ),
   );
-  const classifier =
-    members.length > 1 ? ensemble(members, "logits", { consensus: 2 }) : members[0]!;
+  const consensus = 2;
+  const classifier = members.length > 1 ? ensemble(members, "logits", { consensus }) : members[0]!;
   const spent = (folder: string) =>
     Math.round(
       trained.reduce((sum, _, i) => sum + trainingSeconds(runFolder(folder, seed + i)), 0),
     );
   const line = progressLine(`certify ${name} at sigma ${sigma}`, "images");
   const log = join(runs, `${file}.tsv`);
+  const earlier = existsSync(log) ? secondsIn(await readLog(log)) : 0;
   const started = Date.now();
   const rows = await certifyDataset(classifier, test, {
     ...{ sigma, n, n0: 100, alpha: 0.001, seed, skip: every, log, signal },
@@ -94,12 +117,14 @@ export async function certifyRow(
   for (const member of members) await member.dispose();
   line.end(`${rows.length} test images`);
   const facts: ResultFacts = {
-    ...{ row: name, seed, members: members.length, sigma, n, every },
+    ...{ row: name, seed, recipe, members: members.length },
+    ...(members.length > 1 && { consensus }),
+    ...{ sigma, n, every },
     ...{ precision, trainingPrecision: training.precision },
     seconds: {
       pretraining: pretraining ? spent(pretraining) : 0,
       training: spent(name),
-      certification: Math.round((Date.now() - started) / 1000),
+      certification: Math.round(earlier + (Date.now() - started) / 1000),
     },
     machine: `${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? "an unknown processor"}`,
     date: new Date().toISOString().slice(0, 10),

@@ -1,9 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { results } from "./certify-row.ts";
 import published from "./published-curves.json" with { type: "json" };
+import { runFolder } from "./train-row.ts";
 
 /** One epoch of a training: means over the epoch, and the test set under one noise draw an image. */
 export interface CurvePoint {
+  /** From 0. */
   readonly epoch: number;
   readonly trainLoss: number;
   /** In percent; NaN where the published script does not compute it. */
@@ -50,6 +55,31 @@ export function ownCurve(folder: string): readonly CurvePoint[] {
   });
 }
 
+/** Epochs that are kept in results/, as many as {@link publishedCurve} has. */
+const KEPT = 10;
+
+/**
+ * The first epochs of a row's curve: from its run, and then kept in results/; or those that were kept.
+ *
+ * @throws DmaeError "file" where the row has not been run, here or by us
+ */
+export async function keepCurve(row: string, seed: number): Promise<readonly CurvePoint[]> {
+  const folder = runFolder(row, seed);
+  const file = join(results, `${row}-seed-${seed}.curve.json`);
+  if (!existsSync(join(folder, "log.jsonl")) && existsSync(file)) return keptCurve(file);
+  const curve = ownCurve(folder);
+  const kept = curve.slice(0, KEPT).map((point) => JSON.stringify(point));
+  await writeFile(file, `[\n  ${kept.join(",\n  ")}\n]\n`);
+  return curve;
+}
+
+/** A curve of results/. */
+export function keptCurve(file: string): readonly CurvePoint[] {
+  const points = JSON.parse(readFileSync(file, "utf8")) as CurvePoint[];
+  // JSON has no NaN
+  return points.map((point) => ({ ...point, trainAccuracy: point.trainAccuracy ?? Number.NaN }));
+}
+
 /** Both curves side by side as lines of text, ours first. */
 export function compareCurves(
   own: readonly CurvePoint[],
@@ -61,7 +91,7 @@ export function compareCurves(
   const lines = own.map((mine) => {
     const other = theirs.find(({ epoch }) => epoch === mine.epoch);
     return [
-      mine.epoch,
+      mine.epoch + 1,
       pair(mine.trainLoss, other?.trainLoss, 3),
       pair(mine.trainAccuracy, other?.trainAccuracy, 1),
       pair(mine.testLoss, other?.testLoss, 3),

@@ -14,6 +14,9 @@ export interface Question {
   readonly sigmas?: readonly number[];
 }
 
+/** How the rows are certified: every 20th test image, 500, with 1,000 noisy copies. */
+export const questionSettings = { every: 20, n: 1000 };
+
 const base = pretraining("q-dmae", 4);
 const variant = (name: string, fields: Partial<PretrainRecipe>): PretrainRecipe => ({
   ...base,

@@ -77,18 +77,18 @@ export const finetuning = (
 /** The main rows: SmoothAdv with consistency regularisation (Jeong & Shin 2020) from a DMAE encoder. */
 export const rows: readonly Row[] = (
   [
-    [0.25, 0.5],
-    [0.5, 1],
-    [1, 1.5],
+    { sigma: 0.25, lambda: 10, attack: 0.5 },
+    { sigma: 0.5, lambda: 5, attack: 1 },
+    { sigma: 1, lambda: 3, attack: 1.5 },
   ] as const
-).map(([sigma, attack]) => {
+).map(({ sigma, lambda, attack }) => {
   const name = `dmae-adv-cr-${sigma.toFixed(2)}`;
   return {
     name,
     label: "DMAE, SmoothAdv + CR",
     pretraining: pretraining("dmae-pretrain", 24),
     finetuning: {
-      ...finetuning(name, sigma, { epochs: 32, lambda: 10, shift: 1, attack }),
+      ...finetuning(name, sigma, { epochs: 32, lambda, shift: 1, attack }),
       layerDecay: 0.9,
     },
     shift: 1,

@@ -10,12 +10,13 @@ import {
   readLog,
 } from "@dmae/smoothing-certify";
 import { canvasSection } from "./canvas/canvas-results.ts";
-import { type ResultFacts, results } from "./certify-row.ts";
+import { results } from "./certify-row.ts";
 import { markdownTable } from "./markdown-table.ts";
 import { methodRows } from "./method-rows.ts";
 import { patchSection } from "./patch/patch-results.ts";
-import { type Question, questionRows, questions } from "./questions.ts";
+import { type Question, questionRows, questionSettings, questions } from "./questions.ts";
 import { rows as mainRows } from "./recipes.ts";
+import { cost, type ResultFacts, shippedName } from "./result-facts.ts";
 
 /** A certified row: what made it, and its log. */
 export interface Result extends ResultFacts {
@@ -27,7 +28,7 @@ const radii = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 
 /** Every result in {@link results}. */
 export async function readResults(): Promise<readonly Result[]> {
-  const names = readdirSync(results).filter((name) => /(?<!\.patch)\.json$/.test(name));
+  const names = readdirSync(results).filter((name) => /(?<!\.patch|\.curve)\.json$/.test(name));
   return Promise.all(
     names.sort().map(async (name) => ({
       ...(JSON.parse(readFileSync(join(results, name), "utf8")) as ResultFacts),
@@ -41,8 +42,6 @@ const labels = new Map<string, string>([
   ...methodRows.map(({ name }) => [name, `${name.split("-")[0]}, LeNet`] as const),
 ]);
 const percent = (share: number) => (100 * share).toFixed(1);
-const hours = (seconds: number) =>
-  seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 
 /** Mean and standard deviation of a number over seeds. */
 function spread(values: readonly number[], digits: number): string {
@@ -123,10 +122,14 @@ const signed = (value: number) => `${value < 0 ? "-" : "+"}${Math.abs(value).toF
 
 /** The answer to a question as far as its rows have been run: means over seeds. */
 function questionTable({ title, rows, sigmas = [0.25] }: Question, all: readonly Result[]): string {
-  const shown = radii.slice(0, sigmas.length > 1 ? 5 : 4);
+  const shown = radii.slice(0, sigmas.length > 1 ? 5 : 3);
+  const here = all.filter(
+    ({ members, n, every }) =>
+      members === 1 && n === questionSettings.n && every === questionSettings.every,
+  );
   const body = sigmas.flatMap((sigma) =>
     rows.flatMap((name) => {
-      const runs = all.filter((result) => result.row === name && result.sigma === sigma);
+      const runs = here.filter((result) => result.row === name && result.sigma === sigma);
       if (runs.length === 0) return [];
       const label =
         sigmas.length > 1 ? `${labels.get(name)}, certified at ${sigma}` : labels.get(name)!;
@@ -150,7 +153,7 @@ function questionTable({ title, rows, sigmas = [0.25] }: Question, all: readonly
     }),
   );
   const head = ["certified accuracy, %", ...shown.map(String), "ACR", "seeds"];
-  const missing = rows.filter((name) => !all.some((result) => result.row === name));
+  const missing = rows.filter((name) => !here.some((result) => result.row === name));
   const rest = missing.map((name) => labels.get(name)).join("; ");
   const parts = [
     `### ${title}`,
@@ -176,19 +179,25 @@ const repeated: Readonly<Record<string, string>> = {
   ...{ consistency: "Consistency", smoothMix: "SmoothMix", catRs: "CAT-RS" },
 };
 
+/** Whether a shipped model has this result in its card: seed 0, like all of them. */
+const isShipped = ({ row, seed, members, n, log }: Result) =>
+  seed === 0 &&
+  members === 1 &&
+  modelCards.some(
+    ({ name, certified }) =>
+      name === shippedName(row) && certified.n === n && certified.images === log.length,
+  );
+
+/** Our trained rows as entries of the main tables; a shipped one has its entry already. */
 const trained = (all: readonly Result[]): Entry[] =>
   all
     .filter(({ row }) => !row.startsWith("q-"))
-    .map(({ row, seed, members, sigma, n, trainingPrecision, seconds, machine, date, log }) => ({
-      ...{ sigma, n, log },
-      label: `${labels.get(row)}, ${members > 1 ? `${members} members` : `seed ${seed}`}`,
-      repeats: repeated[row.split("-")[0]!],
-      cost: `${[
-        ...(seconds.pretraining ? [`pre-training ${hours(seconds.pretraining)}`] : []),
-        `training ${hours(seconds.training)} in ${trainingPrecision}`,
-        `certification ${hours(seconds.certification)}`,
-        ...[machine, date],
-      ].join(", ")}.`,
+    .filter((result) => !isShipped(result))
+    .map((result) => ({
+      ...{ sigma: result.sigma, n: result.n, log: result.log },
+      label: `${labels.get(result.row)}, ${result.members > 1 ? `${result.members} members` : `seed ${result.seed}`}`,
+      repeats: repeated[result.row.split("-")[0]!],
+      cost: `\`${result.row}\`; ${cost(result)}.`,
     }));
 
 /** docs/results.md, from the logs alone. */
@@ -208,19 +217,27 @@ export async function resultsPage(): Promise<string> {
 <!-- Written by \`npm run results\` in examples/fashion-mnist from the logs; a test checks it. -->
 
 Certified accuracy is the share of test images that are classified correctly with a radius of at least
-the column's. ACR is the average certified radius, with 0 for a wrong answer or an abstention. Every
-certificate holds with probability 0.999 (alpha = 0.001).
+the column's. ACR is the average certified radius, with 0 for a wrong answer or an abstention. Each
+certificate by itself holds with probability 0.999 (alpha = 0.001); of a thousand, one or two may be wrong.
 
 Published rows are LeNets, from the per-image logs of ${publishedSettings.source}
-(${publishedSettings.license}). They are brought to our n and to our images, so all rows of a table
-can be compared; ours are in bold. The last column is the ACR of a row of ours less that of the published
-row it is named after, or else of the best one, with the paired 95 % interval over images.
+(${publishedSettings.license}). They are brought to our images and to our n: what draws of n of their 100,000
+votes would give on average, with the votes read off the printed radius. So all rows of a table can be
+compared; ours are in bold. The last column is the ACR of a row of ours less that of the published
+row it is named after, or else of the best one, with the paired 95 % interval over images. One seed stands
+against one seed: how much training varies is not in the interval.
 
-To make a row again: \`npm start -- --row NAME --certify\` in
-[examples/fashion-mnist](../examples/fashion-mnist/README.md), with \`--precision bfloat16\` where its
-line below the table says so. To check one, run
-\`npx smoothing-certify analyze LOG\` or \`compare LOG OTHER\`. The logs lie in
-\`examples/fashion-mnist/results\` and \`packages/models/files\`.
+To make a row again, in [examples/fashion-mnist](../examples/fashion-mnist/README.md):
+\`npm start -- --row NAME --certify --again\`, with \`--precision bfloat16\` where its line below the table
+says so. Without \`--again\`, a row that is certified already is only named. To check one there, with the
+published logs of \`packages/fashion-mnist/data/published\`:
+
+\`\`\`sh
+log=results/gaussian-0.25-at-0.25-n-10000-every-10-seed-0.tsv.gz
+npx smoothing-certify analyze $log
+npx smoothing-certify compare ../../packages/fashion-mnist/data/published/cohen-0.25.tsv.gz $log \\
+  --sigma 0.25 --votes 100000 --alpha 0.001
+\`\`\`
 
 ${tables.join("\n\n")}
 
@@ -231,7 +248,7 @@ ${canvasSection()}
 ## The paper's questions at a small size
 
 A ViT with 16 patches of 7x7 and 0.8 M parameters, four epochs of pre-training and two of fine-tuning
-unless the question is about them; sigma 0.25, 500 test images, n = 10,000, int8. Mean and standard
+unless the question is about them; sigma 0.25, 500 test images, n = 1,000, int8. Mean and standard
 deviation over seeds. \`npm start -- --row questions --seeds 3 --certify\` makes all of them.
 
 ${questions.map((question) => questionTable(question, all)).join("\n\n")}

@@ -1,16 +1,17 @@
-// Puts a trained row into @dmae/models: the int8 .onnx, float16 parameters, and a card whose numbers come from certifying those bytes.
-// `npm run ship -- --name NAME --classifier FILE --autoencoder FILE --cost TEXT [--every 10] [--n 10000]`; started again, it goes on.
+// Puts a trained and certified row into @dmae/models: the int8 .onnx, float16 parameters, its log, and a card with the log's numbers.
+// `npm run ship -- --row NAME [--n 10000] [--every 10]`, after `npm start -- --row NAME --certify`.
 
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { gzipSync } from "node:zlib";
 import { loadCheckpoint, saveSafetensors, toFloat16 } from "@dmae/checkpoint";
+import { DmaeError, type HostTensors, type ImageDataset } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import type { FinetuneRecipe } from "@dmae/finetune";
 import { selectBackend, type Tensors } from "@dmae/nn";
-import { progressLine } from "@dmae/reproduce/progress";
+import type { PretrainRecipe } from "@dmae/pretrain";
+import { runAsProgram } from "@dmae/reproduce/program";
 import {
   averageCertifiedRadius,
   certifiedAccuracy,
@@ -19,37 +20,89 @@ import {
   readLog,
 } from "@dmae/smoothing-certify";
 import { createViT, type ViTOptions } from "@dmae/vit";
+import { resultName, results } from "./certify-row.ts";
+import { commandLine, wholeNumber } from "./command-line.ts";
 import { int8Onnx } from "./int8.ts";
+import { rows } from "./recipes.ts";
+import { cost, type ResultFacts, shippedName } from "./result-facts.ts";
+import { runFolder } from "./train-row.ts";
 
-const { values } = parseArgs({
-  options: {
-    name: { type: "string" },
-    classifier: { type: "string" },
-    autoencoder: { type: "string" },
-    cost: { type: "string" },
-    every: { type: "string", default: "10" },
+const files = fileURLToPath(new URL("../../../packages/models/files", import.meta.url));
+
+/** What is shipped. */
+interface Shipment {
+  /** Name in `@dmae/models`. */
+  readonly name: string;
+  readonly row: string;
+  readonly seed: number;
+  readonly sigma: number;
+  readonly n: number;
+  readonly every: number;
+  /** What made the row's result. */
+  readonly facts: ResultFacts;
+  readonly train: ImageDataset;
+  readonly test: ImageDataset;
+  readonly classifier: Stored<FinetuneRecipe>;
+  readonly autoencoder: Stored<PretrainRecipe>;
+}
+
+/** Trained parameters, and the recipe that made them. */
+interface Stored<R> {
+  readonly recipe: R;
+  readonly params: HostTensors;
+}
+
+await runAsProgram(async () => {
+  const values = commandLine({
+    row: { type: "string" },
     n: { type: "string", default: "10000" },
-  },
+    every: { type: "string", default: "10" },
+  });
+  const n = wholeNumber("n", values.n);
+  const every = wholeNumber("every", values.every);
+  const row = rows.find(({ name }) => name === values.row);
+  if (!row?.pretraining?.name)
+    throw new DmaeError(
+      "argument",
+      `--row: must be one of ${rows.map(({ name }) => name).join(", ")}, got ${values.row}`,
+    );
+  const seed = 0;
+  const [sigma] = row.sigmas as [number];
+  const result = resultName({ name: row.name, members: 1, sigma, n, every }, seed);
+  const facts = JSON.parse(
+    await readFile(join(results, `${result}.json`), "utf8").catch(() => {
+      throw new DmaeError(
+        "file",
+        `ship: there is no ${result}.json in results; run npm start -- --row ${row.name} --certify first`,
+      );
+    }),
+  ) as ResultFacts;
+  await selectBackend("cpu");
+  const model = (run: string) => join(runFolder(run, seed), "model.safetensors");
+  const shipment: Shipment = {
+    ...{ name: shippedName(row.name), row: row.name, seed, sigma, n, every, facts },
+    ...(await fashionMnist()),
+    classifier: await open<FinetuneRecipe>(model(row.name)),
+    autoencoder: await open<PretrainRecipe>(model(row.pretraining.name)),
+  };
+  const folder = join(files, shipment.name);
+  const autoencoder = join(files, `fashion-mnist-${row.pretraining.name}`);
+  await mkdir(folder, { recursive: true });
+  await mkdir(autoencoder, { recursive: true });
+  const file = (name: string) => join(folder, name);
+  const shared = join(autoencoder, "autoencoder.safetensors");
+  await writeFile(file("classifier.onnx"), await int8Classifier(shipment));
+  await saveSafetensors(file("classifier.safetensors"), toFloat16(shipment.classifier.params));
+  await saveSafetensors(shared, toFloat16(shipment.autoencoder.params));
+  await copyFile(join(results, `${result}.tsv.gz`), file("certified.tsv.gz"));
+  await checkLog(shipment, folder);
+  const card = await cardOf(shipment, folder, shared);
+  await writeFile(file("card.json"), `${JSON.stringify(card, null, 2)}\n`);
+  console.log(`${folder}: add it to packages/models/src/catalogue.ts`);
 });
-const { name = "", classifier = "", autoencoder = "", cost = "" } = values;
-const folder = fileURLToPath(new URL(`../../../packages/models/files/${name}`, import.meta.url));
-const runs = fileURLToPath(new URL("../runs", import.meta.url));
 
-await selectBackend("cpu");
-const { train, test } = await fashionMnist();
-const trained = await open(classifier);
-const { recipe, params } = trained as { recipe: FinetuneRecipe; params: typeof trained.params };
-const pretraining = await open(autoencoder);
-const sigma = recipe.sigma as number;
-await mkdir(folder, { recursive: true });
-await mkdir(runs, { recursive: true });
-await writeFile(`${folder}/classifier.onnx`, await int8Classifier());
-await saveSafetensors(`${folder}/classifier.safetensors`, toFloat16(params));
-await saveSafetensors(`${folder}/autoencoder.safetensors`, toFloat16(pretraining.params));
-await writeFile(`${folder}/card.json`, `${JSON.stringify(await card(), null, 2)}\n`);
-
-/** A safetensors file of a run, with its recipe. */
-async function open(path: string) {
+/** A safetensors file of a run. */
+async function open<R>(path: string): Promise<Stored<R>> {
   const checkpoint = await loadCheckpoint(path);
   try {
     return { recipe: JSON.parse(checkpoint.metadata.recipe!), params: await checkpoint.readAll() };
@@ -59,65 +112,72 @@ async function open(path: string) {
 }
 
 /** The classifier as int8 ONNX. */
-async function int8Classifier(): Promise<Uint8Array> {
-  const vit = createViT(recipe.model as ViTOptions);
+async function int8Classifier({ name, sigma, train, classifier }: Shipment): Promise<Uint8Array> {
+  const vit = createViT(classifier.recipe.model as ViTOptions);
   const program = {
     fn: ({ images, ...weights }: Tensors) => ({ logits: vit.logits(weights, images!) }),
     specs: { images: [64, ...train.imageShape] },
-    constants: params,
+    constants: classifier.params,
   };
   return int8Onnx(program, { name, train, sigma });
 }
 
-/** Certifies the shipped bytes and computes the card's numbers from the log. */
-async function certified() {
-  const n = Number(values.n);
-  const model = await fromOnnx(`${folder}/classifier.onnx`, { session: { intraOpNumThreads: 1 } });
-  const log = `${runs}/${name}-n-${n}-every-${values.every}.tsv`;
-  const line = progressLine("certify", "images");
-  const settings = { sigma, n0: 100, n, alpha: 0.001, seed: 0, skip: Number(values.every) };
-  const onProgress = ({ done, total }: { done: number; total: number }) =>
-    line.update(done, total, "");
-  for await (const _ of certifyDataset(model, test, { ...settings, log, onProgress }));
+/** Certifies ten images of the log again with the shipped bytes: the row's votes must be theirs. */
+async function checkLog(shipment: Shipment, folder: string): Promise<void> {
+  const { row, test, sigma, n, seed, every } = shipment;
+  const logged = await readLog(join(folder, "certified.tsv.gz"));
+  const model = await fromOnnx(join(folder, "classifier.onnx"));
+  const settings = { sigma, n0: 100, n, alpha: 0.001, seed, skip: every, max: 10 };
+  let i = 0;
+  for await (const again of certifyDataset(model, test, settings)) {
+    const before = logged[i++]!;
+    if (again.idx !== before.idx || again.radius !== before.radius)
+      throw new DmaeError(
+        "file",
+        `ship: image ${before.idx} has radius ${before.radius} in the log of ${row}, and ${again.radius} (image ${again.idx}) with the shipped bytes`,
+      );
+  }
   await model.dispose();
-  const rows = await readLog(log);
-  await writeFile(`${folder}/certified.tsv.gz`, gzipSync(await readFile(log), { level: 9 }));
-  const radii = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3];
-  const accuracy = certifiedAccuracy(rows, radii)
-    .map((share, i) => [String(radii[i]), Math.round(1e4 * share) / 100] as const)
-    .filter(([, percent]) => percent > 0);
-  return {
-    log: "certified.tsv.gz",
-    images: rows.length,
-    n,
-    alpha: 0.001,
-    averageCertifiedRadius: Math.floor(1e4 * averageCertifiedRadius(rows)) / 1e4,
-    accuracy: Object.fromEntries(accuracy),
-  };
 }
 
-async function card() {
+/** The model card, with the numbers of the log. */
+async function cardOf(shipment: Shipment, folder: string, autoencoderFile: string) {
+  const { name, sigma, seed, n, every, test, facts, classifier, autoencoder } = shipment;
+  const logged = await readLog(join(folder, "certified.tsv.gz"));
+  const radii = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3];
+  const accuracy = certifiedAccuracy(logged, radii)
+    .map((share, i) => [String(radii[i]), Math.round(1e4 * share) / 100] as const)
+    .filter(([, percent]) => percent > 0);
+  const { method } = classifier.recipe;
+  const attacked = "attack" in method && method.attack ? "SmoothAdv and " : "";
+  const fileFacts = async (path: string) => {
+    const bytes = await readFile(path);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    return { name: relative(folder, path), bytes: bytes.length, sha256 };
+  };
   return {
     name,
-    description: `A DMAE-pre-trained Vision Transformer, fine-tuned with consistency regularisation under Gaussian noise of sigma ${sigma}.`,
+    description: `A DMAE-pre-trained Vision Transformer, fine-tuned with ${attacked}consistency regularisation under Gaussian noise of sigma ${sigma}.`,
     sigma,
     imageShape: test.imageShape,
     classNames: test.classNames,
-    data: `Fashion-MNIST (Xiao et al. 2017, MIT): 60,000 training images; every ${values.every}th of 10,000 test images certified`,
+    data: `Fashion-MNIST (Xiao et al. 2017, MIT): 60,000 training images; every ${every}th of 10,000 test images certified`,
     license: "Apache-2.0",
-    training: { pretraining: pretraining.recipe, finetuning: recipe, cost },
-    certified: await certified(),
-    classifier: await facts("classifier.onnx"),
-    parameters: await facts("classifier.safetensors"),
-    autoencoder: await facts("autoencoder.safetensors"),
-  };
-}
-
-async function facts(file: string) {
-  const bytes = await readFile(`${folder}/${file}`);
-  return {
-    name: file,
-    bytes: bytes.length,
-    sha256: createHash("sha256").update(bytes).digest("hex"),
+    training: {
+      pretraining: autoencoder.recipe,
+      finetuning: classifier.recipe,
+      cost: `seed ${seed}; ${cost(facts)}`,
+    },
+    certified: {
+      log: "certified.tsv.gz",
+      images: logged.length,
+      n,
+      alpha: 0.001,
+      averageCertifiedRadius: Math.floor(1e4 * averageCertifiedRadius(logged)) / 1e4,
+      accuracy: Object.fromEntries(accuracy),
+    },
+    classifier: await fileFacts(join(folder, "classifier.onnx")),
+    parameters: await fileFacts(join(folder, "classifier.safetensors")),
+    autoencoder: await fileFacts(autoencoderFile),
   };
 }

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createMethod, type MethodSettings } from "@dmae/certified-training";
 import { compiledExecutor } from "@dmae/compile";
 import type { ConvNet } from "@dmae/convnet";
-import { foldIn, type ImageDataset, type Key, key } from "@dmae/core";
+import { DmaeError, foldIn, type ImageDataset, type Key, key } from "@dmae/core";
 import { batchLoader } from "@dmae/datasets";
 import { randomCrop, randomHorizontalFlip } from "@dmae/datasets/transforms";
 import { linearProbe, robustFinetune, type TrainedClassifier } from "@dmae/finetune";
@@ -32,9 +32,14 @@ export interface Training {
 /** The run folder of a row or a pre-training. */
 export const runFolder = (name: string, seed: number) => join(runs, `${name}-seed-${seed}`);
 
-/** What every training is told: where to run, where checkpoints go, whom to tell. */
+/**
+ * What every training is told: where to run, where checkpoints go, whom to tell.
+ *
+ * @throws DmaeError "resume" for a run that was begun with another precision
+ */
 export function running({ seed, precision, signal }: Training, name: string, folder: string) {
   const line = progressLine(name, "steps");
+  claimPrecision(runFolder(folder, seed), precision);
   return {
     executor: compiledExecutor({ precision }),
     seed: foldIn(key(seed), name),
@@ -45,6 +50,19 @@ export function running({ seed, precision, signal }: Training, name: string, fol
     onProgress: ({ step, steps, metrics }: TrainingProgress) =>
       line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`),
   };
+}
+
+/** Notes the precision of a run beside its folder, and refuses another one. */
+function claimPrecision(folder: string, precision: Precision): void {
+  const file = `${folder}.precision`;
+  const before = existsSync(file) ? readFileSync(file, "utf8").trim() : precision;
+  if (before !== precision)
+    throw new DmaeError(
+      "resume",
+      `--precision: ${folder} was begun in ${before}, got ${precision}; give --precision ${before} to go on`,
+    );
+  mkdirSync(runs, { recursive: true });
+  writeFileSync(file, `${precision}\n`);
 }
 
 /** The images in a new order, flipped and shifted in each epoch. */

@@ -35,8 +35,8 @@ export function canvasSection(): string {
   return `## Many outputs at once
 
 Canvases of 56x56 with up to four items; a ViT with 64 patches and 0.8 M parameters answers for every pixel
-and for every label. All certificates of a canvas hold together with probability 0.999, within one radius
-(sigma 0.25, tau 0.75). \`npm run canvas\` makes the rows.
+and for every label. The certificates of all pixels of a canvas hold together with probability 0.999 within
+one radius (sigma 0.25, tau 0.75), and so do those of all labels. \`npm run canvas\` makes the rows.
 
 ${body.length > 0 ? markdownTable(head, body) : "Not run yet."}`;
 }

@@ -54,8 +54,8 @@ test("a canvas is the same each time, and its map and labels say what is on it",
 test("certified canvases are kept one by one, and those that are there are not certified again", async () => {
   await selectBackend("cpu");
   const file = join(folder(), "canvases.tsv");
-  const run = (count: number) =>
-    certifyCanvases(initDense(key(2)), canvases(items, 3, "t"), file, {
+  const run = (count: number, seed = 2) =>
+    certifyCanvases(initDense(key(seed)), canvases(items, 3, "t"), file, {
       ...{ count, n: 32, seed: 1, signal: new AbortController().signal },
     });
   const [first] = await run(1);
@@ -70,6 +70,7 @@ test("certified canvases are kept one by one, and those that are there are not c
   const before = await readFile(file, "utf8");
   expect(await run(2)).toEqual(both);
   expect(await readFile(file, "utf8")).toBe(before);
+  await expect(run(2, 3)).rejects.toThrow(/is of model \w{12}, and this is \w{12}; move the file/);
 });
 
 test("the dense ViT puts the classes of a patch back where the patch lies", async () => {

@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { compiledExecutor } from "@dmae/compile";
-import type { HostTensors } from "@dmae/core";
+import { DmaeError, type HostTensors } from "@dmae/core";
 import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyMultiLabel, certifySegmentation } from "@dmae/smoothing-certify";
 import * as tf from "@tensorflow/tfjs-core";
@@ -23,6 +24,8 @@ export interface CanvasResult {
   readonly labelsAbstained: number;
   /** The l2 radius within which all of them hold. */
   readonly radius: number;
+  /** First digits of the SHA-256 of the model's parameters. */
+  readonly model: string;
 }
 
 /** One answer of the model, compiled. */
@@ -50,7 +53,7 @@ const share = (predictions: ArrayLike<number>, keep: (value: number, i: number) 
 
 const columns = [
   ...(["index", "segmentsRight", "segmentsAbstained", "labelsRight"] as const),
-  ...(["labelsAbstained", "radius"] as const),
+  ...(["labelsAbstained", "radius", "model"] as const),
 ];
 
 /** The lines of a file of results; without a last one that was cut off, which is taken out of the file. */
@@ -60,11 +63,21 @@ export async function resultsIn(file: string): Promise<readonly CanvasResult[]> 
   if (whole !== text) await writeFile(file, whole);
   const [, ...lines] = whole.trimEnd().split("\n");
   return lines.map((line) => {
-    const cells = line.split("\t").map(Number);
+    const cells = line.split("\t");
     return Object.fromEntries(
-      columns.map((name, i) => [name, cells[i]]),
+      columns.map((name, i) => [name, name === "model" ? cells[i] : Number(cells[i])]),
     ) as unknown as CanvasResult;
   });
+}
+
+/** First digits of the SHA-256 of parameters, in the order of their names. */
+function checksum(params: HostTensors): string {
+  const digest = createHash("sha256");
+  for (const name of Object.keys(params).sort()) {
+    const { data } = params[name]!;
+    digest.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return digest.digest("hex").slice(0, 12);
 }
 
 /**
@@ -72,6 +85,7 @@ export async function resultsIn(file: string): Promise<readonly CanvasResult[]> 
  * line for each to a file; those that are in it are not certified again.
  *
  * @param n noisy copies; tau 0.75 gives the radius sigma 0.674
+ * @throws DmaeError "resume" for a file of another model
  */
 export async function certifyCanvases(
   params: HostTensors,
@@ -81,6 +95,13 @@ export async function certifyCanvases(
 ): Promise<readonly CanvasResult[]> {
   await mkdir(dirname(file), { recursive: true });
   const results = [...(await resultsIn(file))].slice(0, count);
+  const model = checksum(params);
+  const other = results.find((result) => result.model !== model);
+  if (other)
+    throw new DmaeError(
+      "resume",
+      `canvas: ${file} is of model ${other.model}, and this is ${model}; move the file away`,
+    );
   const segment = await prepare(params, "segments");
   const tag = await prepare(params, "present");
   const line = progressLine("certify canvases", "canvases");
@@ -101,6 +122,7 @@ export async function certifyCanvases(
       labelsRight: share(labels.predictions, (value, i) => value === canvas.present[i]),
       labelsAbstained: share(labels.predictions, (value) => value === -1),
       radius: Math.min(segments.radius, labels.radius),
+      model,
     };
     await appendFile(file, `${columns.map((name) => result[name]).join("\t")}\n`);
     results.push(result);

@@ -45,7 +45,7 @@ const tokens = (name: string, label: string, from: PatchRow["from"]): PatchRow =
 
 /** The rows: Smoothed ViTs from two pre-trainings and from none, and LeNet. */
 export const patchRows: readonly PatchRow[] = [
-  tokens("patch-dmae", "DMAE ViT, visible tokens alone", pretraining("q-dmae", 4)),
+  tokens("patch-dmae", "DMAE ViT, visible tokens alone", pretraining("patch-pretrain", 4)),
   tokens("patch-scratch", "the same ViT, not pre-trained", null),
   {
     name: "patch-lenet",
