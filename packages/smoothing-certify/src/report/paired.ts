@@ -5,7 +5,7 @@ export interface PairedDifference {
   readonly a: number;
   readonly b: number;
   readonly difference: number;
-  /** Lower end of the interval; NaN for an average radius if every image has the same difference. */
+  /** Lower end of the interval; NaN for an average radius on a single image. */
   readonly low: number;
   /** Upper end; NaN where the lower one is. */
   readonly high: number;
@@ -14,14 +14,14 @@ export interface PairedDifference {
 /** The 97.5 % quantile of the normal distribution. */
 const NORMAL = 1.959963984540054;
 
-/** The mean difference of a number of each row, with Student's t interval. */
+/** The mean difference of a number of each row, with Student's t interval: as wide as the images differ. */
 export function meanDifference<T>(
   a: readonly T[],
   b: readonly T[],
   of: (row: T) => number,
 ): PairedDifference {
-  const { count, squares, isConstant, ...means } = moments(a, b, of);
-  const quantile = isConstant ? Number.NaN : jStat.studentt.inv(0.975, count - 1);
+  const { count, squares, ...means } = moments(a, b, of);
+  const quantile = count < 2 ? Number.NaN : jStat.studentt.inv(0.975, count - 1);
   const half = quantile * Math.sqrt(squares / count / (count - 1));
   return { ...means, low: means.difference - half, high: means.difference + half };
 }
@@ -36,7 +36,7 @@ export function shareDifference<T>(
   b: readonly T[],
   of: (row: T) => number,
 ): PairedDifference {
-  const { count, squares, isConstant: _, ...means } = moments(a, b, of);
+  const { count, squares, ...means } = moments(a, b, of);
   const { difference } = means;
   const center = (count * difference) / (count + 2);
   const square = (squares + count * difference ** 2 + 2) / (count + 2);
@@ -55,12 +55,7 @@ function moments<T>(a: readonly T[], b: readonly T[], of: (row: T) => number) {
     sums.difference += differenceOf(i);
   }
   const difference = sums.difference / count;
-  const first = differenceOf(0);
   let squares = 0;
-  let isConstant = true;
-  for (let i = 0; i < count; i++) {
-    squares += (differenceOf(i) - difference) ** 2;
-    if (differenceOf(i) !== first) isConstant = false;
-  }
-  return { count, a: sums.a / count, b: sums.b / count, difference, squares, isConstant };
+  for (let i = 0; i < count; i++) squares += (differenceOf(i) - difference) ** 2;
+  return { count, a: sums.a / count, b: sums.b / count, difference, squares };
 }
