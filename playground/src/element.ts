@@ -1,16 +1,22 @@
 // <dmae-playground>: chooses an image and a model, certifies it as you watch, and attacks it.
+import type { ModelName } from "@dmae/models";
 import { radiusChart, radiusScale, voteRows } from "./charts.ts";
 import { Compute, type Running } from "./compute.ts";
 import { chooseImages, type Find } from "./image-choice.ts";
 import type { ModelChoice, ModelFacts, Picture, Report, Source } from "./messages.ts";
 import { difference, draw } from "./pictures.ts";
-import { readSettings, wireSettings } from "./settings.ts";
+import { readSettings, setSigma, wireSettings } from "./settings.ts";
 import { template } from "./template.ts";
 
 type Result = Extract<Report, { result: unknown }>["result"];
 
 /** Models that come with the page; the first one is loaded at once. */
-const SHIPPED = ["fashion-mnist-cr-0.25"] as const;
+const SHIPPED: readonly [ModelName, ...ModelName[]] = [
+  "fashion-mnist-cr-0.25",
+  "fashion-mnist-adv-cr-0.25",
+  "fashion-mnist-adv-cr-0.50",
+  "fashion-mnist-adv-cr-1.00",
+];
 
 class Playground extends HTMLElement {
   private readonly compute = new Compute();
@@ -35,9 +41,7 @@ class Playground extends HTMLElement {
     select.innerHTML = SHIPPED.map((name) => `<option>${name}</option>`).join("");
     if (!("gpu" in navigator)) find<HTMLOptionElement>("device").disabled = true;
     wireSettings(find);
-    select.addEventListener("change", () =>
-      this.load({ shipped: select.value as "fashion-mnist-cr-0.25" }),
-    );
+    select.addEventListener("change", () => this.load({ shipped: select.value as ModelName }));
     this.wireFiles();
     find("device").addEventListener("change", () => this.load(this.choice));
     find("invert").addEventListener("change", () => this.read());
@@ -112,6 +116,7 @@ class Playground extends HTMLElement {
       "facts",
       () => this.compute.start("load", { model: choice, gpu }),
       (facts) => {
+        if (facts.sigma && facts.name !== this.facts?.name) setSigma(this.find, facts.sigma);
         this.choice = choice;
         this.facts = facts;
         line.textContent = `${facts.name}: images of ${facts.shape.join(" x ")}`;

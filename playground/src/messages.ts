@@ -15,6 +15,8 @@ export interface ModelFacts {
   readonly name: string;
   readonly shape: readonly [height: number, width: number, channels: number];
   readonly classNames?: readonly string[];
+  /** Noise that it was trained for, where that is known. */
+  readonly sigma?: number;
   /** Whether its gradient can be computed here. */
   readonly hasGradient: boolean;
 }

@@ -39,10 +39,8 @@ export async function loadModel(choice: ModelChoice, gpu: boolean): Promise<Mode
   return { classifier, facts: { name: file.name, shape: shapeOf(input), hasGradient: false } };
 }
 
-const factsOf = ({ name, imageShape, classNames, training }: ModelCard): ModelFacts => ({
-  name,
-  shape: imageShape,
-  classNames,
+const factsOf = ({ name, imageShape, classNames, sigma, training }: ModelCard): ModelFacts => ({
+  ...{ name, shape: imageShape, classNames, sigma },
   hasGradient: "patchSize" in (training.finetuning as { model: object }).model,
 });
 

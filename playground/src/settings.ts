@@ -29,3 +29,10 @@ export function wireSettings(find: Find): void {
   for (const id of ["sigma", "n", "alpha", "radius"]) find(id).addEventListener("input", show);
   show();
 }
+
+/** Moves the slider of the noise. */
+export function setSigma(find: Find, sigma: number): void {
+  const input = find<HTMLInputElement>("sigma");
+  input.valueAsNumber = sigma;
+  input.dispatchEvent(new Event("input"));
+}

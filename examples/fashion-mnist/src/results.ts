@@ -221,15 +221,16 @@ the column's. ACR is the average certified radius, with 0 for a wrong answer or 
 certificate by itself holds with probability 0.999 (alpha = 0.001); of a thousand, one or two may be wrong.
 
 Published rows are LeNets, from the per-image logs of ${publishedSettings.source}
-(${publishedSettings.license}). They are brought to our images and to our n: what draws of n of their 100,000
-votes would give on average, with the votes read off the printed radius. So all rows of a table can be
-compared; ours are in bold. The last column is the ACR of a row of ours less that of the published
+(${publishedSettings.license}). They are brought to our images and to our n:
+what draws of n of their 100,000 votes would give on average, with the votes read off the printed radius. So
+all rows of a table can be compared; ours are in bold. The last column is the ACR of a row of ours less that of the published
 row it is named after, or else of the best one, with the paired 95 % interval over images. One seed stands
 against one seed: how much training varies is not in the interval.
 
 To make a row again, in [examples/fashion-mnist](../examples/fashion-mnist/README.md):
 \`npm start -- --row NAME --certify --again\`, with \`--precision bfloat16\` where its line below the table
-says so. Without \`--again\`, a row that is certified already is only named. To check one there, with the
+says so. \`fashion-mnist-adv-cr-0.25\` of @dmae/models is the row \`dmae-adv-cr-0.25\`, and so on. Without
+\`--again\`, a row that is certified already is only named. To check one there, with the
 published logs of \`packages/fashion-mnist/data/published\`:
 
 \`\`\`sh

@@ -1,6 +1,6 @@
 /** A file of a model. */
 export interface ModelFile {
-  /** Name inside the model's folder. */
+  /** Path from the model's folder. */
   readonly name: string;
   /** Length in bytes. */
   readonly bytes: number;
@@ -9,7 +9,11 @@ export interface ModelFile {
 }
 
 /** Names of the shipped models. */
-export type ModelName = "fashion-mnist-cr-0.25";
+export type ModelName =
+  | "fashion-mnist-cr-0.25"
+  | "fashion-mnist-adv-cr-0.25"
+  | "fashion-mnist-adv-cr-0.50"
+  | "fashion-mnist-adv-cr-1.00";
 
 /** What a model is, where it comes from and what it was certified to do. */
 export interface ModelCard {

@@ -9,4 +9,4 @@ const { prediction, radius } = await certify(classifier, image, {
   sigma: 0.25,
   shape: [28, 28, 1],
 });
-console.log(classifier.card.classNames[prediction], prediction === label, radius); // Ankle boot true 0.77…
+console.log(classifier.card.classNames[prediction], prediction === label, radius); // Ankle boot true ~0.77
