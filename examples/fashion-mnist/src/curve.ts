@@ -68,8 +68,7 @@ export async function keepCurve(row: string, seed: number): Promise<readonly Cur
   const file = join(results, `${row}-seed-${seed}.curve.json`);
   if (!existsSync(join(folder, "log.jsonl")) && existsSync(file)) return keptCurve(file);
   const curve = ownCurve(folder);
-  const kept = curve.slice(0, KEPT).map((point) => JSON.stringify(point));
-  await writeFile(file, `[\n  ${kept.join(",\n  ")}\n]\n`);
+  await writeFile(file, `${JSON.stringify(curve.slice(0, KEPT), null, 2)}\n`);
   return curve;
 }
 
