@@ -4,7 +4,7 @@ import { certifyDataset, type LogRow, mergeLogs } from "@dmae/smoothing-certify"
 import type { Shard } from "@dmae/smoothing-certify/log";
 import { classifierOf, trainedClassifier } from "./classifier.ts";
 import { progressLine } from "./progress.ts";
-import { type ClassifierRecipe, ensembleOf, type Recipe } from "./recipe.ts";
+import type { ClassifierRecipe } from "./recipe.ts";
 import { logLine, type Run } from "./run.ts";
 
 /** Certifies the recipe's images at each of its noise levels; every image is on the disk before the next one begins. */
@@ -28,7 +28,7 @@ async function certifyAt(
   const { n0, n, alpha, every, skipWrongGuess } = recipe.certification;
   const { test } = run.data;
   const { shard, seed } = run.options;
-  const log = logFile(run, sigma, shard);
+  const log = logFile(run.folder, sigma, shard);
   const line = progressLine(`certify at sigma ${sigma}`, "images", run.say);
   let images = 0;
   for await (const _ of certifyDataset(classifier, test, {
@@ -53,32 +53,24 @@ async function certifyAt(
   await logLine(run, { stage: "certify", event: "end", sigma, images, log });
 }
 
-/** An early stop is another classifier, so its log is another file. */
-function prefixOf(recipe: Recipe, sigma: number): string {
-  const { members = 1, consensus = members } = ensembleOf(recipe) ?? {};
-  return `sigma-${sigma.toFixed(2)}${consensus < members ? `.consensus-${consensus}` : ""}`;
-}
+const prefixOf = (sigma: number) => `sigma-${sigma.toFixed(2)}`;
 
 /** The log of a noise level, or of one shard of it. */
-export const logFile = (
-  { folder, recipe }: Pick<Run, "folder" | "recipe">,
-  sigma: number,
-  shard?: Shard,
-) => {
-  const part = shard ? `.shard-${shard.index}-of-${shard.count}` : "";
-  return join(folder, "certify", `${prefixOf(recipe, sigma)}${part}.tsv`);
-};
+export const logFile = (folder: string, sigma: number, shard?: Shard) =>
+  join(
+    folder,
+    "certify",
+    shard
+      ? `${prefixOf(sigma)}.shard-${shard.index}-of-${shard.count}.tsv`
+      : `${prefixOf(sigma)}.tsv`,
+  );
 
 /** The rows of a noise level: its log, or those of its shards put together; undefined where there is none. */
-export async function certifiedRows(
-  { folder, recipe }: Pick<Run, "folder" | "recipe">,
-  sigma: number,
-): Promise<LogRow[] | undefined> {
-  const prefix = prefixOf(recipe, sigma);
+export async function certifiedRows(folder: string, sigma: number): Promise<LogRow[] | undefined> {
   const names = await readdir(join(folder, "certify")).catch(() => []);
-  const whole = names.filter((name) => name === `${prefix}.tsv`);
+  const whole = names.filter((name) => name === `${prefixOf(sigma)}.tsv`);
   const parts = names.filter(
-    (name) => name.startsWith(`${prefix}.shard-`) && name.endsWith(".tsv"),
+    (name) => name.startsWith(`${prefixOf(sigma)}.shard-`) && name.endsWith(".tsv"),
   );
   const chosen = whole.length > 0 ? whole : parts;
   if (chosen.length === 0) return undefined;

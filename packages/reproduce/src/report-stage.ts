@@ -21,7 +21,7 @@ import { changedFields } from "./settings.ts";
 export async function reportStage(run: Run): Promise<void> {
   const { recipe, folder, original, data, executor, options } = run;
   const log = await trainingLog(join(folder, trainingParts(recipe)[0]!, "log.jsonl"));
-  const logs = isClassifierRecipe(recipe) ? await allLogs(run) : [];
+  const logs = isClassifierRecipe(recipe) ? await allLogs(run, recipe.certification.sigmas) : [];
   const classifier = isClassifierRecipe(recipe) ? await trainedClassifier(run, recipe) : undefined;
   const page: ReportPage = {
     title: recipe.name,
@@ -54,21 +54,20 @@ export interface RunLog extends NamedLog {
 }
 
 /** Logs of this run by noise level, then those of the runs to compare with. */
-async function allLogs(run: Run): Promise<RunLog[]> {
+async function allLogs(run: Run, sigmas: readonly number[]): Promise<RunLog[]> {
   const logs: RunLog[] = [];
-  const add = async (of: Pick<Run, "folder" | "recipe">, name: string, isOwn: boolean) => {
-    if (!isClassifierRecipe(of.recipe)) return;
-    for (const sigma of of.recipe.certification.sigmas) {
-      const rows = await certifiedRows(of, sigma);
-      if (rows) logs.push({ name: `${name}, sigma ${sigma}`, rows, sigma, isOwn });
-    }
+  const add = async (folder: string, sigma: number, name: string, isOwn: boolean) => {
+    const rows = await certifiedRows(folder, sigma);
+    if (rows) logs.push({ name: `${name}, sigma ${sigma}`, rows, sigma, isOwn });
   };
-  await add(run, "this run", true);
+  for (const sigma of sigmas) await add(run.folder, sigma, "this run", true);
   for (const folder of run.options.compare) {
     const { recipe } = JSON.parse(await readFile(join(folder, "recipe.json"), "utf8")) as {
       recipe: Recipe;
     };
-    await add({ folder, recipe }, basename(folder), false);
+    if (!isClassifierRecipe(recipe)) continue;
+    for (const sigma of recipe.certification.sigmas)
+      await add(folder, sigma, basename(folder), false);
   }
   return logs;
 }

@@ -27,7 +27,7 @@ export async function seedsReport(
   const levels = await Promise.all(
     settled.certification.sigmas.map(async (sigma): Promise<SeedLogs> => {
       const found = await Promise.all(
-        seeds.map((s) => certifiedRows({ folder: seedFolder(folder, s), recipe: settled }, sigma)),
+        seeds.map((s) => certifiedRows(seedFolder(folder, s), sigma)),
       );
       return { sigma, logs: found.filter((rows) => rows !== undefined) };
     }),

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type LogRow, readLog } from "@dmae/smoothing-certify";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -80,16 +80,15 @@ test("an ensemble trains its members with seeds of their own and certifies the s
   );
   expect(weights[0]!.equals(weights[1]!)).toBe(false);
   expect(weights[1]!.equals(weights[2]!)).toBe(false);
-  const votes = async (log: string) =>
-    (await readLog(at("boosting", "certify", log))).map(({ idx, counts }) => ({ idx, counts }));
-  const early = await votes("sigma-0.25.consensus-2.tsv");
-  expect(early).toHaveLength(4);
-  // Another consensus trains nothing, and has a log of its own.
+  const log = at("boosting", "certify", "sigma-0.25.tsv");
+  expect(await readLog(log)).toHaveLength(4);
+  // Another consensus trains nothing; its answers do not go into the log of this one.
   const all = ["--recipe", "boosting", "--folder", at("boosting"), "--set", "ensemble.consensus=3"];
+  await expect(run(...all)).rejects.toThrow("sigma-0.25.tsv");
+  await rm(log);
   const again = await run(...all);
   expect(again.filter((line) => line.includes("done before"))).toHaveLength(3);
-  expect(await votes("sigma-0.25.tsv")).toHaveLength(4);
-  expect(await votes("sigma-0.25.consensus-2.tsv")).toEqual(early);
+  expect(await readLog(log)).toHaveLength(4);
 }, 60_000);
 
 test.each([
