@@ -61,7 +61,8 @@ it("attack prints what it finds, the same for the same seed", async () => {
 it("certify --attack logs attacks, and analyze reads and draws them", async () => {
   const log = join(place, "log.tsv");
   const svg = join(place, "curves.svg");
-  const more = ["--sigma", "0.2", "--n", "500", "--n0", "20", "--no-preflight"];
+  // a fresh seed would guess the class of an image near 1/2 wrong now and then
+  const more = ["--sigma", "0.2", "--n", "500", "--n0", "20", "--seed", "3", "--no-preflight"];
   const certified = await run("certify", ...model, ...more, "--attack", "--log", log);
   expect(certified.status, certified.error).toBe(0);
   const { out, status } = await run("analyze", log, "--svg", svg);
