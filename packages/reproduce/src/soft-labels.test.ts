@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { reproduce } from "./reproduce.ts";
 import { makeSoftLabels, readSoftLabels } from "./soft-labels.ts";
+import { failure } from "./testing/failure.ts";
 import { temporaryFolder, writeBinary } from "./testing/image-files.ts";
 import { testRecipes } from "./testing/recipes.ts";
 
@@ -75,15 +76,6 @@ async function run(...args: string[]): Promise<string[]> {
 
 const smoke = (recipe: string, folder: string, ...args: string[]) =>
   run("--recipe", recipe, "--smoke", "--folder", at(folder), ...args);
-
-async function failure(work: Promise<unknown>): Promise<{ code: string; message: string }> {
-  const error = await work.then(
-    () => undefined,
-    (e) => e,
-  );
-  if (error?.code === undefined) throw error ?? new Error("nothing was thrown");
-  return error;
-}
 
 const catRs = ["--set", 'method={"name":"catRs","copies":2,"epsilon":1,"steps":2,"lambda":1}'];
 

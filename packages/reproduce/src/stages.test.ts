@@ -11,6 +11,7 @@ import { convert } from "./convert.ts";
 import { reproduce } from "./reproduce.ts";
 import { explained } from "./run.ts";
 import { startOf } from "./start.ts";
+import { failure } from "./testing/failure.ts";
 import {
   jsonLines,
   temporaryFolder,
@@ -41,16 +42,6 @@ async function run(...args: string[]): Promise<string[]> {
 
 const smoke = (recipe: string, folder: string, ...args: string[]) =>
   run("--recipe", recipe, "--smoke", "--folder", at(folder), ...args);
-
-async function failure(work: Promise<unknown>): Promise<{ code: string; message: string }> {
-  const error = await work.then(
-    () => undefined,
-    (e) => e,
-  );
-  if (error?.code === undefined) throw error ?? new Error("nothing was thrown");
-  expect(error.message).not.toContain("\n");
-  return error;
-}
 
 test("class folders and tar shards of the same files give the same parameters, to the bit", async () => {
   await smoke("pretraining", "from-folder", "--data", at("images"));

@@ -27,10 +27,9 @@ export function votesOf(row: VoteRow, numbers: LogNumbers): Votes | undefined {
   if (!row.correct) return undefined;
   if (row.total > 0) return { k: row.votes!, n: row.total };
   const { sigma, alpha, n } = numbers;
-  const radiusOf = radiusTable(numbers);
   const above = votesNeeded(n, normalCdf(row.radius / sigma), alpha); // n + 1 above the largest radius
-  const below = radiusOf(above - 1);
-  const isBelow = above > n || row.radius - below <= radiusOf(above) - row.radius;
+  const below = radiusOfVotes(above - 1, numbers);
+  const isBelow = above > n || row.radius - below <= radiusOfVotes(above, numbers) - row.radius;
   return { k: isBelow && below > 0 ? above - 1 : above, n };
 }
 
@@ -66,11 +65,15 @@ export function thinnedRow(
   return result;
 }
 
+/** The radius of `k` votes of n. */
+const radiusOfVotes = (k: number, { sigma, alpha, n }: LogNumbers): number =>
+  certifiedRadius(clopperPearsonLower(k, n, alpha), sigma);
+
 /** The radii of `k` votes of n, each worked out once. */
-export function radiusTable({ sigma, alpha, n }: LogNumbers): (k: number) => number {
+export function radiusTable(numbers: LogNumbers): (k: number) => number {
   const known = new Map<number, number>();
   return (k) => {
-    const radius = known.get(k) ?? certifiedRadius(clopperPearsonLower(k, n, alpha), sigma);
+    const radius = known.get(k) ?? radiusOfVotes(k, numbers);
     known.set(k, radius);
     return radius;
   };
