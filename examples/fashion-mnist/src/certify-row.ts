@@ -59,7 +59,7 @@ export const recipeOf = (row: Row | MethodRow): string => {
 };
 
 /**
- * Whether the result is in {@link results}; says so, with its ACR.
+ * Whether the result is in {@link results}; says so, with its date and file.
  *
  * @throws DmaeError "resume" for a result of another recipe
  */

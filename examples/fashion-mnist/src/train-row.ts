@@ -55,14 +55,17 @@ export function running({ seed, precision, signal }: Training, name: string, fol
 /** Notes the precision of a run beside its folder, and refuses another one. */
 function claimPrecision(folder: string, precision: Precision): void {
   const file = `${folder}.precision`;
-  const before = existsSync(file) ? readFileSync(file, "utf8").trim() : precision;
+  if (!existsSync(file)) {
+    mkdirSync(runs, { recursive: true });
+    writeFileSync(file, `${precision}\n`);
+    return;
+  }
+  const before = readFileSync(file, "utf8").trim();
   if (before !== precision)
     throw new DmaeError(
       "resume",
       `--precision: ${folder} was begun in ${before}, got ${precision}; give --precision ${before} to go on`,
     );
-  mkdirSync(runs, { recursive: true });
-  writeFileSync(file, `${precision}\n`);
 }
 
 /** The images in a new order, flipped and shifted in each epoch. */
