@@ -17,7 +17,7 @@ const help = `npm start -- --row NAME[,NAME…] [options]
 
   --row NAMES      rows by name, or "questions" for all rows of the paper's questions
   --seed 0         every random draw follows from it
-  --seeds 3        runs each row with the seeds 0, 1, 2
+  --seeds 3        runs each row with the seeds 0, 1, 2; of an ensemble of K, with 0, K, 2K
   --ensemble K     one classifier of K members that differ in the seed: where the first two disagree, the
                    logits of all are added; default 1
   --certify        certifies the trained row and keeps the log in results/

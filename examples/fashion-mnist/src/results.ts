@@ -114,7 +114,9 @@ async function mainTable(entries: readonly Entry[]): Promise<string> {
   return [
     `${first.length} test images, n = ${n.toLocaleString("en")}.`,
     markdownTable(head, body),
-    entries.map(({ label, cost }) => `- ${label}:\n  ${cost}`).join("\n"),
+    entries
+      .map(({ label, cost }) => `- ${label}:\n  ${cost.replace(/, (?=\d+ cores)/, ",\n  ")}`)
+      .join("\n"),
   ].join("\n\n");
 }
 
@@ -223,9 +225,9 @@ certificate by itself holds with probability 0.999 (alpha = 0.001); of a thousan
 Published rows are LeNets, from the per-image logs of ${publishedSettings.source}
 (${publishedSettings.license}). They are brought to our images and to our n:
 what draws of n of their 100,000 votes would give on average, with the votes read off the printed radius. So
-all rows of a table can be compared; ours are in bold. The last column is the ACR of a row of ours less that of the published
-row it is named after, or else of the best one, with the paired 95 % interval over images. One seed stands
-against one seed: how much training varies is not in the interval.
+all rows of a table can be compared; ours are in bold. The last column is the ACR of a row of ours less that
+of the published row it is named after, or else of the best one, with the paired 95 % interval over images.
+One seed stands against one seed: how much training varies is not in the interval.
 
 To make a row again, in [examples/fashion-mnist](../examples/fashion-mnist/README.md):
 \`npm start -- --row NAME --certify --again\`, with \`--precision bfloat16\` where its line below the table

@@ -70,7 +70,7 @@ test("certified canvases are kept one by one, and those that are there are not c
   const before = await readFile(file, "utf8");
   expect(await run(2)).toEqual(both);
   expect(await readFile(file, "utf8")).toBe(before);
-  await expect(run(2, 3)).rejects.toThrow(/is of model \w{12}, and this is \w{12}; move the file/);
+  await expect(run(2, 3)).rejects.toThrow(/is of model \w{16}, and this is \w{16}; move the file/);
 });
 
 test("the dense ViT puts the classes of a patch back where the patch lies", async () => {

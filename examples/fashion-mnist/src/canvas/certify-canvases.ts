@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { compiledExecutor } from "@dmae/compile";
 import { DmaeError, type HostTensors } from "@dmae/core";
 import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyMultiLabel, certifySegmentation } from "@dmae/smoothing-certify";
+import { checksum } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
 import { background, type Canvas, type Canvases, side } from "./canvases.ts";
 import { applyDense } from "./dense-vit.ts";
@@ -24,7 +24,7 @@ export interface CanvasResult {
   readonly labelsAbstained: number;
   /** The l2 radius within which all of them hold. */
   readonly radius: number;
-  /** First digits of the SHA-256 of the model's parameters. */
+  /** Checksum of the model's parameters. */
   readonly model: string;
 }
 
@@ -68,16 +68,6 @@ export async function resultsIn(file: string): Promise<readonly CanvasResult[]> 
       columns.map((name, i) => [name, name === "model" ? cells[i] : Number(cells[i])]),
     ) as unknown as CanvasResult;
   });
-}
-
-/** First digits of the SHA-256 of parameters, in the order of their names. */
-function checksum(params: HostTensors): string {
-  const digest = createHash("sha256");
-  for (const name of Object.keys(params).sort()) {
-    const { data } = params[name]!;
-    digest.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return digest.digest("hex").slice(0, 12);
 }
 
 /**
