@@ -3,5 +3,6 @@
 export { type CSource, compileC } from "./native/compile-c.ts";
 export { keepLibrary } from "./native/library-cache.ts";
 export { builtin, nodeProcess } from "./native/node.ts";
+export { physicalCores } from "./native/physical-cores.ts";
 export { reportOnce } from "./native/report-once.ts";
 export { runProgram, words } from "./native/run-program.ts";

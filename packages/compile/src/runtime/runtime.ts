@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
-import { builtin, nodeProcess } from "@dmae/core/native";
+import { nodeProcess, physicalCores } from "@dmae/core/native";
 import { describeValue, oneOf } from "@dmae/nn/executors";
 import type { ExternalData } from "../onnx/onnx-model.ts";
 import { cudaFix, fromFailure } from "./cuda-fix.ts";
@@ -249,22 +249,3 @@ function profiling(): object {
 
 /** Where profiles go; "" for nowhere. */
 export const profilePrefix = (): string => nodeProcess?.env?.DMAE_ORT_PROFILE ?? "";
-
-/** Physical cores that this process may use. */
-export function physicalCores(): number {
-  const os = builtin<typeof import("node:os")>("node:os");
-  const logical = os?.availableParallelism() ?? 1;
-  const fs = builtin<typeof import("node:fs")>("node:fs");
-  try {
-    const text = fs?.readFileSync("/proc/cpuinfo", "utf8") ?? "";
-    const cores = new Set<string>();
-    for (const block of text.split("\n\n")) {
-      const socket = /physical id\s*: (\d+)/.exec(block)?.[1];
-      const core = /core id\s*: (\d+)/.exec(block)?.[1];
-      if (socket !== undefined && core !== undefined) cores.add(`${socket}:${core}`);
-    }
-    return cores.size > 0 ? Math.min(cores.size, logical) : logical;
-  } catch {
-    return logical;
-  }
-}

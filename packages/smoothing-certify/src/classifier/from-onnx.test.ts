@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import os from "node:os";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { InferenceSession, Tensor } from "onnxruntime-node";
@@ -43,19 +44,20 @@ describe("fromOnnx", () => {
     await classifier.dispose();
   });
 
-  it("lets threads rest between runs, unless the session is asked for otherwise", async () => {
+  it("takes the cores it may use and lets threads rest between runs, unless asked for otherwise", async () => {
     const create = vi.spyOn(InferenceSession, "create");
+    vi.spyOn(os, "availableParallelism").mockReturnValue(1); // as bound to one core
     const other = { extra: { session: { force_spinning_stop: "0" } } };
     const models = [
       await fromOnnx(path("small")),
-      await fromOnnx(path("small"), { session: { intraOpNumThreads: 1 } }),
+      await fromOnnx(path("small"), { session: { intraOpNumThreads: 3 } }),
       await fromOnnx(path("small"), { session: other }),
     ];
     for (const model of models) await model.dispose();
-    const rests = { extra: { session: { force_spinning_stop: "1" } } };
+    const own = { intraOpNumThreads: 1, extra: { session: { force_spinning_stop: "1" } } };
     const given = create.mock.calls.map((call) => call.at(1));
-    expect(given).toEqual([rests, { ...rests, intraOpNumThreads: 1 }, other]);
-    create.mockRestore();
+    expect(given).toEqual([own, { ...own, intraOpNumThreads: 3 }, { ...own, ...other }]);
+    vi.restoreAllMocks();
   });
 
   it("takes URLs, bytes, blobs and sessions, and leaves a session alone", async () => {

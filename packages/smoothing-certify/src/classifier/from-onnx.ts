@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { physicalCores } from "@dmae/core/native";
 import { show } from "../checks.ts";
 import { inNode } from "../in-node.ts";
 import type { ClassifierTraits } from "./classifier-traits.ts";
@@ -121,10 +122,14 @@ const CALLER = "fromOnnx";
 const runsNatively = ({ onnxruntime }: OnnxOptions) => inNode && onnxruntime === undefined;
 
 /**
- * Threads of a session otherwise keep a core busy for a while after each run, which the next session needs: an ensemble of two small
- * models took up to twice as long.
+ * How onnxruntime-node runs a model unless the caller says otherwise. ONNX Runtime itself counts the cores of the machine, also those
+ * that this process may not use. Threads that go on spinning keep a core busy after each run, which the next session needs: an ensemble
+ * of two small models took up to twice as long.
  */
-const STOP_SPINNING = { session: { force_spinning_stop: "1" } };
+const nativeSession = () => ({
+  intraOpNumThreads: physicalCores(),
+  extra: { session: { force_spinning_stop: "1" } },
+});
 
 const names = {
   ...preprocessingNames,
@@ -239,7 +244,7 @@ async function open(
   try {
     const { bytes, source } = await readModel(model);
     const graph = readGraph(bytes);
-    const own = runsNatively(options) ? { extra: STOP_SPINNING } : {};
+    const own = runsNatively(options) ? nativeSession() : {};
     const session = await runtime.InferenceSession.create(source, { ...own, ...options.session });
     const hash = await sha256(bytes, ...(await weightHashes(source, graph.weightFiles)));
     const lastOperator = (output: string) => lastOperatorOf(graph, output);
