@@ -116,6 +116,7 @@ export async function certifyRow(
   }).toArray();
   for (const member of members) await member.dispose();
   line.end(`${rows.length} test images`);
+  const cores = availableParallelism();
   const facts: ResultFacts = {
     ...{ row: name, seed, recipe, members: members.length },
     ...(members.length > 1 && { consensus }),
@@ -126,7 +127,7 @@ export async function certifyRow(
       training: spent(name),
       certification: Math.round(earlier + (Date.now() - started) / 1000),
     },
-    machine: `${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? "an unknown processor"}`,
+    machine: `${cores} ${cores === 1 ? "core" : "cores"} of ${cpus()[0]?.model.trim() ?? "an unknown processor"}`,
     date: new Date().toISOString().slice(0, 10),
   };
   await mkdir(results, { recursive: true });

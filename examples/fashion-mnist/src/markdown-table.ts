@@ -6,3 +6,6 @@ export const markdownTable = (
   [head, head.map((_, i) => (i === 0 ? "---" : "--:")), ...body]
     .map((cells) => `| ${cells.join(" | ")} |`)
     .join("\n");
+
+/** A difference with its sign and three digits. */
+export const signed = (value: number) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(3)}`;

@@ -2,19 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { publishedLogs, publishedSettings } from "@dmae/fashion-mnist/logs";
 import { modelCards } from "@dmae/models";
-import {
-  averageCertifiedRadius,
-  certifiedAccuracy,
-  compare,
-  type LogRow,
-  readLog,
-} from "@dmae/smoothing-certify";
+import { certifiedAccuracy, compare, type LogRow, readLog } from "@dmae/smoothing-certify";
 import { canvasSection } from "./canvas/canvas-results.ts";
 import { results } from "./certify-row.ts";
-import { markdownTable } from "./markdown-table.ts";
+import { markdownTable, signed } from "./markdown-table.ts";
 import { methodRows } from "./method-rows.ts";
 import { patchSection } from "./patch/patch-results.ts";
-import { type Question, questionRows, questionSettings, questions } from "./questions.ts";
+import { questionSection } from "./question-results.ts";
 import { rows as mainRows } from "./recipes.ts";
 import { cost, type ResultFacts, shippedName } from "./result-facts.ts";
 
@@ -38,18 +32,10 @@ export async function readResults(): Promise<readonly Result[]> {
 }
 
 const labels = new Map<string, string>([
-  ...[...mainRows, ...questionRows].map(({ name, label }) => [name, label] as const),
+  ...mainRows.map(({ name, label }) => [name, label] as const),
   ...methodRows.map(({ name }) => [name, `${name.split("-")[0]}, LeNet`] as const),
 ]);
 const percent = (share: number) => (100 * share).toFixed(1);
-
-/** Mean and standard deviation of a number over seeds. */
-function spread(values: readonly number[], digits: number): string {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (values.length === 1) return mean.toFixed(digits);
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return `${mean.toFixed(digits)} ± ${Math.sqrt(squares / (values.length - 1)).toFixed(digits)}`;
-}
 
 /** The published rows at this noise, thinned to `n`, on the images of `ours`, by average certified radius. */
 async function published(sigma: number, n: number, ours: readonly LogRow[]) {
@@ -118,51 +104,6 @@ async function mainTable(entries: readonly Entry[]): Promise<string> {
       .map(({ label, cost }) => `- ${label}:\n  ${cost.replace(/, (?=\d+ cores)/, ",\n  ")}`)
       .join("\n"),
   ].join("\n\n");
-}
-
-const signed = (value: number) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(3)}`;
-
-/** The answer to a question as far as its rows have been run: means over seeds. */
-function questionTable({ title, rows, sigmas = [0.25] }: Question, all: readonly Result[]): string {
-  const shown = radii.slice(0, sigmas.length > 1 ? 5 : 3);
-  const here = all.filter(
-    ({ members, n, every }) =>
-      members === 1 && n === questionSettings.n && every === questionSettings.every,
-  );
-  const body = sigmas.flatMap((sigma) =>
-    rows.flatMap((name) => {
-      const runs = here.filter((result) => result.row === name && result.sigma === sigma);
-      if (runs.length === 0) return [];
-      const label =
-        sigmas.length > 1 ? `${labels.get(name)}, certified at ${sigma}` : labels.get(name)!;
-      const shares = runs.map(({ log }) => certifiedAccuracy(log, shown));
-      return [
-        [
-          label,
-          ...shown.map((_, i) =>
-            spread(
-              shares.map((share) => 100 * share[i]!),
-              1,
-            ),
-          ),
-          spread(
-            runs.map(({ log }) => averageCertifiedRadius(log)),
-            3,
-          ),
-          String(runs.length),
-        ],
-      ];
-    }),
-  );
-  const head = ["certified accuracy, %", ...shown.map(String), "ACR", "seeds"];
-  const missing = rows.filter((name) => !here.some((result) => result.row === name));
-  const rest = missing.map((name) => labels.get(name)).join("; ");
-  const parts = [
-    `### ${title}`,
-    ...(body.length > 0 ? [markdownTable(head, body)] : []),
-    ...(rest ? [`Not run yet: ${rest}.`] : []),
-  ];
-  return parts.join("\n\n");
 }
 
 /** Shipped models as entries of the main tables. */
@@ -248,12 +189,6 @@ ${patchSection()}
 
 ${canvasSection()}
 
-## The paper's questions at a small size
-
-A ViT with 16 patches of 7x7 and 0.8 M parameters, four epochs of pre-training and two of fine-tuning
-unless the question is about them; sigma 0.25, 500 test images, n = 1,000, int8. Mean and standard
-deviation over seeds. \`npm start -- --row questions --seeds 3 --certify\` makes all of them.
-
-${questions.map((question) => questionTable(question, all)).join("\n\n")}
+${questionSection(all)}
 `;
 }
