@@ -1,7 +1,5 @@
 import type { MethodSettings } from "@dmae/certified-training";
 import type { ConvNetConfig } from "@dmae/convnet";
-import { DmaeError } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
 import type { FinetuneRecipe, LinearProbeRecipe } from "@dmae/finetune";
 import type { PretrainRecipe } from "@dmae/pretrain";
 
@@ -132,28 +130,6 @@ export const isClassifierRecipe = (recipe: Recipe): recipe is ClassifierRecipe =
 /** The ensemble that a recipe trains; undefined for one classifier. */
 export const ensembleOf = (recipe: Recipe): EnsembleSettings | undefined =>
   (recipe.task === "finetune" && recipe.ensemble) || undefined;
-
-/**
- * Throws for an ensemble that cannot be certified, before it is trained.
- *
- * @throws DmaeError "argument" unless `members` is a whole number, 1 or more, and `consensus` one from 1 to `members`
- */
-export function checkEnsemble(recipe: Recipe): void {
-  const ensemble = ensembleOf(recipe);
-  if (!ensemble) return;
-  checkOptions(recipe.name, ensemble, { members: true, consensus: true }, "ensemble field");
-  const { members, consensus } = ensemble;
-  const check = (name: string, value: number, most: number) => {
-    if (Number.isInteger(value) && value >= 1 && value <= most) return;
-    const range = most < Number.POSITIVE_INFINITY ? `from 1 to the ${most} members` : "1 or more";
-    throw new DmaeError(
-      "argument",
-      `${recipe.name}: ensemble.${name} must be a whole number, ${range}, got ${value}; set ensemble.${name}`,
-    );
-  };
-  check("members", members, Number.POSITIVE_INFINITY);
-  check("consensus", consensus, members);
-}
 
 /** The stages of a recipe; of an ensemble only the certificates are measured. */
 export function stagesOf(recipe: Recipe): readonly Stage[] {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DmaeError, key, type World } from "@dmae/core";
 import { type FileLock, lockFile, makeFolder } from "@dmae/core/files";
 import { certifyStage } from "./certify-stage.ts";
+import { checkRecipe } from "./check-recipe.ts";
 import { convert } from "./convert.ts";
 import { type Data, generatedData, openData } from "./data.ts";
 import {
@@ -16,7 +17,7 @@ import { executorOf } from "./executor.ts";
 import { inputSizeOf, modelOf } from "./model.ts";
 import { chosenStages, findRecipe, helpText, type Options, readOptions } from "./options.ts";
 import { planOf } from "./plan.ts";
-import { checkEnsemble, isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
+import { isClassifierRecipe, type Recipe, type Stage } from "./recipe.ts";
 import { reportStage } from "./report-stage.ts";
 import { claimFolder, explained, isFirst, logLine, type Run } from "./run.ts";
 import { seedFolder, seedsReport } from "./seeds-report.ts";
@@ -65,7 +66,7 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
   const original = findRecipe(example.recipes, options.recipe);
   const stages = chosenStages(original, options.stages);
   const settled = applySettings(options.smoke ? smokeRecipe(original, 10) : original, options.set);
-  checkEnsemble(settled);
+  checkRecipe(settled);
   if (options.dryRun) {
     const softLabels = await softLabelSource(settled, options);
     const executor = options.measure

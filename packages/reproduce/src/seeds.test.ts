@@ -100,11 +100,22 @@ test.each([
   ["ensemble.consensus=1.5", "ensemble.consensus must be a whole number"],
   ['ensemble={"members":3}', "ensemble.consensus must be a whole number"],
   ['ensemble={"members":3,"consenus":2}', 'unknown ensemble field "consenus"'],
+  ["certification.n=0", "certification.n must be a whole number, 1 or more, got 0"],
+  ["alpha=1", "certification.alpha must be a number between 0 and 1, got 1"],
+  ["certification.sigmas=[]", "certification.sigmas must be numbers above 0"],
+  ["certification.sigmas=[0.5,0]", "certification.sigmas must be numbers above 0"],
+  [
+    "certification.sigmas=[0.25,0.251]",
+    "that differ in their first two decimals, got [0.25,0.251]",
+  ],
+  ["certification.radii=[-1]", "certification.radii must be numbers, 0 or more, got [-1]"],
+  ["evaluation.images=0.5", "evaluation.images must be a whole number, 1 or more, or null"],
+  ["evaluation.votes=-1", "evaluation.votes must be a whole number, 0 or more, got -1"],
 ])("--set %s is refused before anything is trained", async (setting, message) => {
   for (const more of [["--dry-run"], []]) {
     const folder = at("never");
     const work = run("--recipe", "boosting", "--folder", folder, "--set", setting, ...more);
-    await expect(work).rejects.toThrow(`boosting: ${message}`);
+    await expect(work).rejects.toThrow(message);
     await expect(stat(folder)).rejects.toThrow();
   }
 });
