@@ -4,9 +4,14 @@ import { DmaeError } from "@dmae/core";
 import { fashionMnist } from "@dmae/datasets";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { selectBackend } from "@dmae/nn";
-import { type Precision, precisionOf, runAsProgram } from "@dmae/reproduce/program";
+import {
+  commandLine,
+  type Precision,
+  precisionOf,
+  runAsProgram,
+  wholeNumber,
+} from "@dmae/reproduce/program";
 import { certifyRow, isCertified, recipeOf } from "./certify-row.ts";
-import { commandLine, wholeNumber } from "./command-line.ts";
 import { compareCurves, keepCurve, publishedCurve } from "./curve.ts";
 import { type MethodRow, methodRows } from "./method-rows.ts";
 import { questionRows, questionSettings } from "./questions.ts";

@@ -11,7 +11,7 @@ import { fashionMnist } from "@dmae/datasets";
 import type { FinetuneRecipe } from "@dmae/finetune";
 import { selectBackend, type Tensors } from "@dmae/nn";
 import type { PretrainRecipe } from "@dmae/pretrain";
-import { runAsProgram } from "@dmae/reproduce/program";
+import { commandLine, runAsProgram, wholeNumber } from "@dmae/reproduce/program";
 import {
   averageCertifiedRadius,
   certifiedAccuracy,
@@ -21,7 +21,6 @@ import {
 } from "@dmae/smoothing-certify";
 import { createViT, type ViTOptions } from "@dmae/vit";
 import { resultName, results } from "./certify-row.ts";
-import { commandLine, wholeNumber } from "./command-line.ts";
 import { int8Onnx } from "./int8.ts";
 import { rows } from "./recipes.ts";
 import { cost, type ResultFacts, shippedName } from "./result-facts.ts";

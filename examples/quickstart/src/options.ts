@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
+import { commandLine, wholeNumber } from "@dmae/reproduce/program";
 
 /** What the user can set. */
 export interface Options {
@@ -39,14 +39,12 @@ Interrupted and started again with the same options, it goes on where it was.
   --smoke               a run of seconds that shows that every stage works: 1,200 training images, 5 test images, n = 100
   --help                this text`;
 
-const number = (name: string, text: string, rule: string, ok: (value: number) => boolean) => {
-  const value = Number(text);
-  if (text.trim() === "" || !ok(value))
-    throw new DmaeError("argument", `quickstart: --${name} must be ${rule}, got ${text}`);
-  return value;
-};
-
-const natural = (value: number) => Number.isSafeInteger(value) && value >= 1;
+/** The standard deviation that `--sigma` gives. */
+function noise(text: string): number {
+  const sigma = Number(text);
+  if (sigma > 0 && sigma <= 2) return sigma;
+  throw new DmaeError("argument", `--sigma: must be a number above 0, at most 2, got ${text}`);
+}
 
 /** What `--smoke`, `--longer`, `--pretrained` and none of them stand for; any option named beside them wins. */
 const presets = {
@@ -65,12 +63,12 @@ function preset(values: Record<string, unknown>): keyof typeof presets {
     (word) => values[word] === true,
   );
   if (other !== undefined)
-    throw new DmaeError("argument", `quickstart: --${name} and --${other} exclude each other`);
+    throw new DmaeError("argument", `--${name} and --${other} exclude each other`);
   const idle = trainingOptions.find((option) => values[option] !== undefined);
   if (name === "pretrained" && idle !== undefined)
     throw new DmaeError(
       "argument",
-      `quickstart: --${idle} says how to train, which --pretrained does not do; leave one of them out`,
+      `--${idle} says how to train, which --pretrained does not do; leave one of them out`,
     );
   return name;
 }
@@ -78,77 +76,51 @@ function preset(values: Record<string, unknown>): keyof typeof presets {
 /** Whether a backend is a card on which ONNX Runtime runs the compiled graphs. */
 export const isCard = (backend: string) => backend.startsWith("compiled:");
 
-/** Reads the command line; throws a `DmaeError` that names the option, its rule and the value. */
+const flags = {
+  sigma: { type: "string", default: "0.25" },
+  epochs: { type: "string" },
+  images: { type: "string" },
+  n: { type: "string" },
+  seed: { type: "string", default: "0" },
+  backend: { type: "string" },
+  executor: { type: "string" },
+  precision: { type: "string" },
+  folder: { type: "string" },
+  smoke: { type: "boolean", default: false },
+  longer: { type: "boolean", default: false },
+  pretrained: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+/** Reads the command line; throws a `DmaeError` that names the option, its rule and what came. */
 export function readOptions(args: readonly string[]): Options | "help" {
-  let values: Record<string, string | boolean | undefined>;
-  try {
-    ({ values } = parseArgs({
-      args: [...args],
-      strict: true,
-      options: {
-        sigma: { type: "string", default: "0.25" },
-        epochs: { type: "string" },
-        images: { type: "string" },
-        n: { type: "string" },
-        seed: { type: "string", default: "0" },
-        backend: { type: "string" },
-        executor: { type: "string" },
-        precision: { type: "string" },
-        folder: { type: "string" },
-        smoke: { type: "boolean", default: false },
-        longer: { type: "boolean", default: false },
-        pretrained: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }));
-  } catch (error) {
-    throw new DmaeError("argument", `quickstart: ${(error as Error).message}\n\n${help}`);
-  }
-  if (values.help) return "help";
-  const chosen = preset(values);
-  const fallback: Record<string, string> = presets[chosen];
-  const text = (name: string) => String(values[name] ?? fallback[name]);
+  const given = commandLine(flags, args);
+  if (given.help) return "help";
+  const chosen = preset(given);
+  const values = { ...presets[chosen], ...given };
+  const { backend, folder } = values;
   // A backend named without an executor means: run on that backend.
-  const isCompiled = values.backend === undefined || isCard(text("backend"));
+  const isCompiled = backend === undefined || isCard(backend);
   const executor = values.executor ?? (isCompiled ? "compiled" : "eager");
   if (executor !== "compiled" && executor !== "eager")
-    throw new DmaeError(
-      "argument",
-      `quickstart: --executor must be compiled or eager, got ${executor}`,
-    );
-  if (executor === "eager" && isCard(text("backend")))
-    throw new DmaeError(
-      "argument",
-      `quickstart: --backend ${values.backend} needs --executor compiled, got eager`,
-    );
+    throw new DmaeError("argument", `--executor: must be compiled or eager, got ${executor}`);
+  if (executor === "eager" && backend !== undefined && isCard(backend))
+    throw new DmaeError("argument", `--backend ${backend} needs --executor compiled, got eager`);
   const precision = values.precision ?? (chosen === "pretrained" ? "int8" : "float32");
   if (precision !== "float32" && precision !== "int8")
-    throw new DmaeError(
-      "argument",
-      `quickstart: --precision must be float32 or int8, got ${precision}`,
-    );
+    throw new DmaeError("argument", `--precision: must be float32 or int8, got ${precision}`);
   if (precision === "int8" && executor === "eager")
-    throw new DmaeError("argument", "quickstart: --precision int8 needs --executor compiled");
+    throw new DmaeError("argument", "--precision int8 needs --executor compiled");
   return {
-    sigma: number("sigma", text("sigma"), "a number in (0, 2]", (v) => v > 0 && v <= 2),
-    epochs: number("epochs", text("epochs"), "a whole number of at least 1", natural),
-    images: number(
-      "images",
-      text("images"),
-      "a whole number in [1, 10000]",
-      (v) => natural(v) && v <= 10_000,
-    ),
-    n: number("n", text("n"), "a whole number of at least 1", natural),
-    seed: number(
-      "seed",
-      text("seed"),
-      "a whole number of at least 0",
-      (v) => v === 0 || natural(v),
-    ),
-    backend: values.backend === undefined ? "cpu" : text("backend"),
+    sigma: noise(values.sigma),
+    epochs: wholeNumber("epochs", values.epochs),
+    images: wholeNumber("images", values.images, 1, 10_000),
+    n: wholeNumber("n", values.n),
+    seed: wholeNumber("seed", values.seed, 0),
+    backend: backend ?? "cpu",
     executor,
     precision,
-    folder: values.folder === undefined ? undefined : text("folder"),
+    folder,
     pretrained: chosen === "pretrained",
     trainImages: chosen === "smoke" ? 1200 : 60_000,
   };

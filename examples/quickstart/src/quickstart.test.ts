@@ -91,7 +91,9 @@ test("options: defaults, and errors that name option, rule and value", () => {
     "--epochs says how to train",
   );
   expect(readOptions(["--help"])).toBe("help");
-  expect(() => readOptions(["--sigma=-1"])).toThrow("--sigma must be a number in (0, 2], got -1");
-  expect(() => readOptions(["--n", "1.5"])).toThrow("--n must be a whole number of at least 1");
+  expect(() => readOptions(["--sigma=-1"])).toThrow(
+    "--sigma: must be a number above 0, at most 2, got -1",
+  );
+  expect(() => readOptions(["--n", "1.5"])).toThrow("--n: must be a whole number of at least 1");
   expect(() => readOptions(["--epoch", "2"])).toThrow("--epoch");
 });

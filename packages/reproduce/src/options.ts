@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { nearestNames } from "@dmae/core/checks";
 import { parseShard, type Shard, shardFromEnvironment } from "@dmae/smoothing-certify/log";
+import { commandLine, wholeNumber } from "./command-line.ts";
 import { type Precision, precisionOf } from "./precision.ts";
 import { type Recipe, type Stage, stagesOf } from "./recipe.ts";
 
@@ -92,8 +92,8 @@ convert --from DIR --to DIR [--as shards|binary] [--side 32]   rewrites a data f
 
 /** Reads the command line of an example. */
 export function readOptions(args: readonly string[]): Options {
-  const { values } = parse(args);
-  const workers = number(
+  const values = commandLine(flags, args);
+  const workers = wholeNumber(
     "workers",
     values.workers ?? String(Math.max(1, availableParallelism() - 1)),
     0,
@@ -109,8 +109,8 @@ export function readOptions(args: readonly string[]): Options {
     precision: precisionOf(values.precision),
     backend: values.backend ?? "compiled",
     workers: values.smoke && values.workers === undefined ? 0 : workers,
-    seed: number("seed", values.seed ?? "0", 0),
-    seeds: number("seeds", values.seeds ?? "1", 1),
+    seed: wholeNumber("seed", values.seed ?? "0", 0),
+    seeds: wholeNumber("seeds", values.seeds ?? "1", 1),
     shard: values.shard === undefined ? shardFromEnvironment() : parseShard(values.shard),
     checkpointEvery: positive("checkpoint-every", values["checkpoint-every"] ?? "1"),
     keepEvery:
@@ -176,32 +176,6 @@ const flags = {
   list: { type: "boolean" },
   help: { type: "boolean" },
 } as const;
-
-function parse(args: readonly string[]) {
-  for (const arg of args) {
-    const name = /^--([^=]+)/.exec(arg)?.[1];
-    if (name === undefined || name in flags) continue;
-    const near = nearestNames(name, Object.keys(flags)).map((flag) => `--${flag}`);
-    throw new DmaeError(
-      "argument",
-      `reproduce: there is no option --${name}; the nearest are ${near.join(", ")}`,
-    );
-  }
-  try {
-    return parseArgs({ args: [...args], strict: true, options: flags });
-  } catch (cause) {
-    throw new DmaeError("argument", `reproduce: ${(cause as Error).message}`, {}, { cause });
-  }
-}
-
-function number(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= least) return value;
-  throw new DmaeError(
-    "argument",
-    `--${name}: must be a whole number, ${least} or more, got ${text}`,
-  );
-}
 
 function positive(name: string, text: string): number {
   const value = Number(text);

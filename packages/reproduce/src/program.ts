@@ -1,6 +1,7 @@
 import process from "node:process";
 import { DmaeError } from "@dmae/core";
 
+export { type CommandOptions, commandLine, wholeNumber } from "./command-line.ts";
 export { type Precision, precisionOf } from "./precision.ts";
 
 /**

@@ -122,6 +122,6 @@ test.each([
 
 test("--seeds must be a whole number", async () => {
   await expect(run("--recipe", "cr", "--seeds", "0")).rejects.toThrow(
-    "--seeds: must be a whole number, 1 or more, got 0",
+    "--seeds: must be a whole number of at least 1, got 0",
   );
 });

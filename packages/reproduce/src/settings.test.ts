@@ -2,6 +2,7 @@ import { key } from "@dmae/core";
 import { createDmae, type DmaeOptions } from "@dmae/pretrain";
 import { createViT, type ViTConfig } from "@dmae/vit";
 import { expect, test } from "vitest";
+import { convert } from "./convert.ts";
 import { findRecipe, readOptions } from "./options.ts";
 import { parameterCount, planOf } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
@@ -76,13 +77,19 @@ test.each([
 test.each([
   [["--recpie", "x"], "there is no option --recpie; the nearest are --recipe"],
   [["--seed", "-1"], "--seed"],
-  [["--workers", "1.5"], "--workers: must be a whole number"],
+  [["--workers", "1.5"], "--workers: must be a whole number of at least 0, got 1.5"],
+  [["--seeds", ""], "--seeds: must be a whole number of at least 1, got nothing"],
   [["--shard", "8/8"], "shard: must read i/n"],
   [["--checkpoint-every", "0"], "--checkpoint-every: must be a positive number"],
 ])("%s is refused", (args, message) => {
   const error = code(() => readOptions(args));
   expect(error.code).toBe("argument");
   expect(error.message).toContain(message);
+});
+
+test("convert refuses a side that is no number", async () => {
+  const work = convert(["--from", "nowhere", "--to", "nowhere", "--side", "32px"]);
+  await expect(work).rejects.toThrow("--side: must be a whole number of at least 1, got 32px");
 });
 
 test("the precision is one of three, and float32 by itself", () => {
