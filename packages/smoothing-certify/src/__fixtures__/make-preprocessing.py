@@ -1,9 +1,9 @@
-"""Writes preprocessing/*.onnx and preprocessing.json: python make-preprocessing.py (onnx 1.19 or later, onnxruntime, numpy).
+"""Writes preprocessing/*.onnx and preprocessing.json: python make-preprocessing.py (onnx 1.19 or later, onnxruntime, numpy, torch).
 
 Tiny models that need preprocessing, and what Python's onnxruntime answers to inputs prepared in numpy; the resizes are those of
-ONNX's Resize operator (cubic, a = -0.75, half-pixel centres), which PyTorch's bicubic interpolate equals."""
+ONNX's Resize operator (cubic, a = -0.75, half-pixel centres), which PyTorch's bicubic interpolate equals, and with antialiasing PyTorch's own."""
 import json, os
-import numpy as np, onnx, onnxruntime as ort
+import numpy as np, onnx, onnxruntime as ort, torch
 from onnx import TensorProto, helper as h, numpy_helper as nh
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -46,6 +46,10 @@ def resize(v, rows, columns):
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
     return ort.InferenceSession(model.SerializeToString()).run(None, {"x": nchw(v)})[0]
 
+def smooth(v, rows, columns):
+    y = torch.nn.functional.interpolate(torch.from_numpy(nchw(v)), (rows, columns), mode="bicubic", antialias=True)
+    return y.numpy().transpose(0, 2, 3, 1)
+
 mean, std = np.array([103.5, 116.25, 123.0], np.float32), np.array([57.0, 58.0, 59.0], np.float32)
 caffe = lambda v: nchw((v[..., ::-1] * 255 - mean) / std).astype(np.float32)
 grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -57,5 +61,6 @@ out = {
     "several": run("several", nchw(x)), "sigmoid": run("sigmoid", nchw(x)), "logit": run("logit", nchw(x)),
     "gray": run("gray", grey[:, None].astype(np.float32)), "sized": run("first", resize(large, 4, 4)),
     "enlarged": resize(large, 13, 20).transpose(0, 2, 3, 1), "reduced": resize(large, 4, 5).transpose(0, 2, 3, 1),
+    "enlargedSmoothly": smooth(large, 11, 9), "reducedSmoothly": smooth(large, 4, 5),
 }
 json.dump({k: [float(f"{n:.7g}") for n in v.ravel()] for k, v in out.items()}, open(os.path.join(here, "preprocessing.json"), "w"))

@@ -53,7 +53,7 @@ export function modelInput(
     const mix = mixOf(caller, preprocessing, given, wanted);
     const dims = order === "NCHW" ? [n, mix.length, rows, columns] : [n, rows, columns, mix.length];
     checkDims(caller, expected, dims, order, [height, width, given]);
-    const pixels = resized ? resizeBatch(batch, shape, resized) : batch;
+    const pixels = resized ? resizeBatch(batch, shape, resized, preprocessing.antialias) : batch;
     const data = take(n * rows * columns * mix.length);
     writeChannels(pixels, [n, rows * columns, given], mix, data, order === "NCHW", preprocessing);
     return { data, dims };
@@ -175,7 +175,6 @@ function channelsOf(expected: ExpectedShape, order: Layout): number | undefined 
   return isFixed(length) ? length : undefined;
 }
 
-/** The order that the model's dimensions allow; of both, the usual one of its kind. */
 /** The shape `[H, W, C]` of the images that a model takes, where its input says it and nothing resizes them. */
 export function imageShapeOf(
   expected: ExpectedShape,
@@ -190,6 +189,7 @@ export function imageShapeOf(
   return { imageShape: (layout ?? guess) === "NCHW" ? [b, c, a] : [a, b, c] };
 }
 
+/** The order that the model's dimensions allow; of both, the usual one of its kind. */
 function guessLayout(
   expected: ExpectedShape,
   [, rows, columns, given]: readonly [number, number, number, number],

@@ -82,6 +82,20 @@ describe("preprocessing gives the answers of Python", () => {
     expectClose(resizeBatch(large, [2, 9, 7, 3], [4, 5]), want.reduced!, { absolute: 2e-6 });
     expect(resizeBatch(x, [2, 4, 4, 3], [4, 4])).toEqual(x);
   });
+
+  it("of images that are resized with antialiasing, as PyTorch does", async () => {
+    const resize = (rows: number, columns: number) =>
+      resizeBatch(large, [2, 9, 7, 3], [rows, columns], true);
+    expectClose(resize(11, 9), want.enlargedSmoothly!, { absolute: 2e-6 });
+    expectClose(resize(4, 5), want.reducedSmoothly!, { absolute: 2e-6 });
+    const options = { size: 4, antialias: true };
+    expect(await answer("first", options, large, [2, 9, 7, 3])).toEqual(
+      await answer("first", {}, Float32Array.from(resize(4, 4)), [2, 4, 4, 3]),
+    );
+    await expect(open("first", { antialias: true })).rejects.toThrow("give size too");
+    const { preprocessing } = await open("first", { size: 4, antialias: false });
+    expect(preprocessing).toEqual((await open("first", { size: 4 })).preprocessing);
+  });
 });
 
 describe("a model with one output", () => {

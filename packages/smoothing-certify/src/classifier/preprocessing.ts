@@ -36,10 +36,12 @@ export interface Preprocessing {
   /** Order of the axes. Default: read from the model's input; NCHW for ONNX, NHWC for TensorFlow.js where it does not say. */
   readonly layout?: Layout | undefined;
   /**
-   * Side of the model's images, or `[height, width]`: noisy copies are resized to it, bicubic without
-   * antialiasing as PyTorch's `interpolate` (a = -0.75). Default: not resized.
+   * Side of the model's images, or `[height, width]`: noisy copies are resized to it, bicubic as PyTorch's
+   * `interpolate`. Default: not resized.
    */
   readonly size?: number | readonly [height: number, width: number] | undefined;
+  /** Whether `size` resizes as `interpolate` with `antialias=True`, and torchvision by default; default false. */
+  readonly antialias?: boolean | undefined;
   /** Name of the output with the logits; needed where there are several. */
   readonly output?: string | undefined;
   /**
@@ -57,6 +59,7 @@ export const preprocessingNames = {
   std: true,
   layout: true,
   size: true,
+  antialias: "boolean",
   output: true,
   binary: true,
 } satisfies OptionNames<Preprocessing>;
@@ -69,12 +72,13 @@ export interface CheckedPreprocessing {
   readonly std: readonly number[];
   readonly layout?: Layout | undefined;
   readonly size?: readonly [height: number, width: number] | undefined;
+  readonly antialias?: boolean | undefined;
 }
 
 /** Throws for values that no model can want. */
 export function checkPreprocessing(
   caller: string,
-  { channels, scale, mean = 0, std = 1, layout, size, binary }: Preprocessing,
+  { channels, scale, mean = 0, std = 1, layout, size, antialias, binary }: Preprocessing,
   isByte = false,
 ): CheckedPreprocessing {
   if (channels !== undefined) checkOneOf(caller, "channels", channels, ["rgb", "bgr", "gray"]);
@@ -95,6 +99,8 @@ export function checkPreprocessing(
       "argument",
       `${caller}: size must be one or two integers of 1 to 16384, got ${Array.isArray(size) ? `[${size}]` : show(size)}`,
     );
+  if (antialias && sides === undefined)
+    throw new DmaeError("argument", `${caller}: antialias says how size resizes; give size too`);
   return {
     channels,
     scale: scale ?? (isByte ? 255 : 1),
@@ -102,6 +108,7 @@ export function checkPreprocessing(
     std: stds,
     layout,
     size: sides as [number, number] | undefined,
+    antialias: antialias || undefined, // false and nothing have one fingerprint
   };
 }
 
