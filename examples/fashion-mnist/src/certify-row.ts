@@ -52,10 +52,7 @@ function secondsIn(rows: readonly LogRow[]): number {
 /** First digits of the SHA-256 of a row's recipes. */
 export const recipeOf = (row: Row | MethodRow): string => {
   const parts = "recipe" in row ? [row.recipe] : [row.pretraining, row.finetuning, row.probing];
-  return createHash("sha256")
-    .update(JSON.stringify([parts, "shift" in row ? row.shift : 0]))
-    .digest("hex")
-    .slice(0, 12);
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 12);
 };
 
 /**

@@ -45,7 +45,6 @@ const row = (name: string, label: string, from: PretrainRecipe | null): Row => (
   label,
   pretraining: from,
   finetuning: finetuning(name, 0.25, size),
-  shift: 0,
   sigmas: [0.25],
 });
 
@@ -76,8 +75,8 @@ const probing = (name: string, label: string, from: PretrainRecipe): Row => ({
     source: "the method of the paper's Table 4, scaled down",
     warmupEpochs: 1,
     batchSize: 512,
+    augmentation: base.augmentation,
   },
-  shift: 0,
   sigmas: [0.25],
 });
 

@@ -13,8 +13,6 @@ export interface Row {
   readonly finetuning?: FinetuneRecipe;
   /** Linear probing of the frozen encoder instead. */
   readonly probing?: LinearProbeRecipe;
-  /** Largest shift of a training image, in pixels, after pre-training. */
-  readonly shift: number;
   /** Standard deviations of the noise that the row is certified under. */
   readonly sigmas: readonly number[];
 }
@@ -91,7 +89,6 @@ export const rows: readonly Row[] = (
       ...finetuning(name, sigma, { epochs: 32, lambda, shift: 1, attack }),
       layerDecay: 0.9,
     },
-    shift: 1,
     sigmas: [sigma],
   };
 });

@@ -6,12 +6,12 @@ import { compiledExecutor } from "@dmae/compile";
 import type { ConvNet } from "@dmae/convnet";
 import { DmaeError, foldIn, type ImageDataset, type Key, key } from "@dmae/core";
 import { batchLoader } from "@dmae/datasets";
-import { randomCrop, randomHorizontalFlip } from "@dmae/datasets/transforms";
 import { linearProbe, robustFinetune, type TrainedClassifier } from "@dmae/finetune";
 import { type PretrainRecipe, pretrain } from "@dmae/pretrain";
 import type { Precision } from "@dmae/reproduce/program";
 import { progressLine } from "@dmae/reproduce/progress";
 import type { TrainingProgress } from "@dmae/train";
+import { augmentationOperations } from "@dmae/train/tasks";
 import type { MethodRow } from "./method-rows.ts";
 import type { Row } from "./recipes.ts";
 import { softLabels } from "./soft-labels.ts";
@@ -68,20 +68,23 @@ function claimPrecision(folder: string, precision: Precision): void {
     );
 }
 
-/** The images in a new order, flipped and shifted in each epoch. */
-export const augmented = (train: ImageDataset, batchSize: number, order: Key, shift: number) =>
+/** What a recipe says of its batches. */
+type BatchRecipe = Pick<PretrainRecipe, "batchSize" | "augmentation">;
+
+/** The images in a new order and augmented anew in each epoch. */
+export const augmented = (train: ImageDataset, recipe: BatchRecipe, order: Key) =>
   batchLoader(train, {
-    batchSize,
+    batchSize: recipe.batchSize,
     shuffle: true,
     dropLast: true,
     key: order,
-    transform: [randomCrop(28, { padding: shift }), randomHorizontalFlip()],
+    transform: augmentationOperations(recipe.augmentation ?? {}, train.imageShape[0]),
   });
 
 /** The encoder of a pre-training, which rows share, as the option that takes it. */
 export async function preTrained(recipe: PretrainRecipe, training: Training) {
   const order = foldIn(key(training.seed), "pretrain-data");
-  const images = augmented(training.train, recipe.batchSize, order, 0);
+  const images = augmented(training.train, recipe, order);
   const { encoder } = await pretrain(recipe, images, running(training, "pretrain", recipe.name!));
   return { pretrained: encoder };
 }
@@ -93,16 +96,16 @@ export async function preTrained(recipe: PretrainRecipe, training: Training) {
  */
 export async function trainRow(row: Row, training: Training): Promise<TrainedClassifier> {
   const { seed, train } = training;
-  const { name, pretraining, finetuning, probing, shift } = row;
-  const images = (batchSize: number, data: string) =>
-    augmented(train, batchSize, foldIn(key(seed), data), shift);
+  const { name, pretraining, finetuning, probing } = row;
+  const images = (recipe: BatchRecipe, data: string) =>
+    augmented(train, recipe, foldIn(key(seed), data));
   const encoder = pretraining && (await preTrained(pretraining, training));
   if (probing)
-    return linearProbe(probing, images(probing.batchSize, "probe-data"), {
+    return linearProbe(probing, images(probing, "probe-data"), {
       ...running(training, "probe", name),
       ...encoder!,
     });
-  return robustFinetune(finetuning!, images(finetuning!.batchSize, "finetune-data"), {
+  return robustFinetune(finetuning!, images(finetuning!, "finetune-data"), {
     ...running(training, "finetune", name),
     ...encoder,
   });

@@ -1,4 +1,5 @@
 /** What a new kind of training is built from; `@dmae/pretrain` and `@dmae/finetune` are. */
+export { augmentationOperations } from "./augmentation.ts";
 export { checkRecipe, type RecipeRanges } from "./check-recipe.ts";
 export { checksum } from "./checksum.ts";
 export { deepFreeze } from "./deep-freeze.ts";

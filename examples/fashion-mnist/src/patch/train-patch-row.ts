@@ -9,10 +9,9 @@ export async function trainPatchRow(
   training: Training,
 ): Promise<HostTensors> {
   const order = foldIn(key(training.seed), "patch-data");
-  const { params } = await robustFinetune(
-    recipe,
-    augmented(training.train, recipe.batchSize, order, 1),
-    { ...running(training, "finetune", name), ...(from && (await preTrained(from, training))) },
-  );
+  const { params } = await robustFinetune(recipe, augmented(training.train, recipe, order), {
+    ...running(training, "finetune", name),
+    ...(from && (await preTrained(from, training))),
+  });
   return params;
 }
