@@ -93,10 +93,10 @@ export function catRs(settings: CatRsSettings): TrainingMethod {
         ),
       }));
       const crossEntropies = perCopyCrossEntropy(first.logits, targets, copies);
-      const trainLoss = tf.mean(smallestSum(crossEntropies, counts));
+      const trainLoss = tf.mean(tf.div(smallestSum(crossEntropies, counts), copies));
       const second = adversarialPass(apply, afterFirst, images, adversarialNoise, copies);
       const divergences = klDivergence(repeatRows(softLabels, second.rows), second.logits);
-      const worst = tf.max(splitCopies(divergences, copies), 0); // [B]
+      const worst = largest(splitCopies(divergences, copies)); // [B]
       const confident = tf.cast(tf.equal(counts, copies), "float32");
       const adversarial = tf.mean(tf.mul(worst, confident));
       return {
@@ -144,12 +144,14 @@ function perCopyCrossEntropy(logits: tf.Tensor, targets: tf.Tensor, copies: numb
   return splitCopies(losses, copies);
 }
 
-/** The sum of the `counts` smallest of the m losses of each image, divided by m: `[B]`. */
-function smallestSum(losses: tf.Tensor, counts: tf.Tensor): tf.Tensor {
-  const copies = losses.shape[0]!;
-  const isKept = withoutGradient(() => tf.cast(tf.less(ranks(losses), counts), "float32"));
-  return tf.div(tf.sum(tf.mul(losses, isKept), 0), copies);
+/** The sum of the `counts` smallest values of each column, `[m, B] -> [B]`. */
+function smallestSum(values: tf.Tensor, counts: tf.Tensor | number): tf.Tensor {
+  const isKept = withoutGradient(() => tf.cast(tf.less(ranks(values), counts), "float32"));
+  return tf.sum(tf.mul(values, isKept), 0);
 }
+
+/** The largest value of each column; of equal ones the first gets the gradient, where `tf.max` gives it to each. */
+const largest = (values: tf.Tensor): tf.Tensor => tf.neg(smallestSum(tf.neg(values), 1));
 
 /** Place of each value in its column, from 0; of equal values the first comes first. */
 function ranks(values: tf.Tensor): tf.Tensor {

@@ -1,6 +1,6 @@
 import "@tensorflow/tfjs-backend-cpu";
 import { key, uniform } from "@dmae/core";
-import { type ApplyFunction, valueAndGradients } from "@dmae/nn";
+import { type ApplyFunction, type Tensors, valueAndGradients } from "@dmae/nn";
 import { linear } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -131,6 +131,20 @@ it("without a gradient PGD walks along the draws, as far as with noise", () => {
   };
   expect(Math.min(...Array.from(distances(0)))).toBeGreaterThan(0.001);
   expectClose(distances(0), distances(0.25), { absolute: 1e-5 });
+});
+
+it("CAT-RS of equal copies has the gradient of one", () => {
+  const gradient = (count: number) =>
+    tf.tidy(() => {
+      const one = tf.tensor4d(numbers(3, 8, -2, 2), [2, 2, 2, 1]);
+      const counts = tf.tensor1d([count, count]);
+      const draws = { noise: tf.tile(one, [count, 1, 1, 1]), sigma: 0.25, counts };
+      const batch = { images: images(), targets: targets(), softLabels: targets() };
+      const { loss } = catRs({ copies: count, steps: 1, epsilon: 0.5, lambda: 2 });
+      const run = (params: Tensors) => loss(apply, params, batch, draws);
+      return valueAndGradients(run, { weight: weight() }).gradients.weight!.dataSync();
+    });
+  expectClose(gradient(3), gradient(1), { relative: 1e-5 });
 });
 
 describe("soft labels", () => {
