@@ -72,6 +72,10 @@ const calls: Readonly<Record<string, Call>> = {
   "torch.Size": oneList,
   "torch.device": deviceName,
   "_codecs.encode": latin1Bytes,
+  "builtins.bytes": makeBytes,
+  "__builtin__.bytes": makeBytes,
+  "builtins.bytearray": makeBytes,
+  "__builtin__.bytearray": makeBytes,
   "torch._utils._rebuild_tensor": (args, context) => rebuildTensor(args.slice(0, 4), context),
   "torch._utils._rebuild_tensor_v2": (args, context) =>
     rebuildTensor([...args.slice(0, 4), null, args[6] ?? null], context),
@@ -218,10 +222,18 @@ function deviceName(args: PickleValue[], { fail }: PickleContext): PickleValue {
   return typeof index === "number" ? `${type}:${index}` : type;
 }
 
+/** How protocol 2 writes an empty `bytes`, and protocols 2 to 4 a `bytearray`: of nothing, of bytes or of text. */
+function makeBytes(args: PickleValue[], context: PickleContext): PickleValue {
+  if (args.length === 0) return new Uint8Array();
+  if (args.length === 1 && args[0] instanceof Uint8Array) return args[0];
+  return latin1Bytes(args, context);
+}
+
 /** How protocol 2 writes `bytes`: text whose characters are the bytes. */
 function latin1Bytes(args: PickleValue[], { fail, spend }: PickleContext): PickleValue {
   const [text, encoding] = args;
-  if (typeof text !== "string" || encoding !== "latin1") return fail("it encodes unknown text");
+  if (typeof text !== "string" || (encoding !== "latin1" && encoding !== "latin-1"))
+    return fail("it encodes unknown text");
   spend(text.length >> 4);
   return Uint8Array.from(text, (character) => character.codePointAt(0)!);
 }

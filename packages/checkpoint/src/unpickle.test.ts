@@ -142,6 +142,7 @@ describe("the other ways in which PyTorch writes tensors", () => {
       call(global("_codecs", "encode"), text("x"), text("rot13")),
       /unknown text/,
     ],
+    ["bytes of a length", call(global("builtins", "bytes"), whole(9)), /unknown text/],
     ["a call without arguments", bytes(global("torch", "device"), "NR"), /without arguments/],
   ])("%s is a damaged pickle", async (_, value, message) => {
     expect(await refused(load(value))).toMatch(message);
@@ -291,6 +292,7 @@ describe("values", () => {
     ["1", "b"],
   ]);
 
+  const bytearray2 = global("__builtin__", "bytearray");
   test.each([
     ["a long of three bytes", bytes(0x8a, 3, 0, 0, 0x80), -8388608],
     ["an empty long", bytes(0x8a, 0), 0],
@@ -306,6 +308,13 @@ describe("values", () => {
     ["DUP and POP", bytes("K\x05", "2", "0"), 5],
     ["POP_MARK", bytes("K\x05(NN1"), 5],
     ["bytes", bytes("C\x02\x00\xff"), Uint8Array.of(0, 255)],
+    ["empty bytes of protocol 2", call(global("__builtin__", "bytes")), new Uint8Array()],
+    [
+      "a bytearray of protocol 2",
+      call(bytearray2, text("\xff"), text("latin-1")),
+      Uint8Array.of(255),
+    ],
+    ["a bytearray", call(global("builtins", "bytearray"), bytes("C\x01a")), Uint8Array.of(97)],
     ["a float", bytes("G\x3f\xb9\x99\x99\x99\x99\x99\x9a"), 0.1],
     ["uint16", bytes("M\xff\xff"), 65535],
   ])("%s", async (_, value, expected) => {
