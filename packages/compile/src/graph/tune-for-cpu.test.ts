@@ -33,6 +33,37 @@ it("sums rows by a product with ones", () => {
   expect(ops.sort()).toEqual(["Gemm", "ReduceSum", "ReduceSum", "Reshape"]);
 });
 
+it.each([
+  [
+    [16, 250, 250],
+    [0, 1, 2],
+  ],
+  [[1 << 18, 4], [0]],
+  [[4, 1 << 18], [1]],
+  [
+    [2, 512, 512, 3],
+    [1, 2],
+  ],
+])(
+  "sums many equal numbers of %j over %j to as many digits as a float32 has",
+  async (shape, axes) => {
+    const fn = ({ x }: { x: tf.Tensor }) => ({ mean: tf.mean(x, axes), sum: tf.sum(x, axes) });
+    const compiled = await compile(fn, { x: { shape } });
+    const terms = axes.reduce((product, axis) => product * shape[axis]!, 1);
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.1);
+    const { mean, sum } = await compiled({ x: { dtype: "float32", shape, data } });
+    const wanted = mean.data.map(() => Math.fround(0.1));
+    expectClose(mean.data, wanted, { relative: 5e-6 });
+    expectClose(
+      sum.data.map((value) => value / terms),
+      wanted,
+      { relative: 5e-6 },
+    );
+    expect(mean.shape).toEqual(shape.filter((_, axis) => !axes.includes(axis)));
+    compiled.dispose();
+  },
+);
+
 it("computes a large product again for the weight gradient, if its operands are kept", () => {
   const count = (rows: number, keep: boolean) => {
     const g = new Graph();

@@ -1,4 +1,4 @@
-import { binary, gemm, like, reshape } from "./build.ts";
+import { binary, gemm, like, reduce, reshape } from "./build.ts";
 import { constantNumbers } from "./evaluate.ts";
 import { liveNodes, sizeOf } from "./graph.ts";
 import { type Program, type Rewrite, rebuild } from "./optimize.ts";
@@ -8,6 +8,9 @@ const SPLIT_FROM = 1 << 17;
 
 /** Sums over fewer rows stay reductions. */
 const PRODUCT_FROM = 64;
+
+/** Sums of so many terms are made in two steps. */
+const TWO_STEPS_FROM = 1 << 14;
 
 /** Products of elements from this size on are computed twice instead of kept (16 MiB). */
 const REPEAT_FROM = 1 << 22;
@@ -36,6 +39,34 @@ const sumByProduct: Rewrite = ({ g }, node, inputs) => {
   if (`${constantNumbers(axes!)}` !== "0") return null;
   return [reshape(g, gemm(g, g.splat("float32", [1, rows!], 1), x!, false, false), shape)];
 };
+
+/**
+ * Sums many numbers in two steps, each of about as many terms as the other. In one step ONNX Runtime adds them to few partial sums,
+ * whose rounding errors have one sign where the numbers are alike: of the mean of 262,144 equal numbers 0.25 % were lost.
+ */
+const sumInTwoSteps: Rewrite = ({ g }, node, inputs) => {
+  const [x, axes] = inputs;
+  if ((node.op !== "ReduceSum" && node.op !== "ReduceMean") || !axes) return null;
+  const { shape, dtype } = node.outputs[0]!;
+  const reduced = constantNumbers(axes)!;
+  const [first, last] = [reduced[0]!, reduced.at(-1)!];
+  const terms = sizeOf(reduced.map((axis) => x!.shape[axis]!));
+  const rows = divisorNearRoot(terms);
+  const isBlock = last - first === reduced.length - 1;
+  if (dtype !== "float32" || !isBlock || terms < TWO_STEPS_FROM || rows < 8) return null;
+  const [before, after] = [x!.shape.slice(0, first), x!.shape.slice(last + 1)].map(sizeOf);
+  const inner = after === 1 ? [] : [after!]; // ONNX Runtime sums a last axis faster
+  const parts = reshape(g, x!, [before! * rows, terms / rows, ...inner]);
+  const sums = reshape(g, reduce(g, node.op, parts, [1]), [before!, rows, ...inner]);
+  return [reshape(g, reduce(g, node.op, sums, [1]), shape)];
+};
+
+/** The largest divisor of `size` that is not above its square root. */
+function divisorNearRoot(size: number): number {
+  let divisor = Math.floor(Math.sqrt(size));
+  while (size % divisor !== 0) divisor--;
+  return divisor;
+}
 
 /**
  * Computes a large elementwise product again for the weight gradient that reads it, from operands that the backward pass
@@ -71,4 +102,7 @@ export function separateSumsForCard(program: Program): Program {
 
 /** Gives an optimized program the form that ONNX Runtime's CPU kernels run fastest; the values stay the same to rounding. */
 export const tuneForCpu = (program: Program): Program =>
-  [sumByProduct, repeatProduct].reduce((p, pass) => rebuild(p, pass), separateSums(program));
+  [sumInTwoSteps, sumByProduct, repeatProduct].reduce(
+    (p, pass) => rebuild(p, pass),
+    separateSums(program),
+  );

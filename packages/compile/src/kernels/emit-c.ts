@@ -13,6 +13,9 @@ const MOST_KEPT = 1 << 16;
 /** Parts of a kernel that sums columns: each leaves a row of partial sums. */
 const MOST_PARTIAL = 16;
 
+/** Rows that such a part adds up at most: of more, a sum of like numbers would lose digits. */
+const MOST_ADDED = 2048;
+
 /** The C of a region whose `outputs` are read by the rest of the program; null where its rows take too much room. */
 export function emitKernel(region: Region, isRead: (value: Value) => boolean): Kernel | null {
   const plan = planRegion(region, isRead);
@@ -20,8 +23,9 @@ export function emitKernel(region: Region, isRead: (value: Value) => boolean): K
   if (plan.kept.size * space.columns > MOST_KEPT) return null;
   const sums = targets.filter(({ kind }) => kind === "sum");
   const { rows, columns } = plan.isFlat ? { rows: sizeOf(space.shape), columns: 1 } : space;
-  const most = sums.length > 0 ? MOST_PARTIAL : Number.POSITIVE_INFINITY;
-  const parts = Math.max(1, Math.min(most, Math.floor((rows * columns) / PART), rows));
+  const [least, most] =
+    sums.length > 0 ? [Math.ceil(rows / MOST_ADDED), MOST_PARTIAL] : [1, Number.POSITIVE_INFINITY];
+  const parts = Math.max(least, Math.min(most, Math.floor((rows * columns) / PART), rows));
   const rowsPerPart = Math.max(1, Math.ceil(rows / parts));
   const used = Math.max(1, Math.ceil(rows / rowsPerPart));
   const body = [

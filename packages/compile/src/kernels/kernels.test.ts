@@ -50,6 +50,16 @@ const expectEager = (
 ) => expectAsEager(fn, inputs, { kernels: "generated", ...(tolerance && { tolerance }) });
 
 describe.skipIf(!compiler)("generated kernels", () => {
+  it("sums the columns of many rows to as many digits as a float32 has", async () => {
+    const shape = [1 << 20, 1];
+    const fn = ({ x }: Tensors) => ({ sum: tf.sum(tf.sub(x!, 0.5), 0) });
+    const compiled = await compile(fn, { x: { shape } }, { kernels: "generated" });
+    const { sum } = await compiled({ x: floats(shape, () => 0.1) });
+    const wanted = shape[0]! * Math.fround(Math.fround(0.1) - 0.5);
+    expectClose(sum.data, [wanted], { relative: 5e-5 }); // with 16 parts 6e-4
+    compiled.dispose();
+  });
+
   it("computes elementwise chains, rows and columns of every form", async () => {
     for (const [rows, columns] of [
       [5, 7],
