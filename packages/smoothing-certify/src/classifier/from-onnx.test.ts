@@ -109,8 +109,15 @@ describe("fromOnnx", () => {
     );
     const resizing = await fromOnnx(path("small"), { size: 4 });
     await expect(certify(resizing, image.data, options)).rejects.toThrow(
-      "fromOnnx: the model takes images, got 48 numbers; say their shape, e.g. shape: [28, 28, 1]",
+      "fromOnnx: the model takes images, got 48 numbers; say their shape [H, W, C], e.g. shape: [28, 28, 1]",
     );
+    for (const shape of [
+      [4, 12],
+      [1, 4, 4, 3],
+    ])
+      await expect(certify(classifier, image.data, { ...options, shape })).rejects.toThrow(
+        `fromOnnx: the model takes images, got the shape [${shape}]; say their shape [H, W, C], e.g. shape: [28, 28, 1]`,
+      );
   });
 
   it("keeps to a fixed batch size", async () => {

@@ -34,10 +34,10 @@ export function modelInput(
         `${caller}: shape [${shape}] holds ${size} numbers, got ${batch.length}`,
       );
     const isImages = shape.length === 4;
-    if (!layout && expected?.length === 4 && shape.length === 2)
+    if (!layout && expected?.length === 4 && !isImages)
       throw new DmaeError(
         "shape",
-        `${caller}: the model takes images, got ${shape[1]} numbers; say their shape, e.g. shape: [28, 28, 1]`,
+        `${caller}: the model takes images, got ${shape.length === 2 ? `${shape[1]} numbers` : `the shape [${shape.slice(1)}]`}; say their shape [H, W, C], e.g. shape: [28, 28, 1]`,
       );
     if (layout === "as-is" || (!isImages && !layout))
       return writeAsIs(caller, batch, shape, preprocessing, take);
