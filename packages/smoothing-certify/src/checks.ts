@@ -15,6 +15,27 @@ export function checkPositive(caller: string, name: string, value: number): void
     );
 }
 
+/** Throws unless `rows` is an array, of rows of a log. */
+export function checkRows(caller: string, rows: unknown, name = "rows"): void {
+  if (!Array.isArray(rows))
+    throw new DmaeError(
+      "argument",
+      `${caller}: ${name} must be an array of log rows, as readLog resolves to, got ${show(rows)}`,
+    );
+}
+
+/** Throws unless `radii` is an array of numbers from 0 on. */
+export function checkRadii(caller: string, radii: unknown): void {
+  if (!Array.isArray(radii))
+    throw new DmaeError(
+      "argument",
+      `${caller}: radii must be an array, e.g. [0, 0.25, 0.5], got ${show(radii)}`,
+    );
+  for (const r of radii)
+    if (!(typeof r === "number" && r >= 0))
+      throw new DmaeError("argument", `${caller}: radii must be >= 0, got ${show(r)}`);
+}
+
 /** Throws unless `value` is a probability in [0, 1]. */
 export function checkProbability(caller: string, name: string, value: number): void {
   if (!(typeof value === "number" && value >= 0 && value <= 1))

@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, show } from "../checks.ts";
+import { checkAlpha, checkInteger, checkRows, show } from "../checks.ts";
 import type { NoiseDistribution } from "../noise/noise-source.ts";
 import {
   type BoundKind,
@@ -14,7 +14,7 @@ import { ABSTAIN } from "../statistics/radius.ts";
 import { topKRadius } from "../statistics/top-k.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
 
-/** What is to be computed recertifyRow from the votes of a log. */
+/** What is to be computed again from the votes of a log. */
 export interface RecertifyOptions {
   /** Another allowed probability of a wrong certificate. */
   readonly alpha?: number | undefined;
@@ -35,7 +35,7 @@ export interface RecertifyOptions {
 }
 
 /**
- * Computes certificates recertifyRow from the votes in a log, without running the model: at another alpha, with
+ * Computes certificates again from the votes in a log, without running the model: at another alpha, with
  * the two-class bound, for the top k classes, in another norm. What is asked for must not be chosen
  * by looking at the votes, or alpha no longer covers it.
  *
@@ -63,6 +63,7 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
       "argument",
       "recertify: bound and topK exclude each other, since topK has a bound of its own; leave one out",
     );
+  checkRows("recertify", rows);
   return rows.map((row) => {
     const { settings, counts0, counts } = row;
     if (!settings || !counts0 || !counts)

@@ -1,4 +1,5 @@
 import { DmaeError } from "@dmae/core";
+import { checkRows } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import type { AttackDigest } from "./attack-digest.ts";
 import type { CertificateTest } from "./attacked.ts";
@@ -63,6 +64,7 @@ const quantileLevels = [0.1, 0.25, 0.5, 0.75, 0.9];
  * @param radii by default 0, 0.25 … up to the largest radius; for a sequential test its own
  */
 export function summarizeLog({ name, rows }: NamedLog, radii?: readonly number[]): LogSummary {
+  checkRows("summarizeLog", rows);
   return summarize(name, LogDigest.of(rows), radii);
 }
 

@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive } from "../checks.ts";
+import { checkAlpha, checkInteger, checkPositive, checkRadii, checkRows } from "../checks.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { ComparedLog, type VoteRow } from "./compared-log.ts";
 import { meanDifference, type PairedDifference, shareDifference } from "./paired.ts";
@@ -39,7 +39,8 @@ export interface Comparison {
  * against one seed do not tell how far another seed would move either of them.
  *
  * @throws {DmaeError} "argument" without common images, for other labels, other sigma or alpha, for rows
- *   of other procedures than `certify`, and for a log without settings where `published` is missing
+ *   of other procedures than `certify`, for a log without settings where `published` is missing, and for
+ *   negative radii
  * @example
  * const { averageRadius } = compare(await readLog("a.tsv"), await readLog("b.tsv"));
  */
@@ -48,6 +49,8 @@ export function compare(
   b: readonly LogRow[],
   options: CompareOptions = {},
 ): Comparison {
+  checkRows("compare", a, "a");
+  checkRows("compare", b, "b");
   return compareLogs(ComparedLog.of(a), ComparedLog.of(b), options);
 }
 
@@ -63,6 +66,7 @@ export function compareLogs(
     published: { sigma: true, alpha: true, n: true },
   });
   const { radii = [0, 0.25, 0.5, 0.75, 1], n: asked, published } = options;
+  checkRadii("compare", radii);
   const { left, right, common } = pairsOf(a, b, published);
   const n = asked ?? common.n;
   checkInteger("compare", "n", n);

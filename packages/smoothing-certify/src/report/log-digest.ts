@@ -1,5 +1,4 @@
 import { DmaeError } from "@dmae/core";
-import { show } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { AttackDigest } from "./attack-digest.ts";
 import { countBelow, NumberList } from "./number-list.ts";
@@ -77,7 +76,6 @@ export class LogDigest {
 
   /** Correct rows with a radius of at least r. */
   certifiedCount(caller: string, r: number): number {
-    if (!(r >= 0)) throw new DmaeError("argument", `${caller}: radii must be >= 0, got ${show(r)}`);
     for (const target of this.targets)
       if (target !== r)
         throw new DmaeError(

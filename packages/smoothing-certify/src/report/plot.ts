@@ -1,5 +1,6 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
+import { checkRows } from "../checks.ts";
 import { requireNode } from "../in-node.ts";
 import { checkUnits, type NamedLog } from "./analysis.ts";
 import { LogDigest } from "./log-digest.ts";
@@ -20,7 +21,10 @@ export function certifiedAccuracySvg(
   options: { readonly title?: string } = {},
 ): string {
   checkOptions("certifiedAccuracySvg", options, { title: true });
-  const digests = logs.map(({ name, rows }) => ({ name, digest: LogDigest.of(rows) }));
+  const digests = logs.map(({ name, rows }) => {
+    checkRows("certifiedAccuracySvg", rows);
+    return { name, digest: LogDigest.of(rows) };
+  });
   return drawCurves(digests, options.title);
 }
 

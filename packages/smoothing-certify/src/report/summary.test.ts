@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { LogSettings } from "../log/log-row.ts";
+import { recertify } from "../log/recertify.ts";
 import { binomialExceeds, binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
+import { summarizeLog } from "./analysis.ts";
+import { compare } from "./compare.ts";
+import { certifiedAccuracySvg } from "./plot.ts";
 import {
   certifiedAccuracy,
   certifiedAccuracyIntervals,
@@ -107,10 +111,42 @@ describe("highProbabilityAccuracy", () => {
   });
 });
 
-it("wants radii in an array", () => {
-  const rows = [{ radius: 1, correct: 1 as const }];
-  for (const radii of [undefined, null, 0.5, "0.5"])
-    expect(() => certifiedAccuracy(rows as never, radii as never)).toThrow(
-      "certifiedAccuracy: radii must be an array",
+describe("a wrong argument is an error that names it, in every report", () => {
+  const rows = [{ idx: 0, radius: 1, correct: 1 as const }] as never;
+
+  it.each([undefined, null, 0.5, "0.5"])("radii %j", (radii) => {
+    const given = radii as never;
+    const problem = (caller: string) =>
+      `${caller}: radii must be an array, e.g. [0, 0.25, 0.5], got`;
+    expect(() => certifiedAccuracy(rows, given)).toThrow(problem("certifiedAccuracy"));
+    expect(() => certifiedAccuracyIntervals(rows, given)).toThrow(
+      problem("certifiedAccuracyIntervals"),
     );
+    expect(() => highProbabilityAccuracy(rows, given, 0.1)).toThrow(
+      problem("highProbabilityAccuracy"),
+    );
+    expect(() => roundingDoubts(rows, given)).toThrow(problem("roundingDoubts"));
+    if (radii !== undefined)
+      expect(() => compare(rows, rows, { radii: given })).toThrow(problem("compare"));
+  });
+
+  it.each([-1, Number.NaN, "0.5"])("radii [%j]", (radius) => {
+    const radii = [radius] as never;
+    expect(() => certifiedAccuracy(rows, radii)).toThrow("certifiedAccuracy: radii must be >= 0");
+    expect(() => compare(rows, rows, { radii })).toThrow("compare: radii must be >= 0");
+  });
+
+  it.each([undefined, "run.tsv", Promise.resolve(rows)])("rows %s", (value) => {
+    const given = value as never;
+    const problem = (name: string) =>
+      `${name} must be an array of log rows, as readLog resolves to`;
+    expect(() => certifiedAccuracy(given, [0])).toThrow(problem("certifiedAccuracy: rows"));
+    expect(() => roundingDoubts(given, [0])).toThrow(problem("roundingDoubts: rows"));
+    expect(() => compare(given, rows)).toThrow(problem("compare: a"));
+    expect(() => compare(rows, given)).toThrow(problem("compare: b"));
+    expect(() => recertify(given, { alpha: 0.01 })).toThrow(problem("recertify: rows"));
+    const named = { name: "a", rows: given };
+    expect(() => summarizeLog(named)).toThrow(problem("summarizeLog: rows"));
+    expect(() => certifiedAccuracySvg([named])).toThrow(problem("certifiedAccuracySvg: rows"));
+  });
 });

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkAlpha, show } from "../checks.ts";
+import { checkAlpha, checkRadii, checkRows } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
@@ -23,11 +23,7 @@ export function certifiedAccuracy(
   radii: readonly number[],
 ): number[] {
   const digest = digestOf("certifiedAccuracy", rows);
-  if (!Array.isArray(radii))
-    throw new DmaeError(
-      "argument",
-      `certifiedAccuracy: radii must be an array, e.g. [0, 0.25, 0.5], got ${show(radii)}`,
-    );
+  checkRadii("certifiedAccuracy", radii);
   return radii.map((r) => digest.certifiedShare("certifiedAccuracy", r));
 }
 
@@ -78,6 +74,7 @@ export function accuracyIntervals(
   radii: readonly number[],
   confidence: number,
 ): AccuracyInterval[] {
+  checkRadii(caller, radii);
   const tail = (1 - confidence) / 2;
   const n = digest.images;
   return radii.map((r) => {
@@ -110,6 +107,7 @@ export function highProbabilityAccuracy(
   rho = 0.001,
 ): number[] {
   const digest = digestOf("highProbabilityAccuracy", rows);
+  checkRadii("highProbabilityAccuracy", radii);
   checkAlpha("highProbabilityAccuracy", rho, "rho");
   checkIndependent(rows);
   const wrong = binomialQuantile(rows.length, alphaOf(rows, alpha), rho);
@@ -168,6 +166,8 @@ export function roundingDoubts(
   rows: readonly CertifiedRow[],
   radii: readonly number[],
 ): RoundingDoubt[] {
+  checkRows("roundingDoubts", rows);
+  checkRadii("roundingDoubts", radii);
   return doubtsOf(LogDigest.of(rows), radii);
 }
 
@@ -183,7 +183,8 @@ export function doubtsOf(digest: LogDigest, radii: readonly number[]): RoundingD
 }
 
 function digestOf(caller: string, rows: readonly CertifiedRow[]): LogDigest {
-  if (!Array.isArray(rows) || rows.length === 0)
+  checkRows(caller, rows);
+  if (rows.length === 0)
     throw new DmaeError("argument", `${caller}: rows must be a non-empty array of log rows`);
   return LogDigest.of(rows);
 }
