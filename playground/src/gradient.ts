@@ -21,8 +21,7 @@ export function gradientOf(shipped: PretrainedClassifier): Promise<SmoothedGradi
 async function makeGradient(shipped: PretrainedClassifier): Promise<SmoothedGradient> {
   setWasmPaths(new URL("../tfjs/", import.meta.url).href);
   await selectBackend("wasm");
-  const { model } = shipped.card.training.finetuning as { model: Parameters<typeof createViT>[0] };
-  const vit = createViT(model);
+  const vit = createViT(shipped.card.training.finetuning.model);
   const params = toTensors(await shipped.parameters());
   return (batch, shape, label) =>
     tf.tidy(() => {

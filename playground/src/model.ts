@@ -41,7 +41,7 @@ export async function loadModel(choice: ModelChoice, gpu: boolean): Promise<Mode
 
 const factsOf = ({ name, imageShape, classNames, sigma, training }: ModelCard): ModelFacts => ({
   ...{ name, shape: imageShape, classNames, sigma },
-  hasGradient: "patchSize" in (training.finetuning as { model: object }).model,
+  hasGradient: "patchSize" in training.finetuning.model,
 });
 
 /** Height, width and channels of a model's input `[n, C, H, W]` or `[n, H, W, C]`. */

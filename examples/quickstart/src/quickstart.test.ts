@@ -64,7 +64,7 @@ test("--pretrained certifies the shipped model without training", async () => {
   ]);
   const none = spawnSync(process.execPath, [...command, "--sigma", "0.3"], { encoding: "utf8" });
   expect(none.status).toBe(1);
-  expect(none.stderr).toContain("--pretrained needs --sigma 0.25");
+  expect(none.stderr).toContain("--pretrained needs --sigma 0.25 or 0.5 or 1, got");
 });
 
 test("options: defaults, and errors that name option, rule and value", () => {

@@ -8,7 +8,7 @@ export async function shippedModel(sigma: number) {
   if (!card)
     throw new DmaeError(
       "argument",
-      `--pretrained needs --sigma ${modelCards.map((shipped) => shipped.sigma).join(" or ")}, got ${sigma}; without --pretrained any sigma is trained`,
+      `--pretrained needs --sigma ${[...new Set(modelCards.map((shipped) => shipped.sigma))].join(" or ")}, got ${sigma}; without --pretrained any sigma is trained`,
     );
   const classifier = await pretrained(card.name);
   const { model } = card.training.pretraining as PretrainRecipe;

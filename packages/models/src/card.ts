@@ -15,6 +15,26 @@ export type ModelName =
   | "fashion-mnist-adv-cr-0.50"
   | "fashion-mnist-adv-cr-1.00";
 
+/** The network of a classifier: what `createViT` of `@dmae/vit`, and the `model` of a recipe, take. */
+export interface ModelConfig {
+  /** Height and width of an image. */
+  readonly inputSize: number;
+  /** Height and width that the network resizes it to. */
+  readonly imageSize: number;
+  readonly patchSize: number;
+  readonly channels: number;
+  /** Normalisation of each channel, which the network does itself. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly width: number;
+  readonly depth: number;
+  readonly heads: number;
+  readonly mlpRatio: number;
+  readonly epsilon: number;
+  readonly numClasses: number;
+  readonly globalPool: boolean;
+}
+
 /** What a model is, where it comes from and what it was certified to do. */
 export interface ModelCard {
   /** Name for {@link pretrained}. */
@@ -36,7 +56,7 @@ export interface ModelCard {
     /** The recipe of the encoder. */
     readonly pretraining: object;
     /** The recipe of the classifier. */
-    readonly finetuning: object;
+    readonly finetuning: { readonly model: ModelConfig };
     /** Time and machine. */
     readonly cost: string;
   };

@@ -1,4 +1,4 @@
-export type { ModelCard, ModelFile, ModelName } from "./card.ts";
+export type { ModelCard, ModelConfig, ModelFile, ModelName } from "./card.ts";
 export {
   modelCards,
   type PretrainedClassifier,

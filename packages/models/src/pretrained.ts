@@ -10,7 +10,10 @@ import { readVerified } from "./read-verified.ts";
 export interface PretrainedClassifier extends LoadedClassifier {
   /** Recipe, data, cost, certified accuracy, licence, checksums. */
   readonly card: ModelCard;
-  /** Parameters of the classifier, widened to float32, in the names of the official state dict. */
+  /**
+   * Parameters of the classifier, widened to float32, in the names of the official state dict; its network is
+   * `card.training.finetuning.model`.
+   */
   parameters(): Promise<HostTensors>;
   /** Parameters of the DMAE, encoder and decoder, widened to float32: what `robustFinetune` takes as `pretrained`. */
   autoencoder(): Promise<HostTensors>;
