@@ -222,6 +222,12 @@ function checkDims(
   if (wrong < 0) return;
   const isChannel = wrong === (order === "NCHW" ? 1 : 3);
   const [rows, columns] = order === "NCHW" ? expected.slice(2) : expected.slice(1);
+  const channels = order === "NCHW" ? expected[1] : expected[3];
+  if ([channels, rows, columns].every((length, i) => length === image[i]))
+    throw new DmaeError(
+      "shape",
+      `${caller}: the model takes images [H, W, C] of [${rows},${columns},${channels}], got [${image}] with the channels first; move them to the end`,
+    );
   const side = rows === columns ? rows : `[${rows}, ${columns}]`;
   throw new DmaeError(
     "shape",

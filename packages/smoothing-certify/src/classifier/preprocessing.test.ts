@@ -156,6 +156,13 @@ describe("what does not fit is refused with what to set", () => {
   });
 });
 
+it("images with channels first are told so", async () => {
+  const image = { data: x.slice(0, 48), shape: [3, 4, 4] };
+  await expect(certify(await open("last"), image, { sigma: 0.25, n: 10 })).rejects.toThrow(
+    "the model takes images [H, W, C] of [4,4,3], got [3,4,4] with the channels first; move them to the end",
+  );
+});
+
 it("float16 is exact in both directions, rounds to even and keeps what is not finite", () => {
   const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const back = toFloat16(fromFloat16(all));
