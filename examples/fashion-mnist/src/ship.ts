@@ -110,18 +110,18 @@ async function open<R>(path: string): Promise<Stored<R>> {
   }
 }
 
-/** The classifier as int8 ONNX. */
-async function int8Classifier({ name, sigma, train, classifier }: Shipment): Promise<Uint8Array> {
+/** The classifier as the int8 ONNX that was certified: the name of the row is in its bytes. */
+async function int8Classifier({ row, sigma, train, classifier }: Shipment): Promise<Uint8Array> {
   const vit = createViT(classifier.recipe.model as ViTOptions);
   const program = {
     fn: ({ images, ...weights }: Tensors) => ({ logits: vit.logits(weights, images!) }),
     specs: { images: [64, ...train.imageShape] },
     constants: classifier.params,
   };
-  return int8Onnx(program, { name, train, sigma });
+  return int8Onnx(program, { name: row, train, sigma });
 }
 
-/** Certifies ten images of the log again with the shipped bytes: the row's votes must be theirs. */
+/** Certifies ten images of the log again with the shipped bytes: the row's votes, and its fingerprint, must be theirs. */
 async function checkLog(shipment: Shipment, folder: string): Promise<void> {
   const { row, test, sigma, n, seed, every } = shipment;
   const logged = await readLog(join(folder, "certified.tsv.gz"));
@@ -130,6 +130,11 @@ async function checkLog(shipment: Shipment, folder: string): Promise<void> {
   let i = 0;
   for await (const again of certifyDataset(model, test, settings)) {
     const before = logged[i++]!;
+    if (again.settings?.classifier !== before.settings?.classifier)
+      throw new DmaeError(
+        "file",
+        `ship: the log of ${row} is of the classifier ${before.settings?.classifier}, and the shipped bytes are ${again.settings?.classifier}`,
+      );
     if (again.idx !== before.idx || again.radius !== before.radius)
       throw new DmaeError(
         "file",
