@@ -165,3 +165,19 @@ test("options outside their ranges are errors", async () => {
   await expect(batchLoader(ten, { batchSize: 2 }).at(-1)).rejects.toThrow("step must be");
   expect(() => randomHorizontalFlip(1.5)).toThrow("probability must lie in [0, 1]");
 });
+
+test.each([
+  ["bytes", [0, 255], "must lie in [0, 1], got 255 at element 1"],
+  ["[-1, 1]", [-1, 1], "must lie in [0, 1], got -1 at element 0"],
+  ["NaN", [0, Number.NaN], "must lie in [0, 1], got NaN at element 1"],
+  ["too few values", [0], "must have 2 values, got 1"],
+])("a data set of floats is not clipped to bytes: %s", async (_, values, message) => {
+  const own = (image: readonly number[]): ImageDataset => ({
+    ...{ name: "own", length: 1, imageShape: [1, 2, 1], numClasses: 1 },
+    get: () => ({ image: Float32Array.from(image), label: 0 }),
+  });
+  const options = { batchSize: 1, key: key(0), transform: [randomHorizontalFlip(0.5)] };
+  await expect(collect(own(values), options)).rejects.toThrow(`batches: image 0 of own ${message}`);
+  const [batch] = await collect(own([-0.001, 1.001]), options);
+  expect(Array.from(batch!.images).sort()).toEqual([0, 1]);
+});

@@ -134,9 +134,12 @@ function operationsShape(dataset: PixelDataset, operations: readonly ImageOperat
 /** A data set that has only floats, with its bytes: the nearest of 256 levels. */
 function withPixels(dataset: ImageDataset): PixelDataset {
   const { name, length, imageShape, numClasses } = dataset;
+  const size = imageShape[0] * imageShape[1] * imageShape[2];
   const get = (index: number) => dataset.get(index);
   const pixels: PixelDataset["pixels"] = async (index) => {
     const { image, label } = await get(index);
+    checkSize(dataset, index, image, size);
+    checkUnit(dataset, index, image);
     return { ...toPixels(image, imageShape), label };
   };
   return { name, length, imageShape, numClasses, get, pixels };
@@ -147,6 +150,17 @@ function checkSize(dataset: ImageDataset, index: number, image: Float32Array, si
   throw new DmaeError(
     "shape",
     `batches: image ${index} of ${dataset.name} must have ${size} values, got ${image.length}`,
+  );
+}
+
+/** Throws for a value whose nearest level is none of the 256: clipping would change the image. */
+function checkUnit({ name }: ImageDataset, index: number, image: Float32Array): void {
+  const half = 0.5 / 255;
+  const at = image.findIndex((value) => !(value > -half && value < 1 + half));
+  if (at < 0) return;
+  throw new DmaeError(
+    "argument",
+    `batches: image ${index} of ${name} must lie in [0, 1], got ${image[at]} at element ${at}; scale the images, e.g. bytes by 1 / 255`,
   );
 }
 
