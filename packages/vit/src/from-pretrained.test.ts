@@ -169,3 +169,14 @@ describe("what does not fit", () => {
     expect(params.cls_token).toBe(pretrained.cls_token);
   });
 });
+
+test.each([
+  ["a promise", () => Promise.resolve(pretrained), "got object Promise"],
+  ["an object with other values", () => ({ name: "vit", params: pretrained }), "got object Object"],
+  ["a path", () => "encoder.safetensors", "got encoder.safetensors"],
+])("%s is no checkpoint", async (_, value, got) => {
+  const { message } = await problem(fromPretrained(createViT(small), value() as never));
+  expect(message).toBe(
+    `fromPretrained: the checkpoint must be one of loadCheckpoint or a record of tensors, ${got}`,
+  );
+});

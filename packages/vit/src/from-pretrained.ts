@@ -81,10 +81,10 @@ export async function fromPretrained(
   options: FromPretrainedOptions = {},
 ): Promise<{ params: Record<string, HostTensor>; report: PretrainedReport }> {
   checkOptions("fromPretrained", options, { key: true, allow: true, fresh: true, rename: true });
-  if (typeof checkpoint !== "object" || checkpoint === null)
+  if (!(isObject(checkpoint) && (isSource(checkpoint) || isRecord(checkpoint))))
     throw new DmaeError(
       "argument",
-      `fromPretrained: the checkpoint must be one of loadCheckpoint or a record of tensors, got ${checkpoint}`,
+      `fromPretrained: the checkpoint must be one of loadCheckpoint or a record of tensors, got ${isObject(checkpoint) ? Object.prototype.toString.call(checkpoint).slice(1, -1) : checkpoint}`,
     );
   const source = renamed(checkpoint, options.rename);
   const expected = new Map(Object.entries(parameterShapes(vit.config)));
@@ -115,6 +115,13 @@ function renamed(
 
 function isSource(value: TensorSource | HostTensors): value is TensorSource {
   return Array.isArray(value.names) && typeof value.read === "function";
+}
+
+const isObject = (value: unknown) => typeof value === "object" && value !== null;
+
+/** Whether all values have a shape: those of a classifier have not, and a promise has no values. */
+function isRecord(value: HostTensors): boolean {
+  return !(value instanceof Promise) && Object.values(value).every((tensor) => tensor?.shape);
 }
 
 function recordSource(tensors: HostTensors): TensorSource {
