@@ -82,14 +82,14 @@ const gatheredRows = (size: number): number =>
 /** Options of {@link ensemble}. */
 export interface EnsembleOptions {
   /** Number of classes, for members that return class ids. */
-  readonly numClasses?: number;
+  readonly numClasses?: number | undefined;
   /**
    * Asks the other members only about the rows on which the first `consensus` members disagree (K-consensus, Horváth
    * et al. 2022, section 5.2); 1 to the number of members, default all. The result is still a function of the row
    * alone, and the certificate is for that function. With members of a fixed batch size the ensemble takes several of
    * their batches at once, and fills batches for the others with the rows to ask about.
    */
-  readonly consensus?: number;
+  readonly consensus?: number | undefined;
 }
 
 /**

@@ -56,6 +56,8 @@ it("finds no difference between a log and itself, and no interval on one image",
   const { averageRadius, accuracy } = compare(cat, cat, { published, radii: [0] });
   const unknown = { low: Number.NaN, high: Number.NaN };
   expect(averageRadius).toMatchObject({ difference: 0, low: 0, high: 0 });
+  const unset = { radii: undefined, n: undefined };
+  expect(compare(cat, cat, { published, ...unset })).toEqual(compare(cat, cat, { published }));
   expect(accuracy[0]!.low).toBeLessThan(0);
   expect(compare(cat.slice(0, 1), cat, { published }).averageRadius).toMatchObject(unknown);
 });

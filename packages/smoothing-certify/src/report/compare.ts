@@ -9,11 +9,11 @@ import { type LogNumbers, radiusTable, thinnedRow, votesOf } from "./thinned.ts"
 /** Options of {@link compare}. */
 export interface CompareOptions {
   /** Radii of the certified accuracies; default 0, 0.25 … 1. */
-  readonly radii?: readonly number[];
+  readonly radii?: readonly number[] | undefined;
   /** Samples that both logs are brought to; default: the smaller n of the two. */
-  readonly n?: number;
+  readonly n?: number | undefined;
   /** sigma, alpha and n of a log that does not hold them, as those of other tools. */
-  readonly published?: LogNumbers;
+  readonly published?: LogNumbers | undefined;
 }
 
 /** What {@link compare} finds. */

@@ -13,17 +13,17 @@ export interface NormRadiusOptions {
   /** Lower bound on the probability of the class under noise, in [0, 1]. */
   readonly pLower: number;
   /** Upper bound on the probability of every other class, in [0, 1]; default and at most `1 - pLower`. */
-  readonly pUpper?: number;
+  readonly pUpper?: number | undefined;
   /** Standard deviation of the noise, in pixel units. */
   readonly sigma: number;
   /** Law of the noise; default `"gaussian"`. */
-  readonly distribution?: NoiseDistribution;
+  readonly distribution?: NoiseDistribution | undefined;
   /** Norm of the perturbation. */
   readonly norm: Norm;
   /** Number of pixel values d; needed for every statement but l1 ones and that of Gaussian noise in l2. */
-  readonly dimension?: number;
+  readonly dimension?: number | undefined;
   /** Allows statements that are approximations, not certificates: Laplace noise in linf. Default false. */
-  readonly approximate?: boolean;
+  readonly approximate?: boolean | undefined;
 }
 
 /** A radius and what it is worth. */
