@@ -121,7 +121,7 @@ async function int8Classifier({ row, sigma, train, classifier }: Shipment): Prom
   return int8Onnx(program, { name: row, train, sigma });
 }
 
-/** Certifies ten images of the log again with the shipped bytes: the row's votes, and its fingerprint, must be theirs. */
+/** Certifies ten images of the log again with the shipped bytes: its votes and its fingerprint must be theirs. */
 async function checkLog(shipment: Shipment, folder: string): Promise<void> {
   const { row, test, sigma, n, seed, every } = shipment;
   const logged = await readLog(join(folder, "certified.tsv.gz"));

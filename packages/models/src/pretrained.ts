@@ -25,7 +25,8 @@ export type PretrainedOptions = Pick<OnnxOptions, "session" | "onnxruntime">;
 const optionNames = { session: true, onnxruntime: true } satisfies OptionNames<PretrainedOptions>;
 
 /**
- * Loads a classifier that comes with this package: the int8 `.onnx` that cast the votes of its log, run by ONNX Runtime.
+ * Loads a classifier that comes with this package: the int8 `.onnx` that casts the votes of its log, run by
+ * ONNX Runtime.
  *
  * @param name one of {@link ModelName}; its images are `[H, W, C]` in [0, 1], see `card.imageShape`
  * @param options `session` and `onnxruntime` as for `fromOnnx`
