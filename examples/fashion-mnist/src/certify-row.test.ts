@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { isCertified, recipeOf, results } from "./certify-row.ts";
 import { methodRows } from "./method-rows.ts";
+import { questionRows } from "./questions.ts";
 import { rows } from "./recipes.ts";
 import type { ResultFacts } from "./result-facts.ts";
 import { runFolder, running, type Training } from "./train-row.ts";
@@ -21,7 +22,7 @@ const all = readdirSync(results).filter((name) => /(?<!\.patch|\.curve)\.json$/.
 
 it.each(all)("%s is of today's recipe, and is not made twice", (name) => {
   const facts = JSON.parse(readFileSync(join(results, name), "utf8")) as ResultFacts;
-  const row = [...rows, ...methodRows].find((candidate) => candidate.name === facts.row)!;
+  const row = [...rows, ...questionRows, ...methodRows].find((candidate) => candidate.name === facts.row)!;
   const wanted = { ...facts, name: facts.row, recipe: recipeOf(row) };
   said.length = 0;
   expect(isCertified(wanted, facts.seed)).toBe(true);

@@ -2,9 +2,11 @@ import { DmaeError } from "@dmae/core";
 import { modelCards, pretrained } from "@dmae/models";
 import { createDmae, type PretrainRecipe } from "@dmae/pretrain";
 
-/** The classifier of `@dmae/models` that was trained for this noise, and the DMAE that it started from. */
+/** The best classifier of `@dmae/models` that was trained for this noise, and the DMAE that it started from. */
 export async function shippedModel(sigma: number) {
-  const card = modelCards.find((candidate) => candidate.sigma === sigma);
+  const [card] = modelCards
+    .filter((candidate) => candidate.sigma === sigma)
+    .sort((a, b) => b.certified.averageCertifiedRadius - a.certified.averageCertifiedRadius);
   if (!card)
     throw new DmaeError(
       "argument",

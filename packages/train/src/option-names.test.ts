@@ -20,6 +20,7 @@ testOptionNames(
     trainModel: (options) => api.trainModel({} as never, {} as never, options),
   },
   [
+    "augmentationOperations",
     "batchNoise",
     "checkRecipe",
     "checksum",
