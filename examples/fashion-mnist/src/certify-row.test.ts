@@ -22,7 +22,9 @@ const all = readdirSync(results).filter((name) => /(?<!\.patch|\.curve)\.json$/.
 
 it.each(all)("%s is of today's recipe, and is not made twice", (name) => {
   const facts = JSON.parse(readFileSync(join(results, name), "utf8")) as ResultFacts;
-  const row = [...rows, ...questionRows, ...methodRows].find((candidate) => candidate.name === facts.row)!;
+  const row = [...rows, ...questionRows, ...methodRows].find(
+    (candidate) => candidate.name === facts.row,
+  )!;
   const wanted = { ...facts, name: facts.row, recipe: recipeOf(row) };
   said.length = 0;
   expect(isCertified(wanted, facts.seed)).toBe(true);
