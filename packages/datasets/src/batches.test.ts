@@ -177,7 +177,8 @@ test.each([
     get: () => ({ image: Float32Array.from(image), label: 0 }),
   });
   const options = { batchSize: 1, key: key(0), transform: [randomHorizontalFlip(0.5)] };
-  await expect(collect(own(values), options)).rejects.toThrow(`batches: image 0 of own ${message}`);
+  for (const given of [options, { batchSize: 1 }])
+    await expect(collect(own(values), given)).rejects.toThrow(`batches: image 0 of own ${message}`);
   const [batch] = await collect(own([-0.001, 1.001]), options);
   expect(Array.from(batch!.images).sort()).toEqual([0, 1]);
 });

@@ -44,7 +44,7 @@ export function createRenderer(
   if (typeof transform === "function") return functionRenderer(dataset, transform);
   if (isPixelDataset(dataset))
     return operationsRenderer(dataset, transform ?? dataset.transform ?? [], pool);
-  if (transform === undefined) return functionRenderer(dataset, (image) => image);
+  if (transform === undefined) return functionRenderer(dataset, asTheyAre(dataset));
   return operationsRenderer(withPixels(dataset), transform, undefined);
 }
 
@@ -131,6 +131,14 @@ function operationsShape(dataset: PixelDataset, operations: readonly ImageOperat
   return outputShape("batches", operations, shape, dataset.imageShape[2]);
 }
 
+/** The images of a data set that has only floats, once they are in its range. */
+const asTheyAre =
+  (dataset: ImageDataset): ImageTransform =>
+  (item, { index }) => {
+    checkUnit(dataset, index, item.image);
+    return item;
+  };
+
 /** A data set that has only floats, with its bytes: the nearest of 256 levels. */
 function withPixels(dataset: ImageDataset): PixelDataset {
   const { name, length, imageShape, numClasses } = dataset;
@@ -153,7 +161,7 @@ function checkSize(dataset: ImageDataset, index: number, image: Float32Array, si
   );
 }
 
-/** Throws for a value whose nearest level is none of the 256: clipping would change the image. */
+/** Throws for a value whose nearest level is none of the 256: such images were not scaled to [0, 1]. */
 function checkUnit({ name }: ImageDataset, index: number, image: Float32Array): void {
   const half = 0.5 / 255;
   const at = image.findIndex((value) => !(value > -half && value < 1 + half));
