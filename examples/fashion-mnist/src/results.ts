@@ -11,6 +11,7 @@ import { patchSection } from "./patch/patch-results.ts";
 import { questionSection } from "./question-results.ts";
 import { rows as mainRows } from "./recipes.ts";
 import { cost, type ResultFacts, shippedName } from "./result-facts.ts";
+import { curvesFile, sigmas } from "./result-pictures.ts";
 
 /** A certified row: what made it, and its log. */
 export interface Result extends ResultFacts {
@@ -143,16 +144,19 @@ const trained = (all: readonly Result[]): Entry[] =>
       cost: `\`${result.row}\`; ${cost(result)}.`,
     }));
 
+/** The curves of {@link curvesPicture} as the page shows them. */
+const pictureOf = (sigma: number) =>
+  `![Certified accuracy against radius at sigma ${sigma}, our best shipped model and three published methods](${curvesFile(sigma)})`;
+
 /** docs/results.md, from the logs alone. */
 export async function resultsPage(): Promise<string> {
   const all = await readResults();
   const entries = [...(await shipped()), ...trained(all)];
-  const sigmas = [0.25, 0.5, 1];
   const tables = await Promise.all(
     sigmas.map(async (sigma) => {
       const here = entries.filter((entry) => entry.sigma === sigma);
       const text = here.length > 0 ? await mainTables(here) : "No row of ours is finished.";
-      return `## sigma = ${sigma}\n\n${text}`;
+      return `## sigma = ${sigma}\n\n${pictureOf(sigma)}\n\n${text}`;
     }),
   );
   return `# Results on Fashion-MNIST
@@ -184,6 +188,14 @@ npx smoothing-certify compare ../../packages/fashion-mnist/data/published/cohen-
 \`\`\`
 
 ${tables.join("\n\n")}
+
+## Reconstructions
+
+What the shipped DMAE makes of eight test images: the image, the image with noise of sigma 0.25, the quarter
+of its patches that the encoder is shown, the decoder's answer. \`npm start -- --pretrained\` in the root of
+the repository draws them.
+
+![Eight rows of an image, its noisy copy, the patches that are shown, and the reconstruction](images/reconstructions.png)
 
 ${patchSection()}
 

@@ -1,5 +1,9 @@
-// `npm run results`: writes docs/results.md from the logs.
+// `npm run results`: writes docs/results.md and its curves from the logs.
 import { writeFileSync } from "node:fs";
+import { curvesFile, curvesPicture, sigmas } from "./result-pictures.ts";
 import { resultsPage } from "./results.ts";
 
-writeFileSync(new URL("../../../docs/results.md", import.meta.url), await resultsPage());
+const docs = new URL("../../../docs/", import.meta.url);
+for (const sigma of sigmas)
+  writeFileSync(new URL(curvesFile(sigma), docs), await curvesPicture(sigma));
+writeFileSync(new URL("results.md", docs), await resultsPage());
