@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import { checkCounts } from "./network.ts";
 
 /** The networks of the official certified-training code, by its names. */
@@ -80,7 +80,7 @@ export function resolveConfig(name: ConvNetName, overrides: Partial<ConvNetConfi
     width: true,
     blocks: true,
   });
-  const config = { name, ...base, ...overrides };
+  const config = { name, ...base, ...defined(overrides) };
   if (config.name !== name)
     throw new DmaeError(
       "argument",

@@ -1,5 +1,5 @@
 import { DmaeError, type HostTensor, type Key } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import type { Params, Tensors } from "@dmae/nn";
 import { constantSpec, orthogonal, type ParameterSpecs, zeros } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
@@ -69,7 +69,7 @@ const norm = { epsilon: 1e-4, momentum: 0.95 };
  */
 export function createDnCNN(options: Partial<DnCnnConfig> = {}): DnCnn {
   checkOptions("createDnCNN", options, { channels: true, depth: true, width: true });
-  const config = Object.freeze({ channels: 3, depth: 17, width: 64, ...options });
+  const config = Object.freeze({ channels: 3, depth: 17, width: 64, ...defined(options) });
   const { channels, depth, width } = config;
   checkCounts("createDnCNN", { channels, depth, width });
   if (depth < 2 || depth > 1000)

@@ -1,5 +1,5 @@
 import { DmaeError, type HostTensor, type Key } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import { type Params, toTensors } from "@dmae/nn";
 import {
   checkParameters,
@@ -66,7 +66,7 @@ const EPSILON = 1e-5;
  */
 export function createUNet(options: Partial<UNetConfig> = {}): UNet {
   checkOptions("createUNet", options, { channels: true, width: true, levels: true });
-  const config = Object.freeze({ channels: 3, width: 32, levels: 3, ...options });
+  const config = Object.freeze({ channels: 3, width: 32, levels: 3, ...defined(options) });
   const { channels, width, levels } = config;
   checkCounts("createUNet", { channels, width, levels });
   if (levels > 12)

@@ -1,5 +1,6 @@
 /** Checks of what a user passes or a file holds; their errors name the rule and the nearest good name. */
 export { checkOptions, type OptionNames } from "./check-options.ts";
+export { defined } from "./defined.ts";
 export { nameDistance, nearestNames } from "./nearest-names.ts";
 export type { OptionKind } from "./option-kinds.ts";
 export { standIn } from "./stand-in.ts";

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageShape } from "@dmae/core";
-import type { OptionNames } from "@dmae/core/checks";
+import { defined, type OptionNames } from "@dmae/core/checks";
 import { outputShape } from "./apply-operations.ts";
 import {
   checkIndex,
@@ -76,7 +76,7 @@ export function encodedDataset(
     numClasses: items.classNames.length,
     imageShape,
     transform,
-    limits: { ...defaultLimits, ...limits },
+    limits: { ...defaultLimits, ...defined(limits) },
     locate(index) {
       checkIndex(dataset, index);
       return items.locate(index);

@@ -1,4 +1,4 @@
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
@@ -53,7 +53,7 @@ export function finetuneRecipe(
     beta2: 0.999,
     clipNorm: null,
     augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
-    ...fields,
+    ...defined(fields),
     epochs,
     sigma,
   };
@@ -88,7 +88,7 @@ export function linearProbeRecipe(
     momentum: 0.9,
     trustCoefficient: 0.001,
     augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
-    ...fields,
+    ...defined(fields),
     epochs,
     model: withClassToken(model),
   };
@@ -96,6 +96,6 @@ export function linearProbeRecipe(
 
 function withClassToken(model: LinearProbeRecipe["model"]): LinearProbeRecipe["model"] {
   if (isModel(model)) return model;
-  if (typeof model === "object") return { globalPool: false, ...model };
+  if (typeof model === "object") return { globalPool: false, ...defined(model) };
   return createViT(model, { globalPool: false }).config;
 }

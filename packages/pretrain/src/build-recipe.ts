@@ -1,4 +1,4 @@
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
 import { type DmaeOptions, describedModel } from "./config.ts";
@@ -35,9 +35,9 @@ export function pretrainRecipe(
     beta1: 0.9,
     beta2: 0.95,
     augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
-    ...fields,
+    ...defined(fields),
     epochs,
-    model: { ...smallDecoder(model), ...model },
+    model: { ...smallDecoder(model), ...defined(model) },
   };
 }
 

@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
 import { createViT, type ViT, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
 import { viTConfigNames } from "@dmae/vit/parts";
 
@@ -40,7 +40,7 @@ export function resolveDmaeConfig(
   const model = describedModel(given);
   if (typeof model !== "string") checkOptions("createDmae", model, names);
   checkOptions("createDmae", overrides, names);
-  const fields = { ...(typeof model === "string" ? {} : model), ...overrides };
+  const fields = { ...(typeof model === "string" ? {} : defined(model)), ...defined(overrides) };
   const { decoderWidth, decoderDepth, decoderHeads, sigma, ...encoder } = {
     ...decoderDefaults,
     ...fields,

@@ -8,7 +8,7 @@ import {
   key as keyOf,
   type World,
 } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
 import { ranksOf } from "@dmae/core/ranks";
 import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
@@ -197,7 +197,7 @@ export async function trainModel(
 ): Promise<TrainedModel> {
   checkOptions("trainModel", options, trainingNames);
   const { caller, recipe, objective, evaluation, initialOptimizer } = task;
-  const { folder } = options;
+  const { folder, logEvery, onProgress, onEvaluation, signal } = options;
   const key = rootKey(options.seed);
   const { copies = 1 } = objective;
   const { workers, onCorrupt } = options;
@@ -235,8 +235,7 @@ export async function trainModel(
       },
       ...checkpoints,
       ...(world && rows ? { ranks: await ranksOptions(world, train, recipe, rows, data) } : {}),
-      ...given({ evaluate, folder }),
-      ...given(options, ["logEvery", "onProgress", "onEvaluation", "signal"]),
+      ...defined({ evaluate, folder, logEvery, onProgress, onEvaluation, signal }),
     });
     return await finished(task, result, world && world.rank > 0 ? undefined : folder);
   } finally {
@@ -305,14 +304,3 @@ const averagedParams = (state: HostTensors): Record<string, HostTensor> => ({
   ...unprefixed("params.", state),
   ...unprefixed("ema.", state),
 });
-
-/** The properties of `from` (all, or those in `names`) that are not undefined. */
-function given<T extends object, K extends keyof T>(
-  from: T,
-  names: readonly K[] = Object.keys(from) as K[],
-): { [P in K]?: Exclude<T[P], undefined> } {
-  const entries = names
-    .filter((name) => from[name] !== undefined)
-    .map((name) => [name, from[name]]);
-  return Object.fromEntries(entries);
-}

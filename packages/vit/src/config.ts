@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
 
 /** The shape of a Vision Transformer and of the images it takes. */
 export interface ViTConfig {
@@ -110,7 +110,7 @@ export function resolveConfig(
     );
   checkOptions("createViT", base, viTConfigNames);
   checkOptions("createViT", overrides, viTConfigNames);
-  const merged = { ...defaults, ...base, ...overrides };
+  const merged = { ...defaults, ...defined(base), ...defined(overrides) };
   const config: ViTConfig = {
     ...(merged.channels === 3 ? IMAGENET_NORMALIZATION : { mean: [], std: [] }),
     inputSize: merged.imageSize,

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import { IMAGENET_NORMALIZATION, type ViTOptions, viTConfigNames } from "./config.ts";
 
 /** ImageNet's statistics of grey images: the means of its three channels. */
@@ -42,7 +42,7 @@ export function tiny(images: ImageDataset, overrides: Partial<ViTOptions> = {}):
     channels,
     numClasses: images.numClasses,
     ...normalization(images),
-    ...overrides,
+    ...defined(overrides),
   };
 }
 

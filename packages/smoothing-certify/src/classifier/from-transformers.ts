@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, defined } from "@dmae/core/checks";
 import { show } from "../checks.ts";
 import type { LoadedClassifier } from "./from-onnx.ts";
 import type { ImageOptions } from "./image-source.ts";
@@ -70,7 +70,7 @@ export async function fromTransformers(
   const settings = settingsOf(processor);
   const probed = await probe(processor);
   const own = pixelsOf(settings);
-  const preprocessing = checkPreprocessing(CALLER, { layout: "NCHW", ...own, ...options });
+  const preprocessing = checkPreprocessing(CALLER, { layout: "NCHW", ...own, ...defined(options) });
   if (probed) checkProbe(probed, checkPreprocessing(CALLER, own));
   const [height, width, channels] = probed?.shape ?? [null, null, null];
   const write = modelInput(CALLER, [null, channels, height, width], preprocessing, "NCHW");
