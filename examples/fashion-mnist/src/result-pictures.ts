@@ -50,6 +50,13 @@ function rowsOf(
     const beyond = shares.findIndex((share) => Math.round(share * images) <= idx);
     const at = beyond < 0 ? radii.length - 1 : beyond - 1;
     const correct = at >= 0;
-    return { idx, label: 0, predict: 0, radius: correct ? radii[at]! : 0, correct: correct ? 1 : 0, time: 0 };
+    return {
+      idx,
+      label: 0,
+      predict: 0,
+      radius: correct ? radii[at]! : 0,
+      correct: correct ? 1 : 0,
+      time: 0,
+    };
   });
 }
