@@ -34,9 +34,9 @@ export interface CatRsSettings {
   /** Weight of the adversarial term, `--lbd`. */
   readonly lambda: number;
   /** What the confidence of an image is: the votes of its copies (default), or the soft label, `--confidence_mask`. */
-  readonly confidence?: "votes" | "soft labels";
+  readonly confidence?: "votes" | "soft labels" | undefined;
   /** First epoch with twice the radius, `--warmup`; null for none, the default. */
-  readonly doubleRadiusFromEpoch?: number | null;
+  readonly doubleRadiusFromEpoch?: number | null | undefined;
 }
 
 /**

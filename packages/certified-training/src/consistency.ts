@@ -20,11 +20,11 @@ export interface ConsistencyTrainingSettings {
   /** Weight of the divergence, `--lbd`. */
   readonly lambda: number;
   /** Weight of the entropy, `--eta`; default 0.5. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
   /** Form of the regulariser, see `consistencyLoss`; default `"default"`. */
-  readonly mode?: ConsistencyMode;
+  readonly mode?: ConsistencyMode | undefined;
   /** Trains on adversarial images, `--adv-training`; null for none. */
-  readonly attack?: ConsistencyAttack | null;
+  readonly attack?: ConsistencyAttack | null | undefined;
 }
 
 /** The attack of `--adv-training`. */

@@ -7,7 +7,7 @@ import { defineMethod, type TrainingMethod } from "./method.ts";
 /** Settings of {@link gaussian}. */
 export interface GaussianSettings {
   /** Noisy copies of each image, m; default 1, as published. */
-  readonly copies?: number;
+  readonly copies?: number | undefined;
 }
 
 /**

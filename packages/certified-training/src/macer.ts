@@ -29,7 +29,7 @@ export interface MacerSettings {
   /** Largest gap that is still raised, gamma in the paper. */
   readonly margin: number;
   /** Last epoch without the robustness term, counted from 0 (`--deferred`: the step of the schedule); null for none. */
-  readonly deferredUntilEpoch?: number | null;
+  readonly deferredUntilEpoch?: number | null | undefined;
 }
 
 /**

@@ -20,9 +20,9 @@ export interface SmoothAdvSettings {
   /** Epochs in which the radius grows linearly to `epsilon`; 1 for none. */
   readonly warmupEpochs: number;
   /** `"pgd"` by default; `"ddn"`; `"gradient-free"` is `--no-grad-attack`, for two copies or more. */
-  readonly attack?: "pgd" | "ddn" | "gradient-free";
+  readonly attack?: "pgd" | "ddn" | "gradient-free" | undefined;
   /** DDN only: change of the norm from step to step; default 0.05. */
-  readonly gamma?: number;
+  readonly gamma?: number | undefined;
 }
 
 const attacks = ["pgd", "ddn", "gradient-free"];
@@ -73,7 +73,10 @@ export function smoothAdv(settings: SmoothAdvSettings): TrainingMethod {
   });
 }
 
-function check(given: SmoothAdvSettings, settings: Required<SmoothAdvSettings>): void {
+function check(
+  given: SmoothAdvSettings,
+  settings: SmoothAdvSettings & { readonly attack: string; readonly gamma: number },
+): void {
   const rules = {
     copies: positiveInteger,
     epsilon: nonNegative,

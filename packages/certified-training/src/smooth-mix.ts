@@ -35,9 +35,9 @@ export interface SmoothMixSettings {
   /** Epochs in which that weight, and `cleanNorm`, grow linearly; 1 for none. */
   readonly warmupEpochs: number;
   /** l2 ball around the image that the attack stays in, `--maxnorm`; null for none, the default. */
-  readonly maxNorm?: number | null;
+  readonly maxNorm?: number | null | undefined;
   /** l2 ball around the image that the clean end stays in, `--maxnorm_s`; default `alpha * mixStep`. */
-  readonly cleanNorm?: number;
+  readonly cleanNorm?: number | undefined;
 }
 
 /**

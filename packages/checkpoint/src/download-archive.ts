@@ -18,8 +18,8 @@ export interface ArchiveFacts extends Required<Pick<FileFacts, "md5" | "size">> 
 /** What the caller of a download of an archive can choose. @internal */
 export interface ArchiveOptions
   extends Pick<DownloadOptions, "onProgress" | "signal" | "attempts" | "fetch"> {
-  readonly to?: string;
-  readonly url?: string;
+  readonly to?: string | undefined;
+  readonly url?: string | undefined;
 }
 
 /** Largest text file that is unpacked. */

@@ -31,9 +31,9 @@ const cifar100: ArchiveFacts = {
 export interface DownloadCifarOptions
   extends Pick<DownloadOptions, "onProgress" | "signal" | "attempts" | "fetch"> {
   /** Folder that will hold `cifar-10-batches-bin` or `cifar-100-binary`; default {@link cacheFolder}. */
-  readonly to?: string;
+  readonly to?: string | undefined;
   /** A mirror of the same archive. */
-  readonly url?: string;
+  readonly url?: string | undefined;
 }
 
 /**

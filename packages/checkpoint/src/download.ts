@@ -14,19 +14,19 @@ import { checkFacts, type FileFacts, factNames, findFault } from "./verify-file.
 /** Options of {@link download}. */
 export interface DownloadOptions extends FileFacts {
   /** File to write; default: the last part of the address, in {@link cacheFolder}. */
-  readonly to?: string;
+  readonly to?: string | undefined;
   /** Most bytes that a file may have whose `size` is not given; default 2^36, 64 GiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** False starts over where an earlier download was interrupted. */
-  readonly resume?: boolean;
+  readonly resume?: boolean | undefined;
   /** Called at the start and after every piece. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Stops the download; what has arrived is kept for the next time. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Connections in a row that may fail without coming further, default 5. */
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
   /** Default: the global `fetch`, through the proxy of `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`. */
-  readonly fetch?: Fetch;
+  readonly fetch?: Fetch | undefined;
 }
 
 /** The names of the options that every download has. @internal */

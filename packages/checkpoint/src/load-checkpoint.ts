@@ -17,15 +17,15 @@ export interface LoadCheckpointOptions {
    * `@dmae/train` saved ("ema" selects its moving average, `trainingState` gives all its parts); `null`
    * takes every tensor of the file, with dotted names.
    */
-  readonly select?: string | readonly string[] | null;
+  readonly select?: string | readonly string[] | null | undefined;
   /** Python classes, `module.name`, to keep as plain data where the file would be refused for them. */
-  readonly allowGlobals?: readonly string[];
+  readonly allowGlobals?: readonly string[] | undefined;
   /** Largest header or pickle that is read, default 16 MiB. */
-  readonly maxHeaderBytes?: number;
+  readonly maxHeaderBytes?: number | undefined;
   /** Largest file that is read whole from a server without range requests, default 256 MiB. */
-  readonly maxWholeBytes?: number;
+  readonly maxWholeBytes?: number | undefined;
   /** For addresses; default as in `download`. */
-  readonly fetch?: Fetch;
+  readonly fetch?: Fetch | undefined;
 }
 
 /**

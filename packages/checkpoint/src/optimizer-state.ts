@@ -61,7 +61,7 @@ export async function optimizerState(
 /** Options of {@link weightDecayGroups}. */
 export interface WeightDecayGroupsOptions {
   /** Parameters that are not trained, and so in no group. */
-  readonly frozen?: readonly string[];
+  readonly frozen?: readonly string[] | undefined;
 }
 
 /**

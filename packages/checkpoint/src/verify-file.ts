@@ -4,11 +4,11 @@ import type { OptionNames } from "@dmae/core/checks";
 /** What a file must be. */
 export interface FileFacts {
   /** Length in bytes. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** SHA-256, 64 hexadecimal digits. */
-  readonly sha256?: string;
+  readonly sha256?: string | undefined;
   /** MD5, 32 hexadecimal digits, or as many of the first ones as are published (6 at least). */
-  readonly md5?: string;
+  readonly md5?: string | undefined;
 }
 
 /** The names of {@link FileFacts}. @internal */

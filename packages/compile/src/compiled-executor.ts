@@ -22,7 +22,7 @@ import { trace } from "./tracing/trace.ts";
 /** Options of {@link compiledExecutor}. */
 export interface CompiledExecutorOptions extends RuntimeOptions, PrecisionOptions {
   /** Called with facts about every program that is made. */
-  readonly onCompiled?: (statistics: ProgramStatistics) => void;
+  readonly onCompiled?: ((statistics: ProgramStatistics) => void) | undefined;
 }
 
 /** A program that ONNX Runtime executes as one graph: call it with the inputs. */

@@ -19,11 +19,11 @@ export interface ExportOptions extends PrecisionOptions {
    * Leaves the first dimension of every input open; the specs' first dimension is then any number. The file calls it
    * `batch`, and what depends on it `2*batch`, `batch + 1`. Default false.
    */
-  readonly dynamicBatch?: boolean;
+  readonly dynamicBatch?: boolean | undefined;
   /** The name of the graph, which viewers show. Default `function`. */
-  readonly graphName?: string;
+  readonly graphName?: string | undefined;
   /** New names of inputs and outputs by the old ones (nested names are joined with `/`). */
-  readonly names?: Readonly<Record<string, string>>;
+  readonly names?: Readonly<Record<string, string>> | undefined;
 }
 
 /**

@@ -44,11 +44,11 @@ export interface QuantizeOptions<Specs extends InputSpecs> extends RuntimeOption
    * `"mse"` (default): the range with the least squared error; `"percentile"`: without the outer 0.005 % on
    * either side; `"minmax"`: smallest and largest value, half the time.
    */
-  readonly rule?: RangeRule;
+  readonly rule?: RangeRule | undefined;
   /** Bits of a weight; default 7, with which no CPU saturates and the integer part is exact everywhere. */
-  readonly weightBits?: 7 | 8;
+  readonly weightBits?: 7 | 8 | undefined;
   /** Which products to quantize, by the name of their weight; default all that pay. */
-  readonly include?: (weight: string) => boolean;
+  readonly include?: ((weight: string) => boolean) | undefined;
 }
 
 /**

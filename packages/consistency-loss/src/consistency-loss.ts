@@ -11,9 +11,9 @@ export interface ConsistencyOptions {
   /** Weight of the divergence, 0 or more. */
   readonly lambda: number;
   /** Weight of the entropy, 0 or more; used by "default" only. 0.5 by default. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
   /** Form of the loss, "default" by default. */
-  readonly mode?: ConsistencyMode;
+  readonly mode?: ConsistencyMode | undefined;
 }
 
 const modes: readonly string[] = ["default", "xent", "kl", "mse"];

@@ -88,9 +88,9 @@ export function projected({ params }: Pass, name: string, x: tf.Tensor): tf.Tens
 /** Settings of a batch normalisation. */
 export interface NormSettings {
   /** Added to the variance; default 1e-5. */
-  readonly epsilon?: number;
+  readonly epsilon?: number | undefined;
   /** Weight of the batch in the new running statistics; default 0.1. */
-  readonly momentum?: number;
+  readonly momentum?: number | undefined;
 }
 
 /**

@@ -15,11 +15,11 @@ export interface NoiseSession {
 /** Options of {@link onnxNoisePredictor}. */
 export interface OnnxNoisePredictorOptions {
   /** Order of the axes of images and noise in the file; default `"NCHW"`, PyTorch's. */
-  readonly layout?: "NCHW" | "NHWC";
+  readonly layout?: "NCHW" | "NHWC" | undefined;
   /** Element type of the times; default `"float32"`. */
-  readonly timeType?: "float32" | "int64";
+  readonly timeType?: "float32" | "int64" | undefined;
   /** What tells the file from others in certification logs, e.g. its SHA-256: a session does not know it. */
-  readonly fingerprint?: string;
+  readonly fingerprint?: string | undefined;
 }
 
 /** What is read of an output. */

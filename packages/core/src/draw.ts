@@ -11,12 +11,12 @@ export interface DrawOptions {
    * Number of the draw, an integer in `[0, 2^53)`, default 0: a counter word pair of its own, so that
    * draw 10,000 costs what draw 0 costs and no draw runs into the next.
    */
-  readonly index?: number;
+  readonly index?: number | undefined;
   /**
    * Position of the first element within the draw, default 0: `{ start: 100 }` gives the elements
    * from 100 on of the draw without it.
    */
-  readonly start?: number;
+  readonly start?: number | undefined;
 }
 
 /** The names of {@link DrawOptions}. */

@@ -16,7 +16,7 @@ import { domains } from "./philox.ts";
 /** Options of {@link laplace}. */
 export interface LaplaceOptions extends DrawOptions {
   /** Scale b of the density `exp(-|z| / b) / (2 b)`, finite and `>= 0`; the variance is 2 b^2. Default 1. */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
 }
 
 /** The names of {@link LaplaceOptions}. */

@@ -16,9 +16,9 @@ import { domains } from "./philox.ts";
 /** Options of {@link normal}. */
 export interface NormalOptions extends DrawOptions {
   /** Mean of all elements, or of each (an array of the same length; may be the output itself). Default 0. */
-  readonly mean?: number | FloatArray;
+  readonly mean?: number | FloatArray | undefined;
   /** Standard deviation, finite and `>= 0`. Default 1. */
-  readonly standardDeviation?: number;
+  readonly standardDeviation?: number | undefined;
 }
 
 /** The names of {@link NormalOptions}. */

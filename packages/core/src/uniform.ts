@@ -16,9 +16,9 @@ import { domains } from "./philox.ts";
 /** Options of {@link uniform}. */
 export interface UniformOptions extends DrawOptions {
   /** Lower end, default 0. */
-  readonly low?: number;
+  readonly low?: number | undefined;
   /** Upper end, above `low`; default 1. */
-  readonly high?: number;
+  readonly high?: number | undefined;
 }
 
 /** The names of {@link UniformOptions}. */

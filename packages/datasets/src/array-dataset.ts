@@ -16,7 +16,7 @@ export interface ArrayDatasetOptions {
   /** Number of classes. */
   readonly numClasses: number;
   /** Class names by label. */
-  readonly classNames?: readonly string[];
+  readonly classNames?: readonly string[] | undefined;
 }
 
 /** A data set whose images lie in memory; `get` does not wait. */

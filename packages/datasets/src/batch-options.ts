@@ -33,37 +33,37 @@ export interface BatchOptions {
   /** Number of images in a batch. */
   readonly batchSize: number;
   /** New order in every epoch, a function of `key` and the epoch alone; false by default. */
-  readonly shuffle?: boolean;
+  readonly shuffle?: boolean | undefined;
   /** Needed for `shuffle` and for random operations. */
-  readonly key?: Key;
+  readonly key?: Key | undefined;
   /** Operations on the bytes, or a function of the float image. Default: the data set's own `get`. */
-  readonly transform?: readonly ImageOperation[] | ImageTransform;
+  readonly transform?: readonly ImageOperation[] | ImageTransform | undefined;
   /** Leaves out a last batch that is not full; false by default. */
-  readonly dropLast?: boolean;
+  readonly dropLast?: boolean | undefined;
   /** Batches prepared ahead of the one asked for; 2 by default. */
-  readonly prefetch?: number;
+  readonly prefetch?: number | undefined;
   /**
    * Threads that decode, transform and draw noise: their number (then the loader starts and ends them), or
    * `createImageWorkers` to share them. 0, the default, works on the calling thread. With a data set of
    * this package and operations, not with a function.
    */
-  readonly workers?: number | ImageWorkers;
+  readonly workers?: number | ImageWorkers | undefined;
   /**
    * Called for each damaged image file, which is then replaced by the next readable image of the data set
    * (`indices` says which). Without it, a damaged image is an error.
    */
-  readonly onCorrupt?: (error: DmaeError) => void;
+  readonly onCorrupt?: ((error: DmaeError) => void) | undefined;
   /**
    * Draws standard normal noise ahead of the step: one key per copy of the batch in this epoch. Batches then
    * have `noise`, `[copies * B, H, W, C]`, whose row `copy * B + i` is
    * `normal(keys[copy], …, { index: indices[i] })`.
    */
-  readonly noiseKeys?: (epoch: number) => readonly Key[];
+  readonly noiseKeys?: ((epoch: number) => readonly Key[]) | undefined;
   /**
    * Loads only these rows of every batch, in this order: the share of one of several processes. `batchSize` is that of
    * all of them. Needs `dropLast`. Default: all rows.
    */
-  readonly rows?: ArrayLike<number>;
+  readonly rows?: ArrayLike<number> | undefined;
 }
 
 /** The names of {@link BatchOptions}. */

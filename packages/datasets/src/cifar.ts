@@ -23,7 +23,7 @@ export const cifar10Classes: readonly string[] = [
 /** Options of {@link loadCifar10} and {@link loadCifar100}. */
 export interface CifarOptions {
   /** Largest file that is read; 2 GiB by default. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 interface Format {

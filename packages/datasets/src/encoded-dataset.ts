@@ -29,14 +29,14 @@ export interface EncodedDataset extends PixelDataset {
 /** Options that data sets of encoded images share. */
 export interface EncodedOptions extends Partial<DecodeLimits> {
   /** Name of the data set for logs. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Side of the images, in pixels: the shorter side is resized to it and the middle taken. Instead of `transform`. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /**
    * What `get` does with the decoded image, ending in one size for all; by default `evaluationTransform(224)`:
    * shorter side to 256, centre crop 224. Batches may be given another transform.
    */
-  readonly transform?: readonly ImageOperation[];
+  readonly transform?: readonly ImageOperation[] | undefined;
 }
 
 /** The names of {@link EncodedOptions}. */

@@ -23,12 +23,12 @@ import { NameList } from "./name-list.ts";
 /** Options of {@link loadImageFolder}. */
 export interface ImageFolderOptions extends EncodedOptions {
   /** Opens `train/`, or `val/` (`validation/`, `test/`), instead of the folder itself. */
-  readonly split?: Split;
+  readonly split?: Split | undefined;
   /**
    * Where the list of files is kept between runs: a path, or false to list the folder each time. By default
    * the cache folder (`DMAE_CACHE`, or `~/.cache/dmae`). It is rebuilt when a folder's modification time has changed.
    */
-  readonly indexFile?: string | false;
+  readonly indexFile?: string | false | undefined;
 }
 
 /**

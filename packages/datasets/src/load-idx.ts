@@ -10,13 +10,13 @@ import { decodeIdx, idxImages, idxLabels } from "./idx.ts";
 /** Options of {@link loadIdx}. */
 export interface IdxOptions {
   /** Number of classes, 10 by default; a label outside is an error. */
-  readonly numClasses?: number;
+  readonly numClasses?: number | undefined;
   /** Class names by label. */
-  readonly classNames?: readonly string[];
+  readonly classNames?: readonly string[] | undefined;
   /** Name of the data set, `idx` by default. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Largest file, before and after decompression, that is read; 2 GiB by default. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 /** The paths (or file URLs) of the images and the labels of one split. */

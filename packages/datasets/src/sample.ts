@@ -7,7 +7,7 @@ import { subset } from "./views.ts";
 /** Options of {@link sample}. */
 export interface SampleOptions {
   /** The choice follows from it; default 0. */
-  readonly seed?: number | bigint | string;
+  readonly seed?: number | bigint | string | undefined;
 }
 
 /**
@@ -41,7 +41,7 @@ export function sample<Dataset extends ImageDataset>(
 /** Options of {@link splitDataset}. */
 export interface SplitOptions extends SampleOptions {
   /** Share of the images in the test set, in (0, 1); default 0.2. */
-  readonly test?: number;
+  readonly test?: number | undefined;
 }
 
 /**

@@ -12,11 +12,11 @@ export interface SyntheticOptions {
   /** Seeds class patterns and images. */
   readonly key: Key;
   /** Height, width, channels; `[28, 28, 1]` by default. */
-  readonly imageShape?: ImageShape;
+  readonly imageShape?: ImageShape | undefined;
   /** Number of classes; 10 by default. */
-  readonly numClasses?: number;
+  readonly numClasses?: number | undefined;
   /** Train and test share the class patterns and no image; `train` by default. */
-  readonly split?: Split;
+  readonly split?: Split | undefined;
 }
 
 /**

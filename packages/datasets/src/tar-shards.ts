@@ -18,9 +18,9 @@ import { type TarEntry, tarEntries } from "./tar.ts";
 /** Options of {@link loadTarShards}. */
 export interface TarShardOptions extends EncodedOptions {
   /** Class names by label; by default the lines of `classes.txt` beside the shards, else the labels themselves. */
-  readonly classNames?: readonly string[];
+  readonly classNames?: readonly string[] | undefined;
   /** Where the index is kept between runs: a path, or false. By default the cache folder (`DMAE_CACHE`, or `~/.cache/dmae`). */
-  readonly indexFile?: string | false;
+  readonly indexFile?: string | false | undefined;
 }
 
 /**

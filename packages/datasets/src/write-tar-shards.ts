@@ -12,11 +12,11 @@ import { writeWhole } from "./write-files.ts";
 /** Options of {@link writeTarShards}. */
 export interface WriteTarOptions {
   /** Images in a shard; 1,000 by default. */
-  readonly shardSize?: number;
+  readonly shardSize?: number | undefined;
   /** Shards are named `PREFIX-000000.tar`; `shard` by default. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** The processes that write together, into a folder that all of them see: each writes its shards. */
-  readonly world?: World;
+  readonly world?: World | undefined;
 }
 
 /**

@@ -9,11 +9,11 @@ export interface FinetuneEvaluation {
   /** Images to evaluate on. */
   readonly dataset: ImageDataset;
   /** Epochs between two evaluations; default 1. */
-  readonly everyEpochs?: number;
+  readonly everyEpochs?: number | undefined;
   /** The first so many images; default: all. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Noise of the evaluation; default: the recipe's sigma (the upper end of an interval). */
-  readonly sigma?: number;
+  readonly sigma?: number | undefined;
 }
 
 /**
@@ -25,7 +25,10 @@ export interface FinetuneEvaluation {
 export function trainingEvaluation(
   caller: string,
   model: Model,
-  options: { readonly evaluation?: FinetuneEvaluation; readonly signal?: AbortSignal },
+  options: {
+    readonly evaluation?: FinetuneEvaluation | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
   defaults: { readonly key: Key; readonly sigma: number; readonly batchSize?: number },
   complete: (params: HostTensors) => HostTensors = (params) => params,
 ): Pick<TrainingTask, "evaluation"> {
@@ -39,12 +42,9 @@ export function trainingEvaluation(
       everyEpochs,
       async run(params, executor) {
         const { accuracy, loss } = await evaluate(model, complete(params), dataset, {
-          executor,
-          sigma,
+          ...{ executor, sigma, limit, signal },
           seed: foldIn(defaults.key, "evaluation"),
-          ...(defaults.batchSize === undefined ? {} : { batchSize: defaults.batchSize }),
-          ...(limit === undefined ? {} : { limit }),
-          ...(signal ? { signal } : {}),
+          batchSize: defaults.batchSize,
         });
         return { accuracy, loss };
       },

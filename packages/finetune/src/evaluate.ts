@@ -9,15 +9,15 @@ import { checkBatchSize, checkDataset, checkImage, checkMeasure } from "./evalua
 /** What a {@link PreparedEvaluation} can be asked for. */
 export interface MeasureOptions {
   /** Standard deviation of the noise; default 0, clean images. */
-  readonly sigma?: number;
+  readonly sigma?: number | undefined;
   /** The noise follows from it; default 0. */
-  readonly seed?: TrainingSeed;
+  readonly seed?: TrainingSeed | undefined;
   /** Noisy copies of each image; default 1. */
-  readonly samples?: number;
+  readonly samples?: number | undefined;
   /** Looks at the first so many images; default: all. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Stops with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const measureNames = {
@@ -33,7 +33,7 @@ export interface PrepareEvaluationOptions {
   /** Runs the classifier. */
   readonly executor: Executor;
   /** Rows in a batch; default 64. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
 }
 
 /** Options of {@link evaluate}. */
@@ -117,7 +117,7 @@ async function prepare(
   model: Model,
   params: HostTensors,
   imageShape: readonly number[],
-  { executor, batchSize }: Required<PrepareEvaluationOptions>,
+  { executor, batchSize }: { readonly executor: Executor; readonly batchSize: number },
 ): Promise<PreparedEvaluation> {
   checkBatchSize("evaluate", batchSize);
   const classifier = await executor.prepareFunction({

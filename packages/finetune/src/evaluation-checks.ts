@@ -7,7 +7,7 @@ export function checkMeasure(
     sigma = 0,
     samples = 1,
     limit = 1,
-  }: { readonly [name in "sigma" | "samples" | "limit"]?: number },
+  }: { readonly [name in "sigma" | "samples" | "limit"]?: number | undefined },
 ): void {
   if (!(typeof sigma === "number" && sigma >= 0 && Number.isFinite(sigma)))
     wrong(caller, "sigma must be a number, 0 or more", sigma);

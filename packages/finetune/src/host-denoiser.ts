@@ -15,9 +15,9 @@ export type TrainedDenoiser = HostDenoiser & {
 /** How a trained denoiser runs. */
 export interface DenoiserUse {
   /** Images in a call of the program; default 64. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Runs the program; default: the executor that trained. */
-  readonly executor?: Executor;
+  readonly executor?: Executor | undefined;
 }
 
 /**

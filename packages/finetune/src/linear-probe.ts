@@ -24,8 +24,9 @@ import { finetuneNames, type RobustFinetuneOptions } from "./robust-finetune.ts"
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link linearProbe}. */
-export type LinearProbeOptions = RobustFinetuneOptions &
-  Required<Pick<RobustFinetuneOptions, "pretrained">>;
+export type LinearProbeOptions = RobustFinetuneOptions & {
+  readonly pretrained: NonNullable<RobustFinetuneOptions["pretrained"]>;
+};
 
 /** What {@link linearProbe} returns; the running statistics are folded into the head of `params`. */
 export interface LinearProbeResult extends TrainingResult, TrainedClassifier {

@@ -35,13 +35,13 @@ export interface RobustFinetuneOptions extends TrainingOptions {
    * Pre-trained parameters: a checkpoint, or the `encoder` of `pretrain`; for a model that is no ViT all of its own, such
    * as `loadConvNet` gives. Without it all are drawn.
    */
-  readonly pretrained?: TensorSource | HostTensors;
+  readonly pretrained?: TensorSource | HostTensors | undefined;
   /** What may differ between `pretrained` and the classifier, a ViT. */
-  readonly loading?: Omit<FromPretrainedOptions, "key">;
+  readonly loading?: Omit<FromPretrainedOptions, "key"> | undefined;
   /** `[N, K]` float32, for CAT-RS: another model's class frequencies for every image of the data set, in its order. */
-  readonly softLabels?: HostTensor;
+  readonly softLabels?: HostTensor | undefined;
   /** Regular evaluations under noise; the best state is kept as `best.safetensors`. */
-  readonly evaluation?: FinetuneEvaluation;
+  readonly evaluation?: FinetuneEvaluation | undefined;
 }
 
 /** The names of {@link RobustFinetuneOptions}. */

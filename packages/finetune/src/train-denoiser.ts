@@ -49,8 +49,8 @@ export interface TrainDenoiserResult extends TrainingResult {
    * @param options `batchSize`: images in a call of the program, default 64; `executor`, default the one that trained
    */
   denoiser(options?: {
-    readonly batchSize?: number;
-    readonly executor?: Executor;
+    readonly batchSize?: number | undefined;
+    readonly executor?: Executor | undefined;
   }): HostDenoiser & {
     /** Frees the program. */
     dispose(): Promise<void>;

@@ -46,8 +46,8 @@ export interface TrainedClassifier {
    * @param options `batchSize`: noisy images in a batch, default 64; `executor`, default the one that trained
    */
   classifier(options?: {
-    readonly batchSize?: number;
-    readonly executor?: Executor;
+    readonly batchSize?: number | undefined;
+    readonly executor?: Executor | undefined;
   }): ReadyClassifier;
 }
 
@@ -67,7 +67,10 @@ export interface TrainedClassifier {
 export function prepareClassifier(
   model: Model,
   params: HostTensors,
-  options: { readonly batchSize?: number; readonly executor?: Executor } = {},
+  options: {
+    readonly batchSize?: number | undefined;
+    readonly executor?: Executor | undefined;
+  } = {},
 ): ReadyClassifier {
   checkOptions("prepareClassifier", options, { batchSize: true, executor: true });
   return trainedClassifier(model, params).classifier(options);
@@ -77,7 +80,7 @@ export function prepareClassifier(
 export function trainedClassifier(
   model: Model,
   params: HostTensors,
-  defaults: { readonly executor?: Executor } = {},
+  defaults: { readonly executor?: Executor | undefined } = {},
 ): TrainedClassifier {
   const program = (options: { readonly batchSize?: number } = {}): LogitsProgram => {
     checkOptions("program", options, { batchSize: true });

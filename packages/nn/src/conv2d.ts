@@ -9,9 +9,9 @@ export interface Conv2dOptions {
   /** `[out]`, added to every pixel; none: no bias. */
   readonly bias?: tf.Tensor | undefined;
   /** Pixels from one window to the next, in both directions; default 1. */
-  readonly stride?: number;
+  readonly stride?: number | undefined;
   /** Rows and columns of zeros around the image, on each side; default 0. */
-  readonly padding?: number;
+  readonly padding?: number | undefined;
 }
 
 /**

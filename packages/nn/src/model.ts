@@ -8,9 +8,9 @@ export interface ApplyOptions {
    * True in a training pass: batch normalisation uses the statistics of the batch and returns new running
    * statistics. Default false: it uses the running statistics in `params`, and nothing is updated.
    */
-  readonly training?: boolean;
+  readonly training?: boolean | undefined;
   /** Vision Transformers: `[depth, 2, B]`, scales of the residual branches, 0 or 1 / (1 - rate). */
-  readonly dropPath?: tf.Tensor;
+  readonly dropPath?: tf.Tensor | undefined;
 }
 
 /** What a pass through a model returns; the caller disposes of every tensor in it. */

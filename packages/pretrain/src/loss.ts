@@ -11,11 +11,11 @@ export interface DmaeLossOptions {
   /** Side of a patch in pixels. */
   readonly patchSize: number;
   /** Normalises each target patch by its own mean and unbiased variance; default false. */
-  readonly normPixLoss?: boolean;
+  readonly normPixLoss?: boolean | undefined;
   /** Default "all", as the official DMAE code. */
-  readonly region?: LossRegion;
+  readonly region?: LossRegion | undefined;
   /** `[B, L]`, 1 for a hidden patch; needed for region "masked". */
-  readonly mask?: tf.Tensor;
+  readonly mask?: tf.Tensor | undefined;
 }
 
 /**

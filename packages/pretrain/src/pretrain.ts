@@ -30,7 +30,7 @@ import { checkPretrainRecipe, type PretrainRecipe } from "./recipe.ts";
 /** Options of {@link pretrain}. */
 export interface PretrainOptions extends Omit<TrainingOptions, "onEvaluation"> {
   /** Parameters to go on from (continued pre-training) instead of fresh ones. */
-  readonly initialParams?: HostTensors;
+  readonly initialParams?: HostTensors | undefined;
   /** Optimizer state that belongs to `initialParams`, e.g. `optimizerState(…)` of `@dmae/checkpoint/resume`. */
   readonly initialOptimizer?: {
     /** `exp_avg.<name>` and `exp_avg_sq.<name>`. */

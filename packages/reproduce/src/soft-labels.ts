@@ -25,9 +25,9 @@ export interface SoftLabelOptions {
   /** Where they are kept, with the name `softLabels`; a file of the first images is continued. */
   readonly file: string;
   /** Called after each image. */
-  readonly onProgress?: (done: number, total: number) => void;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Stops with the signal's reason; what is done is kept. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

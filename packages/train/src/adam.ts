@@ -6,7 +6,7 @@ import { type Optimizer, requireDecay } from "./optimizer.ts";
 /** Options of {@link adam}. */
 export interface AdamOptions extends Omit<AdamWOptions, "groups"> {
   /** Added to the gradient, times the parameter (not decoupled); default 0. */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
 }
 
 /**

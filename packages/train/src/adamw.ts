@@ -12,15 +12,15 @@ import {
 /** Options of {@link adamw}. */
 export interface AdamWOptions {
   /** Decay of the first moment; default 0.9. */
-  readonly beta1?: number;
+  readonly beta1?: number | undefined;
   /** Decay of the second moment; default 0.999 (DMAE pre-trains with 0.95). */
-  readonly beta2?: number;
+  readonly beta2?: number | undefined;
   /** Added to the root of the second moment; default 1e-8. */
-  readonly epsilon?: number;
+  readonly epsilon?: number | undefined;
   /** Weight decay of every parameter, where `groups` is left out; default 0.01. */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
   /** Learning-rate scale and weight decay by parameter. */
-  readonly groups?: ParameterGroups;
+  readonly groups?: ParameterGroups | undefined;
 }
 
 /**

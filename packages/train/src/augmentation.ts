@@ -12,13 +12,13 @@ import type { BatchSource } from "./batch-source.ts";
 /** How training images are augmented. */
 export interface Augmentation {
   /** Range of the area of a random crop, resized bicubically to the image size, aspect 3/4 to 4/3; null or left out for none. */
-  readonly resizedCropScale?: readonly [low: number, high: number] | null;
+  readonly resizedCropScale?: readonly [low: number, high: number] | null | undefined;
   /** Random crop of the image after padding it with so many black pixels on each side; default: none. */
-  readonly cropPadding?: number | null;
+  readonly cropPadding?: number | null | undefined;
   /** Probability of a horizontal flip; default 0. */
-  readonly horizontalFlip?: number;
+  readonly horizontalFlip?: number | undefined;
   /** RandAugment policy by its timm name; null for none. */
-  readonly randAugment?: string | null;
+  readonly randAugment?: string | null | undefined;
 }
 
 /** The names of {@link Augmentation}. */

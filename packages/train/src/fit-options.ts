@@ -28,34 +28,34 @@ export interface FitOptions {
   /** The inputs of step `step`, from 0. Must depend on `step` alone: that is what makes resuming exact. */
   readonly batch: (step: number) => HostTensors | Promise<HostTensors>;
   /** Steps in an epoch, for logs and progress; default: all of them. */
-  readonly stepsPerEpoch?: number;
+  readonly stepsPerEpoch?: number | undefined;
   /** Folder for log and checkpoints; a run found in it is resumed. Without it nothing is written. */
-  readonly folder?: string;
+  readonly folder?: string | undefined;
   /** Everything that decides the numbers, as plain JSON; compared when a run is resumed. */
-  readonly recipe?: unknown;
+  readonly recipe?: unknown | undefined;
   /** Steps between two checkpoints, `Infinity` for none; default: an epoch. There is one at the end and on abort as well. */
-  readonly checkpointEvery?: number;
+  readonly checkpointEvery?: number | undefined;
   /** Keeps every so many steps' checkpoint as `step-<n>.safetensors`. */
-  readonly keepEvery?: number;
+  readonly keepEvery?: number | undefined;
   /** Steps between two `step` lines of the log; default 1. */
-  readonly logEvery?: number;
+  readonly logEvery?: number | undefined;
   /** Further numbers for the log line of a step; epochs have lines of their own, with the means. */
-  readonly logExtra?: (step: number) => Metrics;
+  readonly logExtra?: ((step: number) => Metrics) | undefined;
   /** Regular evaluations. */
-  readonly evaluate?: Evaluation;
+  readonly evaluate?: Evaluation | undefined;
   /** Batches prepared ahead of the running step; default 1. */
-  readonly prefetch?: number;
+  readonly prefetch?: number | undefined;
   /** Called after each step. */
-  readonly onProgress?: (progress: TrainingProgress) => void;
+  readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   /** Called after each evaluation. */
-  readonly onEvaluation?: (metrics: Metrics, step: number) => void;
+  readonly onEvaluation?: ((metrics: Metrics, step: number) => void) | undefined;
   /** Stops the run: it saves a checkpoint and rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * Shares the run with other ranks, which call `fit` with the same options: each gives the rows of its own in `batch`.
    * Rank 0 writes the folder and evaluates. An error on one rank ends the job.
    */
-  readonly ranks?: RanksOptions;
+  readonly ranks?: RanksOptions | undefined;
 }
 
 /** Throws for an option of `fit` outside its range: an interval of 0 or NaN would switch off what it spaces. */
@@ -121,7 +121,10 @@ export function stepsBetween(what: string, epochs: number, stepsPerEpoch: number
  */
 export function checkpointSteps(
   caller: string,
-  options: { readonly checkpointEveryEpochs?: number; readonly keepEveryEpochs?: number },
+  options: {
+    readonly checkpointEveryEpochs?: number | undefined;
+    readonly keepEveryEpochs?: number | undefined;
+  },
   stepsPerEpoch: number,
 ): Pick<FitOptions, "checkpointEvery" | "keepEvery"> {
   const { checkpointEveryEpochs = 1, keepEveryEpochs } = options;

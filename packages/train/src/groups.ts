@@ -12,9 +12,9 @@ export interface DecayGroupsOptions {
   /** Weight decay of what decays. */
   readonly weightDecay: number;
   /** Names that are not trained (fixed positions). */
-  readonly frozen?: readonly string[];
+  readonly frozen?: readonly string[] | undefined;
   /** Names without decay besides biases and one-dimensional parameters. */
-  readonly noWeightDecay?: readonly string[];
+  readonly noWeightDecay?: readonly string[] | undefined;
 }
 
 const groupNames = {

@@ -12,13 +12,13 @@ import {
 /** Options of {@link lars}. */
 export interface LarsOptions {
   /** Momentum; default 0.9. */
-  readonly momentum?: number;
+  readonly momentum?: number | undefined;
   /** Ratio of the norm of an update to the norm of its parameter; default 0.001. */
-  readonly trustCoefficient?: number;
+  readonly trustCoefficient?: number | undefined;
   /** Weight decay of the parameters with two or more dimensions; default 0. */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
   /** Learning-rate scale and weight decay by parameter. */
-  readonly groups?: ParameterGroups;
+  readonly groups?: ParameterGroups | undefined;
 }
 
 /**

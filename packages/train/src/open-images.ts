@@ -76,9 +76,7 @@ export function openImages(
     ...(augmentation === null
       ? {}
       : { transform: augmentationOperations(augmentation, images.imageShape[0], fixed) }),
-    ...(workers === undefined ? {} : { workers }),
-    ...(rows === undefined ? {} : { rows }),
-    ...(onCorrupt === undefined ? {} : { onCorrupt }),
+    ...{ workers, rows, onCorrupt },
   });
   return loader;
 }

@@ -13,7 +13,7 @@ export interface RanksOptions {
   /** Share of the rows of every batch that this rank has; over all ranks they add up to 1. */
   readonly share: number;
   /** Facts that must be the same on every rank, as plain JSON: they are compared before the run begins. */
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly facts?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A step that every rank makes together. */

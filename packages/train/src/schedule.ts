@@ -6,9 +6,9 @@ export interface CosineScheduleOptions {
   /** Highest learning rate, reached at the end of the warm-up. */
   readonly learningRate: number;
   /** Learning rate at the end; default 0. */
-  readonly minLearningRate?: number;
+  readonly minLearningRate?: number | undefined;
   /** Epochs of linear warm-up from 0; default 0. */
-  readonly warmupEpochs?: number;
+  readonly warmupEpochs?: number | undefined;
   /** All epochs, the warm-up among them. */
   readonly epochs: number;
 }
@@ -62,12 +62,12 @@ export interface StepScheduleOptions {
   /** Epochs between two drops. */
   readonly stepSize: number;
   /** Factor of each drop; default 0.1. */
-  readonly gamma?: number;
+  readonly gamma?: number | undefined;
   /**
    * When the loop steps its scheduler with the number of the epoch: `"start"` (default) drops in epochs `stepSize`,
    * `2 stepSize`, …; `"end"` one epoch later, as the official code of SmoothMix, CAT-RS and MACER does.
    */
-  readonly steppedAt?: "start" | "end";
+  readonly steppedAt?: "start" | "end" | undefined;
 }
 
 /**

@@ -12,13 +12,13 @@ import {
 /** Options of {@link sgd}. */
 export interface SgdOptions {
   /** Momentum; default 0. */
-  readonly momentum?: number;
+  readonly momentum?: number | undefined;
   /** Looks ahead by one momentum step; default false. */
-  readonly nesterov?: boolean;
+  readonly nesterov?: boolean | undefined;
   /** Weight decay, added to the gradient, of every parameter where `groups` is left out; default 0. */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
   /** Learning-rate scale and weight decay by parameter. */
-  readonly groups?: ParameterGroups;
+  readonly groups?: ParameterGroups | undefined;
 }
 
 /**

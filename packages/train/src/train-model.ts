@@ -71,32 +71,32 @@ export const trainingRecipeNames = {
 /** How and where a training runs; the options that `pretrain`, `robustFinetune` and `linearProbe` share. */
 export interface TrainingOptions {
   /** Runs the steps; default: compiled if onnxruntime-node is installed, else eager. */
-  readonly executor?: Executor;
+  readonly executor?: Executor | undefined;
   /** Every draw follows from it: initial values, order, augmentation, noise, masks; default 0. */
-  readonly seed?: TrainingSeed;
+  readonly seed?: TrainingSeed | undefined;
   /** Run folder: log, checkpoints, `model.safetensors` at the end; a run found there is resumed. */
-  readonly folder?: string;
+  readonly folder?: string | undefined;
   /** Threads that decode, augment and draw noise, when `data` is a data set of `@dmae/datasets`; default 0. */
-  readonly workers?: number | ImageWorkers;
+  readonly workers?: number | ImageWorkers | undefined;
   /** Called for each damaged image file; the loader substitutes the next readable image. Default: an error. */
-  readonly onCorrupt?: (error: DmaeError) => void;
+  readonly onCorrupt?: ((error: DmaeError) => void) | undefined;
   /** Epochs between two checkpoints; default 1. */
-  readonly checkpointEveryEpochs?: number;
+  readonly checkpointEveryEpochs?: number | undefined;
   /** Epochs between two checkpoints that are kept; default: none is. */
-  readonly keepEveryEpochs?: number;
+  readonly keepEveryEpochs?: number | undefined;
   /** Steps between two lines of the log; default 1. */
-  readonly logEvery?: number;
+  readonly logEvery?: number | undefined;
   /** Called after each step. */
-  readonly onProgress?: (progress: TrainingProgress) => void;
+  readonly onProgress?: ((progress: TrainingProgress) => void) | undefined;
   /** Called after each evaluation. */
-  readonly onEvaluation?: (metrics: Metrics, step: number) => void;
+  readonly onEvaluation?: ((metrics: Metrics, step: number) => void) | undefined;
   /** Stops the run after a checkpoint; it rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * The processes that train together, `await world()` of `@dmae/distributed`; default: this one alone. Each computes its
    * rows of every micro-batch; the numbers are those of one process, up to the rounding of sums.
    */
-  readonly world?: World;
+  readonly world?: World | undefined;
 }
 
 /** The names of {@link TrainingOptions}. */

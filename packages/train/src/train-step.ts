@@ -27,24 +27,24 @@ export interface TrainStepOptions {
   /** The optimizer. */
   readonly optimizer: Optimizer;
   /** Names of the parameters to train; the others stay as they are. Default: all. */
-  readonly trainable?: readonly string[];
+  readonly trainable?: readonly string[] | undefined;
   /** Learning rate by fractional epoch, e.g. `cosineSchedule(…)`. */
   readonly schedule: (epoch: number) => number;
   /** Micro-batches in an epoch. */
   readonly stepsPerEpoch: number;
   /** Micro-batches whose gradients are averaged for one update; default 1. */
-  readonly accumulate?: number;
+  readonly accumulate?: number | undefined;
   /**
    * Added to the number of updates that the optimizer counts; default 0. The count of an optimizer state that was
    * restored from another run whose schedule begins anew. Negative where a run is begun later than at step 0.
    */
-  readonly updateOffset?: number;
+  readonly updateOffset?: number | undefined;
   /** Clips the global l2 norm of the averaged gradients; default: no clipping. Adds the metric `gradientNorm`. */
-  readonly clipNorm?: number;
+  readonly clipNorm?: number | undefined;
   /** Keeps an exponential moving average of the trained parameters and `buffers` with this decay under `ema.<name>`. */
-  readonly emaDecay?: number;
+  readonly emaDecay?: number | undefined;
   /** Names of the parameters that the loss gives new values of (`updates`); with `emaDecay` they must be given. */
-  readonly buffers?: readonly string[];
+  readonly buffers?: readonly string[] | undefined;
 }
 
 /**

@@ -21,7 +21,7 @@ export interface BlockOptions {
   /** Epsilon of both LayerNorms. */
   readonly epsilon: number;
   /** Scales `[B]` of the attention and the MLP branch (`dropPath` of `@dmae/nn/layers`); none: both kept. */
-  readonly dropPath?: readonly [attention: tf.Tensor, mlp: tf.Tensor];
+  readonly dropPath?: readonly [attention: tf.Tensor, mlp: tf.Tensor] | undefined;
 }
 
 /**

@@ -16,16 +16,16 @@ export interface TensorSource {
 /** Options of {@link fromPretrained}. */
 export interface FromPretrainedOptions {
   /** Draws the parameters that are created; needed where there are any. */
-  readonly key?: Key;
+  readonly key?: Key | undefined;
   /**
    * Names that may be missing, of another shape, or unknown to the model; `*` at the end stands for
    * any ending. Missing and reshaped ones are created, unknown ones ignored.
    */
-  readonly allow?: readonly string[];
+  readonly allow?: readonly string[] | undefined;
   /** Names to create although the checkpoint has them, e.g. `["head.*"]`; `*` as in `allow`. */
-  readonly fresh?: readonly string[];
+  readonly fresh?: readonly string[] | undefined;
   /** Our name of a name in the checkpoint, e.g. `(name) => name.replace(/^module\./, "")`. */
-  readonly rename?: (name: string) => string;
+  readonly rename?: ((name: string) => string) | undefined;
 }
 
 /** What became of every name, in the order of the model and of the checkpoint. */

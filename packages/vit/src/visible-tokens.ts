@@ -30,7 +30,7 @@ export interface VisibleTokensOptions {
    */
   readonly executor: Executor;
   /** Copies in one run of a program; the last run is filled up. Default 16. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
 }
 
 const optionNames = {

@@ -29,7 +29,7 @@ export interface ViTApplyOptions extends ApplyOptions {
    * dropped in front of the first block, as in a Smoothed ViT (Salman et al. 2022, arXiv:2110.07719) and in the
    * encoder of an MAE. Default: all patches.
    */
-  readonly visible?: tf.Tensor;
+  readonly visible?: tf.Tensor | undefined;
 }
 
 /** A Vision Transformer: pure functions of named parameters. */

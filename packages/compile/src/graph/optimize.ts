@@ -279,16 +279,16 @@ export interface OptimizeOptions {
    * Joins sums and layer normalisations: one pass on a GPU; ONNX Runtime's CPU kernel takes four times as
    * long as the two operators.
    */
-  readonly skipNorms?: boolean;
+  readonly skipNorms?: boolean | undefined;
   /** Transposes sides of batched products by operators of their own: some providers lack FusedMatMul. */
-  readonly plainProducts?: boolean;
+  readonly plainProducts?: boolean | undefined;
   /**
    * Leaves whole what kernels of our own compute: steps (of a ReLU's gradient), and on a CPU attention in training, convolutions and
    * max pooling.
    */
   readonly forKernels?: "cpu" | "card" | undefined;
   /** Transposes constants of any size here, for readers of the graph that do not. */
-  readonly transposeAll?: boolean;
+  readonly transposeAll?: boolean | undefined;
 }
 
 /** `FusedMatMul` in operators that every provider has. */

@@ -24,7 +24,7 @@ const MIN_NUMBERS = 1 << 20;
 /** Work that ONNX Runtime may add to convolutions of a function, as a multiple, before kernels pay: LeNet has 2, ResNets 1. */
 const MOST_PADDING = 1.3;
 
-type Options = RuntimeOptions & { readonly precision?: string };
+type Options = RuntimeOptions & { readonly precision?: string | undefined };
 
 /** A program with generated operators, and what a session of it needs. */
 export interface GeneratedKernels {

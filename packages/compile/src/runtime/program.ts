@@ -46,9 +46,9 @@ export interface PrecisionOptions {
    * products of rounded numbers stand in for them, and generated kernels keep the inside of attention in float32. `"int8"` needs
    * `quantization`, and is not for training.
    */
-  readonly precision?: "float32" | "bfloat16" | "float16" | "int8";
+  readonly precision?: "float32" | "bfloat16" | "float16" | "int8" | undefined;
   /** The fixed scales that `quantize` found for the same function. */
-  readonly quantization?: Quantization;
+  readonly quantization?: Quantization | undefined;
 }
 
 /** The names of {@link PrecisionOptions}. */
@@ -86,7 +86,7 @@ export function checkPrecision(
 /** How {@link finish} treats a trace: what it may fuse, and where 16-bit products run. */
 export interface FinishOptions extends OptimizeOptions {
   /** On operators of that type (the default), or on float32 ones between roundings. */
-  readonly halfForm?: HalfForm;
+  readonly halfForm?: HalfForm | undefined;
 }
 
 /** Cleans a trace; for int8 it is quantized, for 16 bits its products are. */

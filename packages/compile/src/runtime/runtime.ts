@@ -48,12 +48,12 @@ const PROVIDERS: readonly ExecutionProvider[] = ["cpu", "cuda", "webgpu", "corem
 /** Options of everything that makes an ONNX Runtime session. */
 export interface RuntimeOptions {
   /** Execution provider; `"cpu"` (in browsers `"wasm"`) by default. */
-  readonly provider?: ExecutionProvider;
+  readonly provider?: ExecutionProvider | undefined;
   /**
    * Threads within an operator; by default the physical cores. In browsers the first program decides for all, the
    * page must be cross-origin isolated, and half the cores, at most 4, are the default.
    */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /**
    * Where the operators come from. `"standard"`: from ONNX Runtime. `"generated"`: elementwise operators and row
    * reductions are joined to C functions, which this machine's compiler (`CC`, else `cc`; Linux) turns into operators; on
@@ -61,9 +61,9 @@ export interface RuntimeOptions {
    * is a compiler: on the CPU for training steps, and for float32 functions whose convolutions have channels that ONNX
    * Runtime would pad, such as LeNet's 20 and 50; on cuda for steps and functions.
    */
-  readonly kernels?: "auto" | "generated" | "standard";
+  readonly kernels?: "auto" | "generated" | "standard" | undefined;
   /** The ONNX Runtime module to use, where `import("onnxruntime-node" | "onnxruntime-web")` will not do. */
-  readonly onnxruntime?: Runtime;
+  readonly onnxruntime?: Runtime | undefined;
 }
 
 /** The names of {@link RuntimeOptions}. */

@@ -10,15 +10,15 @@ export interface LockOptions {
   /** The file or folder that the lock guards, for errors. */
   readonly guarded: string;
   /** True waits for the lock; false (the default) is an error where another process works. */
-  readonly wait?: boolean;
+  readonly wait?: boolean | undefined;
   /** Stops waiting. */
   readonly signal?: AbortSignal | undefined;
   /** Called between two looks at a lock that another holds. */
   readonly onWait?: () => void | Promise<void>;
   /** Milliseconds between two looks, default 500; a holder gives a sign of life every ten. */
-  readonly poll?: number;
+  readonly poll?: number | undefined;
   /** Milliseconds without a sign of life after which a holder that cannot be asked counts as gone. */
-  readonly silence?: number;
+  readonly silence?: number | undefined;
 }
 
 /** The right to write somewhere, held by one process at a time. @internal */

@@ -19,22 +19,22 @@ import { explainCuda, probeSession } from "./probe.ts";
 /** What {@link linkOnnxRuntime} links, and to what. */
 export interface OnnxRuntimeLinkOptions {
   /** A folder of the program that uses `onnxruntime-node`; default the working directory. */
-  readonly project?: string;
+  readonly project?: string | undefined;
   /** Must be true: the CPU and WebGPU providers come with the package. */
-  readonly gpu?: boolean;
+  readonly gpu?: boolean | undefined;
   /** Use the CUDA 13 libraries of this Python or virtual environment (those of PyTorch, for example), where they lie. */
-  readonly python?: string;
+  readonly python?: string | undefined;
   /**
    * Use the provider in this folder: `libonnxruntime_providers_cuda.so` and `…_shared.so` of the same release. CUDA libraries that lie
    * beside them come first.
    */
-  readonly providers?: string;
+  readonly providers?: string | undefined;
   /** Where fetched wheels are kept; default `~/.cache/dmae/native`. */
-  readonly cache?: string;
+  readonly cache?: string | undefined;
   /** Link again even when nothing changed. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** Receives a line for each step that takes time. */
-  readonly report?: (line: string) => void;
+  readonly report?: ((line: string) => void) | undefined;
 }
 
 /** What {@link linkOnnxRuntime} did. */

@@ -25,21 +25,21 @@ export const defaultTensorFlow = "2.18.1";
 /** What {@link linkTensorFlow} links, and to what. */
 export interface TensorFlowLinkOptions {
   /** A folder of the program that uses `@tensorflow/tfjs-node`; default the working directory. */
-  readonly project?: string;
+  readonly project?: string | undefined;
   /** The release to fetch: 2.16.2, 2.17.1, 2.18.1, 2.19.1, 2.20.0 or 2.21.0; default 2.18.1. */
-  readonly tensorflow?: string;
+  readonly tensorflow?: string | undefined;
   /** Fetch the CUDA build with its libraries (2.4 GB), or insist that what `python` or `wheels` name is one. */
-  readonly gpu?: boolean;
+  readonly gpu?: boolean | undefined;
   /** Use the TensorFlow of this Python or virtual environment, where it lies. */
-  readonly python?: string;
+  readonly python?: string | undefined;
   /** Use these wheels: the one of TensorFlow and, for a CUDA build, those of its libraries. */
-  readonly wheels?: readonly string[];
+  readonly wheels?: readonly string[] | undefined;
   /** Where fetched releases are kept; default `~/.cache/dmae/native`. */
-  readonly cache?: string;
+  readonly cache?: string | undefined;
   /** Compile even when the addon in place is up to date. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** Receives a line for each step that takes time. */
-  readonly report?: (line: string) => void;
+  readonly report?: ((line: string) => void) | undefined;
 }
 
 /** What {@link linkTensorFlow} did. */

@@ -49,11 +49,11 @@ export interface LogSettings {
   /** Name of the data set. */
   readonly dataset: string;
   /** Fingerprint of the data set; logs of older versions have none. */
-  readonly data?: string;
+  readonly data?: string | undefined;
   /** Name of the model, as far as it is known. */
   readonly model: string;
   /** Fingerprint of the classifier; logs of older versions have none. */
-  readonly classifier?: string;
+  readonly classifier?: string | undefined;
   /** Anything else that changes the numbers, e.g. the target radius of a sequential test. */
   readonly [more: string]: string | number | boolean | undefined;
 }

@@ -23,7 +23,7 @@ export interface ComponentsSettings {
   readonly alpha: number;
   readonly tau: number;
   /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
-  readonly totalVariation?: number;
+  readonly totalVariation?: number | undefined;
 }
 
 /** What `certifySegmentation` and `certifyMultiLabel` found out about one input. */

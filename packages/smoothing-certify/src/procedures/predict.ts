@@ -68,7 +68,7 @@ export interface PredictSettings {
   readonly n: number;
   readonly alpha: number;
   /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
-  readonly totalVariation?: number;
+  readonly totalVariation?: number | undefined;
 }
 
 /** PREDICT as a procedure. Its samples are those that CERTIFY estimates with. */

@@ -11,7 +11,7 @@ export interface RegressionSettings {
   readonly alpha: number;
   readonly quantile: number;
   /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
-  readonly totalVariation?: number;
+  readonly totalVariation?: number | undefined;
 }
 
 /** What `certifyRegression` found out about one input; outputs are in row-major order. */

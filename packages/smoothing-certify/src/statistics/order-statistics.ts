@@ -18,7 +18,7 @@ export interface RankSettings {
   /** Allowed probability of a wrong bound, for each side. */
   readonly alpha: number;
   /** Distance between the distribution of the copies and the one of the guarantee; default 0. */
-  readonly totalVariation?: number;
+  readonly totalVariation?: number | undefined;
 }
 
 /**

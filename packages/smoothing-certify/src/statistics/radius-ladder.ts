@@ -11,7 +11,7 @@ export interface LadderSettings {
   /** Allowed probability that the radius is ever too large. */
   readonly alpha: number;
   /** Distance between the distribution of one copy and the one of the guarantee; default 0. */
-  readonly totalVariation?: number;
+  readonly totalVariation?: number | undefined;
 }
 
 /**
