@@ -45,7 +45,7 @@ it("describes the curve of the shipped log", async () => {
     const certified = rows.filter((row) => row.correct && row.radius >= Number(radius)).length;
     expect(Math.round((100 * certified) / rows.length)).toBe(Number(share));
   }
-  expect(rows).toHaveLength(500);
+  expect(rows).toHaveLength(1000);
   expect(Math.max(...rows.map((row) => row.radius))).toBeCloseTo(0.8, 3);
 });
 
@@ -55,7 +55,7 @@ it("states what all certificates of the shipped log prove together", async () =>
   const proved = highProbabilityAccuracy(rows, [0, 0.25, 0.5, 0.75]);
   expect(page).toContain(`// [${proved.join(", ")}]`);
   expect(page).toContain(`below ${(100 * proved[2]!).toFixed(1)} %, and likewise`);
-  const [, wrong] = /More than (\d+) of 500/.exec(page)!;
+  const [, wrong] = /More than (\d+) of 1,000/.exec(page)!;
   const certified = rows.filter((row) => row.correct).length;
-  expect(proved[0]).toBe((certified - Number(wrong)) / 500);
+  expect(proved[0]).toBe((certified - Number(wrong)) / 1000);
 });

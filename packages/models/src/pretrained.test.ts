@@ -26,6 +26,7 @@ describe.each(Object.keys(catalogue) as ModelName[])("%s", (name) => {
     for await (const row of certifyDataset(model, images, again)) {
       expect(row.predict).toBe(logged!.predict);
       expect(row.counts0).toEqual(logged!.counts0);
+      expect(row.settings!.classifier).toBe(settings!.classifier); // the bytes, not only these votes
     }
     await model.dispose();
   });
