@@ -147,8 +147,8 @@ deviation over seeds; differences of the ACR with an interval that covers the ch
 images. What holds at this size need not hold at another.
 
 \`npm start -- --row questions --seeds 3 --certify --precision bfloat16\` makes all of them. Trained in
-${different(runs.map(({ trainingPrecision }) => trainingPrecision))} on ${different(runs.map(({ machine }) => machine))}, ${different(runs.map(({ date }) => date))}; the
-machine was not the same on both halves of the day, and a time is comparable with another to a factor of two.
+${different(runs.map(({ trainingPrecision }) => trainingPrecision))} on ${different(runs.map(({ machine }) => machine))}, ${different(runs.map(({ date }) => date))}.
+Two machines made them: times can be compared to a factor of two.
 
 ${questions.map((question) => questionTable(question, all)).join("\n\n")}`;
 }

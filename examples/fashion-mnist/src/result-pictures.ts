@@ -20,10 +20,7 @@ const steps = 400;
  * at its n, as in the tables.
  */
 export async function curvesPicture(sigma: number): Promise<string> {
-  const [card] = modelCards
-    .filter((candidate) => candidate.sigma === sigma)
-    .sort((a, b) => b.certified.averageCertifiedRadius - a.certified.averageCertifiedRadius);
-  const { name, certified } = card!;
+  const { name, certified } = modelCards.find((candidate) => candidate.sigma === sigma)!;
   const file = `../../../packages/models/files/${name}/${certified.log}`;
   const ours = await readLog(new URL(file, import.meta.url));
   const { n, alpha } = certified;

@@ -146,7 +146,7 @@ const trained = (all: readonly Result[]): Entry[] =>
 
 /** The curves of {@link curvesPicture} as the page shows them. */
 const pictureOf = (sigma: number) =>
-  `![Certified accuracy against radius at sigma ${sigma}, our best shipped model and three published methods](${curvesFile(sigma)})`;
+  `![Certified accuracy against radius, sigma ${sigma}: ours and three published](${curvesFile(sigma)})`;
 
 /** docs/results.md, from the logs alone. */
 export async function resultsPage(): Promise<string> {
@@ -195,7 +195,7 @@ What the shipped DMAE makes of eight test images: the image, the image with nois
 of its patches that the encoder is shown, the decoder's answer. \`npm start -- --pretrained\` in the root of
 the repository draws them.
 
-![Eight rows of an image, its noisy copy, the patches that are shown, and the reconstruction](images/reconstructions.png)
+![Image, noisy copy, patches that are shown, reconstruction](images/reconstructions.png)
 
 ${patchSection()}
 

@@ -4,9 +4,7 @@ import { createDmae, type PretrainRecipe } from "@dmae/pretrain";
 
 /** The best classifier of `@dmae/models` that was trained for this noise, and the DMAE that it started from. */
 export async function shippedModel(sigma: number) {
-  const [card] = modelCards
-    .filter((candidate) => candidate.sigma === sigma)
-    .sort((a, b) => b.certified.averageCertifiedRadius - a.certified.averageCertifiedRadius);
+  const card = modelCards.find((candidate) => candidate.sigma === sigma);
   if (!card)
     throw new DmaeError(
       "argument",

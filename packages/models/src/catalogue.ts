@@ -24,14 +24,8 @@ const dmae = new URL(
   import.meta.url,
 );
 
-/** Every shipped model by name. */
+/** Every shipped model by name, at each sigma the one with the largest average certified radius first. */
 export const catalogue = {
-  "fashion-mnist-cr-0.25": {
-    card: fashionMnistCr025 as unknown as ModelCard,
-    classifier: new URL("../files/fashion-mnist-cr-0.25/classifier.onnx", import.meta.url),
-    parameters: new URL("../files/fashion-mnist-cr-0.25/classifier.safetensors", import.meta.url),
-    autoencoder: new URL("../files/fashion-mnist-cr-0.25/autoencoder.safetensors", import.meta.url),
-  },
   "fashion-mnist-adv-cr-0.25": {
     card: fashionMnistAdvCr025 as unknown as ModelCard,
     classifier: new URL("../files/fashion-mnist-adv-cr-0.25/classifier.onnx", import.meta.url),
@@ -40,6 +34,12 @@ export const catalogue = {
       import.meta.url,
     ),
     autoencoder: dmae,
+  },
+  "fashion-mnist-cr-0.25": {
+    card: fashionMnistCr025 as unknown as ModelCard,
+    classifier: new URL("../files/fashion-mnist-cr-0.25/classifier.onnx", import.meta.url),
+    parameters: new URL("../files/fashion-mnist-cr-0.25/classifier.safetensors", import.meta.url),
+    autoencoder: new URL("../files/fashion-mnist-cr-0.25/autoencoder.safetensors", import.meta.url),
   },
   "fashion-mnist-adv-cr-0.50": {
     card: fashionMnistAdvCr050 as unknown as ModelCard,

@@ -62,6 +62,11 @@ describe.each(Object.keys(catalogue) as ModelName[])("%s", (name) => {
   });
 });
 
+test("at each sigma the model with the largest average certified radius comes first", () => {
+  const keys = modelCards.map(({ sigma, certified }) => [sigma, -certified.averageCertifiedRadius]);
+  expect(keys).toEqual(keys.toSorted(([a, x], [b, y]) => a! - b! || x! - y!));
+});
+
 test("unknown names list the models there are", async () => {
   await expect(pretrained("fashion-mnist-cr-0.26" as ModelName)).rejects.toThrow(
     `pretrained: name must be one of ${modelCards.map(({ name }) => name).join(", ")}, got fashion-mnist-cr-0.26`,

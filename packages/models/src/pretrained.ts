@@ -63,5 +63,5 @@ export async function pretrained(
   };
 }
 
-/** The cards of every shipped model. */
+/** The cards of every shipped model, at each sigma the one with the largest average certified radius first. */
 export const modelCards: readonly ModelCard[] = Object.values(catalogue).map(({ card }) => card);

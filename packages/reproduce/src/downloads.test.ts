@@ -79,9 +79,8 @@ async function run(downloads: Downloads, ...args: string[]): Promise<string[]> {
 test("--download fetches images and checkpoint over cut connections, then trains from them", async () => {
   const args = ["--recipe", "tiny", "--folder", at("run"), "--workers", "0", "--stage", "finetune"];
   const lines = await run(local, ...args, "--download");
-  expect(server.requests).toHaveLength(14); // every file was cut once
-  // and went on, but where the cut came before the first bytes, under load
-  expect(server.requests.filter(({ range }) => range !== undefined).length).toBeGreaterThan(3);
+  const ranges = server.requests.map(({ range }) => range !== undefined);
+  expect(ranges.filter(Boolean)).toHaveLength(7); // every file was cut once and went on
   expect(
     lines.some((line) => line.startsWith("mae_pretrain_vit_base") && line.includes(at("cache"))),
   ).toBe(true);
