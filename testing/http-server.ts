@@ -73,6 +73,6 @@ export function sendFile(
   server.bytesSent += sent.length;
   response.write(sent, () => {
     if (sent.length === end - start) response.end();
-    else setTimeout(() => response.destroy(), 50); // time for the client to take what was sent
+    else setTimeout(() => response.destroy(), 200); // time for the client to take what was sent, under load too
   });
 }

@@ -82,7 +82,7 @@ export function trainedClassifier(
   params: HostTensors,
   defaults: { readonly executor?: Executor | undefined } = {},
 ): TrainedClassifier {
-  const program = (options: { readonly batchSize?: number } = {}): LogitsProgram => {
+  const program = (options: { readonly batchSize?: number | undefined } = {}): LogitsProgram => {
     checkOptions("program", options, { batchSize: true });
     const { batchSize = 1 } = options;
     checkBatchSize("program", batchSize);

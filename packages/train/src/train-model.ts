@@ -8,7 +8,7 @@ import {
   key as keyOf,
   type World,
 } from "@dmae/core";
-import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
+import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { ranksOf } from "@dmae/core/ranks";
 import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
@@ -235,7 +235,7 @@ export async function trainModel(
       },
       ...checkpoints,
       ...(world && rows ? { ranks: await ranksOptions(world, train, recipe, rows, data) } : {}),
-      ...defined({ evaluate, folder, logEvery, onProgress, onEvaluation, signal }),
+      ...{ evaluate, folder, logEvery, onProgress, onEvaluation, signal },
     });
     return await finished(task, result, world && world.rank > 0 ? undefined : folder);
   } finally {
