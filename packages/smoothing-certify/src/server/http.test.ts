@@ -20,13 +20,16 @@ describe("the HTTP example under load", () => {
       i % 2 ? [0.9, 0.9 - i / 120] : [0.9 - i / 120, 0.9],
     );
     const found = await Promise.all(pairs.map((pair) => post(to, JSON.stringify(pair))));
+    const exact = pairs.map(([a, b]) => Math.abs(a! - b!) / Math.SQRT2);
     found.forEach(({ status, answer }, i) => {
-      const exact = Math.abs(pairs[i]![0]! - pairs[i]![1]!) / Math.SQRT2;
       expect(status).toBe(200);
-      if (exact > 0.1) expect([i % 2, -1]).toContain(answer.prediction);
-      expect(answer.radius).toBeLessThanOrEqual(exact);
+      if (exact[i]! > 0.1) expect([i % 2, -1]).toContain(answer.prediction);
+      expect(answer.radius).toBeLessThan(exact[i]! + 0.1); // another image's may be 0.7
       expect(answer.samples).toBeLessThanOrEqual(1100); // fewer where the deadline comes first
     });
+    // each call draws anew and is too large with probability 0.001: three of a hundred in one of 6,500 runs
+    const tooLarge = found.filter(({ answer }, i) => answer.radius! > exact[i]!);
+    expect(tooLarge.length).toBeLessThan(3);
     expect(found.filter(({ answer }) => answer.radius! > 0).length).toBeGreaterThan(30);
     expect(certifier.pending).toBe(0);
   });
