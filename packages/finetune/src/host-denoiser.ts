@@ -2,23 +2,16 @@ import { defaultExecutor } from "@dmae/compile/executors";
 import { diffusionSchedule, type HostDenoiser, oneShotDenoiser } from "@dmae/convnet/denoising";
 import { DmaeError, type HostTensor, type HostTensors, type ImageShape } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import type { Executor, PreparedFunction, TensorSpecs, Tensors } from "@dmae/nn";
+import type { PreparedFunction, TensorSpecs, Tensors } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
 import { type DenoiserRecipe, isUNet } from "./denoiser-recipe.ts";
+import type { ProgramUse } from "./program-use.ts";
 
 /** A denoiser of batches in ordinary memory, and what frees its program. */
 export type TrainedDenoiser = HostDenoiser & {
   /** Frees the program that the first call prepared. */
   dispose(): Promise<void>;
 };
-
-/** How a trained denoiser runs. */
-export interface DenoiserUse {
-  /** Images in a call of the program; default 64. */
-  readonly batchSize?: number | undefined;
-  /** Runs the program; default: the executor that trained. */
-  readonly executor?: Executor | undefined;
-}
 
 /**
  * The trained denoiser as `denoised` of `@dmae/smoothing-certify` takes it; compiled when it is first used.
@@ -29,7 +22,7 @@ export function hostDenoiser(
   { denoiser, sigma, schedule = "cosine" }: DenoiserRecipe,
   params: HostTensors,
   imageShape: ImageShape,
-  use: DenoiserUse = {},
+  use: ProgramUse = {},
 ): TrainedDenoiser {
   checkOptions("denoiser", use, { batchSize: true, executor: true });
   const { batchSize = 64, executor } = use;

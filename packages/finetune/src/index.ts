@@ -7,9 +7,10 @@ export {
   type MeasureOptions,
 } from "./evaluate.ts";
 export type { FinetuneEvaluation } from "./evaluate-training.ts";
-export type { DenoiserUse, TrainedDenoiser } from "./host-denoiser.ts";
+export type { TrainedDenoiser } from "./host-denoiser.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
 export type { LinearProbeRecipe } from "./probe-recipe.ts";
+export type { ProgramUse } from "./program-use.ts";
 export type { FinetuneRecipe, SgdRecipe } from "./recipe.ts";
 export {
   type FinetuneRecipeName,

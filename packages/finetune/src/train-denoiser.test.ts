@@ -6,7 +6,7 @@ import { key, normal } from "@dmae/core";
 import { synthetic } from "@dmae/datasets";
 import { eagerExecutor, selectBackend } from "@dmae/nn";
 import { certify, denoised } from "@dmae/smoothing-certify";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
 import type { DenoiserRecipe } from "./denoiser-recipe.ts";
@@ -51,9 +51,13 @@ describe.each([
   ["a U-Net", unet],
 ])("%s", (_, recipe) => {
   it("learns to denoise: less than half of the error is left, batch by batch", async () => {
-    const trained = await trainDenoiser(recipe, data, { seed: 0, executor: executor() });
-    const denoise = trained.denoiser({ batchSize: 3 }); // 5 images: two batches, the second padded
+    const own = executor();
+    const trained = await trainDenoiser(recipe, data, { seed: 0, executor: own });
+    const prepare = vi.spyOn(own, "prepareFunction");
+    const use = { batchSize: 3, executor: undefined }; // 5 images: two batches, the second padded
+    const denoise = trained.denoiser(use);
     const { before, after } = await errors(denoise);
+    expect(prepare).toHaveBeenCalledOnce();
     expect(before).toBeGreaterThan(0.2);
     expect(after).toBeLessThan(before / 2);
     const images = new Float32Array(3 * 32 * 32);

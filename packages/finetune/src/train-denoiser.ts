@@ -5,7 +5,6 @@ import {
   diffusionLoss,
   diffusionSchedule,
   diffusionSteps,
-  type HostDenoiser,
 } from "@dmae/convnet/denoising";
 import {
   foldIn,
@@ -15,8 +14,8 @@ import {
   type Key,
   uniform,
 } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
-import type { Executor, Model, Tensors } from "@dmae/nn";
+import { checkOptions, defined } from "@dmae/core/checks";
+import type { Model, Tensors } from "@dmae/nn";
 import { adam, type BatchSource, type TrainingOptions, type TrainingResult } from "@dmae/train";
 import {
   batchNoise,
@@ -31,7 +30,8 @@ import {
 } from "@dmae/train/tasks";
 import type * as tf from "@tensorflow/tfjs-core";
 import { checkDenoiserRecipe, type DenoiserRecipe, isUNet } from "./denoiser-recipe.ts";
-import { hostDenoiser } from "./host-denoiser.ts";
+import { hostDenoiser, type TrainedDenoiser } from "./host-denoiser.ts";
+import type { ProgramUse } from "./program-use.ts";
 import { refuseBatchNorm } from "./refuse-batch-norm.ts";
 
 /** Options of {@link trainDenoiser}. */
@@ -45,16 +45,8 @@ export interface TrainDenoiserResult extends TrainingResult {
   /**
    * The trained denoiser for `denoised` of `@dmae/smoothing-certify`; it is compiled when it is first used. It throws
    * "shape" for images of another size than those of training.
-   *
-   * @param options `batchSize`: images in a call of the program, default 64; `executor`, default the one that trained
    */
-  denoiser(options?: {
-    readonly batchSize?: number | undefined;
-    readonly executor?: Executor | undefined;
-  }): HostDenoiser & {
-    /** Frees the program. */
-    dispose(): Promise<void>;
-  };
+  denoiser(use?: ProgramUse): TrainedDenoiser;
 }
 
 /**
@@ -113,11 +105,8 @@ export async function trainDenoiser(
   const { executor } = options;
   return {
     ...rest,
-    denoiser: (use) =>
-      hostDenoiser(recipe, rest.params, data.imageShape, {
-        ...(executor ? { executor } : {}),
-        ...use,
-      }),
+    denoiser: (use = {}) =>
+      hostDenoiser(recipe, rest.params, data.imageShape, { executor, ...defined(use) }),
   };
 }
 

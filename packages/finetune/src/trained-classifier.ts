@@ -5,6 +5,7 @@ import type { Executor, Model, Program } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkBatchSize } from "./evaluation-checks.ts";
+import type { ProgramUse } from "./program-use.ts";
 
 /** A batch of images in, class scores out. */
 export type LogitsProgram = Program<
@@ -39,16 +40,9 @@ export interface TrainedClassifier {
    *
    * @param options `batchSize`: images in a batch, default 1 (`exportOnnx(…, { dynamicBatch: true })` leaves it open)
    */
-  program(options?: { readonly batchSize?: number }): LogitsProgram;
-  /**
-   * The classifier for `certify`; it is compiled when it is first used.
-   *
-   * @param options `batchSize`: noisy images in a batch, default 64; `executor`, default the one that trained
-   */
-  classifier(options?: {
-    readonly batchSize?: number | undefined;
-    readonly executor?: Executor | undefined;
-  }): ReadyClassifier;
+  program(options?: { readonly batchSize?: number | undefined }): LogitsProgram;
+  /** The classifier for `certify`; it is compiled when it is first used. */
+  classifier(use?: ProgramUse): ReadyClassifier;
 }
 
 /**
@@ -57,7 +51,6 @@ export interface TrainedClassifier {
  *
  * @param model `createViT(…)`, a network of `@dmae/convnet`, or a model of your own
  * @param params its parameters by name, as `fromPretrained`, `robustFinetune` and `model.initHost` give them
- * @param options `batchSize`: noisy images in a batch, default 64; `executor`, default the fastest of this machine
  * @returns dispose of it when done
  * @throws {DmaeError} "argument" for a bad batch size
  * @example
@@ -67,13 +60,10 @@ export interface TrainedClassifier {
 export function prepareClassifier(
   model: Model,
   params: HostTensors,
-  options: {
-    readonly batchSize?: number | undefined;
-    readonly executor?: Executor | undefined;
-  } = {},
+  use: ProgramUse = {},
 ): ReadyClassifier {
-  checkOptions("prepareClassifier", options, { batchSize: true, executor: true });
-  return trainedClassifier(model, params).classifier(options);
+  checkOptions("prepareClassifier", use, { batchSize: true, executor: true });
+  return trainedClassifier(model, params).classifier(use);
 }
 
 /** Ways to use the trained parameters of a model. */
