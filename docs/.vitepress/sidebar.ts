@@ -47,6 +47,7 @@ const guide: DefaultTheme.SidebarItem[] = [
     text: "Results",
     items: pages("", {
       results: "Fashion-MNIST",
+      "training-curves": "Training curves",
       benchmarks: "Benchmarks",
       recipes: "Recipes",
       gpu: "On a GPU",

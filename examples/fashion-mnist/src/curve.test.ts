@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { MethodSettings } from "@dmae/certified-training";
 import { expect, it } from "vitest";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
-import { results } from "./certify-row.ts";
-import { compareCurves, keptCurve, ownCurve, publishedCurve } from "./curve.ts";
+import { compareCurves, ownCurve, publishedCurve } from "./curve.ts";
 import { methodRows } from "./method-rows.ts";
+import { trainingCurvesPage } from "./training-curves.ts";
 
 const scratch = temporaryFolders("curve");
 
@@ -34,21 +34,17 @@ it("reads the log of a run and sets it beside the published curve", () => {
   expect(own).toEqual([
     { epoch: 0, trainLoss: 1.25, trainAccuracy: 50, testLoss: 0.7, testAccuracy: 74 },
   ]);
-  expect(compareCurves(own, publishedCurve("macer-0.25"))[1]).toBe(
-    "1\t1.250 / 0.709\t50.0 / -\t0.700 / 0.550\t74.0 / 79.4",
-  );
+  expect(compareCurves(own, publishedCurve("macer-0.25"))).toEqual([
+    ["1", "1.250 / 0.709", "50.0 / -", "0.700 / 0.550", "74.0 / 79.4"],
+  ]);
 });
 
-it("the README's curves are those of results/", () => {
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  const kept = readdirSync(results).filter((name) => name.endsWith(".curve.json"));
-  expect(kept.length).toBeGreaterThan(1);
-  for (const file of kept) {
-    const row = file.replace("-seed-0.curve.json", "");
-    const [, ...lines] = compareCurves(keptCurve(`${results}/${file}`), publishedCurve(row));
-    expect(readme).toContain(`--row ${row} --compare`);
-    for (const line of lines) expect(readme).toContain(`| ${line.replaceAll("\t", " | ")} |`);
-  }
+it("docs/training-curves.md says what results/ says", () => {
+  const page = new URL("../../../docs/training-curves.md", import.meta.url);
+  expect(readFileSync(page, "utf8"), "run `npm run results`").toBe(trainingCurvesPage());
+  expect(trainingCurvesPage()).toContain(
+    "| 1 | 1.052 / 1.060 | 63.4 / 61.7 | 0.661 / 0.683 | 74.9 / 74.0 |",
+  );
 });
 
 it("says that a row has not been run", () => {

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { results } from "./certify-row.ts";
 import published from "./published-curves.json" with { type: "json" };
-import { runFolder } from "./train-row.ts";
+import { runFolder, trainingSeconds } from "./train-row.ts";
 
 /** One epoch of a training: means over the epoch, and the test set under one noise draw an image. */
 export interface CurvePoint {
@@ -55,47 +55,78 @@ export function ownCurve(folder: string): readonly CurvePoint[] {
   });
 }
 
+/** A curve of results/. */
+export interface KeptCurve {
+  readonly row: string;
+  readonly seed: number;
+  /** Day of the last epoch that the run had then, ISO. */
+  readonly date: string;
+  /** Of training and evaluation, on this machine as it was: idle or not. */
+  readonly secondsPerEpoch: number;
+  readonly points: readonly CurvePoint[];
+}
+
 /** Epochs that are kept in results/, as many as {@link publishedCurve} has. */
 const KEPT = 10;
+const EXTENSION = ".curve.json";
 
 /**
- * The first epochs of a row's curve: from its run, and then kept in results/; or those that were kept.
+ * The curve of a row from its run; its first epochs are kept in results/. Without a run here, those that were kept.
  *
  * @throws DmaeError "file" where the row has not been run, here or by us
  */
 export async function keepCurve(row: string, seed: number): Promise<readonly CurvePoint[]> {
   const folder = runFolder(row, seed);
-  const file = join(results, `${row}-seed-${seed}.curve.json`);
-  if (!existsSync(join(folder, "log.jsonl")) && existsSync(file)) return keptCurve(file);
-  const curve = ownCurve(folder);
-  await writeFile(file, `${JSON.stringify(curve.slice(0, KEPT), null, 2)}\n`);
-  return curve;
+  const log = join(folder, "log.jsonl");
+  if (!existsSync(log)) {
+    const kept = keptCurves().find((curve) => curve.row === row && curve.seed === seed);
+    if (kept) return kept.points;
+  }
+  const points = ownCurve(folder);
+  const kept: KeptCurve = {
+    ...{ row, seed, date: statSync(log).mtime.toISOString().slice(0, 10) },
+    secondsPerEpoch: Math.round(trainingSeconds(folder) / points.length),
+    points: points.slice(0, KEPT),
+  };
+  const file = join(results, `${row}-seed-${seed}${EXTENSION}`);
+  await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
+  return points;
 }
 
-/** A curve of results/. */
-export function keptCurve(file: string): readonly CurvePoint[] {
-  const points = JSON.parse(readFileSync(file, "utf8")) as CurvePoint[];
-  // JSON has no NaN
-  return points.map((point) => ({ ...point, trainAccuracy: point.trainAccuracy ?? Number.NaN }));
+/** The curves of results/. */
+export function keptCurves(): readonly KeptCurve[] {
+  const files = readdirSync(results).filter((name) => name.endsWith(EXTENSION));
+  return files.map((name) => {
+    const kept = JSON.parse(readFileSync(join(results, name), "utf8")) as KeptCurve;
+    // JSON has no NaN
+    const points = kept.points.map((point) => ({
+      ...point,
+      trainAccuracy: point.trainAccuracy ?? Number.NaN,
+    }));
+    return { ...kept, points };
+  });
 }
 
-/** Both curves side by side as lines of text, ours first. */
+/** Heads of the columns of {@link compareCurves}. */
+export const curveColumns: readonly string[] = [
+  ...["epoch", "train loss", "train accuracy, %", "test loss", "test accuracy, %"],
+];
+
+/** Both curves side by side, a row for each epoch of ours: "ours / published". */
 export function compareCurves(
   own: readonly CurvePoint[],
   theirs: readonly CurvePoint[],
-): readonly string[] {
+): readonly (readonly string[])[] {
   const pair = (a: number | undefined, b: number | undefined, digits: number) =>
     [a, b].map((v) => (v === undefined || Number.isNaN(v) ? "-" : v.toFixed(digits))).join(" / ");
-  const header = "epoch\ttrain loss\ttrain accuracy\ttest loss\ttest accuracy (ours / published)";
-  const lines = own.map((mine) => {
+  return own.map((mine) => {
     const other = theirs.find(({ epoch }) => epoch === mine.epoch);
     return [
-      mine.epoch + 1,
+      String(mine.epoch + 1),
       pair(mine.trainLoss, other?.trainLoss, 3),
       pair(mine.trainAccuracy, other?.trainAccuracy, 1),
       pair(mine.testLoss, other?.testLoss, 3),
       pair(mine.testAccuracy, other?.testAccuracy, 1),
-    ].join("\t");
+    ];
   });
-  return [header, ...lines];
 }

@@ -12,7 +12,7 @@ import {
   wholeNumber,
 } from "@dmae/reproduce/program";
 import { certifyRow, isCertified, recipeOf } from "./certify-row.ts";
-import { compareCurves, keepCurve, publishedCurve } from "./curve.ts";
+import { compareCurves, curveColumns, keepCurve, publishedCurve } from "./curve.ts";
 import { type MethodRow, methodRows } from "./method-rows.ts";
 import { questionRows, questionSettings } from "./questions.ts";
 import { type Row, rows } from "./recipes.ts";
@@ -136,7 +136,9 @@ async function runRow(row: Row | MethodRow, command: Command, training: Training
     for (const wanted of missing) await certifyRow(trained, wanted, training);
   if (isMethod(row)) {
     const curve = await keepCurve(row.name, seed);
-    console.log(compareCurves(curve, publishedCurve(row.name)).join("\n"));
+    const pairs = compareCurves(curve, publishedCurve(row.name));
+    console.log(`${row.name}, ours / published`);
+    for (const cells of [curveColumns, ...pairs]) console.log(cells.join("\t"));
   }
 }
 
