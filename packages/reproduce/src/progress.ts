@@ -13,7 +13,7 @@ export const duration = (seconds: number) =>
 
 /**
  * A line of progress: what, how far, how fast, how long still. On a terminal it is rewritten in place; elsewhere a line
- * is told at every tenth.
+ * is told at every tenth, and every five minutes.
  *
  * @param say told whole lines; default: writes them to standard error
  */
@@ -34,7 +34,8 @@ export function progressLine(
       const now = Date.now();
       const rate = (done - first) / ((now - started) / 1000);
       const tenth = Math.floor((10 * done) / total);
-      if (terminal ? now - lastDrawn < 100 && done < total : tenth === printed) return;
+      const isSoon = now - lastDrawn < (terminal ? 100 : 300_000);
+      if (isSoon && (terminal ? done < total : tenth === printed)) return;
       lastDrawn = now;
       printed = tenth;
       const left = rate > 0 ? ` · ${duration((total - done) / rate)} left` : "";
