@@ -16,14 +16,15 @@ export async function softLabels(
   data: ImageDataset,
   { trained, file, executor }: { trained: string; file: string; executor: Executor },
 ): Promise<HostTensor> {
-  const known = existsSync(file) ? await readSoftLabels(file) : undefined;
-  if (known?.shape[0] === data.length) return known;
   const weights = `${trained}/model.safetensors`;
-  if (!existsSync(weights))
+  if (!existsSync(weights)) {
+    const known = existsSync(file) ? await readSoftLabels(file) : undefined;
+    if (known?.shape[0] === data.length) return known;
     throw new DmaeError(
       "argument",
       `catRs: soft labels come from the finished row gaussian-0.25, got none in ${trained}; run --row gaussian-0.25 first`,
     );
+  }
   const checkpoint = await loadCheckpoint(weights);
   const params = await loadConvNet(model, checkpoint);
   await checkpoint.close();

@@ -9,7 +9,13 @@ import {
   sgd,
   type TrainingTask,
 } from "@dmae/train";
-import { decayGroups, layerDecayGroups, stepSchedule, unprefixed } from "@dmae/train/tasks";
+import {
+  checksum,
+  decayGroups,
+  layerDecayGroups,
+  stepSchedule,
+  unprefixed,
+} from "@dmae/train/tasks";
 import { createViT, type ViTConfig } from "@dmae/vit";
 import { layerId } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";
@@ -118,13 +124,10 @@ export function finetuneTask(
 
 /** What `run.json` compares where the recipe holds functions, or the data come beside it. */
 function recorded(model: Model, recipe: FinetuneRecipe<Model>, softLabels?: HostTensor) {
-  let checksum = 0;
-  for (const [i, value] of softLabels?.data.entries() ?? [])
-    checksum += Number(value) * (1 + (i % 97));
   return {
     method: methodOf(recipe).settings,
     model: model.config,
-    ...(softLabels ? { softLabels: { shape: softLabels.shape, checksum } } : {}),
+    ...(softLabels ? { softLabels: checksum({ softLabels }) } : {}),
   };
 }
 

@@ -14,6 +14,7 @@ import { batchNoise, type NoisyBatch, noiseKeys, prefixed, scalarTensors } from 
 import { drawDropPath, dropPathRates } from "./drop-path.ts";
 import { drawMixing, mixingInputs, softTargets } from "./mixing.ts";
 import { type FinetuneRecipe, methodOf, mixes, sigmaRange } from "./recipe.ts";
+import { softLabelsOf } from "./soft-labels.ts";
 
 /** Options of {@link finetuneInputs}. */
 export interface FinetuneInputOptions {
@@ -91,7 +92,7 @@ export function finetuneInputs(
     inputs[dropPathInput(pass)] = drawDropPath(rates, draws);
   }
   if (method.draws.includes("uniform")) inputs.uniform = drawUniform(batch, key, epoch);
-  if (method.needsSoftLabels) inputs.softLabels = softLabelsOf(batch, softLabels, model);
+  if (method.needsSoftLabels) inputs.softLabels = softLabelsOf(batch, softLabels, model.numClasses);
   return { ...inputs, ...prefixed("schedule.", scalarTensors(method.schedule(epoch))) };
 }
 
@@ -106,27 +107,6 @@ function drawUniform({ indices, size }: Batch, key: Key, epoch: number): HostTen
   const epochKey = foldIn(foldIn(key, "uniform"), epoch);
   const data = Float32Array.from(indices, (index) => uniform(epochKey, 1, { index })[0]!);
   return { dtype: "float32", shape: [size], data };
-}
-
-/** The rows of the batch's images, `[B, K]`. */
-function softLabelsOf(
-  { indices, size }: Batch,
-  softLabels: HostTensor | undefined,
-  { numClasses }: InputShape,
-): HostTensor {
-  const highest = Math.max(...indices);
-  const [count = 0, classes] = softLabels?.shape ?? [];
-  if (!softLabels || classes !== numClasses || highest >= count)
-    throw new DmaeError(
-      "argument",
-      `robustFinetune: this method needs softLabels [N, ${numClasses}], a row for each image of the data set, got ${softLabels ? `[${softLabels.shape}]` : "none"}`,
-    );
-  const data = new Float32Array(size * numClasses);
-  indices.forEach((index, row) => {
-    const own = softLabels.data.subarray(index * numClasses, (index + 1) * numClasses);
-    data.set(own as Float32Array, row * numClasses);
-  });
-  return { dtype: "float32", shape: [size, numClasses], data };
 }
 
 /** `[B]`; the copies of an image share their sigma. */

@@ -92,9 +92,10 @@ const softLabels: HostTensor = {
 beforeAll(() => selectBackend("cpu"));
 
 describe.each(Object.entries(methods))("%s", (_, method) => {
+  const own = method.name === "catRs" ? { softLabels } : {};
   it("trains a model with running statistics by SGD, compiled as eagerly", async () => {
     const run = (executor = eagerExecutor()) =>
-      robustFinetune({ ...ownRecipe, method }, data, { seed: 3, executor, softLabels });
+      robustFinetune({ ...ownRecipe, method }, data, { seed: 3, executor, ...own });
     const eager = await run();
     const compiled = await run(compiledExecutor({ kernels: "standard" }));
     expect(eager.step).toBe(4);
@@ -114,7 +115,7 @@ describe.each(Object.entries(methods))("%s", (_, method) => {
     const { model, metrics } = await robustFinetune({ ...vitRecipe, method }, data, {
       seed: 3,
       executor: compiledExecutor({ kernels: "standard" }),
-      softLabels,
+      ...own,
     });
     expect(model.config.width).toBe(8);
     expect(Number.isFinite(metrics.trainLoss)).toBe(true);
@@ -184,7 +185,7 @@ it("run.json holds the settings of the method and the configuration of the model
     '"name":"catRs"'.replaceAll('":"', text.includes('": "') ? '": "' : '":"'),
   );
   expect(text).toContain("normalised linear");
-  const other = { ...softLabels, data: softLabels.data.map((v) => v / 2) as Float32Array };
+  const other = { ...softLabels, data: softLabels.data.map((v) => 0.5 - v / 2) as Float32Array };
   const again = robustFinetune(recipe, data, {
     seed: 3,
     executor: eagerExecutor(),
@@ -201,9 +202,6 @@ it("names what does not fit", async () => {
       executor: eagerExecutor(),
       ...options,
     });
-  await expect(run({ method: methods.catRs })).rejects.toThrow(
-    "robustFinetune: this method needs softLabels [N, 3], a row for each image of the data set, got none",
-  );
   await expect(run({ method: methods.smoothAdv, mixup: 0.8 })).rejects.toThrow(
     "robustFinetune: mixup and cutmix must be 0 with smoothAdv, got 0.8, 0",
   );
@@ -220,3 +218,30 @@ it("names what does not fit", async () => {
     "pretrained must hold the parameters of the model as HostTensors, and no others; these differ: bn.running_mean, bn.weight, fc.weight",
   );
 });
+
+const counts = { ...softLabels, data: softLabels.data.map((v) => 100 * v) as Float32Array };
+const below = Float32Array.of(-0.1, 1.1, 0, ...softLabels.data.subarray(3));
+const rule =
+  "softLabels must be [32, 3] float32 with catRs, a row for each image of the data set, got ";
+const probabilities =
+  "each row of softLabels must be probabilities, 0 or more with the sum 1, got ";
+it.each([
+  ["catRs", undefined, `${rule}none`],
+  ["catRs", { ...softLabels, shape: [3, 32] }, `${rule}[3, 32]`],
+  ["catRs", { ...softLabels, shape: [16, 3], data: softLabels.data.slice(48) }, `${rule}[16, 3]`],
+  ["catRs", { ...softLabels, data: softLabels.data.slice(10) }, `${rule}86 numbers`],
+  ["catRs", { ...softLabels, data: below }, `${probabilities}[-0.10000000149011612, 1.`],
+  ["catRs", counts, `${probabilities}[70, 30.`],
+  ["gaussian", softLabels, "softLabels must be left out, got some with the method gaussian"],
+] as const)(
+  "%s refuses soft labels that do not fit, before training",
+  async (name, given, message) => {
+    const run = robustFinetune({ ...ownRecipe, method: methods[name]! }, data, {
+      ...{ seed: 3, executor: eagerExecutor(), softLabels: given as HostTensor | undefined },
+    });
+    await expect(run).rejects.toMatchObject({
+      code: "argument",
+      message: expect.stringContaining(`robustFinetune: ${message}`),
+    });
+  },
+);

@@ -24,9 +24,11 @@ import {
   checkFinetuneRecipe,
   type FinetuneRecipe,
   isViT,
+  methodOf,
   sigmaRange,
 } from "./recipe.ts";
 import { refuseBatchNorm } from "./refuse-batch-norm.ts";
+import { checkSoftLabels } from "./soft-labels.ts";
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link robustFinetune}. */
@@ -38,7 +40,10 @@ export interface RobustFinetuneOptions extends TrainingOptions {
   readonly pretrained?: TensorSource | HostTensors | undefined;
   /** What may differ between `pretrained` and the classifier, a ViT. */
   readonly loading?: Omit<FromPretrainedOptions, "key"> | undefined;
-  /** `[N, K]` float32, for CAT-RS: another model's class frequencies for every image of the data set, in its order. */
+  /**
+   * `[N, K]` float32, for CAT-RS alone: another model's class frequencies for every image of the data set, in its order;
+   * each row is 0 or more with the sum 1.
+   */
   readonly softLabels?: HostTensor | undefined;
   /** Regular evaluations under noise; the best state is kept as `best.safetensors`. */
   readonly evaluation?: FinetuneEvaluation | undefined;
@@ -102,6 +107,11 @@ export async function robustFinetune(
   const key = rootKey(options.seed);
   const model = buildModel(recipe.model);
   refuseBatchNorm("robustFinetune", model, options.world);
+  const method = methodOf(recipe);
+  checkSoftLabels(options.softLabels, {
+    ...{ isNeeded: method.needsSoftLabels, method: method.settings.name },
+    ...{ numClasses: model.numClasses, length: "length" in data ? data.length : undefined },
+  });
   const evaluation = trainingEvaluation("robustFinetune", model, options, {
     ...{ key, sigma: sigmaRange(recipe.sigma)[1], batchSize: recipe.batchSize },
   });

@@ -61,9 +61,20 @@ test("counts the answers of a classifier to 100 noisy copies, and goes on with w
   const unused = { ...options, executor: { ...eagerExecutor(), prepareFunction } };
   expect((await makeSoftLabels(model, params, data, unused)).data).toEqual(made.data);
   const fewer = synthetic({ key: key(1), imageShape: [16, 16, 1], numClasses: 3, length: 2 });
-  await expect(makeSoftLabels(model, params, fewer, unused)).rejects.toThrow(
-    "has softLabels [3, 3], synthetic/train needs [2, 3]",
-  );
+  const others = [
+    ["data 2 images of synthetic/train, the first ", params, fewer, {}],
+    [
+      "sigma 1, got 0.25; name another file, or delete it to make it anew",
+      params,
+      data,
+      { sigma: 1 },
+    ],
+    ["classifier ", model.initHost(key(3)), data, {}],
+  ] as const;
+  for (const [message, weights, images, change] of others)
+    await expect(makeSoftLabels(model, weights, images, { ...unused, ...change })).rejects.toThrow(
+      `makeSoftLabels: ${file} must be of the ${message}`,
+    );
 });
 
 async function run(...args: string[]): Promise<string[]> {
@@ -100,7 +111,7 @@ test("DMAE with CAT-RS is one field of a recipe, and takes the soft labels of an
   const other = await failure(smoke("cr", "by-file", ...catRs, "--stage", "finetune"));
   expect(other).toMatchObject({
     code: "resume",
-    message: expect.stringMatching(/source.*; soft labels [0-9a-f]{16}/),
+    message: expect.stringMatching(/softLabels/),
   });
 });
 

@@ -11,6 +11,7 @@ import {
 } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import type { Executor, Model } from "@dmae/nn";
+import { checksum } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Noisy copies of each image that vote; the official soft labels count 10,000. */
@@ -22,7 +23,7 @@ export interface SoftLabelOptions {
   readonly executor: Executor;
   /** Standard deviation of the noise, in images in [0, 1]; the official code takes labels of 0.25 at every level. */
   readonly sigma: number;
-  /** Where they are kept, with the name `softLabels`; a file of the first images is continued. */
+  /** Where they are kept, with the name `softLabels`, and what made them; a file of the first images is continued. */
   readonly file: string;
   /** Called after each image. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -37,7 +38,7 @@ export interface SoftLabelOptions {
  * @param params those of the classifier, in ordinary memory
  * @param data the images to train on, in their order, of the shape that the classifier takes
  * @returns `[N, K]` float32, each row with the sum 1: the option `softLabels` of `robustFinetune`
- * @throws DmaeError "file" for a file of other classes or of more images
+ * @throws DmaeError "file" for a file that another classifier, noise or data set made
  * @example
  * const options = { executor, sigma: 0.25, file: "soft-labels.safetensors" };
  * const softLabels = await makeSoftLabels(model, params, train, options);
@@ -59,13 +60,8 @@ export async function makeSoftLabels(
   const { executor, sigma, file, onProgress, signal } = options;
   const classes = model.numClasses;
   const labels = new Float32Array(data.length * classes);
-  const [known, width] = await kept(file, labels);
-  if (known > data.length || (known > 0 && width !== classes))
-    throw new DmaeError(
-      "file",
-      `makeSoftLabels: ${file} has softLabels [${known}, ${width}], ${data.name} needs [${data.length}, ${classes}]`,
-      { file },
-    );
+  const origin = await originOf(params, data, sigma);
+  const known = await kept(file, labels, origin);
   const tensor = (length: number): HostTensor => ({
     dtype: "float32",
     shape: [length, classes],
@@ -75,8 +71,7 @@ export async function makeSoftLabels(
   const votes = await prepareVotes(model, params, executor);
   const every = Math.max(1000, Math.ceil(data.length / 50)); // images between two files
   let done = known;
-  const keep = () =>
-    saveSafetensors(file, { softLabels: tensor(done) }, { copies: String(copies) });
+  const keep = () => saveSafetensors(file, { softLabels: tensor(done) }, origin);
   try {
     while (done < data.length && !signal?.aborted) {
       const { image } = await data.get(done);
@@ -95,9 +90,17 @@ export async function makeSoftLabels(
 
 /** Soft labels from a file, `[rows, K]`. */
 export async function readSoftLabels(file: string): Promise<HostTensor> {
+  return (await readLabels(file)).softLabels;
+}
+
+/** Soft labels from a file, and what made them. */
+async function readLabels(file: string) {
   const checkpoint = await loadCheckpoint(file);
   try {
-    if (checkpoint.names.includes("softLabels")) return await checkpoint.read("softLabels");
+    if (checkpoint.names.includes("softLabels")) {
+      const softLabels = await checkpoint.read("softLabels");
+      return { softLabels, metadata: checkpoint.metadata };
+    }
     throw new DmaeError(
       "file",
       `soft labels: ${file} must hold a tensor softLabels, got ${checkpoint.names.slice(0, 4).join(", ") || "none"}`,
@@ -108,13 +111,39 @@ export async function readSoftLabels(file: string): Promise<HostTensor> {
   }
 }
 
-/** Reads the rows that a file holds into `labels`, as far as they fit, and tells its shape. */
-async function kept(file: string, labels: Float32Array): Promise<readonly [number, number]> {
-  if (!existsSync(file)) return [0, 0];
-  const { shape, data } = await readSoftLabels(file);
-  const [rows = 0, width = 0] = shape;
-  labels.set((data as Float32Array).subarray(0, labels.length));
-  return [rows, width];
+/** What the labels depend on. */
+async function originOf(params: HostTensors, data: ImageDataset, sigma: number) {
+  const { image } = await data.get(0);
+  const first: HostTensor = {
+    dtype: "float32",
+    shape: [...data.imageShape],
+    data: Float32Array.from(image),
+  };
+  return {
+    classifier: checksum(params),
+    sigma: String(sigma),
+    copies: String(copies),
+    data: `${data.length} images of ${data.name}, the first ${checksum({ first })}`,
+  };
+}
+
+/** Reads the rows that a file of the same origin holds into `labels`, and tells how many. */
+async function kept(
+  file: string,
+  labels: Float32Array,
+  origin: Readonly<Record<string, string>>,
+): Promise<number> {
+  if (!existsSync(file)) return 0;
+  const { softLabels, metadata } = await readLabels(file);
+  for (const [name, value] of Object.entries(origin))
+    if (metadata[name] !== value)
+      throw new DmaeError(
+        "file",
+        `makeSoftLabels: ${file} must be of the ${name} ${value}, got ${metadata[name] ?? "none"}; name another file, or delete it to make it anew`,
+        { file },
+      );
+  labels.set(softLabels.data as Float32Array);
+  return softLabels.shape[0] ?? 0;
 }
 
 /** The classifier with 100 copies of an image as its batch, and the share of each class as its answer. */

@@ -6,7 +6,6 @@ import { everyNth } from "@dmae/datasets";
 import { linearProbe, type RobustFinetuneOptions, robustFinetune } from "@dmae/finetune";
 import { pretrain } from "@dmae/pretrain";
 import type { TrainingProgress } from "@dmae/train";
-import { checksum } from "@dmae/train/tasks";
 import { epochMeans } from "./epochs.ts";
 import { learningRateByStep } from "./learning-rate.ts";
 import { finetuneRecipeOf } from "./model.ts";
@@ -131,13 +130,11 @@ async function runClassifier(recipe: ClassifierRecipe, training: Training) {
   return { step, resumedFrom };
 }
 
-/** Soft labels decide the numbers, so that they are named in the recipe: other ones cannot go on with the training. */
+/** Fine-tuning with the soft labels that `--soft-labels` names, where the method needs some. */
 async function finetuned(recipe: FinetuningRecipe, run: Run, options: RobustFinetuneOptions) {
-  const training = finetuneRecipeOf(recipe.training);
   const softLabels = await softLabelsFor(run, recipe);
-  if (!softLabels) return robustFinetune(training, run.data.train, options);
-  const source = `${training.source ?? ""}; soft labels ${checksum({ softLabels })}`;
-  return robustFinetune({ ...training, source }, run.data.train, { ...options, softLabels });
+  const training = finetuneRecipeOf(recipe.training);
+  return robustFinetune(training, run.data.train, { ...options, softLabels });
 }
 
 function requireStart(start: Start | undefined): Start["source"] {
