@@ -4,7 +4,13 @@ import { type ApplyFunction, type Params, softmaxCrossEntropy } from "@dmae/nn";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { binomial } from "./binomial.ts";
-import { checkSettings, nonNegative, positiveInteger, wholeNumber } from "./check-settings.ts";
+import {
+  checkSettings,
+  nonNegative,
+  positiveInteger,
+  requireSettings,
+  wholeNumber,
+} from "./check-settings.ts";
 import {
   accuracy,
   atLabel,
@@ -57,6 +63,7 @@ export interface CatRsSettings {
  * ```
  */
 export function catRs(settings: CatRsSettings): TrainingMethod {
+  requireSettings("catRs", settings);
   const { copies, epsilon, steps, lambda } = settings;
   const { confidence = "votes", doubleRadiusFromEpoch = null } = settings;
   check(settings, { confidence, doubleRadiusFromEpoch });
@@ -71,7 +78,7 @@ export function catRs(settings: CatRsSettings): TrainingMethod {
     schedule: (epoch) => ({ radius: doubled(epoch) ? 2 * epsilon : epsilon }),
     loss(apply, params, batch, draws) {
       const { images, targets } = batch;
-      const softLabels = requireSoftLabels(batch);
+      const softLabels = batch.softLabels!;
       const noise = scaledNoise(images, draws, copies);
       const first = apply(params, noisyCopies(images, noise, copies), { training: true });
       const afterFirst = { ...params, ...first.updates };
@@ -128,14 +135,12 @@ function countedCopies(
 ): tf.Tensor {
   const copies = logits.shape[0]! / targets.shape[0]!;
   if (counts) return tf.maximum(counts, 1);
-  if (!uniform)
-    throw new DmaeError("argument", "catRs: draws.uniform must be [B] in [0, 1), got none");
   const votes = tf.mean(
     splitCopies(isCorrect(logits, repeatRows(targets, logits.shape[0]!)), copies),
     0,
   );
   const share = confidences ? atLabel(confidences, targets) : votes;
-  return tf.maximum(binomial(uniform, copies, share), 1);
+  return tf.maximum(binomial(uniform!, copies, share), 1);
 }
 
 /** `[m, B]`. */
@@ -165,14 +170,6 @@ function ranks(values: tf.Tensor): tf.Tensor {
     ),
   );
   return copies === 1 ? tf.zerosLike(values) : tf.stack(below);
-}
-
-function requireSoftLabels({ softLabels, targets }: MethodBatch): tf.Tensor {
-  if (`${softLabels?.shape}` === `${targets.shape}`) return softLabels!;
-  throw new DmaeError(
-    "shape",
-    `catRs: batch.softLabels must be [${targets.shape}], one row for each image, got ${softLabels ? `[${softLabels.shape}]` : "none"}`,
-  );
 }
 
 function check(

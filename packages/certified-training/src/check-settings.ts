@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, show } from "@dmae/core/checks";
 
 type Rule = readonly [test: (value: number) => boolean, text: string];
 
@@ -17,6 +17,12 @@ export const wholeNumber: Rule = [
 export const positive: Rule = [(v) => v > 0 && Number.isFinite(v), "positive and finite"];
 /** Finite, 0 or more. */
 export const nonNegative: Rule = [(v) => v >= 0 && Number.isFinite(v), "0 or more and finite"];
+
+/** Throws unless the settings of a method are an object. */
+export function requireSettings(method: string, settings: object): void {
+  if (typeof settings !== "object" || settings === null)
+    throw new DmaeError("argument", `${method}: settings must be an object, got ${show(settings)}`);
+}
 
 /**
  * Throws for names that the method does not know, and for the first setting that breaks its rule.
@@ -36,7 +42,7 @@ export function checkSettings(
     if (rule === null) continue;
     const value = values[name];
     if (typeof value !== "number" || !rule[0](value))
-      throw new DmaeError("argument", `${method}: ${name} must be ${rule[1]}, got ${value}`, {
+      throw new DmaeError("argument", `${method}: ${name} must be ${rule[1]}, got ${show(value)}`, {
         value,
       });
   }

@@ -4,7 +4,14 @@ import { softmaxCrossEntropy } from "@dmae/nn";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import { gradientOf, l2Norms, projectToBall } from "./ball.ts";
-import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";
+import {
+  checkSettings,
+  nonNegative,
+  positive,
+  positiveInteger,
+  requireSettings,
+  warmup,
+} from "./check-settings.ts";
 import {
   type AttackProblem,
   attackedLogits,
@@ -53,6 +60,7 @@ export interface ConsistencyAttack {
  * ```
  */
 export function consistency(settings: ConsistencyTrainingSettings): TrainingMethod {
+  requireSettings("consistency", settings);
   const { copies, lambda, mu = 0.5, mode = "default", attack = null } = settings;
   check(settings);
   return defineMethod({

@@ -1,24 +1,14 @@
-import { DmaeError } from "@dmae/core";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
 import type { MethodDraws } from "./method.ts";
 
-/**
- * `sigma * noise` for the copies of a batch.
- *
- * @throws DmaeError "shape" unless `noise` holds `copies` normals for each value of `images`
- */
+/** `sigma * noise` for the copies of a batch. */
 export function scaledNoise(
   images: tf.Tensor,
   { noise, sigma }: MethodDraws,
   copies: number,
 ): tf.Tensor {
   const [rows, ...image] = images.shape as [number, ...number[]];
-  if (`${noise.shape}` !== `${[copies * rows, ...image]}`)
-    throw new DmaeError(
-      "shape",
-      `noise must be [${[copies * rows, ...image]}] (${copies} copies of the images), got [${noise.shape}]`,
-    );
   if (typeof sigma === "number") return tf.mul(noise, sigma);
   const scale = tf.reshape(sigma, [1, rows, ...image.map(() => 1)]);
   return joinCopies(tf.mul(splitCopies(noise, copies), scale));

@@ -1,5 +1,7 @@
 import { DmaeError } from "@dmae/core";
+import { show } from "@dmae/core/checks";
 import { type CatRsSettings, catRs } from "./cat-rs.ts";
+import { requireSettings } from "./check-settings.ts";
 import { type ConsistencyTrainingSettings, consistency } from "./consistency.ts";
 import { type GaussianSettings, gaussian } from "./gaussian.ts";
 import { type MacerSettings, macer } from "./macer.ts";
@@ -29,11 +31,13 @@ const methods = { gaussian, stability, smoothAdv, macer, consistency, smoothMix,
  * const method = createMethod({ name: "stability", lambda: 2 }); // stability({ lambda: 2 })
  * ```
  */
-export function createMethod({ name, ...settings }: MethodSettings): TrainingMethod {
+export function createMethod(given: MethodSettings): TrainingMethod {
+  requireSettings("createMethod", given);
+  const { name, ...settings } = given;
   if (!Object.hasOwn(methods, name))
     throw new DmaeError(
       "argument",
-      `createMethod: name must be one of ${Object.keys(methods).join(", ")}, got "${name}"`,
+      `createMethod: name must be one of ${Object.keys(methods).join(", ")}, got ${show(name)}`,
     );
   return (methods[name] as (settings: object) => TrainingMethod)(settings);
 }

@@ -1,6 +1,6 @@
 import { softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkSettings, positiveInteger } from "./check-settings.ts";
+import { checkSettings, positiveInteger, requireSettings } from "./check-settings.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
 import { defineMethod, type TrainingMethod } from "./method.ts";
 
@@ -25,6 +25,7 @@ export interface GaussianSettings {
  * ```
  */
 export function gaussian(settings: GaussianSettings = {}): TrainingMethod {
+  requireSettings("gaussian", settings);
   const { copies = 1 } = settings;
   checkSettings("gaussian", settings, { copies: positiveInteger }, { copies });
   return defineMethod({

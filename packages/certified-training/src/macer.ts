@@ -5,6 +5,7 @@ import {
   nonNegative,
   positive,
   positiveInteger,
+  requireSettings,
   wholeNumber,
 } from "./check-settings.ts";
 import {
@@ -50,6 +51,7 @@ export interface MacerSettings {
  * ```
  */
 export function macer(settings: MacerSettings): TrainingMethod {
+  requireSettings("macer", settings);
   const { copies, lambda, beta, margin, deferredUntilEpoch = null } = settings;
   checkSettings("macer", settings, {
     copies: positiveInteger,

@@ -1,5 +1,6 @@
 import type { ApplyFunction, Params, Tensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
+import { checkBatch } from "./check-batch.ts";
 
 /** A batch of images, and what the host knows about this step. */
 export interface MethodBatch {
@@ -63,16 +64,20 @@ export interface TrainingMethod {
    * @param epoch from 0
    */
   schedule(epoch: number): Readonly<Record<string, number>>;
-  /** The loss, metrics to log and new running statistics. */
+  /**
+   * The loss, metrics to log and new running statistics.
+   *
+   * @throws DmaeError "shape" for a part of the batch or the draws that is missing or of another shape
+   */
   loss(apply: ApplyFunction, params: Params, batch: MethodBatch, draws: MethodDraws): MethodResult;
 }
 
-/** Fills in what most methods share, and frees what `loss` leaves behind. */
+/** Fills in what most methods share, checks what `loss` is given, and frees what it leaves behind. */
 export function defineMethod(
   method: Pick<TrainingMethod, "settings" | "loss"> & Partial<TrainingMethod>,
 ): TrainingMethod {
   const { loss, settings, ...rest } = method;
-  return {
+  const made = {
     copies: 1,
     passes: 1,
     draws: [],
@@ -81,7 +86,13 @@ export function defineMethod(
     schedule: () => ({}),
     ...rest,
     settings: Object.freeze(settings),
-    loss: (apply, params, batch, draws) => tf.tidy(() => loss(apply, params, batch, draws)),
+  };
+  return {
+    ...made,
+    loss(apply, params, batch, draws) {
+      checkBatch(made, batch, draws);
+      return tf.tidy(() => loss(apply, params, batch, draws));
+    },
   };
 }
 

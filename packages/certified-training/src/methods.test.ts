@@ -97,12 +97,34 @@ describe.each(Object.entries(all))("%s", (_, method) => {
     expect(method.settings.name).toMatch(/^[a-zA-Z]+$/);
   });
 
-  it("refuses noise of another shape", () => {
+  const { copies } = method;
+  const given = (): object => ({
+    ...{ images: images(), targets: targets(), softLabels: targets() },
+    ...{ noise: noise(copies), sigma: 1, uniform: tf.tensor1d([0, 0]) },
+  });
+  type Wrong = readonly [name: string, make: (() => unknown) | undefined, message: string];
+  it.each<Wrong>([
+    ["images", undefined, "batch.images must be a tensor [B, H, W, C], got undefined"],
+    ["targets", () => tf.tensor1d([0, 1]), "classes], got [2]"],
+    ["targets", undefined, "classes], got undefined"],
+    [
+      "noise",
+      () => noise(5),
+      `draws.noise must be a tensor [${2 * copies}, 2, 2, 1], ${copies} for each image, got [10, 2, 2, 1]`,
+    ],
+    ["noise", undefined, "got undefined"],
+    [
+      "sigma",
+      undefined,
+      "draws.sigma must be 0 or more and finite, or a tensor [2], got undefined",
+    ],
+    ["sigma", () => -1, "got -1"],
+    ["sigma", () => tf.tensor1d([1, 1, 1]), "got [3]"],
+  ])("refuses other %s", (name, make, message) => {
     tf.tidy(() => {
-      const batch = { images: images(), targets: targets(), softLabels: targets() };
-      const draws = { noise: noise(5), sigma: 1, uniform: tf.tensor1d([0, 0]) };
-      expect(() => method.loss(apply, { weight: weight() }, batch, draws)).toThrow(
-        /noise must be \[\d,2,2,1\].*got \[10,2,2,1\]/,
+      const all = { ...given(), [name]: make?.() };
+      expect(() => method.loss(apply, { weight: weight() }, all as never, all as never)).toThrow(
+        message,
       );
     });
   });
@@ -195,6 +217,16 @@ describe("soft labels", () => {
       expectClose(adversarial(smoothed()), adversarial(targets()));
     });
   });
+});
+
+it("settings that are missing or of another type are told", () => {
+  expect(() => macer(undefined as never)).toThrow(
+    "macer: settings must be an object, got undefined",
+  );
+  expect(() => createMethod(null as never)).toThrow("createMethod: settings must be an object");
+  expect(() => stability({ lambda: "2" } as never)).toThrow(
+    'stability: lambda must be 0 or more and finite, got "2"',
+  );
 });
 
 it("createMethod makes a method from its settings, so a recipe can be JSON", () => {
@@ -337,10 +369,10 @@ it("CAT-RS and SmoothMix ask for what they need", () => {
     const draws = { noise: noise(2), sigma: 0.25 };
     const params = { weight: weight() };
     expect(() => all.catRs!.loss(apply, params, batch, draws)).toThrow(
-      /catRs: batch.softLabels must be \[2,3\], one row for each image, got none/,
+      "catRs: batch.softLabels must be a tensor [2, 3], a row for each image, got undefined",
     );
     expect(() => all.smoothMix!.loss(apply, params, batch, draws)).toThrow(
-      /smoothMix: draws.uniform must be \[B\] in \[0, 1\), got none/,
+      "smoothMix: draws.uniform must be a tensor [2] in [0, 1), got undefined",
     );
   });
 });

@@ -2,7 +2,14 @@ import { DmaeError } from "@dmae/core";
 import { softmaxCrossEntropy } from "@dmae/nn";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkSettings, nonNegative, positive, positiveInteger, warmup } from "./check-settings.ts";
+import {
+  checkSettings,
+  nonNegative,
+  positive,
+  positiveInteger,
+  requireSettings,
+  warmup,
+} from "./check-settings.ts";
 import { fallbackDirection } from "./classification-attack.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
 import { ddn } from "./ddn.ts";
@@ -43,6 +50,7 @@ const attacks = ["pgd", "ddn", "gradient-free"];
  * ```
  */
 export function smoothAdv(settings: SmoothAdvSettings): TrainingMethod {
+  requireSettings("smoothAdv", settings);
   const { copies, epsilon, steps, warmupEpochs, attack = "pgd", gamma = 0.05 } = settings;
   const whole = { copies, epsilon, steps, warmupEpochs, attack, gamma };
   check(settings, whole);

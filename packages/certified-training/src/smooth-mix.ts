@@ -9,6 +9,7 @@ import {
   nonNegative,
   positive,
   positiveInteger,
+  requireSettings,
   warmup,
   wholeNumber,
 } from "./check-settings.ts";
@@ -60,6 +61,7 @@ export interface SmoothMixSettings {
  * ```
  */
 export function smoothMix(settings: SmoothMixSettings): TrainingMethod {
+  requireSettings("smoothMix", settings);
   const { copies, eta, alpha, mixStep, warmupEpochs, maxNorm = null } = settings;
   const cleanNorm = settings.cleanNorm ?? alpha * mixStep;
   check(settings, { maxNorm, cleanNorm });
@@ -85,7 +87,7 @@ export function smoothMix(settings: SmoothMixSettings): TrainingMethod {
       );
       const first = apply(params, noisyCopies(clean, noise, copies), { training: true });
       const mean = meanSoftmax(first.logits, copies); // [B, K]
-      const share = tf.div(requireUniform(draws.uniform), 2);
+      const share = tf.div(draws.uniform!, 2);
       const mixed = mix(clean, adversarial, share);
       const second = apply({ ...params, ...first.updates }, noisyCopies(mixed, noise, copies), {
         training: true,
@@ -141,11 +143,6 @@ function attack(
 
 const toBall = (x: tf.Tensor, centre: tf.Tensor, radius: tf.Tensor | number) =>
   tf.add(centre, projectToBall(tf.sub(x, centre), radius));
-
-function requireUniform(uniform: tf.Tensor | undefined): tf.Tensor {
-  if (uniform) return uniform;
-  throw new DmaeError("argument", "smoothMix: draws.uniform must be [B] in [0, 1), got none");
-}
 
 function check(
   settings: SmoothMixSettings,

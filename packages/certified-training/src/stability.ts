@@ -1,6 +1,6 @@
 import { softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { checkSettings, nonNegative } from "./check-settings.ts";
+import { checkSettings, nonNegative, requireSettings } from "./check-settings.ts";
 import { accuracy, scaledNoise } from "./copies.ts";
 import { defineMethod, type TrainingMethod } from "./method.ts";
 
@@ -27,6 +27,7 @@ export interface StabilitySettings {
  * ```
  */
 export function stability(settings: StabilitySettings): TrainingMethod {
+  requireSettings("stability", settings);
   checkSettings("stability", settings, { lambda: nonNegative });
   const { lambda } = settings;
   return defineMethod({

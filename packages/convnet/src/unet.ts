@@ -52,7 +52,7 @@ const EPSILON = 1e-5;
  * A small U-Net with time embedding, the noise predictor of a diffusion model (arXiv:2006.11239, appendix B): on each
  * level a residual block of two 3x3 convolutions with group normalisation and SiLU, into which the embedded time is
  * added; strided convolutions lead down, nearest-neighbour upsampling and a convolution lead up, and every level is passed
- * across. There is no attention. The time is embedded as cosines and sines of `width / 2` frequencies from 1 to 1e-4.
+ * across. There is no attention. The time is embedded as cosines and sines of `width / 2` frequencies, `10000^(-i / (width / 2))`.
  *
  * The last convolution of each block and of the network is zero at first, so that a fresh U-Net predicts no noise.
  *

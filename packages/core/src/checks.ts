@@ -1,4 +1,5 @@
 /** Checks of what a user passes or a file holds; their errors name the rule and the nearest good name. */
+export { show } from "./check.ts";
 export { checkOptions, type OptionNames } from "./check-options.ts";
 export { defined } from "./defined.ts";
 export { nameDistance, nearestNames } from "./nearest-names.ts";

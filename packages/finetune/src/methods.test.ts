@@ -203,12 +203,14 @@ it("names what does not fit", async () => {
       ...options,
     });
   await expect(run({ method: methods.smoothAdv, mixup: 0.8 })).rejects.toThrow(
-    "robustFinetune: mixup and cutmix must be 0 with smoothAdv, got 0.8, 0",
+    'robustFinetune: mixup and cutmix must be 0 with smoothAdv, got {"mixup":0.8,"cutmix":0}',
   );
   await expect(run({ dropPath: 0.1 })).rejects.toThrow(
     "dropPath must be 0 and layerDecay 1 for a model that is no ViT, got 0.1",
   );
-  await expect(run({ emaDecay: 1 })).rejects.toThrow("emaDecay must lie in [0, 1), got 1");
+  await expect(run({ emaDecay: 1 })).rejects.toThrow(
+    "emaDecay must lie in [0, 1), or be null for no average, got 1",
+  );
   const surplus = { ...own.initHost(key(0)), "conv.weight": ones([1]) };
   await expect(run({}, { pretrained: surplus })).rejects.toThrow("these differ: conv.weight");
   await expect(run({}, { loading: { allow: ["fc.weight"] } })).rejects.toThrow(

@@ -118,8 +118,9 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
   if (typeof recipe.method !== "object" || recipe.method === null)
     fail('method must be settings like { name: "gaussian", copies: 1 }', recipe.method);
   const { copies, mixable, settings } = methodOf(recipe);
+  const { mixup, cutmix } = recipe;
   if (mixes(recipe) && !mixable)
-    fail(`mixup and cutmix must be 0 with ${settings.name}`, `${recipe.mixup}, ${recipe.cutmix}`);
+    fail(`mixup and cutmix must be 0 with ${settings.name}`, { mixup, cutmix });
   if (mixes(recipe) && (recipe.batchSize * copies) % 2 !== 0)
     fail("batchSize * copies must be even with mixup or cutmix", recipe.batchSize * copies);
   if (!isViT(buildModel(recipe.model)) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
@@ -128,8 +129,9 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
     fail("clipNorm must be positive, or null for no clipping", recipe.clipNorm);
   if (!(typeof recipe.layerDecay === "number" && recipe.layerDecay > 0 && recipe.layerDecay <= 1))
     fail("layerDecay must lie in (0, 1]", recipe.layerDecay);
-  if (recipe.emaDecay != null && !(recipe.emaDecay >= 0 && recipe.emaDecay < 1))
-    fail("emaDecay must lie in [0, 1)", recipe.emaDecay);
+  const { emaDecay = null } = recipe;
+  if (emaDecay !== null && !(typeof emaDecay === "number" && emaDecay >= 0 && emaDecay < 1))
+    fail("emaDecay must lie in [0, 1), or be null for no average", emaDecay);
 }
 
 /** Whether the model of a recipe is one itself, not the name or the configuration of a ViT. */

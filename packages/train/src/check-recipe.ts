@@ -1,5 +1,5 @@
 import { DmaeError } from "@dmae/core";
-import { checkOptions, type OptionNames } from "@dmae/core/checks";
+import { checkOptions, type OptionNames, show } from "@dmae/core/checks";
 import { checkAugmentation } from "./augmentation.ts";
 import type { TrainingRecipe } from "./train-model.ts";
 
@@ -43,7 +43,7 @@ export function checkRecipe<Recipe extends TrainingRecipe>(
   example: string,
 ): (rule: string, value: unknown) => never {
   const fail = (rule: string, value: unknown): never => {
-    throw new DmaeError("argument", `${caller}: ${rule}, got ${value}`, { value });
+    throw new DmaeError("argument", `${caller}: ${rule}, got ${show(value)}`, { value });
   };
   if (typeof recipe !== "object" || recipe === null)
     fail(`the recipe must be an object, e.g. ${example}`, recipe);
