@@ -3,7 +3,7 @@ import { createConvNet } from "@dmae/convnet";
 import { createDnCNN, createUNet } from "@dmae/convnet/denoising";
 import { key } from "@dmae/core";
 import { loadImageFolder, synthetic } from "@dmae/datasets";
-import { finetuneRecipe, linearProbeRecipe } from "@dmae/finetune";
+import { denoiserRecipe, finetuneRecipe, linearProbeRecipe } from "@dmae/finetune";
 import { createDmae, pretrainRecipe } from "@dmae/pretrain";
 import { createViT, tiny } from "@dmae/vit";
 import { expect, it } from "vitest";
@@ -29,6 +29,7 @@ const builders: Readonly<Record<string, Builder>> = {
   pretrainRecipe: [pretrainRecipe, recipe],
   finetuneRecipe: [finetuneRecipe, recipe],
   linearProbeRecipe: [linearProbeRecipe, recipe],
+  denoiserRecipe: [denoiserRecipe, { denoiser: createDnCNN(), epochs: 2 }],
   ...Object.fromEntries(
     (
       [

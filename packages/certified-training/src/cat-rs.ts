@@ -20,13 +20,8 @@ import {
   scaledNoise,
   splitCopies,
 } from "./copies.ts";
-import {
-  defineMethod,
-  type MethodBatch,
-  type MethodDraws,
-  scheduled,
-  type TrainingMethod,
-} from "./method.ts";
+import { defineMethod } from "./define-method.ts";
+import { type MethodBatch, type MethodDraws, scheduled, type TrainingMethod } from "./method.ts";
 import { noiseAttack } from "./noise-attack.ts";
 
 /** Settings of {@link catRs}. */

@@ -18,7 +18,8 @@ import {
   smoothedCrossEntropy,
 } from "./classification-attack.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise, splitCopies } from "./copies.ts";
-import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
+import { defineMethod } from "./define-method.ts";
+import { scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link consistency}. */
 export interface ConsistencyTrainingSettings {

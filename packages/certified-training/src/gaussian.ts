@@ -2,7 +2,8 @@ import { softmaxCrossEntropy } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkSettings, positiveInteger, requireSettings } from "./check-settings.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
-import { defineMethod, type TrainingMethod } from "./method.ts";
+import { defineMethod } from "./define-method.ts";
+import type { TrainingMethod } from "./method.ts";
 
 /** Settings of {@link gaussian}. */
 export interface GaussianSettings {

@@ -16,8 +16,9 @@ import {
   oneHotLabels,
   scaledNoise,
 } from "./copies.ts";
+import { defineMethod } from "./define-method.ts";
 import { inverseNormal } from "./inverse-normal.ts";
-import { defineMethod, type MethodDraws, scheduled, type TrainingMethod } from "./method.ts";
+import { type MethodDraws, scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link macer}. */
 export interface MacerSettings {

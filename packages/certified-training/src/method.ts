@@ -1,6 +1,5 @@
 import type { ApplyFunction, Params, Tensors } from "@dmae/nn";
-import * as tf from "@tensorflow/tfjs-core";
-import { checkBatch } from "./check-batch.ts";
+import type * as tf from "@tensorflow/tfjs-core";
 
 /** A batch of images, and what the host knows about this step. */
 export interface MethodBatch {
@@ -70,30 +69,6 @@ export interface TrainingMethod {
    * @throws DmaeError "shape" for a part of the batch or the draws that is missing or of another shape
    */
   loss(apply: ApplyFunction, params: Params, batch: MethodBatch, draws: MethodDraws): MethodResult;
-}
-
-/** Fills in what most methods share, checks what `loss` is given, and frees what it leaves behind. */
-export function defineMethod(
-  method: Pick<TrainingMethod, "settings" | "loss"> & Partial<TrainingMethod>,
-): TrainingMethod {
-  const { loss, settings, ...rest } = method;
-  const made = {
-    copies: 1,
-    passes: 1,
-    draws: [],
-    needsSoftLabels: false,
-    mixable: false,
-    schedule: () => ({}),
-    ...rest,
-    settings: Object.freeze(settings),
-  };
-  return {
-    ...made,
-    loss(apply, params, batch, draws) {
-      checkBatch(made, batch, draws);
-      return tf.tidy(() => loss(apply, params, batch, draws));
-    },
-  };
 }
 
 /** A value of the schedule as a scalar, or its final value where the batch has none. */

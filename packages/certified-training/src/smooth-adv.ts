@@ -13,7 +13,8 @@ import {
 import { fallbackDirection } from "./classification-attack.ts";
 import { accuracy, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
 import { ddn } from "./ddn.ts";
-import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
+import { defineMethod } from "./define-method.ts";
+import { scheduled, type TrainingMethod } from "./method.ts";
 import { pgd } from "./pgd.ts";
 
 /** Settings of {@link smoothAdv}. */

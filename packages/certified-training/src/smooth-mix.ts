@@ -19,7 +19,8 @@ import {
   smoothedCrossEntropy,
 } from "./classification-attack.ts";
 import { isCorrect, meanSoftmax, noisyCopies, repeatRows, scaledNoise } from "./copies.ts";
-import { defineMethod, scheduled, type TrainingMethod } from "./method.ts";
+import { defineMethod } from "./define-method.ts";
+import { scheduled, type TrainingMethod } from "./method.ts";
 
 /** Settings of {@link smoothMix}. */
 export interface SmoothMixSettings {

@@ -2,6 +2,7 @@ import { checkOptions, defined } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
+import { type DenoiserRecipe, denoiserRecipeNames, isUNet } from "./denoiser-recipe.ts";
 import { type LinearProbeRecipe, probeRecipeNames } from "./probe-recipe.ts";
 import { buildModel, type FinetuneRecipe, isModel, isViT, recipeNames } from "./recipe.ts";
 
@@ -91,6 +92,40 @@ export function linearProbeRecipe(
     ...defined(fields),
     epochs,
     model: withClassToken(model),
+  };
+}
+
+/**
+ * A recipe for a denoiser from what you want to decide: by default Adam at a rate of 1e-3 for 64 images, squared error for a
+ * DnCNN and the noise of a diffusion for a U-Net.
+ *
+ * @param fields `denoiser` at least: `createDnCNN(…)` or `createUNet(…)`; `sigma` default 0.25
+ * @returns a recipe without `batchSize` unless you give one: 64 images then, or all of a smaller data set
+ * @throws DmaeError "argument" for an unknown field
+ *
+ * @example
+ * const recipe = denoiserRecipe({ denoiser: createDnCNN({ channels: 1 }), sigma: 0.25 });
+ * const trained = await trainDenoiser(recipe, images);
+ */
+export function denoiserRecipe(
+  fields: Partial<DenoiserRecipe> & Pick<DenoiserRecipe, "denoiser">,
+): OpenRecipe<DenoiserRecipe> {
+  checkOptions("denoiserRecipe", fields, denoiserRecipeNames, "recipe field");
+  const { epochs = 20, denoiser } = fields;
+  return {
+    objective: isUNet(denoiser) ? "diffusion" : "denoising",
+    sigma: 0.25,
+    warmupEpochs: epochs / 10,
+    accumulate: 1,
+    baseLearningRate: 4e-3,
+    minLearningRate: 0,
+    weightDecay: 0,
+    beta1: 0.9,
+    beta2: 0.999,
+    augmentation: { resizedCropScale: null, horizontalFlip: 0.5 },
+    ...defined(fields),
+    epochs,
+    denoiser,
   };
 }
 

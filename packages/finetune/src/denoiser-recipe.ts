@@ -1,4 +1,4 @@
-import type { DnCnn, UNet } from "@dmae/convnet/denoising";
+import { type DnCnn, diffusionSchedule, diffusionStep, type UNet } from "@dmae/convnet/denoising";
 import type { OptionNames } from "@dmae/core/checks";
 import type { TrainingRecipe } from "@dmae/train";
 import { checkRecipe, trainingRecipeNames } from "@dmae/train/tasks";
@@ -12,7 +12,10 @@ export interface DenoiserRecipe extends TrainingRecipe {
    * (the option `classifier`) on them; `"diffusion"`, the squared error of the predicted noise at random steps.
    */
   readonly objective: "denoising" | "stability" | "diffusion";
-  /** Standard deviation of the smoothing noise, in images in [0, 1]; a U-Net learns all levels and denoises at this one. */
+  /**
+   * Standard deviation of the smoothing noise, in images in [0, 1]. A U-Net learns all levels; this is the one that it
+   * denoises at by default.
+   */
   readonly sigma: number;
   /** The noise levels of `"diffusion"`; default `"cosine"`. */
   readonly schedule?: "cosine" | "linear";
@@ -24,7 +27,8 @@ export interface DenoiserRecipe extends TrainingRecipe {
   readonly beta2: number;
 }
 
-const recipeNames = {
+/** The names of {@link DenoiserRecipe}. */
+export const denoiserRecipeNames = {
   ...trainingRecipeNames,
   denoiser: true,
   objective: true,
@@ -35,24 +39,31 @@ const recipeNames = {
   beta2: true,
 } satisfies OptionNames<DenoiserRecipe>;
 
+const isDenoiser = (value: unknown) =>
+  typeof value === "object" && value !== null && ("predict" in value || "denoise" in value);
+
 /** Whether a denoiser predicts the noise of a diffusion. */
-export const isUNet = (denoiser: DnCnn | UNet): denoiser is UNet => "predict" in denoiser;
+export const isUNet = (denoiser: DnCnn | UNet): denoiser is UNet =>
+  typeof denoiser === "object" && denoiser !== null && "predict" in denoiser;
 
 /** Throws for unknown fields, for one outside its range, and for a classifier that is missing or of no use. */
 export function checkDenoiserRecipe(recipe: DenoiserRecipe, hasClassifier: boolean): void {
   const own = { weightDecay: "be a number, 0 or more" } as const;
-  const example = '{ denoiser: createDnCNN(), objective: "denoising", sigma: 0.25, … }';
-  const fail = checkRecipe("trainDenoiser", recipe, recipeNames, own, example);
+  const example = "denoiserRecipe({ denoiser: createDnCNN(), sigma: 0.25 })";
+  const fail = checkRecipe("trainDenoiser", recipe, denoiserRecipeNames, own, example);
   const { denoiser, objective, sigma } = recipe;
   if (recipe.schedule !== undefined && !["cosine", "linear"].includes(recipe.schedule))
     fail('schedule must be "cosine" or "linear"', recipe.schedule);
   if (!["denoising", "stability", "diffusion"].includes(objective))
     fail('objective must be "denoising", "stability" or "diffusion"', objective);
-  if (typeof denoiser !== "object" || denoiser === null || !("initHost" in denoiser))
+  if (!isDenoiser(denoiser))
     fail("denoiser must be what createDnCNN or createUNet returns", denoiser);
   if (!(sigma > 0 && Number.isFinite(sigma))) fail("sigma must be positive", sigma);
-  if ("predict" in denoiser !== (objective === "diffusion"))
+  if (isUNet(denoiser) !== (objective === "diffusion"))
     fail('denoiser must be a U-Net for "diffusion" and a DnCNN otherwise', objective);
-  if (hasClassifier !== (objective === "stability"))
-    fail('the option classifier goes with "stability" alone', objective);
+  if (isUNet(denoiser)) diffusionStep(diffusionSchedule(recipe.schedule ?? "cosine"), sigma);
+  if (hasClassifier && objective !== "stability")
+    fail('the option classifier goes with the objective "stability" alone', objective);
+  if (!hasClassifier && objective === "stability")
+    fail('the objective "stability" needs the option classifier, { model, params }', undefined);
 }

@@ -1,10 +1,11 @@
 import { defaultExecutor } from "@dmae/compile/executors";
 import { diffusionSchedule, type HostDenoiser, oneShotDenoiser } from "@dmae/convnet/denoising";
 import { DmaeError, type HostTensor, type HostTensors, type ImageShape } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, show } from "@dmae/core/checks";
 import type { PreparedFunction, TensorSpecs, Tensors } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
 import { type DenoiserRecipe, isUNet } from "./denoiser-recipe.ts";
+import { checkBatchSize } from "./evaluation-checks.ts";
 import type { ProgramUse } from "./program-use.ts";
 
 /** A denoiser of batches in ordinary memory, and what frees its program. */
@@ -13,19 +14,35 @@ export type TrainedDenoiser = HostDenoiser & {
   dispose(): Promise<void>;
 };
 
+/** How a trained denoiser runs. */
+export interface DenoiserUse extends ProgramUse {
+  /**
+   * Standard deviation of the noise to take away, in images in [0, 1]; default the recipe's, and for a DnCNN no other: a
+   * U-Net has learnt all levels.
+   */
+  readonly sigma?: number | undefined;
+}
+
 /**
  * The trained denoiser as `denoised` of `@dmae/smoothing-certify` takes it; compiled when it is first used.
  *
  * @returns a function of `[n, H, W, C]` images, of the size that it was trained on; it throws "shape" for another one
+ * @throws DmaeError "argument" for a sigma that the denoiser has not learnt
  */
 export function hostDenoiser(
-  { denoiser, sigma, schedule = "cosine" }: DenoiserRecipe,
+  { denoiser, schedule = "cosine", ...recipe }: DenoiserRecipe,
   params: HostTensors,
   imageShape: ImageShape,
-  use: ProgramUse = {},
+  use: DenoiserUse = {},
 ): TrainedDenoiser {
-  checkOptions("denoiser", use, { batchSize: true, executor: true });
-  const { batchSize = 64, executor } = use;
+  checkOptions("denoiser", use, { batchSize: true, executor: "executor", sigma: true });
+  const { batchSize = 64, executor, sigma = recipe.sigma } = use;
+  checkBatchSize("denoiser", batchSize);
+  if (!isUNet(denoiser) && sigma !== recipe.sigma)
+    throw new DmaeError(
+      "argument",
+      `denoiser: sigma of a DnCNN must be that of its training, ${recipe.sigma}, got ${show(sigma)}`,
+    );
   const fn = ({ images, time, ...weights }: Tensors) => ({
     out: isUNet(denoiser)
       ? denoiser.predict(weights, images!, time!)

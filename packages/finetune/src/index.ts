@@ -1,4 +1,4 @@
-export { finetuneRecipe, linearProbeRecipe } from "./build-recipe.ts";
+export { denoiserRecipe, finetuneRecipe, linearProbeRecipe } from "./build-recipe.ts";
 export type { DenoiserRecipe } from "./denoiser-recipe.ts";
 export {
   type EvaluateOptions,
@@ -7,7 +7,7 @@ export {
   type MeasureOptions,
 } from "./evaluate.ts";
 export type { FinetuneEvaluation } from "./evaluate-training.ts";
-export type { TrainedDenoiser } from "./host-denoiser.ts";
+export type { DenoiserUse, TrainedDenoiser } from "./host-denoiser.ts";
 export { type LinearProbeOptions, type LinearProbeResult, linearProbe } from "./linear-probe.ts";
 export type { LinearProbeRecipe } from "./probe-recipe.ts";
 export type { ProgramUse } from "./program-use.ts";

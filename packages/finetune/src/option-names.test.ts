@@ -11,6 +11,7 @@ const probe = api.linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"];
 testOptionNames(
   api,
   {
+    denoiserRecipe: (fields) => api.denoiserRecipe(fields),
     evaluate: (options) => api.evaluate(none, none, none, options),
     finetuneInputs: (options) => api.finetuneInputs(none, none, options),
     finetuneRecipe: (fields) => api.finetuneRecipe(fields),

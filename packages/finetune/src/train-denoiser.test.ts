@@ -9,6 +9,7 @@ import { certify, denoised } from "@dmae/smoothing-certify";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { expectClose } from "../../../testing/expect-close.ts";
 import { temporaryFolders } from "../../../testing/temporary-folder.ts";
+import { denoiserRecipe } from "./build-recipe.ts";
 import type { DenoiserRecipe } from "./denoiser-recipe.ts";
 import { hostDenoiser } from "./host-denoiser.ts";
 import { trainDenoiser } from "./train-denoiser.ts";
@@ -107,6 +108,35 @@ it("a denoiser's fingerprint covers weights, sigma and schedule", () => {
   expect(fingerprint(unet, 0, { schedule: "cosine" })).toBe(fingerprint(unet, 0));
 });
 
+it("a recipe has defaults; a U-Net takes away other noise than its recipe's, a DnCNN does not", async () => {
+  const options = { seed: 0, executor: eagerExecutor() };
+  const few = synthetic({ key: key(2), imageShape: [8, 8, 1], numClasses: 3, length: 4 });
+  const small = createUNet({ channels: 1, width: 8, levels: 2 });
+  const recipe = denoiserRecipe({ denoiser: small, sigma: 0.5, epochs: 1 });
+  const trained = await trainDenoiser(recipe, few, options);
+  const batch = Float32Array.from({ length: 64 }, (_, i) => (i % 7) / 7);
+  const at = async (sigma: number) => {
+    const own = hostDenoiser({ ...unet, denoiser: small, sigma }, trained.params, [8, 8, 1], {
+      executor: options.executor,
+    });
+    const denoise = trained.denoiser({ sigma });
+    expect(denoise.fingerprint).toBe(own.fingerprint);
+    const [ours, theirs] = [await denoise(batch, [1, 8, 8, 1]), await own(batch, [1, 8, 8, 1])];
+    expect(ours).toEqual(theirs);
+    return ours;
+  };
+  expect(await at(1)).not.toEqual(await at(0.5));
+  expect(() => trained.denoiser({ sigma: 1e5 })).toThrow("sigma must not exceed the noise");
+  expect(() => trained.denoiser({ batchSize: 0 })).toThrow("batchSize must be a positive integer");
+  const other = await trainDenoiser(
+    denoiserRecipe({ denoiser: createDnCNN({ channels: 1, depth: 3, width: 4 }), epochs: 1 }),
+    ...([few, options] as const),
+  );
+  expect(() => other.denoiser({ sigma: 0.5 })).toThrow(
+    "denoiser: sigma of a DnCNN must be that of its training, 0.25, got 0.5",
+  );
+});
+
 it("stability: the classifier stays as it is and the composition is certified", async () => {
   const model = createConvNet("lenet", { inputSize: 16, numClasses: 3 });
   const classifier = { model, params: model.initHost(key(5)) };
@@ -130,10 +160,10 @@ it("names what does not fit", async () => {
   const run = (change: object, options = {}) =>
     trainDenoiser({ ...dncnn, ...change }, data, options);
   await expect(run({ objective: "diffusion" })).rejects.toThrow(
-    'trainDenoiser: denoiser must be a U-Net for "diffusion" and a DnCNN otherwise, got diffusion',
+    'trainDenoiser: denoiser must be a U-Net for "diffusion" and a DnCNN otherwise, got "diffusion"',
   );
   await expect(run({ objective: "stability" })).rejects.toThrow(
-    'the option classifier goes with "stability" alone, got stability',
+    'the objective "stability" needs the option classifier, { model, params }, got undefined',
   );
   await expect(run({ denoiser: undefined })).rejects.toThrow(
     "createDnCNN or createUNet returns, got",
@@ -144,4 +174,12 @@ it("names what does not fit", async () => {
   await expect(run({ schedule: "sqrt" })).rejects.toThrow('schedule must be "cosine" or "linear"');
   await expect(run({ sigma: 0 })).rejects.toThrow("sigma must be positive, got 0");
   await expect(run({ objective: "l1" })).rejects.toThrow('objective must be "denoising"');
+  const lenet = createConvNet("lenet");
+  await expect(run({ denoiser: lenet })).rejects.toThrow("createDnCNN or createUNet returns, got");
+  await expect(run({}, { classifier: { model: lenet, params: {} } })).rejects.toThrow(
+    'the option classifier goes with the objective "stability" alone, got "denoising"',
+  );
+  await expect(trainDenoiser({ ...unet, sigma: 1e5 }, data)).rejects.toThrow(
+    "sigma must not exceed the noise of the last step, got 100000",
+  );
 });

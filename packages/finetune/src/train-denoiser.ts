@@ -16,7 +16,13 @@ import {
 } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import type { Model, Tensors } from "@dmae/nn";
-import { adam, type BatchSource, type TrainingOptions, type TrainingResult } from "@dmae/train";
+import {
+  adam,
+  type BatchSource,
+  type OpenRecipe,
+  type TrainingOptions,
+  type TrainingResult,
+} from "@dmae/train";
 import {
   batchNoise,
   checksum,
@@ -27,11 +33,11 @@ import {
   trainingNames,
   trainModel,
   unprefixed,
+  withDefaultBatch,
 } from "@dmae/train/tasks";
 import type * as tf from "@tensorflow/tfjs-core";
 import { checkDenoiserRecipe, type DenoiserRecipe, isUNet } from "./denoiser-recipe.ts";
-import { hostDenoiser, type TrainedDenoiser } from "./host-denoiser.ts";
-import type { ProgramUse } from "./program-use.ts";
+import { type DenoiserUse, hostDenoiser, type TrainedDenoiser } from "./host-denoiser.ts";
 import { refuseBatchNorm } from "./refuse-batch-norm.ts";
 
 /** Options of {@link trainDenoiser}. */
@@ -45,8 +51,10 @@ export interface TrainDenoiserResult extends TrainingResult {
   /**
    * The trained denoiser for `denoised` of `@dmae/smoothing-certify`; it is compiled when it is first used. It throws
    * "shape" for images of another size than those of training.
+   *
+   * @throws DmaeError "argument" for a sigma that it has not learnt
    */
-  denoiser(use?: ProgramUse): TrainedDenoiser;
+  denoiser(use?: DenoiserUse): TrainedDenoiser;
 }
 
 /**
@@ -55,15 +63,17 @@ export interface TrainDenoiserResult extends TrainingResult {
  *
  * The same recipe, data and seed give the same numbers on the same executor, interrupted or not.
  *
+ * @param given what `denoiserRecipe` builds, or every field of it
  * @param data a data set, shuffled and augmented here, or a batch source; labels are not read
  * @throws DmaeError "argument" for a recipe that does not fit; "unsupported" for a DnCNN on several ranks
  * @example
- * const recipe = { denoiser: createUNet({ channels: 1 }), objective: "diffusion", sigma: 0.5, … } as const;
+ * const recipe = denoiserRecipe({ denoiser: createUNet({ channels: 1 }), sigma: 0.5 });
  * const trained = await trainDenoiser(recipe, train, { seed: 0 });
  * await certify(denoised(trained.denoiser(), classifier), image, { sigma: 0.5 });
+ * await certify(denoised(trained.denoiser({ sigma: 1 }), classifier), image, { sigma: 1 }); // a U-Net
  */
 export async function trainDenoiser(
-  recipe: DenoiserRecipe,
+  given: DenoiserRecipe | OpenRecipe<DenoiserRecipe>,
   data: ImageDataset | BatchSource,
   options: TrainDenoiserOptions = {},
 ): Promise<TrainDenoiserResult> {
@@ -71,6 +81,7 @@ export async function trainDenoiser(
     ...trainingNames,
     classifier: { model: true, params: true },
   });
+  const recipe = withDefaultBatch<DenoiserRecipe>("trainDenoiser", given, data);
   checkDenoiserRecipe(recipe, options.classifier !== undefined);
   const { classifier, ...training } = options;
   const { denoiser, weightDecay, beta1, beta2, ...facts } = recipe;
