@@ -96,6 +96,11 @@ function check({ name, inputSize, channels, mean, std, numClasses, width, blocks
   for (const [field, values] of Object.entries({ mean, std, blocks }))
     if (!Array.isArray(values))
       throw new DmaeError("argument", `${caller}: ${field} must be an array, got ${values}`);
+  if (name !== "lenet" && blocks.length === 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: blocks of ${name} must have a number for each stage, e.g. [${defaults[name].blocks}], got []`,
+    );
   blocks.forEach((count, i) => {
     checkCounts(caller, { [`blocks[${i}]`]: count });
   });

@@ -147,6 +147,9 @@ test("configurations are checked", () => {
   expect(() => createConvNet("lenet", { channels: 3 })).toThrow(/mean must hold one number/);
   expect(() => createConvNet("resnet50", { inputSize: 16 })).toThrow(/at least 32, got 16/);
   expect(() => createConvNet("cifar_resnet20", { blocks: [3, 0] })).toThrow(/blocks\[1\]/);
+  expect(() => createConvNet("resnet50", { blocks: [] })).toThrow(
+    "blocks of resnet50 must have a number for each stage, e.g. [3,4,6,3], got []",
+  );
   expect(() => createDnCNN({ depth: 1 })).toThrow(/depth must be 2 to 1000, got 1/);
   expect(() => createDnCNN({ depth: 1e300 })).toThrow(/depth must be a positive integer/);
   for (const field of ["mean", "std", "blocks"])

@@ -6,4 +6,5 @@ export {
 } from "./evaluate.ts";
 export { type FinetuneLossSettings, finetuneTask } from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";
-export { buildModel } from "./recipe.ts";
+export { checkProbeRecipe } from "./probe-recipe.ts";
+export { buildModel, checkFinetuneRecipe } from "./recipe.ts";

@@ -2,3 +2,4 @@
 export { resolveDmaeConfig } from "./config.ts";
 export { type PretrainInputOptions, pretrainInputs } from "./inputs.ts";
 export { pretrainTask } from "./pretrain.ts";
+export { checkPretrainRecipe } from "./recipe.ts";

@@ -1,5 +1,8 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
+import { checkFinetuneRecipe, checkProbeRecipe } from "@dmae/finetune/tasks";
+import { checkPretrainRecipe } from "@dmae/pretrain/tasks";
+import { finetuneRecipeOf } from "./model.ts";
 import { ensembleOf, isClassifierRecipe, type Recipe } from "./recipe.ts";
 
 /** What a setting must be: whether a value is it, and in words. */
@@ -57,11 +60,14 @@ function isList(values: unknown, fits: (value: number) => boolean): values is re
 }
 
 /**
- * Throws for settings with which a run would fail only after its training: those of the evaluation, the certification and the ensemble.
+ * Throws for settings with which a run would fail once its data are open, or after its training.
  *
  * @throws DmaeError "argument" that names the setting, its rule and the value
  */
 export function checkRecipe(recipe: Recipe): void {
+  if (recipe.task === "finetune") checkFinetuneRecipe(finetuneRecipeOf(recipe.training));
+  else if (recipe.task === "probe") checkProbeRecipe(recipe.training);
+  else checkPretrainRecipe(recipe.training);
   if (!isClassifierRecipe(recipe)) return;
   const check = (part: string, settings: object, rules: Readonly<Record<string, Rule>>) => {
     for (const [name, { holds, words }] of Object.entries(rules)) {

@@ -120,6 +120,14 @@ test.each([
   }
 });
 
+test("a plan is refused where its training would be", async () => {
+  const attack = 'method={"name":"smoothAdv","copies":2,"epsilon":1,"steps":2,"warmupEpochs":1}';
+  const plan = run("--recipe", "cr", "--dry-run", "--set", attack, "--set", "mixup=0.8");
+  await expect(plan).rejects.toThrow(
+    'robustFinetune: mixup and cutmix must be 0 with smoothAdv, got {"mixup":0.8,"cutmix":0}',
+  );
+});
+
 test("--seeds must be a whole number", async () => {
   await expect(run("--recipe", "cr", "--seeds", "0")).rejects.toThrow(
     "--seeds: must be a whole number of at least 1, got 0",
