@@ -83,7 +83,8 @@ where it was and ends with the same bits.
   --shard i/n            certifies every n-th image from the i-th; also read from Kubernetes and SLURM job arrays
   --checkpoint-every E   epochs between checkpoints (default 1; less than 1 is possible)
   --keep-every E         epochs between checkpoints that are kept
-  --compare DIR          run folder whose certified accuracy the report shows as well; as often as needed
+  --compare DIR          folder of a run, or of its --seeds, whose certified accuracy the report shows as well; as often as
+                         needed
   --smoke                the same code on a tiny model and a few images, in seconds
   --dry-run              the plan: steps, batch, learning rate, memory, and time from a step measured here
   --no-measure           no measured step in the plan

@@ -9,6 +9,7 @@ import {
 } from "@dmae/smoothing-certify/report";
 import { certifiedRows } from "./certify-stage.ts";
 import { trainedClassifier } from "./classifier.ts";
+import { comparedRun } from "./compared-runs.ts";
 import { readMeasurements } from "./evaluate-stage.ts";
 import { type LossPoint, lossSvg } from "./loss-svg.ts";
 import { trainingParts } from "./model-files.ts";
@@ -62,12 +63,10 @@ async function allLogs(run: Run, sigmas: readonly number[]): Promise<RunLog[]> {
   };
   for (const sigma of sigmas) await add(run.folder, sigma, "this run", true);
   for (const folder of run.options.compare) {
-    const { recipe } = JSON.parse(await readFile(join(folder, "recipe.json"), "utf8")) as {
-      recipe: Recipe;
-    };
-    if (!isClassifierRecipe(recipe)) continue;
-    for (const sigma of recipe.certification.sigmas)
-      await add(folder, sigma, basename(folder), false);
+    const { name, folders, sigmas: theirs } = await comparedRun(folder);
+    for (const own of folders)
+      for (const sigma of theirs)
+        await add(own, sigma, own === folder ? name : `${name}/${basename(own)}`, false);
   }
   return logs;
 }

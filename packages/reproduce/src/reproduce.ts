@@ -3,6 +3,7 @@ import { DmaeError, key, type World } from "@dmae/core";
 import { type FileLock, lockFile, makeFolder } from "@dmae/core/files";
 import { certifyStage } from "./certify-stage.ts";
 import { checkRecipe } from "./check-recipe.ts";
+import { comparedRun } from "./compared-runs.ts";
 import { convert } from "./convert.ts";
 import { type Data, generatedData, openData } from "./data.ts";
 import {
@@ -87,6 +88,7 @@ export async function reproduce(example: Example, args: readonly string[]): Prom
       "argument",
       `--data: ${original.name} needs the folder of its images; --smoke runs without, --dry-run prints the plan`,
     );
+  for (const folder of options.compare) await comparedRun(folder); // named wrongly, it is told before days of work
   const request = { original, settled, stages, options, say };
   await (options.seeds === 1 ? runStages(example, request) : runSeeds(example, request));
 }

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { averageCertifiedRadius, certifiedAccuracy, type LogRow } from "@dmae/smoothing-certify";
 import { certifiedRows } from "./certify-stage.ts";
+import { comparedRun } from "./compared-runs.ts";
+import type { Options } from "./options.ts";
 import { type ClassifierRecipe, isClassifierRecipe, type Recipe } from "./recipe.ts";
 import { type AccuracyTable, reportHtml } from "./report-page.ts";
 import { paperRows } from "./report-stage.ts";
@@ -13,25 +15,35 @@ export const seedFolder = (folder: string, seed: number): string => join(folder,
 
 /** Certified rows of every seed at one noise level. */
 export interface SeedLogs {
+  /** The run to compare with; undefined for this one. */
+  readonly run?: string;
   readonly sigma: number;
   readonly logs: readonly (readonly LogRow[])[];
 }
 
-/** Writes `seeds.html`, the mean over the seeds beside the paper's numbers, and returns it as lines of text. */
+/** What {@link seedsReport} is about. */
+interface SeedRuns {
+  readonly original: Recipe;
+  readonly settled: Recipe;
+  readonly options: Pick<Options, "compare">;
+}
+
+/**
+ * Writes `seeds.html`, the mean over the seeds beside the paper's numbers, and returns it as lines of text. Runs to
+ * compare with may have seeds of their own.
+ */
 export async function seedsReport(
-  { original, settled }: { readonly original: Recipe; readonly settled: Recipe },
+  { original, settled, options }: SeedRuns,
   folder: string,
   seeds: readonly number[],
 ): Promise<string[]> {
   if (!isClassifierRecipe(settled)) return [];
-  const levels = await Promise.all(
-    settled.certification.sigmas.map(async (sigma): Promise<SeedLogs> => {
-      const found = await Promise.all(
-        seeds.map((s) => certifiedRows(seedFolder(folder, s), sigma)),
-      );
-      return { sigma, logs: found.filter((rows) => rows !== undefined) };
-    }),
-  );
+  const folders = seeds.map((seed) => seedFolder(folder, seed));
+  const levels = await levelsOf(folders, settled.certification.sigmas);
+  for (const other of options.compare) {
+    const { name: run, folders: theirs, sigmas } = await comparedRun(other);
+    for (const level of await levelsOf(theirs, sigmas)) levels.push({ ...level, run });
+  }
   const table = seedsTable(settled, levels);
   if (!table) return [];
   const file = join(folder, "seeds.html");
@@ -50,6 +62,15 @@ export async function seedsReport(
   return [...tableLines(table), `seeds: ${pathToFileURL(file)}`];
 }
 
+/** The logs of several runs at each noise level. */
+const levelsOf = (folders: readonly string[], sigmas: readonly number[]): Promise<SeedLogs[]> =>
+  Promise.all(
+    sigmas.map(async (sigma) => {
+      const found = await Promise.all(folders.map((folder) => certifiedRows(folder, sigma)));
+      return { sigma, logs: found.filter((rows) => rows !== undefined) };
+    }),
+  );
+
 /** Certified accuracy, mean and standard deviation over the seeds, beside the paper's; undefined without a log. */
 export function seedsTable(
   { certification, published }: ClassifierRecipe,
@@ -58,20 +79,22 @@ export function seedsTable(
   const { radii } = certification;
   const ours = levels
     .filter(({ logs }) => logs.length > 0)
-    .map(({ sigma, logs }) => {
+    .map(({ run, sigma, logs }) => {
       const shares = logs.map((rows) => certifiedAccuracy(rows, radii));
       const spreads = radii.map((_, i) => spreadOf(shares.map((share) => 100 * share[i]!)));
       const radius = spreadOf(logs.map((rows) => averageCertifiedRadius(rows)));
-      return { sigma, logs, spreads, radius };
+      return { run, sigma, logs, spreads, radius };
     });
   if (ours.length === 0) return undefined;
-  const rows = ours.map(({ sigma, logs, spreads, radius }) => ({
-    name: `${logs.length} seeds, sigma ${sigma}, average certified radius ${shown(radius, 3)}`,
+  const rows = ours.map(({ run, sigma, logs, spreads, radius }) => ({
+    name: `${run === undefined ? "" : `${run}, `}${count(logs.length)}, sigma ${sigma}, average certified radius ${shown(radius, 3)}`,
     images: String(Math.min(...logs.map(({ length }) => length))),
     cells: spreads.map((spread) => shown(spread, 1)),
   }));
   const paper = published.flatMap((row) => {
-    const own = ours.filter(({ sigma }) => row.sigma === null || sigma === row.sigma);
+    const own = ours.filter(
+      ({ run, sigma }) => row.sigma === null || (run === undefined && sigma === row.sigma),
+    );
     const best = radii.map((_, i) => Math.max(...own.map(({ spreads }) => spreads[i]!.mean)));
     return paperRows(row, radii, own.length > 0 ? best : undefined);
   });
@@ -81,6 +104,8 @@ export function seedsTable(
     note: "Mean ± standard deviation over the seeds (of a sample: divided by the number of seeds less one).",
   };
 }
+
+const count = (seeds: number) => `${seeds} ${seeds === 1 ? "seed" : "seeds"}`;
 
 interface Spread {
   readonly mean: number;

@@ -55,6 +55,24 @@ test("means and deviations by hand", () => {
   ).toBeUndefined();
 });
 
+test("the best over sigma is that of the runs to compare with, too", () => {
+  const logs = [[row(0, 0.6), row(1, 0.1)]];
+  const other = [[row(0, 0.6), row(1, 0.7)]];
+  const levels = [
+    { sigma: 0.25, logs },
+    { run: "half", sigma: 0.5, logs: other },
+  ];
+  const { rows } = seedsTable(testRecipes.cr as ClassifierRecipe, levels)!;
+  expect(rows.map(({ name, cells }) => [name, cells[1]])).toEqual([
+    ["1 seed, sigma 0.25, average certified radius 0.350", "50.0"],
+    ["half, 1 seed, sigma 0.5, average certified radius 0.650", "100.0"],
+    ["paper, Table 2, sigma 0.25", "50.0"],
+    ["difference, points", "+0.0"],
+    ["paper, Table 1, best over sigma", "60.0"],
+    ["difference, points", "+40.0"],
+  ]);
+});
+
 test("--seeds runs each seed as --seed does, averages them, and goes on where it was", async () => {
   const lines = await run("--recipe", "cr", "--seeds", "2", "--seed", "3", "--folder", at("all"));
   expect(lines.at(-2)).toMatch(/^difference/);
@@ -68,6 +86,14 @@ test("--seeds runs each seed as --seed does, averages them, and goes on where it
   const again = await run("--recipe", "cr", "--seeds", "3", "--seed", "3", "--folder", at("all"));
   expect(again.filter((line) => line.startsWith("finetune: done before"))).toHaveLength(2);
   expect(again.find((line) => line.startsWith("3 seeds, sigma 0.25"))).toContain("±");
+  const compared = ["--compare", at("four"), "--compare", at("all")];
+  await run("--recipe", "cr", "--seeds", "2", "--seed", "3", "--folder", at("all"), ...compared);
+  await expect(run("--recipe", "cr", "--compare", at("none"))).rejects.toThrow(
+    `--compare: ${at("none")} must be the folder of a run or of its --seeds, got one without recipe.json`,
+  );
+  const page = await readFile(at("all", "seeds.html"), "utf8");
+  expect(page).toContain("four, 1 seed, sigma 0.25");
+  expect(page).toContain("all, 3 seeds, sigma 0.25");
 }, 60_000);
 
 test("an ensemble trains its members with seeds of their own and certifies the sum of their logits", async () => {
