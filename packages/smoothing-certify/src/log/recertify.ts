@@ -39,6 +39,8 @@ export interface RecertifyOptions {
  * the two-class bound, for the top k classes, in another norm. What is asked for must not be chosen
  * by looking at the votes, or alpha no longer covers it.
  *
+ * What an attack found stays in a row as long as norm and topK do.
+ *
  * @param rows of a log of {@link certifyDataset} or {@link certifyDatasetAdaptive}
  * @throws {DmaeError} "argument" for rows without votes, or of a sequential test, whose stopping
  *   depended on its alpha and radius
@@ -64,6 +66,12 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
       "recertify: bound and topK exclude each other, since topK has a bound of its own; leave one out",
     );
   checkRows("recertify", rows);
+  const topRow = rows.find(({ settings }) => settings?.topK !== undefined);
+  if (topRow && options.bound !== undefined)
+    throw new DmaeError(
+      "argument",
+      `recertify: bound must be left out for a log of topK ${topRow.settings?.topK}, which has a bound of its own`,
+    );
   return rows.map((row) => {
     const { settings, counts0, counts } = row;
     if (!settings || !counts0 || !counts)
@@ -81,13 +89,25 @@ export function recertify(rows: readonly LogRow[], options: RecertifyOptions): L
         "argument",
         "recertify: the votes of ablated copies certify against patches without alpha, so they give no other certificate",
       );
-    return recertifyRow(row, { ...row, settings, counts0, counts }, options);
+    const voted = { ...row, settings, counts0, counts };
+    return recertifyRow(isAttackOf(voted, options) ? voted : withoutAttack(voted), options);
   });
+}
+
+/** Whether what the attack looked for is what the new radius is about. */
+function isAttackOf({ settings }: Voted, { norm, topK }: RecertifyOptions): boolean {
+  const isNorm = norm === undefined || norm === (settings.norm ?? "l2");
+  return isNorm && (topK === undefined || topK === Number(settings.topK ?? 1));
+}
+
+function withoutAttack({ attacked: _, clean: __, settings: old, ...row }: Voted): Voted {
+  const { attack: ___, attackAlpha: ____, ...settings } = old;
+  return { ...row, settings: settings as LogSettings };
 }
 
 type Voted = LogRow & Required<Pick<LogRow, "settings" | "counts0" | "counts">>;
 
-function recertifyRow(old: LogRow, row: Voted, options: RecertifyOptions): LogRow {
+function recertifyRow(row: Voted, options: RecertifyOptions): LogRow {
   const { alpha = row.settings.alpha, bound, norm } = options;
   const topK = options.topK ?? row.settings.topK;
   const dimension = dimensionOf(row, options.dimension);
@@ -100,14 +120,14 @@ function recertifyRow(old: LogRow, row: Voted, options: RecertifyOptions): LogRo
     ...(topK && { topK }),
   };
   if (topK) return topKRow(row, Number(topK), settings);
-  if (row.counts.length === 0) return { ...old, settings }; // the selection alone led to abstain
+  if (row.counts.length === 0) return { ...row, settings }; // the selection alone led to abstain
   const { prediction, radius, pLower } = certificateOf(
     certificateSettings(settings),
     row.counts0,
     row.counts,
   );
   const correct = prediction === row.label ? 1 : 0;
-  return { ...old, predict: prediction, radius, correct, pLower, settings };
+  return { ...row, predict: prediction, radius, correct, pLower, settings };
 }
 
 /** The numbers of an image: the log's, which another number would contradict. */

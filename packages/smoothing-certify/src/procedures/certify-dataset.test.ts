@@ -130,7 +130,13 @@ describe("certifyDataset", () => {
     );
     await expect(run({ indices: [1, 1] })).rejects.toThrow("indices must differ, got 1 twice");
     await expect(run({ skip: 0 })).rejects.toThrow("skip must be an integer of at least 1, got 0");
-    await expect(run({}, steps(0))).rejects.toThrow("the data set must have images, got length 0");
+    for (const length of [2.5, Number.POSITIVE_INFINITY, 1e10])
+      await expect(run({}, { ...steps(3), length })).rejects.toThrow(
+        `the data set must have images, a whole number of at most 2^32 - 1, got length ${length}`,
+      );
+    await expect(run({}, steps(0))).rejects.toThrow(
+      "the data set must have images, a whole number of at most 2^32 - 1, got length 0",
+    );
   });
 
   it("refuses images and labels that are none", async () => {

@@ -80,6 +80,8 @@ describe("highProbabilityAccuracy", () => {
     expect(binomialExceeds(20, 10_000, 0.001) / 0.0015789454960304168 - 1).toBeCloseTo(0, 10);
     expect(binomialExceeds(0, 1000, 2.4e-11) / 2.3999999712288004e-8 - 1).toBeCloseTo(0, 10);
     expect(binomialExceeds(1, 2, 0.5)).toBeGreaterThanOrEqual(0.25);
+    // the exact value is 8.64748128155e-314; numbers of this size are multiples of 5e-324
+    expect(binomialExceeds(8992, 10_000, 0.75)).toBeGreaterThanOrEqual(8.647481282e-314);
     expect([
       binomialExceeds(3, 3, 0.5),
       binomialExceeds(0, 3, 0),

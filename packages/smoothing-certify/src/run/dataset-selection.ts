@@ -25,6 +25,9 @@ export const selectionNames = {
   shard: { index: true, count: true },
 } satisfies OptionNames<SelectionOptions>;
 
+/** What a list of their indices can hold. */
+const MOST_IMAGES = 2 ** 32 - 1;
+
 /** Throws for what is no data set, before it is asked for anything. */
 export function checkDataset(caller: string, dataset: ImageDataset): void {
   const fail = (rule: string, got: string): never => {
@@ -33,7 +36,8 @@ export function checkDataset(caller: string, dataset: ImageDataset): void {
   const { get, length, imageShape }: Partial<ImageDataset> = dataset ?? {};
   if (typeof get !== "function")
     fail("have length, imageShape, numClasses and get(index)", show(dataset));
-  if (!(typeof length === "number" && length > 0)) fail("have images", `length ${show(length)}`);
+  if (!Number.isSafeInteger(length) || length! < 1 || length! > MOST_IMAGES)
+    fail("have images, a whole number of at most 2^32 - 1", `length ${show(length)}`);
   const isShape = Array.isArray(imageShape) && imageShape.length > 0;
   if (!isShape || !imageShape.every((side) => Number.isSafeInteger(side) && side >= 1))
     fail(

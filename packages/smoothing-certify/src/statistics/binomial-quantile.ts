@@ -6,7 +6,8 @@ export function binomialExceeds(k: number, n: number, p: number): number {
   if (k >= n || p === 0) return 0;
   const tail = logBetaCdf(k + 1, n - k, p); // P(X >= k + 1)
   const slack = 1e-11 + 4e-16 * Math.sqrt(n) - 1e-14 * tail;
-  return Math.max(Number.MIN_VALUE, Math.min(1, Math.exp(tail + slack)));
+  // below 2^-1022 a number is rounded to a multiple of MIN_VALUE
+  return Math.min(1, Math.exp(tail + slack) + Number.MIN_VALUE);
 }
 
 /**

@@ -99,5 +99,6 @@ export function binomialPValue(count1: number, count2: number): number {
   const n = count1 + count2;
   const tail = logBinomialTail(Math.max(count1, count2), n, 0.5, 0.5);
   const raised = Math.exp(tail + 1e-13 + 1e-15 * (Math.sqrt(n) - tail));
-  return Math.min(1, Math.max(Number.MIN_VALUE, 2 * raised));
+  // below 2^-1022 a number is rounded to a multiple of MIN_VALUE
+  return Math.min(1, 2 * raised + Number.MIN_VALUE);
 }

@@ -289,6 +289,28 @@ describe("recertify", () => {
     expect(recertify([again!], { alpha: 0.001 })).toEqual([again]);
   });
 
+  it("keeps what an attack found as long as the radius is about the same", async () => {
+    const settings = { norm: "linf", attack: "votes", attackAlpha: 0.001 };
+    const rows = (await collect({ norm: "linf" })).map((row) => ({
+      ...{ ...row, attacked: 0.04, clean: 1 as const },
+      settings: { ...row.settings!, ...settings },
+    }));
+    for (const same of [{}, { alpha: 0.01 }, { norm: "linf" }] as const)
+      expect(recertify(rows, same)[3]).toMatchObject({ attacked: 0.04, clean: 1, settings });
+    const [l2] = recertify(rows, { norm: "l2" }).slice(3);
+    expect(l2!.settings).toMatchObject({ norm: "l2" });
+    for (const name of ["attacked", "clean"]) expect(l2).not.toHaveProperty(name);
+    for (const name of ["attack", "attackAlpha"]) expect(l2!.settings).not.toHaveProperty(name);
+    const three = recertify(rows, { norm: "l2" }).map((row) => ({
+      ...{ ...row, attacked: 0.04, clean: 1 as const, counts0: [3, 5, 0], counts: [60, 130, 10] },
+    }));
+    expect(recertify(three, { topK: 1 })[3]).toHaveProperty("attacked", 0.04);
+    expect(recertify(three, { topK: 2 })[3]).not.toHaveProperty("attacked");
+    expect(() => recertify(recertify(three, { topK: 2 }), { bound: "two-class" })).toThrow(
+      "recertify: bound must be left out for a log of topK 2, which has a bound of its own",
+    );
+  });
+
   it("stores what it computes: no bound beside topK, the bound of the label, topK that stays", async () => {
     const rows = await collect({ bound: "two-class" });
     const [row] = recertify(rows, { topK: 1 });

@@ -89,9 +89,20 @@ function roundDown(p: number, k: number, n: number, alpha: number): number {
  * probability next to 1 has lost the digits that tell it from alpha.
  */
 function isSafe(p: number, k: number, n: number, alpha: number): boolean {
-  const slack = 5e-13 + 4e-15 * Math.sqrt(Math.min(k, n - k) + 1);
-  if (alpha <= 0.5) return logTail(k, n, p, 1 - p).tail <= Math.log(alpha) - slack;
-  return logTail(n - k + 1, n, 1 - p, p).tail >= Math.log1p(-alpha) + slack;
+  const target = alpha <= 0.5 ? Math.log(alpha) : Math.log1p(-alpha);
+  const slack = rounding(k, n, -target);
+  if (alpha <= 0.5) return logTail(k, n, p, 1 - p).tail <= target - slack;
+  return logTail(n - k + 1, n, 1 - p, p).tail >= target + slack;
+}
+
+/**
+ * What the logarithm of a tail of `exp(-size)` may be off by: `n p` and `n q` are rounded, which counts in proportion to
+ * `k - n p`, about `sqrt(2 size n p q)`; and deviances cancel, where there are successes and failures enough.
+ */
+function rounding(k: number, n: number, size: number): number {
+  const fewer = Math.min(k, n - k);
+  const means = Math.sqrt(fewer + 1) * Math.max(1, Math.sqrt(size) / 5);
+  return 5e-13 + 4e-15 * (means + Math.min(fewer, Math.max(0, size - 25)));
 }
 
 function checkCount(caller: string, k: number, n: number): void {

@@ -28,6 +28,16 @@ describe("clopperPearsonLower", () => {
     }
   });
 
+  it.each([
+    [5003, 10_982, 1e-307, 0.28658736710104127],
+    [9162, 29_427, 3.1e-115, 0.2522827802838511],
+    [5e9, 1e10, 1e-300, 0.49981476447486367],
+  ])("is not above the exact bound for %d of %d votes at alpha %d", (k, n, alpha, next) => {
+    const lower = clopperPearsonLower(k, n, alpha);
+    expect(lower).toBeLessThan(next); // the first number above the exact bound, by mpmath
+    expect(lower / next).toBeGreaterThan(1 - 1e-12);
+  });
+
   it("is the alpha-th root for unanimous votes and zero for none", () => {
     expectClose([clopperPearsonLower(10000, 10000, 0.001)], [0.001 ** (1 / 10000)], {
       relative: 1e-14,

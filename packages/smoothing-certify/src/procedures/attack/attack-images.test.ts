@@ -6,6 +6,8 @@ import { temporaryFolders } from "../../../../../testing/temporary-folder.ts";
 import type { ClassifierFunction } from "../../classifier/classifier.ts";
 import { readLog, writeLog } from "../../log/log-file.ts";
 import type { LogRow } from "../../log/log-row.ts";
+import { noiseSource } from "../../noise/noise.ts";
+import { soundNoise } from "../../noise/sound-noise.ts";
 import { formatSummaries, summarizeLog } from "../../report/analysis.ts";
 import { certifiedAccuracySvg } from "../../report/plot.ts";
 import { type CertifyDatasetOptions, certifyDataset } from "../certify-dataset.ts";
@@ -82,6 +84,8 @@ describe("certifyDataset with attack", () => {
     [{ norm: "l1" }, 'attack is there for l2 and linf and ordinary Gaussian noise, got norm "l1"'],
     [{ distribution: "uniform" }, 'distribution "uniform"'],
     [{ sound: true, range: [0, 1] }, "sound true"],
+    [{ noise: soundNoise({ seed: 5, sigma }), range: [0, 1] }, "sound true"],
+    [{ noise: noiseSource({ seed: 5, sigma, distribution: "laplace" }) }, 'distribution "laplace"'],
     [{ attack: { radius: 0 } }, "certifyDataset: attack: radius must be a finite number above 0"],
     [{ attack: { step: 3 } as object }, 'unknown option "attack.step"'],
   ])("refuses %j", async (more, message) => {

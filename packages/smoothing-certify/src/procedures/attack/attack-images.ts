@@ -3,6 +3,7 @@ import { DmaeError } from "@dmae/core";
 import { show } from "../../checks.ts";
 import type { Classifier, PreparedClassifier } from "../../classifier/classifier.ts";
 import type { LogRow } from "../../log/log-row.ts";
+import type { NoiseSource } from "../../noise/noise-source.ts";
 import type { Inspected } from "../../run/run-dataset.ts";
 import type { Norm } from "../../statistics/noises-and-norms.ts";
 import { ABSTAIN } from "../../statistics/radius.ts";
@@ -17,14 +18,17 @@ interface AttackedRun
   readonly norm?: Norm | undefined;
   readonly distribution?: string | undefined;
   readonly sound?: boolean | undefined;
+  readonly noise?: NoiseSource | undefined;
 }
 
 /** Throws for settings that no attack takes, or a run whose radii an attack cannot be measured against. */
 export function checkAttackSettings(
   caller: string,
   settings: AttackSettings,
-  { norm, distribution = "gaussian", sound = false }: AttackedRun,
+  { norm, noise, ...run }: AttackedRun,
 ): void {
+  const { distribution = noise?.drawnWith?.distribution ?? "gaussian" } = run;
+  const sound = run.sound || noise?.totalVariation !== undefined;
   checkSearch(`${caller}: attack`, { ...settings, norm: norm === "linf" ? norm : "l2" });
   if (norm !== "l1" && distribution === "gaussian" && !sound) return;
   throw new DmaeError(
