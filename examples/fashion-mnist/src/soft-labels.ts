@@ -3,18 +3,26 @@ import { loadCheckpoint } from "@dmae/checkpoint";
 import { type ConvNet, loadConvNet } from "@dmae/convnet";
 import { DmaeError, type HostTensor, type ImageDataset } from "@dmae/core";
 import type { Executor } from "@dmae/nn";
+import { progressLine } from "@dmae/reproduce/progress";
 import { makeSoftLabels, readSoftLabels } from "@dmae/reproduce/soft-labels";
+
+/** Where soft labels come from and go to. */
+interface SoftLabelFiles {
+  /** Folder of the finished row `gaussian-0.25`. */
+  readonly trained: string;
+  readonly file: string;
+  readonly executor: Executor;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * The soft labels of CAT-RS, `[N, K]`: how often the row `gaussian-0.25` answers each class under its noise. They are kept
  * in `file`; the official code takes the same ones at every sigma.
- *
- * @param trained folder of the finished row `gaussian-0.25`
  */
 export async function softLabels(
   model: ConvNet,
   data: ImageDataset,
-  { trained, file, executor }: { trained: string; file: string; executor: Executor },
+  { trained, file, executor, signal }: SoftLabelFiles,
 ): Promise<HostTensor> {
   const weights = `${trained}/model.safetensors`;
   if (!existsSync(weights)) {
@@ -28,5 +36,10 @@ export async function softLabels(
   const checkpoint = await loadCheckpoint(weights);
   const params = await loadConvNet(model, checkpoint);
   await checkpoint.close();
-  return makeSoftLabels(model, params, data, { executor, sigma: 0.25, file });
+  const line = progressLine("soft labels", "images");
+  const labels = await makeSoftLabels(model, params, data, {
+    ...{ executor, sigma: 0.25, file, signal, onProgress: line.update },
+  });
+  line.end(file);
+  return labels;
 }

@@ -128,7 +128,7 @@ export async function trainMethod(
   const needsLabels = createMethod(recipe.method as MethodSettings).needsSoftLabels;
   const labels = needsLabels && {
     softLabels: await softLabels(recipe.model as ConvNet, train, {
-      executor: options.executor,
+      ...{ executor: options.executor, signal: training.signal },
       trained: runFolder("gaussian-0.25", seed),
       file: join(runs, `soft-labels-seed-${seed}.safetensors`),
     }),
