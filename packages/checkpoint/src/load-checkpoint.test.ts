@@ -10,7 +10,7 @@ import {
   type TensorReference,
 } from "./index.ts";
 import { isTensorReference } from "./resume.ts";
-import { archive, dict, pickle, tensor, text } from "./testing/pickle-builder.ts";
+import { archive, bytes, dict, pickle, tensor, text } from "./testing/pickle-builder.ts";
 
 const fixture = (name: string) => new URL(`./__fixtures__/${name}`, import.meta.url);
 const digests = JSON.parse(readFileSync(fixture("digests.json"), "utf8")) as Record<
@@ -233,6 +233,18 @@ describe("views of a storage larger than one read", () => {
 });
 
 describe("choice of the state dict", () => {
+  test.each(["resnet50", null])(
+    "a name beside the state dict, %s, is passed over",
+    async (model) => {
+      const state = dict([text("w"), tensor({ count: 4, shape: [4], strides: [1] })]);
+      const name = model === null ? bytes("N") : text(model);
+      const file = archive(pickle(dict([text("model"), name], [text("state_dict"), state])), {
+        0: new Uint8Array(16),
+      });
+      expect((await loadCheckpoint(file)).names).toEqual(["w"]);
+    },
+  );
+
   test("select names another key, or everything", async () => {
     const bytes = readFileSync(fixture("edge-zip.pth"));
     const all = await loadCheckpoint(bytes, { select: null });

@@ -134,7 +134,7 @@ export function storageOf(id: PickleValue, { fail, storages }: PickleContext): P
 }
 
 /** `[storage, offset, sizes, strides, dtype?, metadata?]`. */
-function rebuildTensor(args: PickleValue[], { fail }: PickleContext): PickleTensor {
+function rebuildTensor(args: PickleValue[], { fail, spend }: PickleContext): PickleTensor {
   const [storage, offset, shape, strides, dtypeGlobal, metadata = null] = args;
   if (!(storage instanceof PickleStorage)) return fail("it builds a tensor without a storage");
   if (!isIndex(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length)
@@ -145,6 +145,7 @@ function rebuildTensor(args: PickleValue[], { fail }: PickleContext): PickleTens
   const isNegated = readNegation(metadata, fail);
   if (isNegated && dtype === "bool") return fail("it builds a negated tensor of truth values");
   checkExtent(dtype, shape, strides, offset, storage, fail);
+  spend(shape.length); // sizes and strides are copied
   const first = offset + storage.start;
   return markReference(
     new PickleTensor(dtype, [...shape], [...strides], first, storage, isNegated),

@@ -30,6 +30,9 @@ export class PickleGlobal {
 /** An object of a class that is kept as data. @internal */
 export class PickleInstance {
   state: PickleValue = null;
+  /** What was set in it, as in a subclass of dict, or added to it, as in one of list or set. */
+  readonly items: PickleValue[] = [];
+  readonly entries = new Map<PickleValue, PickleValue>();
   constructor(
     readonly global: PickleGlobal,
     readonly args: PickleValue[],

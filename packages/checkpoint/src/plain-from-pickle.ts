@@ -52,9 +52,13 @@ export function plainFromPickle(root: PickleValue, fail: Fail): PlainValue {
     return Object.keys(record).length === entries.length ? record : new Map(entries);
   };
 
-  const convertInstance = ({ global, args, state }: PickleInstance): PlainValue => {
+  const convertInstance = ({ global, args, state, items, entries }: PickleInstance): PlainValue => {
     if (global.name === "argparse.Namespace") return state === null ? {} : convert(state);
-    return { global: global.name, args: args.map(convert), state: convert(state) };
+    return {
+      ...{ global: global.name, args: args.map(convert), state: convert(state) },
+      ...(items.length > 0 ? { items: items.map(convert) } : {}),
+      ...(entries.size > 0 ? { entries: convertMap(entries) } : {}),
+    };
   };
 
   return convert(root);

@@ -53,10 +53,14 @@ function usualPath(caller: string, contents: PlainRecord): readonly string[] {
   const names = Object.keys(contents);
   const isTraining = names.length > 0 && names.every((name) => trainingName.test(name));
   if (isTraining && names.some((name) => name.startsWith("params."))) return ["params"];
-  const key = usualKeys.find((name) => Object.hasOwn(contents, name));
-  if (key !== undefined && isPlainRecord(contents[key])) return [key]; // beside it a tensor, e.g. best_acc
-  if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
+  // what else has such a name, e.g. "model": "resnet50", is passed over
+  const usual = (isOf: (value: PlainValue) => boolean) =>
+    usualKeys.find((name) => Object.hasOwn(contents, name) && isOf(contents[name]!));
+  const key = usual(isPlainRecord); // beside it there may be a tensor, e.g. best_acc
   if (key !== undefined) return [key];
+  if (names.length === 0 || Object.values(contents).some(isTensorReference)) return [];
+  const list = usual(Array.isArray);
+  if (list !== undefined) return [list];
   throw new DmaeError(
     "checkpoint",
     `${caller}: the file has no state dict where one is usual; ${describe(contents)}; name the key with select, or take everything with select: null`,

@@ -80,6 +80,34 @@ describe("a pickle that tries to run something is refused by name", () => {
     expect(await refused(load(path))).toMatch(/allowGlobals: \["pathlib\.PosixPath"\]/);
     const { contents } = await load(path, { allowGlobals: ["pathlib.PosixPath"], select: [] });
     expect(contents).toEqual({ global: "pathlib.PosixPath", args: ["/", "data"], state: null });
+    // a defaultdict gets its entries, a deque its items
+    const builtin = global("builtins", "int");
+    const allowGlobals = ["collections.defaultdict", "collections.deque", "builtins.int"];
+    const dict = bytes(
+      call(global("collections", "defaultdict"), builtin),
+      text("a"),
+      whole(1),
+      "s",
+    );
+    expect((await load(dict, { allowGlobals, select: [] })).contents).toEqual({
+      ...{ global: "collections.defaultdict", args: ["builtins.int"], state: null },
+      entries: { a: 1 },
+    });
+    const deque = bytes(call(global("collections", "deque")), whole(1), "a");
+    expect((await load(deque, { allowGlobals, select: [] })).contents).toEqual({
+      ...{ global: "collections.deque", args: [], state: null, items: [1] },
+    });
+  });
+
+  test("tensors with many sizes count for their sizes, even where they share them", async () => {
+    const storage = [text("storage"), global("torch", "FloatStorage"), text("0"), text("cpu")];
+    const sizes = (value: number) => tuple(...Array.from({ length: 60 }, () => whole(value)));
+    const view = [bytes(tuple(...storage, whole(4)), "Q"), whole(0), sizes(1), sizes(0)];
+    const args = tuple(...view, bytes(0x89), call(global("collections", "OrderedDict")));
+    const build = bytes(global("torch._utils", "_rebuild_tensor_v2"), "q\x01", args, "q\x02", "R");
+    const many = (count: number) => bytes("](", build, "h\x01h\x02R".repeat(count), "e");
+    expect((await load(many(1000))).names).toHaveLength(1001);
+    expect(await refused(load(many(20_000)))).toMatch(/it takes more than 1000000 steps/);
   });
 });
 

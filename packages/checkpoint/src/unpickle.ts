@@ -167,13 +167,15 @@ class Machine {
   }
 
   append(items: PickleValue[]): void {
-    const list = this.top();
+    const top = this.top();
+    const list = top instanceof PickleInstance ? top.items : top;
     if (!Array.isArray(list)) this.fail("it appends to what is no list");
     for (const item of items) list.push(item);
   }
 
   set(pairs: PickleValue[]): void {
-    const map = this.top();
+    const top = this.top();
+    const map = top instanceof PickleInstance ? top.entries : top;
     if (!(map instanceof Map) || pairs.length % 2 !== 0)
       this.fail("it sets entries of what is no dict");
     for (let i = 0; i < pairs.length; i += 2) map.set(pairs[i]!, pairs[i + 1]!);
@@ -181,8 +183,9 @@ class Machine {
 
   add(items: PickleValue[]): void {
     const set = this.top();
-    if (!(set instanceof Set)) this.fail("it adds to what is no set");
-    for (const item of items) set.add(item);
+    if (set instanceof PickleInstance) this.append(items);
+    else if (set instanceof Set) for (const item of items) set.add(item);
+    else this.fail("it adds to what is no set");
   }
 
   call(): void {

@@ -28,7 +28,8 @@ export interface ExportOptions extends PrecisionOptions {
 
 /**
  * Writes a program as an `.onnx` file (opset 20) that ONNX Runtime runs in any language: attention uses
- * its `com.microsoft` operators.
+ * its `com.microsoft` operators. With `precision: "bfloat16"` the file is for execution providers that have this type, such as
+ * CUDA; that of the CPU cannot load it. `"float16"` and `"int8"` run everywhere.
  *
  * @param program as for `compile`; its constants are stored in the file under their names
  * @returns the bytes of the file

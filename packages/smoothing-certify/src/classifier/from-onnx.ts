@@ -80,13 +80,15 @@ export async function fromOnnx(
   const encode = encoderOf(expected);
   const preprocessing = checkPreprocessing(CALLER, options, expected?.type === "uint8");
   const write = modelInput(CALLER, expected?.shape, preprocessing, "NCHW");
-  const binary =
-    options.binary ?? (about.lastOperator?.(output) === "Sigmoid" ? "probability" : undefined);
+  const { fixedBatchSize, numClasses } = sizesOf(expected?.shape, given);
+  const isProbability = numClasses === undefined && about.lastOperator?.(output) === "Sigmoid";
+  const binary = options.binary ?? (isProbability ? "probability" : undefined);
   const memory = new SpareMemory();
   let isReleased = !owned;
   return {
     input: "array",
-    ...sizesOf(expected?.shape, given, binary),
+    ...(fixedBatchSize && { fixedBatchSize }),
+    ...(binary ? { numClasses: 2 } : numClasses && { numClasses }),
     ...imageShapeOf(expected?.shape, preprocessing, "NCHW"),
     ...about.suspects,
     preprocessing: [preprocessing],
@@ -138,11 +140,10 @@ const names = {
   onnxruntime: true,
 } satisfies OptionNames<OnnxOptions>;
 
-/** The batch size that the model is fixed to, and its number of classes, as far as it says them. */
+/** The batch size that the model is fixed to, and the number of its outputs if there are several, as far as it says them. */
 function sizesOf(
   input: OnnxValue["shape"],
   output: OnnxValue | undefined,
-  binary: "probability" | "logit" | undefined,
 ): Pick<ClassifierTraits, "fixedBatchSize" | "numClasses"> {
   const rows = input?.[0];
   const [, first, ...rest] = output?.shape ?? [];
@@ -150,7 +151,6 @@ function sizesOf(
   return {
     ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
     ...(typeof classes === "number" && classes > 1 && { numClasses: classes }),
-    ...(binary && { numClasses: 2 }),
   };
 }
 

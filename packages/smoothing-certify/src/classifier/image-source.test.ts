@@ -48,6 +48,19 @@ describe("image", () => {
     expect((await image(at, { size: 4, crop: 2 })).shape).toEqual([2, 2, 3]);
   });
 
+  it.each([
+    [5, 1, 2],
+    [6, 1, 2], // 2.5, which torchvision's CenterCrop takes for 2
+    [8, 1, 4], // 3.5, for 4
+    [9, 2, 4],
+    [10, 1, 4],
+  ])("crops the middle of %d pixels to %d from column %d", async (side, crop, first) => {
+    const column = (i: number) => [Math.floor(i / 4) % side, 0, 0, 255][i % 4]!;
+    const data = Uint8Array.from({ length: 4 * side * side }, (_, i) => column(i));
+    const { data: out } = await image({ data, height: side, width: side }, { crop });
+    expect(Math.round(255 * out[0]!)).toBe(first);
+  });
+
   it("takes grey as Pillow does", async () => {
     const colours = [255, 0, 0, 0, 255, 0, 10, 200, 77, 255, 255, 254];
     const rgba = [0, 1, 2, 3].flatMap((i) => [...colours.slice(3 * i, 3 * i + 3), 255]);

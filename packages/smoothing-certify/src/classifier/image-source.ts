@@ -139,13 +139,16 @@ async function loadPillow() {
   }
 }
 
+/** Half of a whole number; halves go to the even number, as Python's `round` and so torchvision's `CenterCrop` have it. */
+const halfOf = (rest: number) => (rest - (rest % 2)) / 2 + (rest % 4 === 3 ? 1 : 0);
+
 function centre({ data, height, width }: Pixels, side: number): Pixels {
   if (side > height || side > width)
     throw new DmaeError(
       "argument",
       `image: crop must be at most the image's ${height}x${width} pixels, got ${side}; resize it first`,
     );
-  const [top, left] = [Math.round((height - side) / 2), Math.round((width - side) / 2)];
+  const [top, left] = [halfOf(height - side), halfOf(width - side)];
   const out = new Uint8Array(3 * side * side);
   for (let y = 0; y < side; y++) {
     const start = 3 * ((top + y) * width + left);

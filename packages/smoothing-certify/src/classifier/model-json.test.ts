@@ -197,6 +197,14 @@ describe("fromModelJson prepares its input", () => {
     const classifier = await fromModelJson(join(at, "model.json"));
     expect(await certify(classifier, image, binary)).toEqual(await certify(score, image, binary));
     await classifier.dispose();
+    const several = layers.sequential();
+    several.add(layers.layers.flatten({ inputShape: [2, 2, 1] }));
+    several.add(layers.layers.dense({ units: 3, activation: "sigmoid" })); // of one class against the rest, each
+    const other = folder();
+    await save(several, other);
+    const three = await fromModelJson(join(other, "model.json"));
+    expect((await certify(three, image, { ...options, numClasses: 3 })).counts).toHaveLength(3);
+    await three.dispose();
   });
 });
 

@@ -105,7 +105,8 @@ function classifierOf(
   const isByte = expected?.dtype === "int32";
   const preprocessing = checkPreprocessing(CALLER, options, isByte);
   const write = modelInput(CALLER, expected?.shape ?? undefined, preprocessing, "NHWC");
-  const binary = options.binary ?? (isSigmoid ? "probability" : undefined);
+  const columns = model.outputs[names.indexOf(output)]?.shape?.at(-1) ?? 1;
+  const binary = options.binary ?? (isSigmoid && columns === 1 ? "probability" : undefined);
   const rows = expected?.shape?.[0];
   let isDisposed = false;
   return {
