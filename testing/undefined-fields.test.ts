@@ -53,6 +53,18 @@ it.each(Object.entries(builders))(
   },
 );
 
+it("is a field that the types allow", () => {
+  const none = undefined as number | undefined;
+  const made = [
+    finetuneRecipe({ model: encoder, epochs: none }),
+    linearProbeRecipe({ model: encoder, epochs: none }),
+    denoiserRecipe({ denoiser: createDnCNN({ depth: none }), epochs: none }),
+    pretrainRecipe({ model: { ...encoder, decoderDepth: none }, epochs: none }),
+    finetuneRecipe({ model: createConvNet("lenet", { width: none }), batchSize: none }),
+  ];
+  for (const { epochs } of made) expect(epochs).toBeGreaterThan(0);
+});
+
 const scratch = temporaryFolders("undefined-fields");
 
 it("an undefined limit is the default, not none", async () => {

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type Given } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import { checkCounts } from "./network.ts";
 
@@ -63,7 +63,7 @@ const defaults: Readonly<Record<ConvNetName, Omit<ConvNetConfig, "name">>> = {
  * @returns every field, frozen
  * @throws DmaeError "argument" naming the field
  */
-export function resolveConfig(name: ConvNetName, overrides: Partial<ConvNetConfig>): ConvNetConfig {
+export function resolveConfig(name: ConvNetName, overrides: Given<ConvNetConfig>): ConvNetConfig {
   const base = Object.hasOwn(defaults, name) ? defaults[name] : undefined;
   if (!base)
     throw new DmaeError(

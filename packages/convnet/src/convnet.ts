@@ -1,4 +1,4 @@
-import type { Key } from "@dmae/core";
+import type { Given, Key } from "@dmae/core";
 import type { Model, Params } from "@dmae/nn";
 import { normalize, type ParameterSpecs } from "@dmae/nn/layers";
 import type * as tf from "@tensorflow/tfjs-core";
@@ -46,7 +46,7 @@ export interface ConvNet extends Model {
  * const { logits, updates } = resnet.apply(params, images, { training: true }); // [B, 10], running statistics
  * ```
  */
-export function createConvNet(name: ConvNetName, overrides: Partial<ConvNetConfig> = {}): ConvNet {
+export function createConvNet(name: ConvNetName, overrides: Given<ConvNetConfig> = {}): ConvNet {
   const config = resolveConfig(name, overrides);
   const { inputSize, channels, numClasses } = config;
   const { specs, classify } = designOf(config);

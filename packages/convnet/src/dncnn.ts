@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { DmaeError, type Given, type HostTensor, type Key } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import type { Params, Tensors } from "@dmae/nn";
 import { constantSpec, orthogonal, type ParameterSpecs, zeros } from "@dmae/nn/layers";
@@ -67,7 +67,7 @@ const norm = { epsilon: 1e-4, momentum: 0.95 };
  * const { denoised } = denoiser.denoise(denoiser.init(key(0)), noisy); // noisy, before training
  * ```
  */
-export function createDnCNN(options: Partial<DnCnnConfig> = {}): DnCnn {
+export function createDnCNN(options: Given<DnCnnConfig> = {}): DnCnn {
   checkOptions("createDnCNN", options, { channels: true, depth: true, width: true });
   const config = Object.freeze({ channels: 3, depth: 17, width: 64, ...defined(options) });
   const { channels, depth, width } = config;

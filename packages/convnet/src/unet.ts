@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { DmaeError, type Given, type HostTensor, type Key } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import { type Params, toTensors } from "@dmae/nn";
 import {
@@ -64,7 +64,7 @@ const EPSILON = 1e-5;
  * const noise = unet.predict(unet.init(key(0)), images, tf.fill([images.shape[0]!], 289.5)); // [B, 28, 28, 1]
  * ```
  */
-export function createUNet(options: Partial<UNetConfig> = {}): UNet {
+export function createUNet(options: Given<UNetConfig> = {}): UNet {
   checkOptions("createUNet", options, { channels: true, width: true, levels: true });
   const config = Object.freeze({ channels: 3, width: 32, levels: 3, ...defined(options) });
   const { channels, width, levels } = config;

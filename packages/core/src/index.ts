@@ -5,6 +5,7 @@ export { type NormalOptions, normal } from "./normal.ts";
 export type {
   Batch,
   DType,
+  Given,
   HostTensor,
   HostTensors,
   ImageDataset,

@@ -68,3 +68,6 @@ export interface Batch {
   /** Shape of every image. */
   readonly imageShape: ImageShape;
 }
+
+/** What a builder takes of `Fields`: any of them, left out or undefined where its default is good. */
+export type Given<Fields> = { readonly [Name in keyof Fields]?: Fields[Name] | undefined };

@@ -13,7 +13,7 @@ import { type ImageOperation, isRandom } from "./operations.ts";
 /** Which image a transform is given. */
 export interface TransformContext {
   /** The image's own key, from the batch key, the epoch and the index; absent without a batch key. */
-  readonly key?: Key;
+  readonly key?: Key | undefined;
   /** The epoch. */
   readonly epoch: number;
   /** Position of the image in the data set. */

@@ -26,7 +26,7 @@ import type { LoadedBatch } from "./render-batch.ts";
  */
 export async function* batches(
   dataset: ImageDataset,
-  given: BatchOptions & { readonly epoch?: number },
+  given: BatchOptions & { readonly epoch?: number | undefined },
 ): AsyncGenerator<LoadedBatch, void, undefined> {
   checkOptions("batches", given, { ...batchNames, epoch: true });
   const { epoch = 0, ...options } = given;

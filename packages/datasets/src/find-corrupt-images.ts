@@ -20,7 +20,10 @@ import { eachOnRank } from "./on-ranks.ts";
  */
 export async function findCorruptImages(
   dataset: PixelDataset,
-  options: { readonly onProgress?: (done: number) => void; readonly world?: World } = {},
+  options: {
+    readonly onProgress?: ((done: number) => void) | undefined;
+    readonly world?: World | undefined;
+  } = {},
 ): Promise<DmaeError[]> {
   checkOptions("findCorruptImages", options, { onProgress: true, world: true });
   const { onProgress } = options;

@@ -115,7 +115,10 @@ export function randAugment(
  */
 export function randomErasing(
   probability = 0.25,
-  options: { readonly mean?: readonly number[]; readonly std?: readonly number[] } = {},
+  options: {
+    readonly mean?: readonly number[] | undefined;
+    readonly std?: readonly number[] | undefined;
+  } = {},
 ): ImageOperation {
   checkOptions("randomErasing", options, { mean: true, std: true });
   const { mean = imagenetMean, std = imagenetStd } = options;

@@ -1,3 +1,4 @@
+import type { Given } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import type { Model } from "@dmae/nn";
 import type { OpenRecipe } from "@dmae/train";
@@ -20,14 +21,14 @@ import { buildModel, type FinetuneRecipe, isModel, isViT, recipeNames } from "./
  * const tuned = await robustFinetune(recipe, images, { pretrained: encoder });
  */
 export function finetuneRecipe(
-  fields: Partial<FinetuneRecipe> & Pick<FinetuneRecipe, "model">,
+  fields: Given<FinetuneRecipe> & Pick<FinetuneRecipe, "model">,
 ): OpenRecipe<FinetuneRecipe>;
 /** The same for any other model. */
 export function finetuneRecipe<M extends Model>(
-  fields: Partial<FinetuneRecipe<M>> & Pick<FinetuneRecipe<M>, "model">,
+  fields: Given<FinetuneRecipe<M>> & Pick<FinetuneRecipe<M>, "model">,
 ): OpenRecipe<FinetuneRecipe<M>>;
 export function finetuneRecipe(
-  fields: Partial<FinetuneRecipe<Model>> & Pick<FinetuneRecipe<Model>, "model">,
+  fields: Given<FinetuneRecipe<Model>> & Pick<FinetuneRecipe<Model>, "model">,
 ): OpenRecipe<FinetuneRecipe<Model>> {
   checkOptions("finetuneRecipe", fields, recipeNames, "recipe field");
   const { epochs = 20, sigma = 0.25 } = fields;
@@ -75,7 +76,7 @@ export function finetuneRecipe(
  * const probed = await linearProbe(recipe, images, { pretrained: encoder });
  */
 export function linearProbeRecipe(
-  fields: Partial<LinearProbeRecipe> & Pick<LinearProbeRecipe, "model">,
+  fields: Given<LinearProbeRecipe> & Pick<LinearProbeRecipe, "model">,
 ): OpenRecipe<LinearProbeRecipe> {
   checkOptions("linearProbeRecipe", fields, probeRecipeNames, "recipe field");
   const { epochs = 90, model } = fields;
@@ -108,7 +109,7 @@ export function linearProbeRecipe(
  * const trained = await trainDenoiser(recipe, images);
  */
 export function denoiserRecipe(
-  fields: Partial<DenoiserRecipe> & Pick<DenoiserRecipe, "denoiser">,
+  fields: Given<DenoiserRecipe> & Pick<DenoiserRecipe, "denoiser">,
 ): OpenRecipe<DenoiserRecipe> {
   checkOptions("denoiserRecipe", fields, denoiserRecipeNames, "recipe field");
   const { epochs = 20, denoiser } = fields;

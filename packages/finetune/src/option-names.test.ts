@@ -25,5 +25,8 @@ testOptionNames(
     "trainDenoiser (recipe)": (fields) => api.trainDenoiser(fields, none),
     "robustFinetune (recipe)": (fields) => api.robustFinetune(fields, none),
   },
-  ["buildModel", "finetuneRecipes", "finetuneTask", "linearProbeRecipes"],
+  [
+    ...["buildModel", "checkFinetuneRecipe", "checkProbeRecipe"],
+    ...["finetuneRecipes", "finetuneTask", "linearProbeRecipes"],
+  ],
 );

@@ -1,3 +1,4 @@
+import type { Given } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import type { OpenRecipe } from "@dmae/train";
 import { createViT } from "@dmae/vit";
@@ -16,7 +17,7 @@ import { type PretrainRecipe, recipeNames } from "./recipe.ts";
  * const { encoder } = await pretrain(pretrainRecipe({ model: tiny(images), epochs: 50 }), images);
  */
 export function pretrainRecipe(
-  fields: Partial<PretrainRecipe> & Pick<PretrainRecipe, "model">,
+  fields: Given<PretrainRecipe> & Pick<PretrainRecipe, "model">,
 ): OpenRecipe<PretrainRecipe> {
   checkOptions("pretrainRecipe", fields, recipeNames, "recipe field");
   const { epochs = 50 } = fields;

@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type Given } from "@dmae/core";
 import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
 import { createViT, type ViT, type ViTConfig, type ViTName, type ViTOptions } from "@dmae/vit";
 import { viTConfigNames } from "@dmae/vit/parts";
@@ -16,7 +16,7 @@ export interface DmaeConfig extends Omit<ViTConfig, "numClasses" | "globalPool">
 }
 
 /** What {@link createDmae} takes: an encoder by name or by `width`, `depth`, `heads`, and what differs. */
-export type DmaeOptions = Partial<DmaeConfig> & Pick<DmaeConfig, "width" | "depth" | "heads">;
+export type DmaeOptions = Given<DmaeConfig> & Pick<DmaeConfig, "width" | "depth" | "heads">;
 
 const names = {
   ...viTConfigNames,
@@ -35,7 +35,7 @@ export const describedModel = (model: ViTName | DmaeOptions | ViT): ViTName | Dm
 /** Completes a configuration and checks it. */
 export function resolveDmaeConfig(
   given: ViTName | DmaeOptions | ViT,
-  overrides: Partial<DmaeConfig> = {},
+  overrides: Given<DmaeConfig> = {},
 ): DmaeConfig {
   const model = describedModel(given);
   if (typeof model !== "string") checkOptions("createDmae", model, names);

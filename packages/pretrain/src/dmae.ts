@@ -1,4 +1,11 @@
-import { DmaeError, foldIn, type HostTensor, type HostTensors, type Key } from "@dmae/core";
+import {
+  DmaeError,
+  foldIn,
+  type Given,
+  type HostTensor,
+  type HostTensors,
+  type Key,
+} from "@dmae/core";
 import { type Params, type Tensors, toTensors } from "@dmae/nn";
 import {
   layerNorm,
@@ -68,7 +75,10 @@ export interface Dmae {
   loss(
     params: Params,
     inputs: DmaeInputs,
-    options?: { readonly normPixLoss?: boolean; readonly region?: LossRegion },
+    options?: {
+      readonly normPixLoss?: boolean | undefined;
+      readonly region?: LossRegion | undefined;
+    },
   ): tf.Scalar;
   /**
    * The autoencoder as a denoiser: nothing is hidden, and the predicted patches are put together, for denoised smoothing
@@ -97,7 +107,7 @@ export interface Dmae {
  */
 export function createDmae(
   model: ViTName | DmaeOptions | ViT,
-  overrides: Partial<DmaeConfig> = {},
+  overrides: Given<DmaeConfig> = {},
 ): Dmae {
   const config = resolveDmaeConfig(model, overrides);
   const apply = (params: Params, inputs: DmaeInputs) =>

@@ -18,5 +18,5 @@ testOptionNames(
     pretrainRecipe: (fields) => api.pretrainRecipe(fields),
     "resolveDmaeConfig > createDmae": (options) => api.resolveDmaeConfig(options),
   },
-  ["pretrainRecipes", "pretrainTask"],
+  ["checkPretrainRecipe", "pretrainRecipes", "pretrainTask"],
 );

@@ -208,7 +208,7 @@ describe("the checks of pretrain", () => {
       "pretrain: the recipe must be an object, e.g. pretrainRecipes[",
     );
     await expect(run({ normPixLoss: "no" as never })).rejects.toThrow(
-      "pretrain: normPixLoss must be true or false, got no",
+      'pretrain: normPixLoss must be true or false, got "no"',
     );
     for (const step of [-1, Number.NaN])
       await expect(run({}, { initialOptimizer: { tensors: {}, step } })).rejects.toThrow(

@@ -4,7 +4,7 @@ import type { TrainingRecipe } from "./train-model.ts";
 
 /** A recipe whose `batchSize` may be left out: 64 images then, or all of a smaller data set. */
 export type OpenRecipe<Recipe extends TrainingRecipe> = Omit<Recipe, "batchSize"> & {
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
 };
 
 const DEFAULT_BATCH = 64;

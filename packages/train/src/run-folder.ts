@@ -179,6 +179,9 @@ function decodeState(file: string, bytes: Uint8Array) {
   }
 }
 
+/** The key of a run is what its seed is turned into. */
+const nameOf = (path: string) => (/\.key\.(low|high)$/.test(path) ? `seed (${path})` : path);
+
 /** Writes `run.json`, or compares the one that is there. */
 async function claim(folder: string, recipe: unknown): Promise<void> {
   const { join } = await import("node:path");
@@ -198,7 +201,7 @@ async function claim(folder: string, recipe: unknown): Promise<void> {
     );
   }
   const found = differences(other, JSON.parse(wanted)).map(
-    ({ path, before, after }) => `${path}: ${before} there, ${after} now`,
+    ({ path, before, after }) => `${nameOf(path)}: ${before} there, ${after} now`,
   );
   if (found.length > 0)
     throw new DmaeError(

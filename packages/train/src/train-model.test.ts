@@ -84,7 +84,7 @@ describe("trainModel", () => {
       ...{ recipe, key: { ...key(0) }, stepsPerEpoch: 4 },
     });
     await expect(trainModel(task, data, { executor, folder, seed: 1 })).rejects.toThrow(
-      "recipe.key.low: 0 there, 1 now",
+      "seed (recipe.key.low): 0 there, 1 now",
     );
   });
 

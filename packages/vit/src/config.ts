@@ -1,4 +1,4 @@
-import { DmaeError } from "@dmae/core";
+import { DmaeError, type Given } from "@dmae/core";
 import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
 
 /** The shape of a Vision Transformer and of the images it takes. */
@@ -57,7 +57,7 @@ export type ViTName =
   | "vit_huge_patch14";
 
 /** What {@link createViT} takes: `width`, `depth` and `heads`, and whatever differs from the defaults. */
-export type ViTOptions = Partial<ViTConfig> & Pick<ViTConfig, "width" | "depth" | "heads">;
+export type ViTOptions = Given<ViTConfig> & Pick<ViTConfig, "width" | "depth" | "heads">;
 
 const variants: Readonly<Record<ViTName, ViTOptions>> = {
   vit_tiny_patch16: { width: 192, depth: 12, heads: 3 },
@@ -100,7 +100,7 @@ export const CIFAR10_NORMALIZATION = {
  */
 export function resolveConfig(
   model: ViTName | ViTOptions,
-  overrides: Partial<ViTConfig> = {},
+  overrides: Given<ViTConfig> = {},
 ): ViTConfig {
   const base = typeof model === "string" ? variants[model] : model;
   if (base === undefined)

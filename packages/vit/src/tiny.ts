@@ -1,4 +1,4 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import { DmaeError, type Given, type ImageDataset } from "@dmae/core";
 import { checkOptions, defined } from "@dmae/core/checks";
 import { IMAGENET_NORMALIZATION, type ViTOptions, viTConfigNames } from "./config.ts";
 
@@ -22,7 +22,7 @@ const MEASURED = 1000;
  * @example
  * const recipe = pretrainRecipe({ model: tiny(images), epochs: 50 });
  */
-export function tiny(images: ImageDataset, overrides: Partial<ViTOptions> = {}): ViTOptions {
+export function tiny(images: ImageDataset, overrides: Given<ViTOptions> = {}): ViTOptions {
   checkOptions("tiny", overrides, viTConfigNames);
   if (!Array.isArray(images?.imageShape) || images.imageShape.length !== 3)
     throw new DmaeError(

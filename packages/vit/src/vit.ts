@@ -1,4 +1,4 @@
-import { DmaeError, type HostTensor, type Key } from "@dmae/core";
+import { DmaeError, type Given, type HostTensor, type Key } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import { type ApplyOptions, type Model, type Params, toTensors } from "@dmae/nn";
 import {
@@ -71,7 +71,7 @@ export interface ViT extends Model {
  * const logits = vit.logits(params, images); // [B, 10]
  * ```
  */
-export function createViT(model: ViTName | ViTOptions, overrides: Partial<ViTConfig> = {}): ViT {
+export function createViT(model: ViTName | ViTOptions, overrides: Given<ViTConfig> = {}): ViT {
   const config = resolveConfig(model, overrides);
   const specs = vitParameters(config);
   const trunk = Object.fromEntries(

@@ -62,7 +62,7 @@ interface Thread {
  */
 export async function inWorkers(
   module: string | URL,
-  options: { readonly export?: string; readonly workers?: number } = {},
+  options: { readonly export?: string | undefined; readonly workers?: number | undefined } = {},
 ): Promise<WorkerClassifier> {
   checkOptions("inWorkers", options, { export: true, workers: true });
   requireNode("inWorkers", "worker threads");

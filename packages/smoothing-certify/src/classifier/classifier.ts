@@ -153,12 +153,14 @@ export function traitsOf(classifier: Classifier): ClassifierTraits {
       inputs?: TensorInfo[];
       fingerprint?: unknown;
     };
-    const rows = inputs?.[0]?.shape?.[0];
+    const [rows, ...image] = inputs?.[0]?.shape ?? [];
+    const isKnown = image.length > 0 && image.every((side) => side !== null && side > 0);
     return {
       input: "tensor",
       ...(typeof name === "string" && { name }),
       ...(typeof fingerprint === "string" && { fingerprint }),
       ...(typeof rows === "number" && rows > 0 && { fixedBatchSize: rows }),
+      ...(isKnown && { imageShape: image as number[] }),
     };
   }
   if (typeof classifier === "function") return functionTraits(classifier);

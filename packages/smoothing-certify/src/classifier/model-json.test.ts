@@ -208,6 +208,17 @@ describe("fromModelJson prepares its input", () => {
   });
 });
 
+it("a LayersModel as it is tells the shape of bare numbers", async () => {
+  const model = layers.sequential();
+  model.add(layers.layers.flatten({ inputShape: [2, 2, 1] }));
+  model.add(layers.layers.dense({ units: 3 }));
+  const x = Float32Array.of(0.1, 0.9, 0.4, 0.2);
+  const options = { sigma: 0.25, n0: 10, n: 50, seed: 0 };
+  const { counts } = await certify(model, x, options);
+  expect(counts).toEqual((await certify(model, x, { ...options, shape: [2, 2, 1] })).counts);
+  await expect(certify(model, x.slice(1), options)).rejects.toThrow("shape");
+});
+
 describe("fromModelJson says what is wrong", () => {
   it("with what is no path", async () => {
     for (const path of [undefined, 5, "", {}])
