@@ -3,7 +3,7 @@ import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { Classifier } from "../classifier/classifier.ts";
-import { inWorkers } from "../classifier/classifier-workers.ts";
+import { loadInWorkers } from "../classifier/classifier-workers.ts";
 import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
 import { checkPreprocessing, type Preprocessing } from "../classifier/preprocessing.ts";
@@ -61,17 +61,16 @@ export async function loadModel(args: Arguments, known?: Preprocessing): Promise
     );
   const exported = args.get("export") ?? "default";
   const workers = args.get("workers");
+  const fingerprint = await sha256(readFileSync(file));
   if (workers !== undefined) {
-    const classifier = await inWorkers(resolve(file), { export: exported, workers });
-    return { classifier, name, dispose: () => classifier.dispose() };
+    const loaded = await loadInWorkers(resolve(file), { export: exported, workers });
+    // in threads or not, it is the same classifier for a log
+    const classifier = { ...loaded.classifier, fingerprint: loaded.identity };
+    return { classifier, name, fingerprint, dispose: () => classifier.dispose() };
   }
   const module = await importModule(file, "--model");
-  return {
-    classifier: member(module, exported, file) as Classifier,
-    name,
-    fingerprint: await sha256(readFileSync(file)),
-    dispose: async () => {},
-  };
+  const classifier = member(module, exported, file) as Classifier;
+  return { classifier, name, fingerprint, dispose: async () => {} };
 }
 
 /** How the model wants its images. */
