@@ -110,6 +110,11 @@ export async function loadData(args: Arguments): Promise<ImageDataset> {
   }
   const datasets = await importDatasets();
   const [kind = "", folder = ""] = text.includes(":") ? splitOnce(text) : [text, ""];
+  if (kind === "fashion-mnist" && text !== kind)
+    throw new DmaeError(
+      "argument",
+      `--data: fashion-mnist is the data of the package @dmae/fashion-mnist and takes no folder, got ${text}; say --data fashion-mnist, or idx:DIR for IDX files of your own`,
+    );
   if (kind === "fashion-mnist") return datasets.fashionMnist({ split });
   if (kind === "cifar10") return datasets.loadCifar10(needFolder(kind, folder), { split });
   if (kind === "cifar100") return datasets.loadCifar100(needFolder(kind, folder), { split });
