@@ -1,3 +1,4 @@
+import { defaultExecutor } from "@dmae/compile/executors";
 import { DmaeError, foldIn, type HostTensors, type ImageDataset, normal } from "@dmae/core";
 import { checkOptions, type OptionNames } from "@dmae/core/checks";
 import type { Executor, Model, PreparedFunction, TensorSpec } from "@dmae/nn";
@@ -30,8 +31,8 @@ const measureNames = {
 
 /** Options of {@link prepareEvaluation}. */
 export interface PrepareEvaluationOptions {
-  /** Runs the classifier. */
-  readonly executor: Executor;
+  /** Runs the classifier; default `defaultExecutor()` of `@dmae/compile`. */
+  readonly executor?: Executor | undefined;
   /** Rows in a batch; default 64. */
   readonly batchSize?: number | undefined;
 }
@@ -68,17 +69,17 @@ export interface EvaluateResult {
  *   them; "numeric" for logits that are not finite
  *
  * @example
- * const { accuracy } = await evaluate(model, params, test, { executor, sigma: 0.25, seed: 0 });
+ * const { accuracy } = await evaluate(model, params, test, { sigma: 0.25, seed: 0 });
  */
 export async function evaluate(
   model: Model,
   params: HostTensors,
   dataset: ImageDataset,
-  options: EvaluateOptions,
+  options: EvaluateOptions = {},
 ): Promise<EvaluateResult> {
   checkOptions("evaluate", options, { ...measureNames, executor: "executor", batchSize: true });
   checkMeasure("evaluate", options);
-  const { executor, batchSize = 64, ...measuring } = options;
+  const { executor, batchSize, ...measuring } = options;
   checkDataset("evaluate", dataset, {
     imageShape: dataset?.imageShape,
     numClasses: model.numClasses,
@@ -99,28 +100,27 @@ export async function evaluate(
  * @returns the evaluation; the caller disposes of it
  *
  * @example
- * const evaluation = await prepareEvaluation(model, params, { executor });
+ * const evaluation = await prepareEvaluation(model, params);
  * for (const sigma of [0.25, 0.5]) console.log(await evaluation(test, { sigma, seed: 0 }));
  * evaluation.dispose();
  */
 export async function prepareEvaluation(
   model: Model,
   params: HostTensors,
-  options: PrepareEvaluationOptions,
+  options: PrepareEvaluationOptions = {},
 ): Promise<PreparedEvaluation> {
   checkOptions("prepareEvaluation", options, { executor: "executor", batchSize: true });
-  const { executor, batchSize = 64 } = options;
-  return prepare(model, params, model.imageShape, { executor, batchSize });
+  return prepare(model, params, model.imageShape, options);
 }
 
 async function prepare(
   model: Model,
   params: HostTensors,
   imageShape: readonly number[],
-  { executor, batchSize }: { readonly executor: Executor; readonly batchSize: number },
+  { executor, batchSize = 64 }: PrepareEvaluationOptions,
 ): Promise<PreparedEvaluation> {
   checkBatchSize("evaluate", batchSize);
-  const classifier = await executor.prepareFunction({
+  const classifier = await (executor ?? (await defaultExecutor())).prepareFunction({
     fn: ({ images, ...rest }) => ({ logits: model.apply(rest, images!).logits }),
     specs: { images: { shape: [batchSize, ...imageShape] } },
     constants: params,

@@ -6,7 +6,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import "@tensorflow/tfjs-backend-cpu";
 import { expectClose } from "../../../testing/expect-close.ts";
-import { prepareClassifier } from "./index.ts";
+import { evaluate, prepareClassifier } from "./index.ts";
+import { prepareEvaluation } from "./tasks.ts";
 
 const shape = { imageSize: 8, patchSize: 4, channels: 1, mean: [0.5], std: [0.5], numClasses: 3 };
 
@@ -37,4 +38,18 @@ it("tells other parameters from these, and refuses bad options", () => {
   expect(of(1).fingerprint).toBe(of(1).fingerprint);
   expect(of(1).fingerprint).not.toBe(of(2).fingerprint);
   expect(() => prepareClassifier(vit, {}, { batchSize: 0 })).toThrow("positive integer");
+});
+
+it("is measured without saying what runs it", async () => {
+  const vit = createViT({ width: 16, depth: 1, heads: 2, ...shape });
+  const params = vit.initHost(key(1));
+  params["head.bias"]!.data.set([0.1, 0.3, 0.2]);
+  const image = Float32Array.from({ length: 64 }, (_, i) => (i % 7) / 7);
+  const get = async (i: number) => ({ image, label: i });
+  const data = { name: "labels", length: 3, imageShape: [8, 8, 1] as const, numClasses: 3, get };
+  const found = await evaluate(vit, params, data);
+  expect(found.accuracy).toBeCloseTo(1 / 3);
+  const evaluation = await prepareEvaluation(vit, params);
+  expect(await evaluation(data)).toEqual(found);
+  evaluation.dispose();
 });

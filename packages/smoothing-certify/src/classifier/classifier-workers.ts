@@ -2,6 +2,8 @@ import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { checkInteger } from "../checks.ts";
 import { requireNode } from "../in-node.ts";
+import { identityOf } from "./classifier.ts";
+import type { ClassifierTraits } from "./classifier-traits.ts";
 import type { CombinedClassifier } from "./combine.ts";
 import { readNumbers } from "./outputs.ts";
 import { sha256 } from "./sha256.ts";
@@ -12,16 +14,24 @@ export interface WorkerClassifier extends CombinedClassifier {
   dispose(): Promise<void>;
 }
 
-/** Runs in each thread: answers batches with what the module's function returns. */
+/** What a classifier says of itself that its thread hands on. */
+const handedOn: readonly (keyof ClassifierTraits)[] = [
+  ...(["name", "fingerprint", "fixedBatchSize", "imageShape", "numClasses"] as const),
+  ...(["rowMixers", "randomParts", "preprocessing"] as const),
+];
+
+/** Runs in each thread: says what it has loaded, and answers batches with what the module's function returns. */
 const program = `
 const { parentPort, workerData } = require("node:worker_threads");
 const loaded = import(workerData.url).then((module) => {
   const found = module[workerData.name];
   const fn = typeof found === "function" ? found : found?.predict?.bind(found);
   if (!fn) throw new Error("no classifier is exported as " + workerData.name);
+  const traits = Object.fromEntries(workerData.handedOn.map((name) => [name, found[name]]));
+  parentPort.postMessage({ traits: JSON.stringify(traits) });
   return fn;
 });
-loaded.catch(() => {});
+loaded.catch(() => parentPort.postMessage({ traits: "{}" }));
 let last = Promise.resolve();
 parentPort.on("message", ({ id, batch, shape }) => {
   last = last.then(async () => {
@@ -42,7 +52,14 @@ interface Reply {
   readonly error?: string;
 }
 
+/** What it sends before that. */
+interface Loaded {
+  readonly traits: string;
+}
+
 interface Thread {
+  /** What the classifier says of itself; nothing where it could not be loaded, which the first call reports. */
+  readonly traits: Promise<ClassifierTraits>;
   run(batch: Float32Array, shape: number[]): Promise<unknown>;
   end(): Promise<unknown>;
 }
@@ -62,8 +79,21 @@ interface Thread {
  */
 export async function inWorkers(
   module: string | URL,
-  options: { readonly export?: string | undefined; readonly workers?: number | undefined } = {},
+  options: WorkerOptions = {},
 ): Promise<WorkerClassifier> {
+  return (await loadInWorkers(module, options)).classifier;
+}
+
+interface WorkerOptions {
+  readonly export?: string | undefined;
+  readonly workers?: number | undefined;
+}
+
+/** {@link inWorkers}, with the identity that the classifier has where it runs in this thread. */
+export async function loadInWorkers(
+  module: string | URL,
+  options: WorkerOptions,
+): Promise<{ readonly classifier: WorkerClassifier; readonly identity: string }> {
   checkOptions("inWorkers", options, { export: true, workers: true });
   requireNode("inWorkers", "worker threads");
   const { availableParallelism } = await import("node:os");
@@ -74,15 +104,25 @@ export async function inWorkers(
   const threads = await Promise.all(
     Array.from({ length: workers }, () => startThread(url.href, name)),
   );
-  return {
+  const traits = await threads[0]!.traits;
+  const { fingerprint, fixedBatchSize } = traits;
+  const classifier: WorkerClassifier = {
+    ...traits,
+    ...(fixedBatchSize && { fixedBatchSize: fixedBatchSize * workers }),
     input: "array",
-    fingerprint: JSON.stringify(["workers", await hashOf(url), name]),
+    fingerprint: JSON.stringify([
+      "workers",
+      await hashOf(url),
+      name,
+      ...(fingerprint ? [fingerprint] : []),
+    ]),
     name: `${url.pathname.replace(/^.*\//, "")}#${name}`,
     predict: (batch: Float32Array, shape: number[]) => share(threads, batch, shape),
     async dispose() {
       await Promise.all(threads.map((thread) => thread.end()));
     },
   };
+  return { classifier, identity: identityOf(traits) };
 }
 
 /** Hash of a module's file; of its address where it is not in a file. What it imports is left out. */
@@ -94,11 +134,18 @@ async function hashOf(url: URL): Promise<string> {
 
 async function startThread(url: string, name: string): Promise<Thread> {
   const { Worker } = await import("node:worker_threads");
-  const worker = new Worker(program, { eval: true, workerData: { url, name } });
-  worker.unref();
+  const worker = new Worker(program, { eval: true, workerData: { url, name, handedOn } });
   const waiting = new Map<number, (reply: Reply | Error) => void>();
   let ended: Error | undefined;
   let next = 0;
+  let load: (traits: ClassifierTraits) => void;
+  const traits = new Promise<ClassifierTraits>((resolve) => {
+    load = resolve;
+  });
+  const loaded = (text: string) => {
+    load(JSON.parse(text));
+    if (waiting.size === 0) worker.unref();
+  };
   const settle = (id: number, reply: Reply | Error) => {
     waiting.get(id)?.(reply);
     waiting.delete(id);
@@ -107,12 +154,16 @@ async function startThread(url: string, name: string): Promise<Thread> {
   const end = (error: Error) => {
     ended ??= error;
     for (const id of [...waiting.keys()]) settle(id, ended);
+    load({});
   };
-  worker.on("message", (reply: Reply) => settle(reply.id, reply));
+  worker.on("message", (sent: Reply | Loaded) =>
+    "traits" in sent ? loaded(sent.traits) : settle(sent.id, sent),
+  );
   worker.on("messageerror", end);
   worker.on("error", (cause) => end(failed(`a thread failed: ${cause?.message ?? cause}`, cause)));
   worker.on("exit", (code) => end(failed(`a thread exited with code ${code}`)));
   return {
+    traits,
     run(batch, shape) {
       if (ended) return Promise.reject(ended);
       const id = next++;

@@ -65,7 +65,10 @@ describe("ensemble", () => {
     );
     expect(() => ensemble([])).toThrow("members must be a non-empty array");
     expect(() => ensemble([logits(0)], "mean" as never)).toThrow(
-      'must be "logits" or "vote", got "mean"',
+      /^ensemble: how, the second argument, must be "logits" or "vote", got "mean"$/,
+    );
+    expect(() => ensemble([logits(0)], { consensus: 1 } as never)).toThrow(
+      'got an object; options are the third, ensemble(members, "logits", options)',
     );
     const ids = (_: Float32Array, [n = 0]: number[]) => new Int32Array(n);
     await expect(
@@ -75,6 +78,29 @@ describe("ensemble", () => {
     await expect(
       certify(ensemble([logits(0), three]), [0.4], { ...options, numClasses: undefined }),
     ).rejects.toThrow("members must have the same classes, got 2 and 3");
+  });
+});
+
+describe("what members say of themselves", () => {
+  const shaped = (traits: object) => ({ predict: logits(0), ...traits });
+  const of = (...members: object[]) => {
+    const { imageShape, numClasses } = ensemble(members.map(shaped));
+    return { imageShape, numClasses };
+  };
+
+  it("is kept where those that know it agree", async () => {
+    const known = { imageShape: [1, 1, 1], numClasses: 2 };
+    const none = { imageShape: undefined, numClasses: undefined };
+    expect(of(known, {})).toEqual(known);
+    expect(of({}, known)).toEqual(known);
+    expect(of({ numClasses: 2 }, { imageShape: [1, 1, 1] })).toEqual(known);
+    expect(of(known, { imageShape: [2, 1, 1], numClasses: 3 })).toEqual(none);
+    expect(of({}, {})).toEqual(none);
+    const whole = ensemble([shaped(known), logits(0)]);
+    const { shape: _, ...rest } = { shape: undefined, ...options };
+    expect(await certify(whole, [0.4], rest)).toEqual(
+      await certify(whole, { data: [0.4], shape: [1, 1, 1] }, rest),
+    );
   });
 });
 

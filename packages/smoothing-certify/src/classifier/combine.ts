@@ -45,7 +45,6 @@ export function denoised(
   return {
     ...pickTraits([traits]),
     fingerprint: JSON.stringify(["denoised", identityOf(traitsOf(denoiser)), identityOf(traits)]),
-    ...(traits.numClasses && { numClasses: traits.numClasses }),
     input,
     async predict(batch: Float32Array | TensorLike, shape: number[]) {
       const tf = isTensor(batch) ? loadTensorFlow("denoised") : undefined;
@@ -111,7 +110,10 @@ export function ensemble(
     throw new DmaeError("argument", "ensemble: members must be a non-empty array of classifiers");
   const { consensus = members.length } = options;
   if (how !== "logits" && how !== "vote")
-    throw new DmaeError("argument", `ensemble: must be "logits" or "vote", got ${show(how)}`);
+    throw new DmaeError(
+      "argument",
+      `ensemble: how, the second argument, must be "logits" or "vote", got ${show(how)}${typeof how === "object" ? '; options are the third, ensemble(members, "logits", options)' : ""}`,
+    );
   if (numClasses !== undefined) checkInteger("ensemble", "numClasses", numClasses, 2);
   checkInteger("ensemble", "consensus", consensus, 1);
   if (consensus > members.length)
@@ -231,12 +233,13 @@ function pickRows(batch: Float32Array, rows: readonly number[], length: number):
   return picked;
 }
 
-/** What the parts say about themselves holds for the whole. */
+/** What the parts say about themselves holds for the whole; of shapes and classes, what those that know them agree on. */
 function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   const rowMixers = parts.flatMap((part) => part.rowMixers ?? []);
   const randomParts = parts.flatMap((part) => part.randomParts ?? []);
   const preprocessing = parts.flatMap((part) => part.preprocessing ?? []);
-  const shapes = new Set(parts.map(({ imageShape }) => String(imageShape)));
+  const shapes = parts.flatMap(({ imageShape }) => (imageShape ? [imageShape] : []));
+  const classes = new Set(parts.flatMap((part) => part.numClasses ?? []));
   const sizes = new Set(parts.flatMap((part) => part.fixedBatchSize ?? []));
   if (sizes.size > 1)
     throw new DmaeError(
@@ -247,7 +250,8 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
     ...(rowMixers.length > 0 && { rowMixers }),
     ...(randomParts.length > 0 && { randomParts }),
     ...(preprocessing.length > 0 && { preprocessing }),
-    ...(shapes.size === 1 && parts[0]?.imageShape && { imageShape: parts[0].imageShape }),
+    ...(new Set(shapes.map(String)).size === 1 && { imageShape: shapes[0]! }),
+    ...(classes.size === 1 && { numClasses: [...classes][0]! }),
     ...(sizes.size === 1 && { fixedBatchSize: [...sizes][0]! }),
   };
 }

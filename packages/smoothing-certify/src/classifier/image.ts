@@ -63,28 +63,46 @@ async function fromTensor(caller: string, x: TensorLike): Promise<Image> {
 
 function fromNumbers(caller: string, x: unknown, shape?: readonly number[]): Image {
   const holder = (typeof x === "object" && x !== null ? x : {}) as Record<string, unknown>;
-  const values = isNumbers(x) ? x : holder.data;
+  const values = Array.isArray(x) || isNumbers(x) ? x : holder.data;
+  checkElements(caller, values);
   if (!isNumbers(values))
     throw new DmaeError(
       "argument",
       `${caller}: x must be a tensor, an array of numbers or {data, shape}, got ${show(x)}`,
     );
-  const odd = Array.isArray(values) ? values.findIndex((value) => typeof value !== "number") : -1;
-  if (odd >= 0)
-    throw new DmaeError(
-      "argument",
-      `${caller}: x must hold numbers, got ${show(values[odd])} at element ${odd}`,
-    );
   const dimensions = shape ?? holder.shape ?? [values.length];
   checkShape(caller, dimensions);
   const size = dimensions.reduce((product, length) => product * length, 1);
-  if (size !== values.length || values.length === 0)
+  if (size !== values.length)
     throw new DmaeError(
       "shape",
       `${caller}: shape [${dimensions}] holds ${size} numbers, but x has ${values.length}`,
     );
   return { data: toFloats(values), shape: dimensions, tensor: false };
 }
+
+/** Throws for arrays that are empty, nested or hold something else than numbers. */
+function checkElements(caller: string, values: unknown): void {
+  if (!Array.isArray(values) && !isNumbers(values)) return;
+  if (values.length === 0)
+    throw new DmaeError("argument", `${caller}: x must have elements, got an empty array`);
+  if (!Array.isArray(values)) return;
+  if (isNumbers(values[0]) || Array.isArray(values[0]))
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must be a flat array of numbers, got an array of arrays; flatten it row by row and give its shape, {data, shape: [${lengthsOf(values).join(", ")}]}`,
+    );
+  const odd = values.findIndex((value) => typeof value !== "number");
+  if (odd >= 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: x must hold numbers, got ${show(values[odd])} at element ${odd}`,
+    );
+}
+
+/** The shape of nested arrays, read off their first elements. */
+const lengthsOf = (values: unknown): number[] =>
+  Array.isArray(values) || isNumbers(values) ? [values.length, ...lengthsOf(values[0])] : [];
 
 /** The numbers as float32 where that holds them exactly, else as float64: rounding would change the input. */
 export function toFloats(values: ArrayLike<number>): FloatArray {

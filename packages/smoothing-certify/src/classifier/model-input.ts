@@ -232,7 +232,7 @@ function checkDims(
   throw new DmaeError(
     "shape",
     isChannel
-      ? `${caller}: the model takes ${expected[wrong]} channels (${order}), the images [${image}] give ${dims[wrong]}; set channels ("rgb", "bgr" or "gray") or layout`
+      ? `${caller}: the model takes ${expected[wrong]} channels (${order}), the images [${image}] give ${dims[wrong]}; set channels ("rgb", "bgr" or "gray"), or set layout`
       : `${caller}: the model takes images of ${rows}x${columns} (${order}), got ${image[0]}x${image[1]}; set size: ${side} to resize after the noise, or resize the images before`,
   );
 }

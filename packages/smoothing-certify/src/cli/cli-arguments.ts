@@ -1,7 +1,14 @@
 import { parseArgs } from "node:util";
 import { DmaeError } from "@dmae/core";
 import { nameDistance, nearestNames } from "@dmae/core/checks";
-import { commands, type Kind, type OptionName, options, readsLogs } from "./cli-options.ts";
+import {
+  aboutOf,
+  commands,
+  type Kind,
+  type OptionName,
+  options,
+  readsLogs,
+} from "./cli-options.ts";
 
 /** The value of an option by its kind. */
 type Value<K> = K extends "switch"
@@ -25,6 +32,7 @@ const camelCase = (name: string) =>
 /** Parsed command-line options. */
 export class Arguments {
   constructor(
+    private readonly command: string,
     private readonly values: Readonly<Record<string, unknown>>,
     /** Arguments that are no options. */
     readonly files: readonly string[],
@@ -38,7 +46,7 @@ export class Arguments {
   needed<Name extends OptionName>(name: Name): ValueOf<Name> {
     const value = this.get(name);
     if (value === undefined)
-      throw new DmaeError("argument", `--${name} is needed: ${options[name][1]}`);
+      throw new DmaeError("argument", `--${name} is needed: ${aboutOf(name, this.command)}`);
     return value;
   }
 
@@ -81,15 +89,27 @@ function readValue(name: OptionName, text: string): unknown {
   return ok ? number : fail(rule);
 }
 
-/** A library's message with the names of options as they are written on the command line. */
+/** A library's message with options as they are written on the command line, `--size 28` for `size: 28`. */
 export function withOptionNames(message: string): string {
-  return Object.keys(options)
-    .filter((name) => name.includes("-"))
-    .reduce(
-      (text, name) =>
-        text.replace(new RegExp(`(?<![-\\w])${camelCase(name)}\\b`, "g"), `--${name}`),
-      message,
-    );
+  return Object.keys(options).reduce((text, name) => withOptionName(text, name), message);
+}
+
+function withOptionName(text: string, name: string): string {
+  const key = camelCase(name);
+  const given = new RegExp(
+    `(?<= )(\\{ )?${key}: (true|\\[[^\\]]*\\]|"[^"]*"|\\d[\\d.]*\\b)( \\})?`,
+    "g",
+  );
+  const bare = name.includes("-") ? `(?<![-\\w])${key}\\b` : `(?<=(?<!data )\\bset )${key}\\b`;
+  return text
+    .replace(given, (_, _open, value: string) => `--${name}${argumentOf(value)}`)
+    .replace(new RegExp(bare, "g"), `--${name}`);
+}
+
+/** A value of JavaScript as it follows an option: nothing for a switch. */
+function argumentOf(value: string): string {
+  const plain = value.replace(/^true$|[[\]" ]/g, "");
+  return plain === "" ? "" : `${plain.startsWith("-") ? "=" : " "}${plain}`;
 }
 
 /** Parses what follows the command's name; throws for options that the command does not take. */
@@ -109,7 +129,7 @@ export function parseArguments(command: string, argv: readonly string[]): Argume
     name,
     typeof value === "string" ? readValue(name as OptionName, value) : value,
   ]);
-  const args = new Arguments(Object.fromEntries(read), positionals);
+  const args = new Arguments(command, Object.fromEntries(read), positionals);
   if (args.has("help")) return args;
   if (positionals.length > 0 && !readsLogs(command) && command !== "verify")
     throw new DmaeError(
@@ -164,9 +184,9 @@ export function help(command?: string): string {
   }
   const files = readsLogs(command!) ? " LOG..." : command === "verify" ? " FILE" : "";
   const list = chosen.takes.map((name) => {
-    const [kind, about] = options[name];
+    const [kind] = options[name];
     const usage = kind === "switch" ? `--${name}` : `--${name} ${placeholderOf(kind)}`;
-    return `  ${usage.padEnd(26)} ${about}`;
+    return `  ${usage.padEnd(26)} ${aboutOf(name, command!)}`;
   });
   return `smoothing-certify ${command}${files} [options]: ${chosen.about}\n\n${list.join("\n")}\n`;
 }

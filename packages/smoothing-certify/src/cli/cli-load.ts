@@ -3,7 +3,7 @@ import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DmaeError, type ImageDataset } from "@dmae/core";
 import type { Classifier } from "../classifier/classifier.ts";
-import { inWorkers } from "../classifier/classifier-workers.ts";
+import { loadInWorkers } from "../classifier/classifier-workers.ts";
 import { fromOnnx } from "../classifier/from-onnx.ts";
 import { fromModelJson } from "../classifier/model-json.ts";
 import { checkPreprocessing, type Preprocessing } from "../classifier/preprocessing.ts";
@@ -61,17 +61,16 @@ export async function loadModel(args: Arguments, known?: Preprocessing): Promise
     );
   const exported = args.get("export") ?? "default";
   const workers = args.get("workers");
+  const fingerprint = await sha256(readFileSync(file));
   if (workers !== undefined) {
-    const classifier = await inWorkers(resolve(file), { export: exported, workers });
-    return { classifier, name, dispose: () => classifier.dispose() };
+    const loaded = await loadInWorkers(resolve(file), { export: exported, workers });
+    // in threads or not, it is the same classifier for a log
+    const classifier = { ...loaded.classifier, fingerprint: loaded.identity };
+    return { classifier, name, fingerprint, dispose: () => classifier.dispose() };
   }
   const module = await importModule(file, "--model");
-  return {
-    classifier: member(module, exported, file) as Classifier,
-    name,
-    fingerprint: await sha256(readFileSync(file)),
-    dispose: async () => {},
-  };
+  const classifier = member(module, exported, file) as Classifier;
+  return { classifier, name, fingerprint, dispose: async () => {} };
 }
 
 /** How the model wants its images. */
@@ -111,6 +110,11 @@ export async function loadData(args: Arguments): Promise<ImageDataset> {
   }
   const datasets = await importDatasets();
   const [kind = "", folder = ""] = text.includes(":") ? splitOnce(text) : [text, ""];
+  if (kind === "fashion-mnist" && text !== kind)
+    throw new DmaeError(
+      "argument",
+      `--data: fashion-mnist is the data of the package @dmae/fashion-mnist and takes no folder, got ${text}; say --data fashion-mnist, or idx:DIR for IDX files of your own`,
+    );
   if (kind === "fashion-mnist") return datasets.fashionMnist({ split });
   if (kind === "cifar10") return datasets.loadCifar10(needFolder(kind, folder), { split });
   if (kind === "cifar100") return datasets.loadCifar100(needFolder(kind, folder), { split });

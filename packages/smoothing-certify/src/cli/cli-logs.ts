@@ -1,4 +1,3 @@
-import { basename } from "node:path";
 import { DmaeError } from "@dmae/core";
 import { writeAtomically } from "@dmae/core/files";
 import { logText, readLogRows, rowBatches, writeLog } from "../log/log-file.ts";
@@ -13,6 +12,7 @@ import type { PairedDifference } from "../report/paired.ts";
 import { drawCurves, svgToPng } from "../report/plot.ts";
 import type { Arguments } from "./cli-arguments.ts";
 import type { Streams } from "./cli-rows.ts";
+import { logNames } from "./log-names.ts";
 
 /** Runs `recertify`, `merge`, `compare` or `analyze`. */
 export async function runLogs(command: string, args: Arguments, io: Streams): Promise<void> {
@@ -29,9 +29,9 @@ export async function runLogs(command: string, args: Arguments, io: Streams): Pr
   }
 }
 
-async function compared(file: string): Promise<ComparedLog> {
+async function compared(file: string, partial: boolean): Promise<ComparedLog> {
   const log = new ComparedLog();
-  for await (const rows of rowBatches(file)) for (const row of rows) log.add(row);
+  for await (const rows of rowBatches(file, partial)) for (const row of rows) log.add(row);
   return log;
 }
 
@@ -52,7 +52,8 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
   const [a, b, ...more] = args.files;
   if (b === undefined || more.length > 0)
     throw new DmaeError("argument", `compare: name two logs, got ${args.files.length}`);
-  const logs = [await compared(a!), await compared(b)] as const;
+  const partial = args.has("partial");
+  const logs = [await compared(a!, partial), await compared(b, partial)] as const;
   const found = compareLogs(...logs, {
     ...args.pick("radii", "n"),
     ...publishedOf(args, logs),
@@ -87,15 +88,17 @@ async function* recertifyLog(args: Arguments): AsyncGenerator<LogRow, void, void
     throw new DmaeError("argument", "recertify: name one log; merge shards first");
   const options = args.pick("alpha", "bound", "norm", "dimension", "top-k");
   recertify([], options); // wrong options are errors before anything is read
-  for await (const _ of rowBatches(file!)); // a log that its run marked as invalid gives no row
-  for await (const row of readLogRows(file!)) yield* recertify([row], options);
+  const partial = args.has("partial");
+  for await (const _ of rowBatches(file!, partial)); // a log that its run marked as invalid gives no row
+  for await (const row of readLogRows(file!, { partial })) yield* recertify([row], options);
 }
 
 async function analyze(args: Arguments, io: Streams): Promise<void> {
   const format = args.get("format") ?? "text";
   const logs: { name: string; digest: LogDigest }[] = [];
-  for (const file of args.files)
-    logs.push({ name: shortName(file), digest: await digestOf(file, args.has("partial")) });
+  const names = logNames(args.files);
+  for (const [i, file] of args.files.entries())
+    logs.push({ name: names[i]!, digest: await digestOf(file, args.has("partial")) });
   checkUnits(
     "analyze",
     logs.map(({ digest }) => digest),
@@ -120,11 +123,4 @@ async function digestOf(file: string, partial: boolean): Promise<LogDigest> {
 
 function longest(lists: readonly number[][]): number[] {
   return lists.reduce((most, list) => (list.length > most.length ? list : most), []);
-}
-
-/** The file's name; its folder too where all logs are called alike, as in the published folders. */
-function shortName(file: string): string {
-  const name = basename(file).replace(/\.tsv(\.gz)?$/, "");
-  const parts = file.split(/[\\/]/);
-  return /^noi[sz][et]_/.test(name) && parts.length > 1 ? `${parts.at(-2)}/${name}` : name;
 }

@@ -10,7 +10,13 @@ export type Kind =
   | "switch"
   | readonly string[];
 
-/** Options by command; the text is what `--help` prints. */
+/** What `--help` prints about an option; by command where it differs. */
+type About = string | Readonly<Record<string, string>>;
+
+const certified = "the l2 radius to certify";
+const cutOff = "accept a cut-off last line";
+
+/** Options by name. */
 export const options = {
   model: [
     "text",
@@ -56,11 +62,20 @@ export const options = {
   seed: ["text", "seed of the noise (default: that of the log, or a fresh one)"],
   radius: [
     "positive",
-    "at-radius, plan, regress: the l2 radius to certify; attack: largest perturbation (default: 4 sigma; linf: sigma)",
+    {
+      "at-radius": certified,
+      plan: certified,
+      regress: certified,
+      attack: "largest perturbation that is tried (default: 4 sigma; linf: sigma)",
+    },
   ],
   "max-samples": [
     "count",
-    "at-radius, adaptive: most samples (default: 100000); verify: to draw again (1000000)",
+    {
+      certify: "adaptive: most samples an image (default: 100000)",
+      "at-radius": "most samples an image (default: 100000)",
+      verify: "most samples to draw again (default: 1000000)",
+    },
   ],
   patience: [
     "count",
@@ -99,7 +114,10 @@ export const options = {
   rounds: ["count", "attack: descents, each to a smaller radius (default: 4)"],
   samples: [
     "count",
-    "attack: noisy copies of a point in the search (default: 256); plan: most samples an image",
+    {
+      attack: "noisy copies of a point in the search (default: 256)",
+      plan: "most samples an image",
+    },
   ],
   tau: [
     "fraction",
@@ -132,8 +150,19 @@ export const options = {
   key: ["text", "certificate: sign it with the Ed25519 private key in this PEM file"],
   "public-key": ["text", "verify: the certificate must be signed by this Ed25519 key (PEM file)"],
   html: ["text", "verify: write a page for print to this file"],
-  images: ["count", "merge: rows that there must be; plan: images of the pilot (default: 50)"],
-  partial: ["switch", "merge: accept missing or unfinished shards; analyze: a cut-off last line"],
+  images: [
+    "count",
+    { merge: "rows that there must be", plan: "images of the pilot (default: 50)" },
+  ],
+  partial: [
+    "switch",
+    {
+      merge: "accept missing or unfinished shards",
+      analyze: cutOff,
+      compare: cutOff,
+      recertify: cutOff,
+    },
+  ],
   radii: ["list", "analyze, compare: radii, e.g. 0,0.25,0.5"],
   format: [["text", "markdown", "latex", "csv"], "analyze: text (default), markdown, latex or csv"],
   svg: ["text", "analyze: draw the curves to this file"],
@@ -141,10 +170,16 @@ export const options = {
   title: ["text", "analyze: title of the picture"],
   quiet: ["switch", "no progress"],
   help: ["switch", "print this (also -h)"],
-} as const satisfies Record<string, readonly [Kind, string]>;
+} as const satisfies Record<string, readonly [Kind, About]>;
 
 /** Name of a command-line option. */
 export type OptionName = keyof typeof options;
+
+/** What an option is for a command that takes it. */
+export function aboutOf(name: OptionName, command: string): string {
+  const about: About = options[name][1];
+  return typeof about === "string" ? about : about[command]!;
+}
 
 /** Options that say how a model wants its images. */
 export const preprocessing = [
@@ -298,7 +333,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   recertify: {
     about: "new certificates from the votes in a log, without the model",
-    takes: ["alpha", "bound", "norm", "dimension", "top-k", "out", "help"],
+    takes: ["alpha", "bound", "norm", "dimension", "top-k", "partial", "out", "help"],
   },
   merge: { about: "one log from those of all shards", takes: ["out", "images", "partial", "help"] },
   verify: {
@@ -318,7 +353,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   compare: {
     about: "two logs on their common images, at a common n, with paired 95 % intervals",
-    takes: ["radii", "n", "sigma", "alpha", "votes", "help"],
+    takes: ["radii", "n", "sigma", "alpha", "votes", "partial", "help"],
   },
   analyze: {
     about: "tables and curves of certified accuracy from logs, also of the original Python tools",

@@ -53,7 +53,7 @@ function progressLine({ error, isTerminal = true }: Streams): (progress: Progres
     const now = performance.now();
     if (now - last < (isTerminal ? 250 : 10_000) && (done < total || !isTerminal)) return;
     last = now;
-    const left = Number.isFinite(secondsLeft) ? `, ${duration(secondsLeft)} left` : "";
+    const left = secondsLeft !== undefined ? `, ${duration(secondsLeft)} left` : "";
     const line = `${done} of ${total} images, ${Math.round(rate)} noisy images/s${left}`;
     error(isTerminal ? `\r${line}    ` : `${line}\n`);
   };

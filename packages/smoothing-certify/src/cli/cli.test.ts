@@ -81,6 +81,40 @@ describe("smoothing-certify", () => {
     expect(votes(parseLog(other.out))).not.toEqual(votes(await readLog(log)));
   });
 
+  it("certify goes on with another number of workers, and not with another model of the file's name", async () => {
+    const module = (threshold: number) => {
+      const file = join(folder(), "above.mjs");
+      writeFileSync(
+        file,
+        `const predict = (batch, [n]) => Int32Array.from({ length: n }, (_, i) => +(batch[i] > 0.3));
+export const a = { predict, fingerprint: "weights ${threshold}" };
+export const b = { predict, fingerprint: "others ${threshold}" };
+export default predict;`,
+      );
+      return ["--model", file, ...small.slice(2), "--quiet", "--no-preflight"];
+    };
+    const command = module(1);
+    const other = module(2);
+    for (const more of [[], ["--export", "a"]]) {
+      const log = ["--log", join(folder(), "run.tsv"), ...more];
+      for (const [i, workers] of [[], ["--workers", "2"], ["--workers", "1"], []].entries()) {
+        const { error } = await run(
+          ...["certify", ...command, ...log, ...workers, "--max", `${2 * i + 2}`],
+        );
+        expect(error).toBe("");
+      }
+      for (const workers of [[], ["--workers", "2"]]) {
+        const { error } = await run("certify", ...other, ...log, ...workers);
+        expect(error).toContain("was made with other settings (classifier ");
+      }
+      if (more.length === 0) continue;
+      for (const workers of [[], ["--workers", "2"]]) {
+        const { error } = await run("certify", ...command, ...log, "--export", "b", ...workers);
+        expect(error).toContain("was made with other settings (classifier ");
+      }
+    }
+  });
+
   it("other bounds, noises, samplers and exports are options", async () => {
     for (const more of [
       ["--bound", "two-class"],
@@ -382,7 +416,22 @@ describe("smoothing-certify", () => {
       1,
       "say where the files lie, cifar10:DIR",
     ],
-    [["at-radius", ...model, "--sigma", "0.5"], 1, "--radius is needed"],
+    [
+      ["certify", ...model.with(3, "fashion-mnist:x"), "--sigma", "1"],
+      1,
+      "takes no folder, got fashion-mnist:x; say --data fashion-mnist, or idx:DIR for IDX files of your own",
+    ],
+    [
+      ["certify", ...model.with(3, "fashion-mnist:"), "--sigma", "1"],
+      1,
+      "takes no folder, got fashion-mnist:;",
+    ],
+    [
+      ["at-radius", ...model, "--sigma", "0.5"],
+      1,
+      "--radius is needed: the l2 radius to certify\n",
+    ],
+    [["plan", ...model, "--sigmas", "0.5"], 1, "--radius is needed: the l2 radius to certify\n"],
     [["analyze"], 1, "analyze: name at least one log file"],
     [["analyze", "no.tsv"], 1, "readLog: cannot read no.tsv"],
     [["analyze", fixture("README.md")], 1, "not a certification log, as certify or the original"],

@@ -194,6 +194,10 @@ describe("certifyDataset", () => {
       samples: (40 - seen.length) * 110,
       secondsLeft: 0,
     });
+    expect(progress.map(({ rate }) => rate).every(Number.isFinite)).toBe(true);
+    const left = progress.map(({ secondsLeft }) => secondsLeft);
+    expect(left[0]).toBeUndefined(); // no image of this session is done
+    expect(left.some(Number.isNaN)).toBe(false);
     await expect(run({ log, seed: 0, sigma: 0.25 })).rejects.toMatchObject({ code: "resume" });
     await expect(run({ log, seed: 1 })).rejects.toThrow("seed 0 there, 1 now");
     await expect(run({ log, model: "other" })).rejects.toThrow("model halves there, other now");

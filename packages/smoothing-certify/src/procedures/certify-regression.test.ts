@@ -151,7 +151,7 @@ describe("certifyRegression refuses", () => {
       "a radius out of reach",
       linear,
       { radius: 20 },
-      "no number of samples that can be drawn is enough, or a larger sigma",
+      "; no number that can be drawn is enough: take a smaller radius or a larger sigma",
     ],
     ["NaN", constant([1, Number.NaN]), {}, "returned NaN as output 1 of row 0"],
     ["ragged rows", constant([[1], [2, 3]]), {}, "rows of one shape"],

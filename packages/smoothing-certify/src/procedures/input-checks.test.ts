@@ -121,6 +121,15 @@ describe("inputs", () => {
     [[0.1, null], "x must hold numbers, got null at element 1"],
     [{ data: [0.1, "2"], shape: [2] }, 'x must hold numbers, got "2" at element 1'],
     [new BigInt64Array(2), "got a BigInt64Array"],
+    [[], "x must have elements, got an empty array"],
+    [new Float32Array(0), "x must have elements, got an empty array"],
+    [{ data: [], shape: [0] }, "x must have elements, got an empty array"],
+    [
+      [[[0.1], [0.2]]],
+      "x must be a flat array of numbers, got an array of arrays; flatten it row by row and give its shape, {data, shape: [1, 2, 1]}",
+    ],
+    [[Float32Array.of(0.1, 0.2)], "got an array of arrays"],
+    [{ data: [[0.1, 0.2]], shape: [2] }, "got an array of arrays"],
     [{ data: [0.9, 0.3], shape: [-1, -2] }, "integers of at least 1, got -1 in [-1,-2]"],
     [{ data: [0.9, 0.3, 0.1], shape: [1.5, 2] }, "integers of at least 1, got 1.5 in [1.5,2]"],
     [

@@ -71,10 +71,12 @@ function checkReach(settings: RegressionSettings, outputs: number): void {
   if (ranks.lower >= 1 && ranks.upper <= n) return;
   const fewest = fewestSamples(needed);
   const advice =
-    fewest <= 1e12 ? `it takes ${fewest}` : "no number of samples that can be drawn is";
+    fewest <= 1e12
+      ? `it takes ${fewest}, or a larger sigma`
+      : "no number that can be drawn is enough: take a smaller radius or a larger sigma";
   throw new DmaeError(
     "argument",
-    `certifyRegression: ${n} samples are too few for bounds on ${outputs} output${outputs === 1 ? "" : "s"} at radius ${radius}, sigma ${sigma} and alpha ${alpha}; ${advice}${fewest <= 1e12 ? "" : " enough"}, or a larger sigma`,
+    `certifyRegression: ${n} samples are too few for bounds on ${outputs} output${outputs === 1 ? "" : "s"} at radius ${radius}, sigma ${sigma} and alpha ${alpha}; ${advice}`,
     { samples: n, fewest },
   );
 }

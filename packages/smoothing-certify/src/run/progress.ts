@@ -10,8 +10,8 @@ export interface Progress {
   readonly rate: number;
   /** Seconds since the start of this session. */
   readonly elapsed: number;
-  /** Seconds that the remaining images will take at the rate so far; NaN before the first one. */
-  readonly secondsLeft: number;
+  /** Seconds that the remaining images will take at the rate so far; undefined before this session's first one. */
+  readonly secondsLeft: number | undefined;
 }
 
 /** Keeps count of a run. */
@@ -44,10 +44,16 @@ export class ProgressMeter {
 
   /** The state now. */
   read(): Progress {
-    const { samples, done, total, resumed } = this;
+    const { samples, done, total } = this;
     const elapsed = this.elapsed();
-    const secondsLeft = done > resumed ? (elapsed / (done - resumed)) * (total - done) : Number.NaN;
-    return { done, total, samples, rate: samples / elapsed, elapsed, secondsLeft };
+    const rate = elapsed > 0 ? samples / elapsed : 0;
+    return { done, total, samples, rate, elapsed, secondsLeft: this.secondsLeft(elapsed) };
+  }
+
+  private secondsLeft(elapsed: number): number | undefined {
+    const { done, total, resumed } = this;
+    if (done === total) return 0;
+    return done > resumed ? (elapsed / (done - resumed)) * (total - done) : undefined;
   }
 
   private elapsed(): number {
