@@ -14,8 +14,8 @@ export interface MethodRow {
 const sigmas = [0.25, 0.5, 1] as const;
 
 // The published repository (alinlab/smoothing-catrs) does not state its Fashion-MNIST hyperparameters. These are MNIST's,
-// from EXPERIMENTS.MD of jh-jeong/smoothing-consistency and jh-jeong/smoothmix and the README of alinlab/smoothing-catrs;
-// its logs for Fashion-MNIST pin down the schedules (drops in epochs 31 and 61; CAT-RS 51 and 101) and MACER's deferral (epoch 31).
+// from EXPERIMENTS.MD of jh-jeong/smoothing-consistency, of jh-jeong/smoothmix and, for CAT-RS, of alinlab/smoothing-catrs; its logs for
+// Fashion-MNIST pin down, with epochs from 0, the schedules (drops in 31 and 61; CAT-RS 51 and 101) and MACER's deferral (31).
 // Chosen without a source: SmoothMix with mixStep 0 (of two published settings), and lambda 1 for CAT-RS at 0.5 and 1.
 
 /** Values for sigma 0.25, 0.5 and 1. */
@@ -63,8 +63,7 @@ function recipe(name: string, method: MethodSettings, sigma: number): FinetuneRe
   const isCatRs = method.name === "catRs";
   return {
     name,
-    source:
-      "MNIST's hyperparameters, EXPERIMENTS.MD of jh-jeong/smoothing-consistency and smoothmix",
+    source: `MNIST's hyperparameters, EXPERIMENTS.MD of ${isCatRs ? "alinlab/smoothing-catrs" : "jh-jeong/smoothing-consistency and smoothmix"}`,
     model: createConvNet("lenet"),
     method,
     sigma,

@@ -67,11 +67,15 @@ function learningRates(recipe: Recipe): string {
   const { training } = recipe;
   const { warmupEpochs, epochs } = training;
   const schedule = learningRateByEpoch(recipe);
-  const sgd = "sgd" in training ? training.sgd : undefined;
-  const at = sgd
-    ? [0, sgd.stepSize + 1, 2 * sgd.stepSize + 1, epochs]
-    : [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
-  return at.map((epoch) => `${schedule(epoch).toPrecision(3)} at epoch ${epoch}`).join(", ");
+  const whole = Array.from({ length: epochs }, (_, epoch) => epoch);
+  const at =
+    "sgd" in training && training.sgd
+      ? whole.filter((epoch) => epoch === 0 || schedule(epoch) !== schedule(epoch - 1))
+      : [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
+  const rates = at
+    .slice(0, 8)
+    .map((epoch) => `${schedule(epoch).toPrecision(3)} at epoch ${epoch}`);
+  return rates.join(", ");
 }
 
 /** Numbers in the model that is trained, the decoder among them in pre-training. */

@@ -6,6 +6,7 @@ import { convert } from "./convert.ts";
 import { findRecipe, readOptions } from "./options.ts";
 import { parameterCount, planOf } from "./plan.ts";
 import type { Recipe } from "./recipe.ts";
+import { fromScratchWithSgd } from "./rivals.ts";
 import { applySettings, changedFields } from "./settings.ts";
 import { testRecipes } from "./testing/recipes.ts";
 
@@ -122,6 +123,27 @@ test("the plan counts parameters as the models have them", () => {
   const dmae = createDmae(autoencoder.training.model as DmaeOptions);
   expect(parameterCount(autoencoder)).toBe(numbers(dmae.initHost(key(0))));
 });
+
+test.each([
+  ["start", "0.0100 at epoch 0, 0.00100 at epoch 30, 0.000100 at epoch 60"],
+  ["end", "0.0100 at epoch 0, 0.00100 at epoch 31, 0.000100 at epoch 61"],
+] as const)(
+  "the plan names the epochs, from 0, in which the rate drops: stepped at the %s",
+  async (steppedAt, rates) => {
+    const sgd = { learningRate: 0.01, momentum: 0.9, weightDecay: 1e-4, stepSize: 30, gamma: 0.1 };
+    const plan = async (epochs: number) => {
+      const training = {
+        ...cr.training,
+        ...fromScratchWithSgd,
+        epochs,
+        sgd: { ...sgd, steppedAt },
+      };
+      return planOf({ ...cr, training } as Recipe, { from: undefined }, undefined);
+    };
+    expect(await plan(90)).toMatch(new RegExp(`${rates}$`, "m"));
+    expect(await plan(60)).not.toContain("at epoch 6");
+  },
+);
 
 test("the plan of the official pre-training has the official batch, steps and learning rate", async () => {
   const plan = await planOf(testRecipes.pretraining!, { from: undefined }, undefined);
