@@ -2,8 +2,8 @@ import type { CertificationSettings, EvaluationSettings } from "@dmae/reproduce"
 import { bySigma, type Rival, type RivalSigma, rivalRecipes } from "@dmae/reproduce/rivals";
 import { publishedFor } from "./published.ts";
 
-// The methods that Table 3 compares DMAE with, on the ResNet-110 of locuslab/smoothing: each with the command or the
-// defaults of its own code. Not among them: Diffusion, whose denoiser nobody trains on the way.
+// The methods that Table 3 compares DMAE with, and Stability and CAT-RS, on the ResNet-110 of locuslab/smoothing: each with the
+// command or the defaults of its own code. Not among them: Diffusion, whose denoiser nobody trains on the way.
 
 /** What most of them train with. */
 const sgd = { learningRate: 0.1, momentum: 0.9, weightDecay: 1e-4, stepSize: 50, gamma: 0.1 };
@@ -91,6 +91,30 @@ const methods: Readonly<Record<string, Rival>> = {
       },
       epochs: 150,
       batchSize: 128,
+      sgd,
+    }),
+  },
+  stability: {
+    title: "Stability (Li et al. 2019)",
+    isInPaper: false,
+    training: (sigma) => ({
+      source:
+        "train_stab.py on CIFAR-100 in EXPERIMENTS.MD of alinlab/smoothing-catrs, CIFAR-10 in a similar way; lambda is that of jh-jeong/smoothing-consistency's logs of CIFAR-10 too",
+      method: { name: "stability", lambda: bySigma(2, 2, 1)[sigma] },
+      epochs: 150,
+      batchSize: 256,
+      sgd,
+    }),
+  },
+  catrs: {
+    title: "CAT-RS (Jeong et al. 2023)",
+    isInPaper: false,
+    training: (sigma) => ({
+      source:
+        "train_catrs.py at 0.25 in the README of alinlab/smoothing-catrs, at the other levels on CIFAR-100 in its EXPERIMENTS.MD, CIFAR-10 in a similar way",
+      method: { name: "catRs", copies: 4, epsilon: 1, steps: 4, lambda: bySigma(0.5, 1, 2)[sigma] },
+      epochs: 150,
+      batchSize: 64,
       sgd,
     }),
   },

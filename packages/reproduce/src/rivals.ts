@@ -44,10 +44,12 @@ export const fromScratchWithSgd = {
   emaDecay: null,
 } as const satisfies Partial<FinetuneRecipe>;
 
-/** A method that the paper compares DMAE with, and how it was trained. */
+/** A method to compare DMAE with, and how it was trained. */
 export interface Rival {
   /** Name in a recipe's `paper`. */
   readonly title: string;
+  /** False for one that the paper's tables leave out. */
+  readonly isInPaper?: boolean;
   /** Its training at a noise level. */
   training(sigma: RivalSigma): {
     /** Where the values come from. */
@@ -89,7 +91,7 @@ export const rivalRecipes = (family: RivalFamily): readonly FinetuningRecipe[] =
       const shared = { model: createConvNet(model).config, ...fromScratchWithSgd, augmentation };
       return {
         name,
-        paper: `${network.title}, ${rival.title}, sigma ${sigma} (${family.tables})`,
+        paper: `${network.title}, ${rival.title}, sigma ${sigma} (${rival.isInPaper === false ? "not in the paper" : family.tables})`,
         dataset,
         task: "finetune",
         startsFrom: null,
