@@ -1,4 +1,4 @@
-import jStat from "jstat";
+import { studentQuantile } from "../statistics/student-t.ts";
 
 /** A difference `b - a` with its paired 95 % interval, which covers the choice of the images. */
 export interface PairedDifference {
@@ -21,7 +21,7 @@ export function meanDifference<T>(
   of: (row: T) => number,
 ): PairedDifference {
   const { count, squares, ...means } = moments(a, b, of);
-  const quantile = count < 2 ? Number.NaN : jStat.studentt.inv(0.975, count - 1);
+  const quantile = count < 2 ? Number.NaN : studentQuantile(0.975, count - 1);
   const half = quantile * Math.sqrt(squares / count / (count - 1));
   return { ...means, low: means.difference - half, high: means.difference + half };
 }

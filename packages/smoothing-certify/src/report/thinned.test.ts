@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { radiusTable, votesOf } from "./thinned.ts";
+import { expectClose } from "../../../../testing/expect-close.ts";
+import { radiusTable, thinnedRow, votesOf } from "./thinned.ts";
 
 const rowOf = (radius: number) =>
   ({ correct: 1, radius, votes: undefined, total: 0, settings: undefined }) as const;
@@ -41,5 +42,28 @@ describe("the votes of a printed radius", () => {
       expect(off(found)).toBeLessThanOrEqual(off(found - 1));
       for (const rounding of [1, 1 + 1e-10, 1 - 1e-10]) expect(read(exact * rounding)).toBe(k); // all digits
     }
+  });
+});
+
+describe("what a row gives with fewer votes", () => {
+  it.each([100_000, 10_000])("is all of it where all %s votes agree, exactly", (n) => {
+    const row = thinnedRow({ k: 100_000, n: 100_000 }, n, () => 0.3, [0, 0.3]);
+    expect(row).toEqual({ radius: 0.3, certified: [1, 1] });
+  });
+
+  it.each([10_000, 1000])("is certain where every draw of %s votes is certified", (n) => {
+    expect(thinnedRow({ k: 90_000, n: 100_000 }, n, () => 1, [0.5]).certified).toEqual([1]);
+  });
+
+  // exact, by mpmath 1.4.1: the chance of at least `least` votes for the class
+  it.each([
+    [9_990_000, 10_000_000, 10_000, 9990, 0.583039833683163],
+    [9_990_000, 10_000_000, 10_000, 9980, 0.9984303240408322],
+    [60_000, 100_000, 10_000, 6000, 0.5045206961361975],
+    [60_000, 100_000, 10_000, 6050, 0.1434042222150464],
+  ])("has the probability of %d of %d votes brought to %d with %d", (k, of, n, least, exact) => {
+    const radiusOf = (votes: number) => (votes >= least ? 1 : 0);
+    const { radius, certified } = thinnedRow({ k, n: of }, n, radiusOf, [1]);
+    expectClose([radius, ...certified], [exact, exact], { relative: 1e-12 });
   });
 });

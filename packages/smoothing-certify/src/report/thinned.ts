@@ -1,6 +1,6 @@
 import { DmaeError } from "@dmae/core";
-import { stirlingError } from "../statistics/binomial.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
+import { hypergeometric } from "../statistics/hypergeometric.ts";
 import { normalCdf } from "../statistics/normal.ts";
 import { certifiedRadius } from "../statistics/radius.ts";
 import { votesNeeded } from "../statistics/sequential-test.ts";
@@ -50,19 +50,21 @@ export function thinnedRow(
       "argument",
       `compare: n must be at most the ${votes.n} votes of a row, got ${n}`,
     );
-  const mean = (n * votes.k) / votes.n;
-  const reach = Math.sqrt(18 * n); // Hoeffding: outside lie at most 2 exp(-36) of the draws
-  const first = Math.max(0, n - (votes.n - votes.k), Math.ceil(mean - reach));
-  for (let k = first; k <= Math.min(n, votes.k, mean + reach); k++) {
-    const weight = Math.exp(logHypergeometric(k, n, votes.k, votes.n));
-    const radius = radiusOf(k);
-    if (radius === 0) continue;
+  const { first, weights } = hypergeometric(votes.k, votes.n, n);
+  let total = 0;
+  weights.forEach((weight, i) => {
+    const radius = radiusOf(first + i);
+    total += weight;
     result.radius += weight * radius;
-    radii.forEach((r, i) => {
-      if (radius >= r) result.certified[i]! += weight;
+    if (radius === 0) return;
+    radii.forEach((r, at) => {
+      if (radius >= r) result.certified[at]! += weight;
     });
-  }
-  return result;
+  });
+  return {
+    radius: result.radius / total,
+    certified: result.certified.map((weight) => weight / total),
+  };
 }
 
 /** The radius of `k` votes of n. */
@@ -77,18 +79,4 @@ export function radiusTable(numbers: LogNumbers): (k: number) => number {
     known.set(k, radius);
     return radius;
   };
-}
-
-/** `ln (C(K, k) C(N - K, n - k) / C(N, n))`. */
-function logHypergeometric(k: number, n: number, K: number, N: number): number {
-  return logChoose(K, k) + logChoose(N - K, n - k) - logChoose(N, n);
-}
-
-function logChoose(n: number, k: number): number {
-  return logFactorial(n) - logFactorial(k) - logFactorial(n - k);
-}
-
-function logFactorial(n: number): number {
-  const z = n + 1;
-  return (z - 0.5) * Math.log(z) - z + 0.9189385332046728 + stirlingError(z);
 }

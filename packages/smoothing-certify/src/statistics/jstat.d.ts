@@ -2,7 +2,6 @@
 declare module "jstat" {
   const jStat: {
     beta: { inv(p: number, alpha: number, beta: number): number };
-    studentt: { inv(p: number, degreesOfFreedom: number): number };
     normal: { inv(p: number, mean: number, std: number): number };
   };
   export default jStat;
