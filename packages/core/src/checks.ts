@@ -1,6 +1,7 @@
 /** Checks of what a user passes or a file holds; their errors name the rule and the nearest good name. */
 export { show } from "./check.ts";
 export { checkOptions, type OptionNames } from "./check-options.ts";
+export { datasetName } from "./dataset-name.ts";
 export { defined } from "./defined.ts";
 export { nameDistance, nearestNames } from "./nearest-names.ts";
 export type { OptionKind } from "./option-kinds.ts";

@@ -41,8 +41,8 @@ export interface LabeledImage {
 
 /** Images by index. Any object of this form is a data set; `@dmae/datasets` makes some. */
 export interface ImageDataset {
-  /** A short name for logs, e.g. `fashion-mnist/test`. */
-  readonly name: string;
+  /** A short name for logs and messages, e.g. `fashion-mnist/test`; default: none. */
+  readonly name?: string | undefined;
   /** Number of images. */
   readonly length: number;
   /** Shape of every image. */

@@ -5,7 +5,7 @@ import {
   type Key,
   type LabeledImage,
 } from "@dmae/core";
-import type { OptionNames } from "@dmae/core/checks";
+import { datasetName, type OptionNames } from "@dmae/core/checks";
 import { isPixelDataset } from "./dataset.ts";
 import type { ImageWorkers } from "./image-workers.ts";
 import { type ImageOperation, isRandom } from "./operations.ts";
@@ -91,7 +91,7 @@ export function checkBatchOptions(
   };
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     fail(`batchSize must be a positive integer, got ${batchSize}`);
-  if (dataset.length < 1) fail(`${dataset.name} has no images`);
+  if (dataset.length < 1) fail(`${datasetName(dataset)} has no images`);
   if (dropLast && batchSize > dataset.length)
     fail(`batchSize ${batchSize} with dropLast leaves no batch of the ${dataset.length} images`);
   if (!Number.isInteger(prefetch) || prefetch < 0 || prefetch > 1024)

@@ -37,6 +37,19 @@ test("batches in order, the last one smaller unless dropped", async () => {
   expect(await collect(ten, { batchSize: 4, dropLast: true })).toHaveLength(2);
 });
 
+test("a data set needs no name: messages say the data set", async () => {
+  const grey: ImageDataset = {
+    ...{ length: 2, imageShape: [1, 1, 1], numClasses: 1 },
+    get: () => ({ image: Float32Array.of(255), label: 0 }),
+  };
+  await expect(collect(grey, { batchSize: 1 })).rejects.toThrow(
+    "batches: image 0 of the data set must lie in [0, 1], got 255",
+  );
+  expect(() => batchLoader({ ...grey, length: 0 }, { batchSize: 1 })).toThrow(
+    "batchLoader: the data set has no images",
+  );
+});
+
 test("the order of epoch e is permutation(foldIn(key, e))", async () => {
   for (const epoch of [0, 1, 7]) {
     const all = await collect(ten, { batchSize: 3, shuffle: true, key: key(5), epoch });

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import type { OptionNames } from "@dmae/core/checks";
+import { datasetName, type OptionNames } from "@dmae/core/checks";
 import type { ImageOperation } from "./operations.ts";
 import type { LabeledPixels } from "./pixels.ts";
 
@@ -50,6 +50,8 @@ export interface ImageLocation {
  * Every data set of this package is one.
  */
 export interface PixelDataset extends ImageDataset {
+  /** A short name for logs and messages. */
+  readonly name: string;
   /** The bytes of image `index`. */
   pixels(index: number): LabeledPixels | Promise<LabeledPixels>;
   /** Where image `index` lies, for data sets that decode files. */
@@ -65,7 +67,7 @@ export function checkIndex(dataset: ImageDataset, index: number): void {
   if (Number.isInteger(index) && index >= 0 && index < dataset.length) return;
   throw new DmaeError(
     "argument",
-    `get: index must be an integer in [0, ${dataset.length}) for ${dataset.name}, got ${index}`,
+    `get: index must be an integer in [0, ${dataset.length}) for ${datasetName(dataset)}, got ${index}`,
     { dataset: dataset.name, length: dataset.length, received: index },
   );
 }

@@ -1,4 +1,5 @@
 import { DmaeError, type ImageDataset, type ImageShape, type Key } from "@dmae/core";
+import { datasetName } from "@dmae/core/checks";
 import { outputShape } from "./apply-operations.ts";
 import type { BatchOptions, ImageTransform } from "./batch-options.ts";
 import { isPixelDataset, type PixelDataset } from "./dataset.ts";
@@ -141,7 +142,7 @@ const asTheyAre =
 
 /** A data set that has only floats, with its bytes: the nearest of 256 levels. */
 function withPixels(dataset: ImageDataset): PixelDataset {
-  const { name, length, imageShape, numClasses } = dataset;
+  const { length, imageShape, numClasses } = dataset;
   const size = imageShape[0] * imageShape[1] * imageShape[2];
   const get = (index: number) => dataset.get(index);
   const pixels: PixelDataset["pixels"] = async (index) => {
@@ -150,25 +151,25 @@ function withPixels(dataset: ImageDataset): PixelDataset {
     checkUnit(dataset, index, image);
     return { ...toPixels(image, imageShape), label };
   };
-  return { name, length, imageShape, numClasses, get, pixels };
+  return { name: datasetName(dataset), length, imageShape, numClasses, get, pixels };
 }
 
 function checkSize(dataset: ImageDataset, index: number, image: Float32Array, size: number): void {
   if (image.length === size) return;
   throw new DmaeError(
     "shape",
-    `batches: image ${index} of ${dataset.name} must have ${size} values, got ${image.length}`,
+    `batches: image ${index} of ${datasetName(dataset)} must have ${size} values, got ${image.length}`,
   );
 }
 
 /** Throws for a value whose nearest level is none of the 256: such images were not scaled to [0, 1]. */
-function checkUnit({ name }: ImageDataset, index: number, image: Float32Array): void {
+function checkUnit(dataset: ImageDataset, index: number, image: Float32Array): void {
   const half = 0.5 / 255;
   const at = image.findIndex((value) => !(value > -half && value < 1 + half));
   if (at < 0) return;
   throw new DmaeError(
     "argument",
-    `batches: image ${index} of ${name} must lie in [0, 1], got ${image[at]} at element ${at}; scale the images, e.g. bytes by 1 / 255`,
+    `batches: image ${index} of ${datasetName(dataset)} must lie in [0, 1], got ${image[at]} at element ${at}; scale the images, e.g. bytes by 1 / 255`,
   );
 }
 

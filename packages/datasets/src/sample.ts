@@ -1,8 +1,8 @@
 import { DmaeError, foldIn, type ImageDataset, key as keyOf } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, datasetName } from "@dmae/core/checks";
 import { permutation } from "@dmae/core/random";
 import type { PixelDataset } from "./dataset.ts";
-import { subset } from "./views.ts";
+import { subset, viewName } from "./views.ts";
 
 /** Options of {@link sample}. */
 export interface SampleOptions {
@@ -34,7 +34,7 @@ export function sample<Dataset extends ImageDataset>(
   return subset(
     dataset,
     drawn("sample", dataset, count, options.seed ?? 0),
-    `${dataset.name}[~${count}]`,
+    viewName(dataset, `[~${count}]`),
   );
 }
 
@@ -68,8 +68,8 @@ export function splitDataset<Dataset extends ImageDataset>(
   const inTest = new Set(chosen);
   const others = Array.from({ length: dataset.length }, (_, i) => i).filter((i) => !inTest.has(i));
   return {
-    train: subset(dataset, others, `${dataset.name}/train`),
-    test: subset(dataset, chosen, `${dataset.name}/test`),
+    train: subset(dataset, others, viewName(dataset, "/train")),
+    test: subset(dataset, chosen, viewName(dataset, "/test")),
   };
 }
 
@@ -123,6 +123,6 @@ function labelOf(caller: string, dataset: ImageDataset, index: number): number {
   item.catch(() => {});
   throw new DmaeError(
     "argument",
-    `${caller}: ${dataset.name} must know its labels without reading images; choose positions yourself, with subset(dataset, indices)`,
+    `${caller}: ${datasetName(dataset)} must know its labels without reading images; choose positions yourself, with subset(dataset, indices)`,
   );
 }

@@ -1,3 +1,4 @@
+import type { ImageDataset } from "@dmae/core";
 import { expect, test } from "vitest";
 import { arrayDataset } from "./array-dataset.ts";
 import { everyNth, subset, take } from "./views.ts";
@@ -28,6 +29,17 @@ test("take and everyNth choose the images of the certification scripts", () => {
   expect(values(take(seven, 3))).toEqual([0, 10, 20]);
   expect(values(everyNth(seven, 3))).toEqual([0, 30]); // floor(7 / 3) images
   expect(values(everyNth(seven, 1))).toHaveLength(7);
+});
+
+test("views of a data set without a name have none, and messages say the data set", () => {
+  const { name: _, pixels: __, ...unnamed } = seven;
+  const plain: ImageDataset = unnamed;
+  expect([take(plain, 3), everyNth(plain, 2), subset(plain, [1])].map(({ name }) => name)).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(() => take(plain, 3).get(3)).toThrow("in [0, 3) for the data set, got 3");
 });
 
 test("positions outside and fractions are errors", () => {

@@ -9,7 +9,7 @@ import { checkIndex, isPixelDataset, type PixelDataset } from "./dataset.ts";
 export function subset<Dataset extends ImageDataset>(
   dataset: Dataset,
   indices: ArrayLike<number>,
-  name = `${dataset.name}[${indices.length}]`,
+  name = viewName(dataset, `[${indices.length}]`),
 ): Dataset {
   const chosen = Uint32Array.from(indices);
   for (let i = 0; i < chosen.length; i++) checkSubsetIndex(dataset, indices[i]!, i);
@@ -40,7 +40,7 @@ export function take<Dataset extends ImageDataset>(dataset: Dataset, count: numb
       "argument",
       `take: count must be an integer in [0, ${dataset.length}], got ${count}`,
     );
-  return subset(dataset, range(count, 1), `${dataset.name}[:${count}]`);
+  return subset(dataset, range(count, 1), viewName(dataset, `[:${count}]`));
 }
 
 /**
@@ -57,8 +57,12 @@ export function everyNth<Dataset extends ImageDataset>(
       `everyNth: interval must be a positive integer, got ${interval}`,
     );
   const count = Math.floor(dataset.length / interval);
-  return subset(dataset, range(count, interval), `${dataset.name}[::${interval}]`);
+  return subset(dataset, range(count, interval), viewName(dataset, `[::${interval}]`));
 }
+
+/** The name of a view of `dataset`: none if the data set has none. */
+export const viewName = ({ name }: ImageDataset, part: string): string | undefined =>
+  name === undefined ? undefined : name + part;
 
 const range = (count: number, step: number) =>
   Uint32Array.from({ length: count }, (_, i) => i * step);

@@ -1,4 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
+import { datasetName } from "@dmae/core/checks";
 
 /** Throws for a setting that would end a measurement in nonsense: no image, no copy, noise that is no number. */
 export function checkMeasure(
@@ -22,7 +23,7 @@ export function checkDataset(
   dataset: ImageDataset,
   classifier: { readonly imageShape: readonly number[]; readonly numClasses: number },
 ): void {
-  const { length, imageShape, numClasses, name, get } = (dataset ?? {}) as Partial<ImageDataset>;
+  const { length, imageShape, numClasses, get } = (dataset ?? {}) as Partial<ImageDataset>;
   if (typeof get !== "function")
     wrong(caller, "the data set must be one, e.g. loadImageFolder(…) of @dmae/datasets", dataset);
   if (`${imageShape}` !== `${classifier.imageShape}`)
@@ -30,10 +31,11 @@ export function checkDataset(
   if (numClasses !== classifier.numClasses)
     wrong(
       caller,
-      `numClasses of ${name} must be the ${classifier.numClasses} of the classifier`,
+      `numClasses of ${datasetName(dataset)} must be the ${classifier.numClasses} of the classifier`,
       numClasses,
     );
-  if (!isPositiveInteger(length!)) wrong(caller, `${name} must hold images`, length);
+  if (!isPositiveInteger(length!))
+    wrong(caller, `${datasetName(dataset)} must hold images`, length);
 }
 
 /** Throws unless a batch has rows. */

@@ -20,7 +20,7 @@ export async function dataFacts(
     const { image, label } = await data.get(Math.floor((i * length) / Math.min(SAMPLED, length)));
     sums.push(checksum({ image: float(image), label: int(Int32Array.of(label)) }));
   }
-  return { name, images: length, checksum: sums.join(" ") };
+  return { name: name ?? "", images: length, checksum: sums.join(" ") };
 }
 
 const float = (data: Float32Array) => ({ dtype: "float32", shape: [data.length], data }) as const;

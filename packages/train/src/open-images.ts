@@ -1,14 +1,9 @@
-import {
-  DmaeError,
-  foldIn,
-  type ImageDataset,
-  type ImageShape,
-  type Key,
-  type LabeledImage,
-} from "@dmae/core";
+import { DmaeError, foldIn, type ImageDataset, type ImageShape, type Key } from "@dmae/core";
+import { datasetName } from "@dmae/core/checks";
 import { batchLoader, type ImageWorkers, type PixelDataset } from "@dmae/datasets";
 import { type Augmentation, augmentationOperations, requireAugmentation } from "./augmentation.ts";
 import { type BatchSource, withBatchSize } from "./batch-source.ts";
+import { withBatchLabels, withDatasetLabels } from "./checked-labels.ts";
 import { noiseKeys } from "./noise.ts";
 import { batchRows } from "./rank-rows.ts";
 
@@ -59,12 +54,14 @@ export function openImages(
   requireFit(data, caller, images);
   if ("at" in data) {
     requireAugmentation(caller, data, recipe.augmentation);
-    const whole = withBatchSize(data, recipe.batchSize, caller);
+    const { numClasses } = images;
+    const labelled = numClasses === undefined ? data : withBatchLabels(data, caller, numClasses);
+    const whole = withBatchSize(labelled, recipe.batchSize, caller);
     const at = async (step: number) => batchRows(await whole.at(step), rows!);
     return { ...whole, ...(rows ? { at } : {}), close: async () => {} };
   }
   const { key, copies, workers, onCorrupt } = settings;
-  const dataset = images.numClasses === undefined ? data : withLabels(data, caller);
+  const dataset = images.numClasses === undefined ? data : withDatasetLabels(data, caller);
   const { augmentation = null, batchSize } = recipe;
   const fixed = (data as PixelDataset).transform;
   const loader = batchLoader(dataset, {
@@ -96,26 +93,6 @@ function requireFit(
     );
   if (numClasses !== undefined && "numClasses" in data && data.numClasses !== numClasses)
     fail(
-      `numClasses of the model must be the ${data.numClasses} of ${data.name}, got ${numClasses}`,
+      `numClasses of the model must be the ${data.numClasses} of ${datasetName(data)}, got ${numClasses}`,
     );
-}
-
-/** A data set whose labels are checked as they are read: typed arrays turn a NaN into class 0. */
-function withLabels(dataset: ImageDataset, caller: string): ImageDataset {
-  const checked = <T extends Pick<LabeledImage, "label">>(item: T, index: number): T => {
-    if ((item.label | 0) === item.label) return item;
-    throw new DmaeError(
-      "argument",
-      `${caller}: the label of image ${index} must be a 32-bit integer, got ${item.label}`,
-      { index, label: item.label },
-    );
-  };
-  const { pixels } = dataset as Partial<PixelDataset>;
-  return {
-    ...dataset,
-    get: async (index) => checked(await dataset.get(index), index),
-    ...(pixels && {
-      pixels: async (index: number) => checked(await pixels.call(dataset, index), index),
-    }),
-  };
 }

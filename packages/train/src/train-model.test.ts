@@ -160,16 +160,51 @@ describe("openImages", () => {
     await expect(open({}, ragged as never).at(4)).rejects.toThrow(
       "batch 4 must hold the batchSize of the recipe, 5 images, got 2",
     );
-    for (const label of [Number.NaN, 1.5, undefined as unknown as number, 2 ** 31]) {
+    for (const label of [Number.NaN, 1.5, undefined as unknown as number, 2 ** 31, -1, 3]) {
       const odd: ImageDataset = {
-        ...{ name: "odd", length: 22, imageShape: [4, 4, 1], numClasses: 3 },
+        ...{ length: 22, imageShape: [4, 4, 1], numClasses: 3 },
         get: async (index) => ({ ...(await data.get(index)), label }),
       };
       await expect(open({}, odd as never).at(0)).rejects.toThrow(
-        `must be a 32-bit integer, got ${label}`,
+        new RegExp(
+          `leastSquares: the label of image \\d+ must be an integer in \\[0, 3\\), got ${label}$`,
+        ),
       );
       const { numClasses: _, ...unlabelled } = task.images;
       expect((await open({ images: unlabelled }, odd as never).at(0)).size).toBe(5);
     }
+    const far = batchLoader(data, { batchSize: 5, dropLast: true });
+    const at = async (step: number) => ({
+      ...(await far.at(step)),
+      labels: Int32Array.of(0, 1, 2, 3, 0),
+    });
+    await expect(open({}, { ...far, at } as never).at(1)).rejects.toThrow(
+      "leastSquares: the label of image 8 must be an integer in [0, 3), got 3",
+    );
+    await far.close();
+  });
+
+  it("takes any object with length, imageShape, numClasses and get: a class without a name", async () => {
+    class Images implements ImageDataset {
+      get length() {
+        return 22;
+      }
+      get imageShape() {
+        return [4, 4, 1] as const;
+      }
+      get numClasses() {
+        return 3;
+      }
+      get(index: number) {
+        return data.get(index);
+      }
+    }
+    const [own, known] = [open({}, new Images() as never), open()];
+    expect([await own.at(0), own.stepsPerEpoch]).toEqual([await known.at(0), 4]);
+    expect(() =>
+      open({ images: { imageShape: [4, 4, 1], numClasses: 10 } }, new Images() as never),
+    ).toThrow("numClasses of the model must be the 3 of the data set, got 10");
+    const trained = await trainModel(task, new Images(), { executor });
+    expect(trained.step).toBe(8);
   });
 });

@@ -229,7 +229,7 @@ export async function trainModel(
       },
       logExtra: (step) => ({ learningRate: train.learningRate(step) }),
       recipe: {
-        ...{ task: task.task, data: "name" in data ? data.name : null },
+        ...{ task: task.task, data: "name" in data ? (data.name ?? null) : null },
         ...{ recipe, key, stepsPerEpoch },
         ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
       },
