@@ -1,6 +1,7 @@
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { foldIn, type ImageDataset } from "@dmae/core";
+import { datasetName } from "@dmae/core/checks";
 import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
 import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune/tasks";
 import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
@@ -108,7 +109,7 @@ async function measured(
       sigma,
       from,
       seed: run.options.seed,
-      dataset: `${dataset.name} x ${samples}`,
+      dataset: `${datasetName(dataset)} x ${samples}`,
     };
     let part = await knownPart(run.folder, identity);
     if (part === undefined) {

@@ -9,7 +9,7 @@ import {
   key,
   normal,
 } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, datasetName } from "@dmae/core/checks";
 import type { Executor, Model } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
@@ -123,7 +123,7 @@ async function originOf(params: HostTensors, data: ImageDataset, sigma: number) 
     classifier: checksum(params),
     sigma: String(sigma),
     copies: String(copies),
-    data: `${data.length} images of ${data.name}, the first ${checksum({ first })}`,
+    data: `${data.length} images of ${datasetName(data)}, the first ${checksum({ first })}`,
   };
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { datasetName } from "@dmae/core/checks";
 import { writeAtomically } from "@dmae/core/files";
 import { certificateHtml } from "../certificate/certificate-html.ts";
 import { issueCertificate } from "../certificate/issue-certificate.ts";
@@ -139,7 +140,7 @@ async function chosenImage(args: Arguments, shape?: readonly number[]): Promise<
     );
   const { image: pixels } = await data.get(index);
   const x = { data: pixels, shape: data.imageShape };
-  return { x, name: `${data.name} ${index}`, index, numClasses: data.numClasses };
+  return { x, name: `${datasetName(data)} ${index}`, index, numClasses: data.numClasses };
 }
 
 /** Reads an image file so that it has the shape of a certificate: as it is if that fits, else resized. */

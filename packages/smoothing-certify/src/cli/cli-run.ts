@@ -1,4 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
+import { datasetName } from "@dmae/core/checks";
 import { formatHeader } from "../log/log-format.ts";
 import { tryLog } from "../log/log-writer.ts";
 import type { Seed } from "../noise/fresh-seed.ts";
@@ -106,7 +107,7 @@ async function warnOfProblems(
   for (const warning of report.warnings) io.error(`warning: ${warning}\n`);
   if (args.has("quiet")) return;
   io.error(
-    `${dataset.name}: accuracy ${percentText(report.cleanAccuracy)} % clean, ${percentText(report.noisyAccuracy)} % under noise on ${report.images} images; largest radius that can be certified ${report.largestRadius.toPrecision(4)}\n`,
+    `${datasetName(dataset)}: accuracy ${percentText(report.cleanAccuracy)} % clean, ${percentText(report.noisyAccuracy)} % under noise on ${report.images} images; largest radius that can be certified ${report.largestRadius.toPrecision(4)}\n`,
   );
 }
 
