@@ -3,7 +3,7 @@ import { pretrained } from "@dmae/models";
 import { averageCertifiedRadius, certifiedAccuracy, certifyDataset } from "@dmae/smoothing-certify";
 
 const classifier = await pretrained("fashion-mnist-cr-0.25"); // or your own
-const { test } = await fashionMnist(); // or loadImageFolder("photos")
+const { test } = await fashionMnist(); // or await loadImageFolder("photos", { size: 28, channels: 1 })
 
 const rows = await certifyDataset(classifier, test, {
   sigma: 0.25,

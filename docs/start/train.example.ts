@@ -11,9 +11,14 @@ const images = await loadImageFolder("photos", { size: 32 });
 const { train, test } = splitDataset(images, { test: 0.2, seed: 0 });
 
 const model = tiny(images);
-const { encoder } = await pretrain(pretrainRecipe({ model, epochs: 50 }), train);
+const { encoder } = await pretrain(pretrainRecipe({ model, epochs: 50 }), train, {
+  onProgress: ({ step, steps, secondsLeft: s }) =>
+    console.log(step, "of", steps, Math.ceil(s), "s left"),
+});
 const tuned = await robustFinetune(finetuneRecipe({ model, sigma: 0.25, epochs: 20 }), train, {
   pretrained: encoder,
+  onProgress: ({ step, steps, secondsLeft: s }) =>
+    console.log(step, "of", steps, Math.ceil(s), "s left"),
 });
 
 const { image, label } = await test.get(0);

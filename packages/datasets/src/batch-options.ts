@@ -5,7 +5,7 @@ import {
   type Key,
   type LabeledImage,
 } from "@dmae/core";
-import { datasetName, type OptionNames } from "@dmae/core/checks";
+import { datasetName, type OptionNames, refusePromise } from "@dmae/core/checks";
 import { isPixelDataset } from "./dataset.ts";
 import type { ImageWorkers } from "./image-workers.ts";
 import { type ImageOperation, isRandom } from "./operations.ts";
@@ -86,6 +86,7 @@ export function checkBatchOptions(
   dataset: ImageDataset,
   { batchSize, shuffle, key, transform, dropLast, prefetch = 0, workers = 0, rows }: BatchOptions,
 ): void {
+  refusePromise(caller, dataset);
   const fail = (message: string) => {
     throw new DmaeError("argument", `${caller}: ${message}`);
   };

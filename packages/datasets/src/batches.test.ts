@@ -5,6 +5,8 @@ import { arrayDataset } from "./array-dataset.ts";
 import { batchLoader } from "./batch-loader.ts";
 import { batches } from "./batches.ts";
 import { randomHorizontalFlip } from "./operations.ts";
+import { sample, splitDataset } from "./sample.ts";
+import { everyNth, subset, take } from "./views.ts";
 
 /** Ten images of two pixels, `[2i, 2i + 1]`. */
 const ten = arrayDataset({
@@ -48,6 +50,23 @@ test("a data set needs no name: messages say the data set", async () => {
   expect(() => batchLoader({ ...grey, length: 0 }, { batchSize: 1 })).toThrow(
     "batchLoader: the data set has no images",
   );
+});
+
+test("a data set that nobody awaited is told", async () => {
+  const promise = Promise.resolve(ten) as never;
+  await expect(collect(promise, { batchSize: 1 })).rejects.toThrow(
+    'batches: the data set is a promise; await it first, e.g. await loadImageFolder("photos")',
+  );
+  const calls = {
+    batchLoader: () => batchLoader(promise, { batchSize: 1 }),
+    take: () => take(promise, 1),
+    everyNth: () => everyNth(promise, 1),
+    subset: () => subset(promise, [0]),
+    sample: () => sample(promise, 1),
+    splitDataset: () => splitDataset(promise),
+  };
+  for (const [name, call] of Object.entries(calls))
+    expect(call).toThrow(`${name}: the data set is a promise`);
 });
 
 test("the order of epoch e is permutation(foldIn(key, e))", async () => {

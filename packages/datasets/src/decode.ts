@@ -2,6 +2,7 @@ import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
 import { type DecodeLimits, type ImageLocation, limitNames } from "./dataset.ts";
 import { readSlice, readWhole, reason, refuseStandIn } from "./files.ts";
+import { toGrey } from "./grey.ts";
 import { imageFormat } from "./image-format.ts";
 import { loadSharp } from "./load-sharp.ts";
 import type { LabeledPixels, PixelImage } from "./pixels.ts";
@@ -61,15 +62,17 @@ export async function decodeImage(
   }
 }
 
-/** Reads and decodes the image at a location. */
+/** Reads and decodes the image at a location, with so many channels: 3, or 1 for grey. */
 export async function decodeAt(
   location: ImageLocation,
   limits: DecodeLimits,
+  channels: number,
 ): Promise<LabeledPixels> {
   const { file, offset, length, name, label } = location;
   const bytes =
     length < 0
       ? await readWhole("decodeImage", file, limits.maxBytes)
       : await readSlice("decodeImage", file, offset, length, limits.maxBytes);
-  return { ...(await decodeImage(bytes, name, limits)), label };
+  const image = await decodeImage(bytes, name, limits);
+  return { ...(channels === 1 ? toGrey(image) : image), label };
 }

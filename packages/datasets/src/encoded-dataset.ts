@@ -33,6 +33,11 @@ export interface EncodedOptions extends Partial<DecodeLimits> {
   /** Side of the images, in pixels: the shorter side is resized to it and the middle taken. Instead of `transform`. */
   readonly size?: number | undefined;
   /**
+   * 3 (default) for red, green and blue; 1 for grey, as Pillow's `convert("L")`: the whole image is converted, then
+   * transformed.
+   */
+  readonly channels?: 1 | 3 | undefined;
+  /**
    * What `get` does with the decoded image, ending in one size for all; by default `evaluationTransform(224)`:
    * shorter side to 256, centre crop 224. Batches may be given another transform.
    */
@@ -44,6 +49,7 @@ export const encodedNames = {
   ...limitNames,
   name: "text",
   size: true,
+  channels: true,
   transform: "list",
 } satisfies OptionNames<EncodedOptions>;
 
@@ -56,10 +62,12 @@ export function encodedDataset(
     readonly classNames: readonly string[];
     readonly locate: (index: number) => ImageLocation;
   },
-  { size, transform: given, ...limits }: EncodedOptions,
+  { size, channels = 3, transform: given, ...limits }: EncodedOptions,
 ): EncodedDataset {
   if (size !== undefined && given !== undefined)
     throw new DmaeError("argument", `${caller}: size and transform exclude each other; pass one`);
+  if (channels !== 1 && channels !== 3)
+    throw new DmaeError("argument", `${caller}: channels must be 1 or 3, got ${channels}`);
   const sized = size === undefined ? undefined : [resize(size), centerCrop(size)];
   const transform = given ?? sized ?? evaluationTransform();
   const random = transform.find(isRandom);
@@ -68,7 +76,7 @@ export function encodedDataset(
       "argument",
       `${caller}: transform must be fixed, got ${random.op}; pass random operations to batches`,
     );
-  const imageShape: ImageShape = outputShape(caller, transform, undefined, 3);
+  const imageShape: ImageShape = outputShape(caller, transform, undefined, channels);
   const dataset: EncodedDataset = {
     name: items.name,
     length: items.length,
@@ -82,11 +90,11 @@ export function encodedDataset(
       return items.locate(index);
     },
     async pixels(index) {
-      return decodeAt(dataset.locate(index), dataset.limits);
+      return decodeAt(dataset.locate(index), dataset.limits, channels);
     },
     async get(index) {
       const location = dataset.locate(index);
-      const pixels = await decodeAt(location, dataset.limits);
+      const pixels = await decodeAt(location, dataset.limits, channels);
       const image = new Float32Array(imageShape[0] * imageShape[1] * imageShape[2]);
       renderNamed(location.name, pixels, transform, undefined, image);
       return { image, label: pixels.label };

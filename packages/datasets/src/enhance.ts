@@ -1,3 +1,4 @@
+import { luma } from "./grey.ts";
 import type { PixelImage } from "./pixels.ts";
 
 /** `from + weight * (to - from)` in float32, cut to a byte (PIL `Image.blend`); `weight` is a float32. */
@@ -13,12 +14,6 @@ function blendWithLevel(image: PixelImage, level: number, factor: number): Pixel
   const data = new Uint8Array(image.data.length);
   for (let i = 0; i < data.length; i++) data[i] = table[image.data[i]!]!;
   return { ...image, data };
-}
-
-/** Luma of the pixel at `i` in 16-bit fixed point (PIL `convert("L")`); a grey value as it is. */
-function luma(data: Uint8Array, i: number, channels: number): number {
-  if (channels === 1) return data[i]!;
-  return (data[i]! * 19595 + data[i + 1]! * 38470 + data[i + 2]! * 7471 + 0x8000) >> 16;
 }
 
 /** Saturation: 0 is grey, 1 the image itself (PIL `ImageEnhance.Color`). */

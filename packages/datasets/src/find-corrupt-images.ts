@@ -1,5 +1,5 @@
 import { DmaeError, type World } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, refusePromise } from "@dmae/core/checks";
 import { gatherTexts, ranksOf } from "@dmae/core/ranks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
@@ -26,6 +26,7 @@ export async function findCorruptImages(
   } = {},
 ): Promise<DmaeError[]> {
   checkOptions("findCorruptImages", options, { onProgress: true, world: true });
+  refusePromise("findCorruptImages", dataset);
   const { onProgress } = options;
   const world = ranksOf("findCorruptImages", options.world);
   if (world === undefined) return damagedIn(dataset, 0, dataset.length, onProgress);

@@ -99,6 +99,37 @@ test("get applies the data set's transform", async () => {
   expect((await loadImageFolder(root, { indexFile: false })).imageShape).toEqual([224, 224, 3]);
 });
 
+test('channels: 1 gives grey as Pillow\'s convert("L"), for get, other transforms and threads', async () => {
+  const root = await folder({ "a/1.jpg": "colour", "b/2.jpg": "grey" });
+  const data = await loadImageFolder(root, { ...small, channels: 1 });
+  expect(data.imageShape).toEqual([20, 20, 1]);
+  const colour = pil.get("jpeg");
+  const [height, width] = colour.shape as [number, number];
+  const grey = (i: number) => {
+    const [r, g, b] = colour.data.slice(3 * i, 3 * i + 3) as Uint8Array;
+    return (19595 * r! + 38470 * g! + 7471 * b! + 0x8000) >> 16; // L24 of Pillow's Convert.c, with its rounding
+  };
+  const whole = Uint8Array.from({ length: height * width }, (_, i) => grey(i));
+  expect(await data.pixels(0)).toEqual({ data: whole, height, width, channels: 1, label: 0 });
+  const first = pil.get("jpeg.grey").data.filter((_, i) => i % 3 === 0);
+  expect((await data.pixels(1)).data).toEqual(new Uint8Array(first)); // grey files keep their values
+  const options = {
+    batchSize: 2,
+    key: key(3),
+    transform: [randomResizedCrop(8), randomHorizontalFlip()],
+  };
+  const { value: here } = await batches(data, options).next();
+  expect([here!.imageShape, here!.images.length]).toEqual([[8, 8, 1], 128]);
+  const { value: there } = await batches(data, { ...options, workers: 1 }).next();
+  expect(there!.images).toEqual(here!.images);
+  const { value: fixed } = await batches(subset(data, [1]), { batchSize: 1, workers: 1 }).next();
+  expect(fixed!.images).toEqual((await data.get(1)).image);
+  for (const channels of [2, "1", null, 4] as never[])
+    await expect(loadImageFolder(root, { ...small, channels })).rejects.toThrow(
+      `loadImageFolder: channels must be 1 or 3, got ${channels}`,
+    );
+});
+
 test("names beyond the basic plane are sorted as Python sorts them, by code points", async () => {
   // sorted(["\U0001F600", "\uFF21", "\uE000a", "z", "z\U0001F600", "z\uFF21"]) of Python 3
   const sorted = ["z", "z\uFF21", "z\u{1F600}", "\uE000a", "\uFF21", "\u{1F600}"];

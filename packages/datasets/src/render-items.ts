@@ -19,6 +19,8 @@ export interface RenderTask {
   /** Values per rendered image. */
   readonly size: number;
   readonly limits: DecodeLimits;
+  /** Channels of images that are decoded: 3, or 1 for grey. */
+  readonly channels: number;
 }
 
 /** An image that could not be rendered. */
@@ -35,7 +37,7 @@ export interface RenderFailure {
  * @returns the labels and what failed; the others are done
  */
 export async function renderItems(
-  { items, operations, size, limits }: RenderTask,
+  { items, operations, size, limits, channels }: RenderTask,
   out: Float32Array,
   atOnce: number,
 ): Promise<{ labels: Int32Array; failures: RenderFailure[] }> {
@@ -47,7 +49,7 @@ export async function renderItems(
       const position = next++;
       try {
         const { location, pixels: given, key } = items[position]!;
-        const pixels = given ?? (await decodeAt(location!, limits));
+        const pixels = given ?? (await decodeAt(location!, limits, channels));
         renderNamed(location?.name, pixels, operations, key, out, position * size);
         labels[position] = pixels.label;
       } catch (error) {

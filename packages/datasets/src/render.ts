@@ -93,7 +93,7 @@ function operationsRenderer(
     imageShape,
     async render({ indices, keyOf }, out) {
       const items = await Promise.all(Array.from(indices, (index) => itemOf(index, keyOf(index))));
-      const task = { items, operations, size, limits };
+      const task = { items, operations, size, limits, channels: imageShape[2] };
       return pool ? renderInPool(pool, task, out) : renderItems(task, out, atOnce);
     },
   };

@@ -1,5 +1,5 @@
 import { DmaeError, foldIn, type ImageDataset, key as keyOf } from "@dmae/core";
-import { checkOptions, datasetName } from "@dmae/core/checks";
+import { checkOptions, datasetName, refusePromise } from "@dmae/core/checks";
 import { permutation } from "@dmae/core/random";
 import type { PixelDataset } from "./dataset.ts";
 import { subset, viewName } from "./views.ts";
@@ -26,6 +26,7 @@ export function sample<Dataset extends ImageDataset>(
   options: SampleOptions = {},
 ): Dataset {
   checkOptions("sample", options, { seed: "seed" });
+  refusePromise("sample", dataset);
   if (!Number.isInteger(count) || count < 0 || count > dataset.length)
     throw new DmaeError(
       "argument",
@@ -55,6 +56,7 @@ export function splitDataset<Dataset extends ImageDataset>(
   options: SplitOptions = {},
 ): { train: Dataset; test: Dataset } {
   checkOptions("splitDataset", options, { seed: "seed", test: true });
+  refusePromise("splitDataset", dataset);
   const { test: share = 0.2, seed = 0 } = options;
   if (!(typeof share === "number" && share > 0 && share < 1))
     throw new DmaeError("argument", `splitDataset: test must lie in (0, 1), got ${share}`);

@@ -86,6 +86,10 @@ test("encoded images are copied byte for byte, and the same input gives the same
   const copy = await loadTarShards(join(one!, ".."), small);
   expect(copy.classNames).toEqual(["cat", "dog"]);
   expect(await copy.get(1)).toEqual(await source.get(1));
+  const grey = await loadTarShards(join(one!, ".."), { ...small, channels: 1 });
+  expect(await grey.get(1)).toEqual(
+    await (await loadImageFolder(root, { ...small, channels: 1 })).get(1),
+  );
   const again = await writeTarShards(scratch(), copy); // shards from shards
   expect(await readFile(again[0]!)).toEqual(await readFile(one!));
 });

@@ -1,4 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
+import { refusePromise } from "@dmae/core/checks";
 import { checkIndex, isPixelDataset, type PixelDataset } from "./dataset.ts";
 
 /**
@@ -11,6 +12,7 @@ export function subset<Dataset extends ImageDataset>(
   indices: ArrayLike<number>,
   name = viewName(dataset, `[${indices.length}]`),
 ): Dataset {
+  refusePromise("subset", dataset);
   const chosen = Uint32Array.from(indices);
   for (let i = 0; i < chosen.length; i++) checkSubsetIndex(dataset, indices[i]!, i);
   const position = (index: number) => {
@@ -35,6 +37,7 @@ export function subset<Dataset extends ImageDataset>(
  * @throws DmaeError "argument" if the data set has fewer
  */
 export function take<Dataset extends ImageDataset>(dataset: Dataset, count: number): Dataset {
+  refusePromise("take", dataset);
   if (!Number.isInteger(count) || count < 0 || count > dataset.length)
     throw new DmaeError(
       "argument",
@@ -51,6 +54,7 @@ export function everyNth<Dataset extends ImageDataset>(
   dataset: Dataset,
   interval: number,
 ): Dataset {
+  refusePromise("everyNth", dataset);
   if (!Number.isInteger(interval) || interval < 1)
     throw new DmaeError(
       "argument",

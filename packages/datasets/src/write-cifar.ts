@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DmaeError } from "@dmae/core";
+import { refusePromise } from "@dmae/core/checks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset, Splits } from "./dataset.ts";
 import type { LabeledPixels } from "./pixels.ts";
@@ -39,6 +40,7 @@ export async function writeCifar10(folder: string, { train, test }: Splits): Pro
 }
 
 function check(dataset: PixelDataset, least: number): void {
+  refusePromise("writeCifar10", dataset);
   if (dataset.numClasses !== 10)
     throw new DmaeError(
       "argument",

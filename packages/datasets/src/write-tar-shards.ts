@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { DmaeError, type World } from "@dmae/core";
-import { checkOptions } from "@dmae/core/checks";
+import { checkOptions, refusePromise } from "@dmae/core/checks";
 import { ranksOf } from "@dmae/core/ranks";
 import { ahead } from "./ahead.ts";
 import type { PixelDataset } from "./dataset.ts";
@@ -38,6 +38,7 @@ export async function writeTarShards(
   options: WriteTarOptions = {},
 ): Promise<string[]> {
   checkOptions("writeTarShards", options, { shardSize: true, prefix: true, world: true });
+  refusePromise("writeTarShards", dataset);
   const { shardSize = 1000, prefix = "shard" } = options;
   const world = ranksOf("writeTarShards", options.world);
   if (!Number.isInteger(shardSize) || shardSize < 1)

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import { datasetName } from "@dmae/core/checks";
+import { datasetName, refusePromise } from "@dmae/core/checks";
 
 /** Throws for a setting that would end a measurement in nonsense: no image, no copy, noise that is no number. */
 export function checkMeasure(
@@ -23,6 +23,7 @@ export function checkDataset(
   dataset: ImageDataset,
   classifier: { readonly imageShape: readonly number[]; readonly numClasses: number },
 ): void {
+  refusePromise(caller, dataset);
   const { length, imageShape, numClasses, get } = (dataset ?? {}) as Partial<ImageDataset>;
   if (typeof get !== "function")
     wrong(caller, "the data set must be one, e.g. loadImageFolder(…) of @dmae/datasets", dataset);

@@ -74,6 +74,13 @@ it("names a folder in the wrong size, and how to load it", async () => {
   await expect(robustFinetune(recipe, await loadImageFolder(photos))).rejects.toThrow(
     "robustFinetune: images must be [32,32,3], got [224,224,3]; load them in that size, e.g. loadImageFolder(folder, { size: 32 })",
   );
+  await expect(robustFinetune(recipe, loadImageFolder(photos) as never)).rejects.toThrow(
+    "robustFinetune: the data set is a promise; await it first",
+  );
+  const grey = await loadImageFolder(photos, { size: 32, channels: 1 });
+  await expect(robustFinetune(recipe, grey)).rejects.toThrow(
+    "must be [32,32,3], got [32,32,1]; load them in that size, e.g. loadImageFolder(folder, { size: 32, channels: 3 })",
+  );
   await expect(loadImageFolder(photos, { size: 32, transform: images.transform })).rejects.toThrow(
     "size and transform exclude each other",
   );

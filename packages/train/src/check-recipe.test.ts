@@ -51,6 +51,13 @@ it("augments by what is named, and no more", () => {
   expect(augmentationOperations({ cropPadding: 4 }, 8).map(({ op }) => op)).toEqual(["randomCrop"]);
 });
 
+it("names a data set that nobody awaited", () => {
+  for (const given of [recipe, { ...recipe, batchSize: undefined }])
+    expect(() => withDefaultBatch("pretrain", given, Promise.resolve({}) as never)).toThrow(
+      "pretrain: the data set is a promise; await it first",
+    );
+});
+
 it("names what is no data set", () => {
   for (const data of [null, undefined, "photos"])
     expect(() => withDefaultBatch("pretrain", recipe, data as never)).toThrow(

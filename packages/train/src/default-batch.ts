@@ -1,4 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
+import { refusePromise } from "@dmae/core/checks";
 import type { BatchSource } from "./batch-source.ts";
 import type { TrainingRecipe } from "./train-model.ts";
 
@@ -15,6 +16,7 @@ export function withDefaultBatch<Recipe extends TrainingRecipe>(
   recipe: Recipe | OpenRecipe<Recipe>,
   data: ImageDataset | BatchSource,
 ): Recipe {
+  refusePromise(caller, data);
   if (typeof data !== "object" || data === null)
     throw new DmaeError(
       "argument",

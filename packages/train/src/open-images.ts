@@ -78,6 +78,10 @@ export function openImages(
   return loader;
 }
 
+/** The options that load images of the shape `wanted`: `channels` too where those differ. */
+const sizeOf = ([size, , channels]: ImageShape, got: ImageShape) =>
+  channels === got[2] ? `size: ${size}` : `size: ${size}, channels: ${channels}`;
+
 function requireFit(
   data: ImageDataset | BatchSource,
   caller: string,
@@ -89,7 +93,7 @@ function requireFit(
   if (`${data.imageShape}` !== `${imageShape}`)
     fail(
       `images must be [${imageShape}], got [${data.imageShape}]; load them in that size, ` +
-        `e.g. loadImageFolder(folder, { size: ${imageShape[0]} }), or set inputSize and channels of the model`,
+        `e.g. loadImageFolder(folder, { ${sizeOf(imageShape, data.imageShape)} }), or set inputSize and channels of the model`,
     );
   if (numClasses !== undefined && "numClasses" in data && data.numClasses !== numClasses)
     fail(

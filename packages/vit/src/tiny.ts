@@ -1,5 +1,5 @@
 import { DmaeError, type Given, type ImageDataset } from "@dmae/core";
-import { checkOptions, defined } from "@dmae/core/checks";
+import { checkOptions, defined, refusePromise } from "@dmae/core/checks";
 import { IMAGENET_NORMALIZATION, type ViTOptions, viTConfigNames } from "./config.ts";
 
 /** ImageNet's statistics of grey images: the means of its three channels. */
@@ -24,6 +24,7 @@ const MEASURED = 1000;
  */
 export function tiny(images: ImageDataset, overrides: Given<ViTOptions> = {}): ViTOptions {
   checkOptions("tiny", overrides, viTConfigNames);
+  refusePromise("tiny", images);
   if (!Array.isArray(images?.imageShape) || images.imageShape.length !== 3)
     throw new DmaeError(
       "argument",
