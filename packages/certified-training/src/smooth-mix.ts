@@ -1,5 +1,4 @@
 import { klDivergence } from "@dmae/consistency-loss/divergence";
-import { DmaeError } from "@dmae/core";
 import { softmaxCrossEntropy } from "@dmae/nn";
 import { withoutGradient } from "@dmae/nn/layers";
 import * as tf from "@tensorflow/tfjs-core";

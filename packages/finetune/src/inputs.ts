@@ -1,6 +1,5 @@
 import {
   type Batch,
-  DmaeError,
   foldIn,
   type HostTensor,
   type HostTensors,

@@ -221,7 +221,7 @@ it("robustFinetune names a method left out, and an unknown sigmaPer", async () =
     'robustFinetune: method must be settings like { name: "gaussian", copies: 1 }, got undefined',
   );
   await expect(finetune({ sigmaPer: "pixel" as never })).rejects.toThrow(
-    'robustFinetune: sigmaPer must be "image" or "batch", got pixel',
+    'robustFinetune: sigmaPer must be "image" or "batch", got "pixel"',
   );
 });
 

@@ -191,7 +191,9 @@ describe("bad input", () => {
     await expect(certify(half, "cat" as never, options({}))).rejects.toThrow(
       'x must be a tensor, an array of numbers or {data, shape}, got "cat"',
     );
-    await expect(certify(half, [], options({}))).rejects.toThrow("x must be a tensor");
+    await expect(certify(half, [], options({}))).rejects.toThrow(
+      "x must have elements, got an empty array",
+    );
   });
 
   const answers: [string, unknown, string][] = [
