@@ -1,5 +1,5 @@
 import { averageCertifiedRadius, certifiedAccuracy, type LogRow } from "@dmae/smoothing-certify";
-import jStat from "jstat";
+import { studentQuantile } from "@dmae/smoothing-certify/statistics";
 import { markdownTable, signed } from "./markdown-table.ts";
 import {
   type Comparison,
@@ -51,7 +51,7 @@ export function crossedMean(differences: readonly (readonly number[])[]): Differ
   }));
   const sum = parts.reduce((total, part) => total + part.variance, 0);
   const freedom = sum ** 2 / parts.reduce((total, p) => total + p.variance ** 2 / p.freedom, 0);
-  const half = sum > 0 ? jStat.studentt.inv(0.975, freedom) * Math.sqrt(sum) : 0;
+  const half = sum > 0 ? studentQuantile(0.975, freedom) * Math.sqrt(sum) : 0;
   const difference = mean(ofSeeds);
   return { difference, low: difference - half, high: difference + half };
 }

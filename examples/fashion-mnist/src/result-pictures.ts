@@ -50,7 +50,7 @@ function rowsOf(
     return {
       idx,
       label: 0,
-      predict: 0,
+      predict: correct ? 0 : 1,
       radius: correct ? radii[at]! : 0,
       correct: correct ? 1 : 0,
       time: 0,

@@ -73,6 +73,7 @@ testOptionNames(
     "highProbabilityAccuracy",
     "parseShard",
     "roundingDoubts",
+    "studentQuantile",
     "shardFromEnvironment",
     "summarizeLog",
     "svgToPng",

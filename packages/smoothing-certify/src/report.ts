@@ -12,6 +12,7 @@ export {
 export { type AttackedRow, type CertificateTest, testCertificates } from "./report/attacked.ts";
 export { formatPatchAccuracy, type PatchAccuracyRow } from "./report/patch-accuracy.ts";
 export { certifiedAccuracySvg, svgToPng } from "./report/plot.ts";
+export type { RadiusKind } from "./report/radius-kind.ts";
 export {
   type AccuracyInterval,
   certifiedAccuracyIntervals,

@@ -6,4 +6,5 @@ export {
   type NormRadiusOptions,
   radiusInNorm,
 } from "./statistics/noises-and-norms.ts";
+export { studentQuantile } from "./statistics/student-t.ts";
 export { type TopKOptions, topKRadius } from "./statistics/top-k.ts";

@@ -4,7 +4,8 @@ import { logText, readLogRows, rowBatches, writeLog } from "../log/log-file.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { mergeLogRows } from "../log/merge.ts";
 import { recertify } from "../log/recertify.ts";
-import { checkUnits, formatSummaries, summarize, usualRadii } from "../report/analysis.ts";
+import { formatSummaries, summarize, usualRadii } from "../report/analysis.ts";
+import { checkKinds } from "../report/check-kinds.ts";
 import { compareLogs } from "../report/compare.ts";
 import { ComparedLog } from "../report/compared-log.ts";
 import { LogDigest } from "../report/log-digest.ts";
@@ -99,9 +100,9 @@ async function analyze(args: Arguments, io: Streams): Promise<void> {
   const names = logNames(args.files);
   for (const [i, file] of args.files.entries())
     logs.push({ name: names[i]!, digest: await digestOf(file, args.has("partial")) });
-  checkUnits(
+  checkKinds(
     "analyze",
-    logs.map(({ digest }) => digest),
+    logs.map(({ name, digest }) => ({ name, kind: digest.kind("analyze") })),
   );
   const sequential = logs.some(({ digest }) => digest.target !== undefined);
   const shared = sequential ? undefined : longest(logs.map(({ digest }) => usualRadii(digest)));

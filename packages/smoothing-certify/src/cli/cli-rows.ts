@@ -3,6 +3,7 @@ import type { LogRow } from "../log/log-row.ts";
 import { usualRadii } from "../report/analysis.ts";
 import { LogDigest } from "../report/log-digest.ts";
 import { percentText } from "../report/percent.ts";
+import { columnName } from "../report/radius-kind.ts";
 import type { Progress } from "../run/progress.ts";
 import type { Arguments } from "./cli-arguments.ts";
 
@@ -68,11 +69,15 @@ function duration(seconds: number): string {
 function summary(digest: LogDigest, log: string | undefined): string {
   const target = digest.target;
   const radii = target === undefined ? usual(digest) : [target];
-  const list = radii.map((r) => `r=${r}: ${percentText(digest.certifiedShare("certify", r))} %`);
-  const acr = target === undefined ? `, ACR ${digest.averageRadius("certify").toFixed(4)}` : "";
+  const named = (name: string) => columnName(digest.kind("certify"), name);
+  const list = radii.map(
+    (r) => `${named(`r=${r}`)}: ${percentText(digest.certifiedShare("certify", r))} %`,
+  );
+  const acr =
+    target === undefined ? `, ${named("ACR")} ${digest.averageRadius("certify").toFixed(4)}` : "";
   const samples = Math.round(digest.meanSamples ?? 0);
   return `${digest.images} images, certified accuracy ${list.join(", ")}${acr}; ${samples} samples an image${log ? `; ${log}` : ""}\n`;
 }
 
 const usual = (digest: LogDigest) =>
-  digest.isPatch ? usualRadii(digest) : [0, 0.25, 0.5, 0.75, 1];
+  digest.kind("certify").norm === "patch" ? usualRadii(digest) : [0, 0.25, 0.5, 0.75, 1];

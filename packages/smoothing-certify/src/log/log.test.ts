@@ -46,7 +46,7 @@ const anyRow = fc
     label: fc.nat(1000),
     predict: fc.integer({ min: -1, max: 1000 }),
     radius: fc.double({ min: 0, max: 100, noNaN: true }),
-    correct: fc.constantFrom(0 as const, 1 as const),
+    isRight: fc.boolean(),
     time: fc.integer({ min: 0, max: 1e9 }).map((micros) => micros / 1e6),
     pLower: fc.double({ min: 0, max: 1, noNaN: true }),
     counts0: fc.array(fc.nat(), { maxLength: 20 }),
@@ -55,11 +55,14 @@ const anyRow = fc
       .record({ model: fc.string(), dataset: fc.string(), sigma: fc.double({ min: 1e-3, max: 9 }) })
       .map((some) => ({ ...settings, ...some })),
   })
-  .map((r): LogRow => {
+  .map(({ isRight, ...r }): LogRow => {
     const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
     const [n0, n] = [total(r.counts0), total(r.counts)];
     const settings = { ...r.settings, n0, n };
-    return { ...r, samples: n0 + n, settings, ...(r.correct && { predict: r.label }) };
+    const predict = isRight ? r.label : r.predict;
+    const correct = predict === r.label ? 1 : 0;
+    const radius = predict === -1 ? 0 : r.radius;
+    return { ...r, predict, correct, radius, samples: n0 + n, settings };
   });
 const rows = fc.uniqueArray(anyRow, { selector: (r) => r.idx, maxLength: 6 });
 const print = (list: readonly LogRow[]) =>
@@ -157,6 +160,18 @@ describe("the log format", () => {
     [
       "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t2\t-1\t0.5\t1\t0\n",
       "line 2: correct is 1, but the prediction is -1 and the label 2",
+    ],
+    [
+      "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t-1\t-1\t0\tTrue\t0\n",
+      "line 2: correct is 1, but the prediction is -1 and the label -1; to abstain is not correct",
+    ],
+    [
+      "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t2\t2\t0.5\t0\t0\n",
+      "line 2: correct is 0, but the prediction is 2 and the label 2",
+    ],
+    [
+      "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t2\t-1\t0.9\t0\t0\n",
+      "line 2: radius must be 0 where the prediction is -1, which abstains, got 0.9",
     ],
   ])("names the line of %j", (text, message) => {
     expect(() => parseLog(text)).toThrow(message);

@@ -2,6 +2,7 @@ import { attackColumns, columns, fieldColumns, settingColumns } from "./log-form
 import type { LogRow, LogSettings } from "./log-row.ts";
 import { SettingsReader } from "./parse-settings.ts";
 import { bad, type Place } from "./place.ts";
+import { rowFault } from "./row-fault.ts";
 
 /** Parses the lines of one log, after its header. */
 export class RowParser {
@@ -82,11 +83,8 @@ export class RowParser {
       correct: parseCorrect(cells[this.at.correct!]!, place),
       time: parseTime(cells[this.at.time!]!),
     };
-    if (row.correct === 1 && row.predict !== row.label)
-      throw bad(
-        place,
-        `correct is 1, but the prediction is ${row.predict} and the label ${row.label}`,
-      );
+    const fault = rowFault(row);
+    if (fault) throw bad(place, fault);
     return row;
   }
 

@@ -1,10 +1,13 @@
 import { DmaeError } from "@dmae/core";
-import { checkRows } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import type { AttackDigest } from "./attack-digest.ts";
 import type { CertificateTest } from "./attacked.ts";
+import { checkKinds } from "./check-kinds.ts";
+import { checkLogRows } from "./check-log-rows.ts";
 import { LogDigest } from "./log-digest.ts";
 import { percentText } from "./percent.ts";
+import { accuracyName, columnName, type RadiusKind, radiusName } from "./radius-kind.ts";
+import { checkOnce } from "./repeated-image.ts";
 import {
   type AccuracyInterval,
   accuracyIntervals,
@@ -22,6 +25,8 @@ export interface NamedLog {
 /** What there is to say about a log. */
 export interface LogSummary {
   readonly name: string;
+  /** What its radii are. */
+  readonly kind: RadiusKind;
   /** Number of images. */
   readonly images: number;
   /** Share of images on which the smoothed classifier abstained. */
@@ -62,9 +67,11 @@ const quantileLevels = [0.1, 0.25, 0.5, 0.75, 0.9];
  * radius, abstentions, samples.
  *
  * @param radii by default 0, 0.25 … up to the largest radius; for a sequential test its own
+ * @throws {DmaeError} "argument" for an image that is there twice, and for radii of several kinds
  */
 export function summarizeLog({ name, rows }: NamedLog, radii?: readonly number[]): LogSummary {
-  checkRows("summarizeLog", rows);
+  checkLogRows("summarizeLog", rows);
+  checkOnce("summarizeLog", rows);
   return summarize(name, LogDigest.of(rows), radii);
 }
 
@@ -74,8 +81,10 @@ export function summarize(name: string, digest: LogDigest, radii?: readonly numb
   if (images === 0)
     throw new DmaeError("argument", `summarizeLog: ${name} has no rows`, { file: name });
   const asked = radii ?? (target === undefined ? usualRadii(digest) : [target]);
+  const kind = digest.kind("summarizeLog");
   return {
     name,
+    kind,
     images,
     abstained: abstained / images,
     radii: asked,
@@ -98,23 +107,17 @@ function attackSummary(attacks: AttackDigest, radii: readonly number[]): AttackS
 }
 
 /** 0, 0.25, 0.5 … up to the largest radius of a correct row, at least four of them; whole sides of patches. */
-export function usualRadii({ certified, isPatch }: LogDigest): number[] {
-  const step = isPatch ? 1 : 0.25;
-  const largest = certified.at(-1) ?? 0;
+export function usualRadii(digest: LogDigest): number[] {
+  const step = digest.kind("analyze").norm === "patch" ? 1 : 0.25;
+  const largest = digest.certified.at(-1) ?? 0;
   const count = Math.min(40, Math.max(4, Math.floor(largest / step) + 1));
   return Array.from({ length: count }, (_, i) => i * step);
 }
 
-/** Throws where some logs have radii and others sides of patches. */
-export function checkUnits(caller: string, digests: readonly LogDigest[]): void {
-  if (digests.every(({ isPatch }) => isPatch === digests[0]!.isPatch)) return;
-  throw new DmaeError(
-    "argument",
-    `${caller}: logs of patches and logs of radii have nothing to be compared by; give one kind at a time`,
-  );
-}
-
-/** A table of summaries, one row for each log; all must have been asked about the same radii. */
+/**
+ * A table of summaries, one row for each log; all must have been asked about the same radii, of one kind. The
+ * columns say which, where they are not l2 radii of the most probable class.
+ */
 export function formatSummaries(
   summaries: readonly LogSummary[],
   format: TableFormat = "text",
@@ -122,7 +125,10 @@ export function formatSummaries(
   const radii = summaries[0]?.radii ?? [];
   if (summaries.some((summary) => String(summary.radii) !== String(radii)))
     throw new DmaeError("argument", "formatSummaries: the logs must share their radii");
-  const header = ["log", "images", "abstain", ...radii.map((r) => `r=${r}`), "ACR", "samples"];
+  checkKinds("formatSummaries", summaries);
+  const named = (name: string) => (summaries[0] ? columnName(summaries[0].kind, name) : name);
+  const columns = [...radii.map((r) => `r=${r}`), "ACR"].map(named);
+  const header = ["log", "images", "abstain", ...columns, "samples"];
   const body = summaries.map((summary) => cells(summary, format));
   if (format === "csv") return csv(summaries);
   const table = formatTable([header, ...body], format);
@@ -147,7 +153,8 @@ function cells(summary: LogSummary, format: TableFormat): string[] {
 /** What the reader of the table must know. */
 function notes(summaries: readonly LogSummary[]): string {
   const lines = [
-    "Certified accuracy in % with its 95 % interval (Clopper-Pearson over images).",
+    `Certified ${summaries[0] ? accuracyName(summaries[0].kind) : "accuracy"} in % with its 95 % interval (Clopper-Pearson over images).`,
+    ...(summaries[0] ? [`r and ACR: ${radiusName(summaries[0].kind)}.`] : []),
     "ACR rewards a few very large radii on easy images (arXiv:2410.06895): read it beside the accuracies.",
   ];
   for (const { name, quantiles, doubts, images, radii, attacks } of summaries) {
@@ -189,13 +196,13 @@ const round = (value: number) => Math.floor(value * 1e4) / 1e4;
 /** One line for each log and radius, with full precision. */
 function csv(summaries: readonly LogSummary[]): string {
   const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
-  const lines = ["log,images,abstained,radius,accuracy,low,high,acr,mean_samples"];
+  const lines = ["log,images,abstained,radius,accuracy,low,high,acr,mean_samples,norm,top_k,range"];
   for (const summary of summaries)
     for (const [i, radius] of summary.radii.entries()) {
       const { accuracy, low, high } = summary.accuracy[i]!;
-      const { name, images, abstained, averageRadius = "", meanSamples = "" } = summary;
+      const { name, images, abstained, averageRadius = "", meanSamples = "", kind } = summary;
       const numbers = [images, abstained, radius, accuracy, low, high, averageRadius, meanSamples];
-      lines.push([quote(name), ...numbers].join(","));
+      lines.push([quote(name), ...numbers, kind.norm, kind.topK, quote(kind.range)].join(","));
     }
   return `${lines.join("\n")}\n`;
 }

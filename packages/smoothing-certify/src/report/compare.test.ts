@@ -98,3 +98,61 @@ it("takes the exact expectation of thinned votes", () => {
     "n must be at most the 4 votes of a row, got 5",
   );
 });
+
+/** A log of one image with 95 of 100 votes. */
+const voted = (more: Record<string, unknown> = {}, idx = 0): LogRow => ({
+  ...{ idx, label: 1, predict: 1, radius: 0.6, correct: 1, time: 0, counts: [5, 95] },
+  settings: { procedure: "certify", sigma: 1, alpha: 0.01, n: 100, n0: 1, ...more } as never,
+});
+
+it("refuses an image that a log has twice, in either log", () => {
+  const twice = [voted(), voted({}, 1), voted(), voted({}, 1)];
+  const once = [voted(), voted({}, 1)];
+  const problem = (name: string) =>
+    `compare: image 0 is twice in ${name}, but the interval is one over images, each there once; compare one run with one run`;
+  expect(() => compare(twice, once)).toThrow(problem("a"));
+  expect(() => compare(once, twice)).toThrow(problem("b"));
+  expect(compare(once.toReversed(), once).images).toBe(2);
+});
+
+it.each([
+  ["range", { range: "0,255" }, {}, "0,255 and 0,1"],
+  ["shape", { shape: "28x28x1" }, { shape: "14x14x1" }, "28x28x1 and 14x14x1"],
+  ["data", { data: "ab" }, { data: "cd" }, "ab and cd"],
+  ["dataset", { dataset: "train" }, { dataset: "test" }, "train and test"],
+  ["dataset", { dataset: "train", data: "ab" }, { dataset: "test" }, "train and test"],
+])("refuses logs of another %s", (name, a, b, values) => {
+  const problem = `compare: both logs must have the same ${name}, got ${values}: `;
+  expect(() => compare([voted(a)], [voted(b)])).toThrow(problem);
+});
+
+it("compares logs that do not say these facts, and one data set of two names", () => {
+  const facts = { range: "0,1", shape: "28x28x1", data: "ab", dataset: "a" };
+  const { settings: _, counts: __, ...bare } = voted();
+  const numbers = { sigma: 1, alpha: 0.01, n: 100 };
+  expect(compare([bare], [voted(facts)], { published: numbers }).images).toBe(1);
+  expect(compare([voted({ dataset: "" })], [voted(facts)]).images).toBe(1);
+  expect(compare([voted({ ...facts, dataset: "b" })], [voted(facts)]).images).toBe(1);
+});
+
+it.each([
+  [{ procedure: "adaptive" }, "certify, image 0 is of adaptive"],
+  [{ topK: 2 }, "the most probable class, image 0 is of the top 2; compare the logs of the runs"],
+  [
+    { bound: "two-class" },
+    "the one-class bound, image 0 is of the two-class bound; recertify the log with the other",
+  ],
+  [{ distribution: "laplace" }, "Gaussian noise, image 0 is of laplace noise"],
+  [{ totalVariation: 1e-9 }, "ordinary Gaussian noise, image 0 is of sound noise"],
+  [{ norm: "l1" }, "l2 radii, image 0 is of l1 radii; recertify the log in l2"],
+])("refuses rows of %j, also where both logs have them", (more, problem) => {
+  expect(() => compare([voted(more)], [voted(more)])).toThrow(
+    `compare: rows must be of ${problem}`,
+  );
+});
+
+it("says which sigma and alpha differ", () => {
+  expect(() => compare([voted()], [voted({ alpha: 0.001 })])).toThrow(
+    "all rows must have the same sigma and alpha, got sigma 1, alpha 0.01 and sigma 1, alpha 0.001;",
+  );
+});

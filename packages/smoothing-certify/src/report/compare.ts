@@ -1,9 +1,12 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { checkAlpha, checkInteger, checkPositive, checkRadii, checkRows } from "../checks.ts";
+import { checkAlpha, checkInteger, checkPositive, checkRadii } from "../checks.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { checkLogRows } from "./check-log-rows.ts";
+import { CommonFacts } from "./common-facts.ts";
 import { ComparedLog, type VoteRow } from "./compared-log.ts";
 import { meanDifference, type PairedDifference, shareDifference } from "./paired.ts";
+import { repeatedImage } from "./repeated-image.ts";
 import { type LogNumbers, radiusTable, thinnedRow, votesOf } from "./thinned.ts";
 
 /** Options of {@link compare}. */
@@ -38,9 +41,10 @@ export interface Comparison {
  * for accuracies. They cover the choice of the images, not alpha, and not training: logs of one seed
  * against one seed do not tell how far another seed would move either of them.
  *
- * @throws {DmaeError} "argument" without common images, for other labels, other sigma or alpha, for rows
- *   of other procedures than `certify`, for a log without settings where `published` is missing, and for
- *   negative radii
+ * @throws {DmaeError} "argument" without common images, for an image that a log has twice, for other labels, other
+ *   sigma or alpha, other data, shapes or ranges of images where both logs say theirs, for rows of other
+ *   procedures than `certify` or of other radii than l2 ones, for a log without settings where `published` is
+ *   missing, and for negative radii
  * @example
  * const { averageRadius } = compare(await readLog("a.tsv"), await readLog("b.tsv"));
  */
@@ -49,8 +53,8 @@ export function compare(
   b: readonly LogRow[],
   options: CompareOptions = {},
 ): Comparison {
-  checkRows("compare", a, "a");
-  checkRows("compare", b, "b");
+  checkLogRows("compare", a, "a");
+  checkLogRows("compare", b, "b");
   return compareLogs(ComparedLog.of(a), ComparedLog.of(b), options);
 }
 
@@ -82,6 +86,8 @@ export function compareLogs(
 
 /** The votes of the common images, in the order of the first log. */
 function pairsOf(a: ComparedLog, b: ComparedLog, published: LogNumbers | undefined) {
+  checkImages("a", a);
+  checkImages("b", b);
   const others = b.places();
   const common = new CommonNumbers(published);
   const left: VoteRow[] = [];
@@ -102,20 +108,35 @@ function pairsOf(a: ComparedLog, b: ComparedLog, published: LogNumbers | undefin
   return { left, right, common: common.numbers };
 }
 
+/** The intervals are over images: an image that counts twice makes them too narrow. */
+function checkImages(name: string, { images }: ComparedLog): void {
+  const image = repeatedImage(images);
+  if (image !== undefined)
+    throw bad(
+      `image ${image} is twice in ${name}, but the interval is one over images, each there once; compare one run with one run`,
+    );
+}
+
 /** sigma and alpha, which all rows must share, and the smallest n. */
 class CommonNumbers {
   numbers: LogNumbers | undefined;
   private readonly checked = new Set<VoteRow>();
+  private readonly facts = new CommonFacts();
 
   constructor(private readonly published: LogNumbers | undefined) {}
 
   add(image: number, votes: VoteRow): void {
     if (this.checked.has(votes)) return;
     this.checked.add(votes);
-    const numbers = numbersOf(image, votes.settings, this.published);
+    const { settings } = votes;
+    const numbers = numbersOf(image, settings, this.published);
+    const problem = settings && this.facts.problemOf(settings);
+    if (problem) throw bad(problem);
     const { sigma, alpha, n } = this.numbers ?? numbers;
     if (numbers.sigma !== sigma || numbers.alpha !== alpha)
-      throw bad("all rows must have the same sigma and alpha; recertify a log to change its alpha");
+      throw bad(
+        `all rows must have the same sigma and alpha, got sigma ${sigma}, alpha ${alpha} and sigma ${numbers.sigma}, alpha ${numbers.alpha}; recertify a log to change its alpha`,
+      );
     this.numbers = { sigma, alpha, n: Math.min(n, numbers.n) };
   }
 }
@@ -145,20 +166,26 @@ function numbersOf(
     throw bad(
       `image ${idx} does not say its sigma, alpha and n; give them in the option published`,
     );
-  if (
-    settings &&
-    (settings.procedure !== "certify" || settings.topK || settings.bound === "two-class")
-  )
-    throw bad(`rows must be of certify with the one-class bound, image ${idx} is not`);
-  if (
-    settings &&
-    ((settings.norm ?? "l2") !== "l2" || settings.distribution || settings.totalVariation)
-  )
-    throw bad(`rows must be of ordinary Gaussian noise in l2, image ${idx} is not`);
+  if (settings) checkComparable(idx, settings);
   checkPositive("compare", "sigma", numbers.sigma);
   checkAlpha("compare", numbers.alpha);
   checkInteger("compare", "n", numbers.n);
   return numbers;
+}
+
+/** Throws unless thinning votes gives the radius that `certify` would have found with as many samples. */
+function checkComparable(idx: number, settings: LogSettings): void {
+  const { procedure, bound = "one-class", distribution, norm, totalVariation, topK } = settings;
+  const refuse = (needed: string, found: string) => {
+    throw bad(`rows must be of ${needed}, image ${idx} is of ${found}`);
+  };
+  if (procedure !== "certify") refuse("certify", procedure);
+  if (topK) refuse("the most probable class", `the top ${topK}; compare the logs of the runs`);
+  if (bound !== "one-class")
+    refuse("the one-class bound", `the ${bound} bound; recertify the log with the other`);
+  if (distribution) refuse("Gaussian noise", `${distribution} noise`);
+  if (totalVariation) refuse("ordinary Gaussian noise", "sound noise");
+  if ((norm ?? "l2") !== "l2") refuse("l2 radii", `${norm} radii; recertify the log in l2`);
 }
 
 const bad = (problem: string) => new DmaeError("argument", `compare: ${problem}`);

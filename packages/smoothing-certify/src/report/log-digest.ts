@@ -1,7 +1,8 @@
 import { DmaeError } from "@dmae/core";
-import type { LogRow } from "../log/log-row.ts";
+import type { LogRow, LogSettings } from "../log/log-row.ts";
 import { AttackDigest } from "./attack-digest.ts";
 import { countBelow, NumberList } from "./number-list.ts";
+import { kindName, kindOf, type RadiusKind, sameKind } from "./radius-kind.ts";
 
 /** The part of a row that tables and curves depend on. */
 export type DigestedRow = Pick<LogRow, "radius" | "correct"> &
@@ -13,8 +14,6 @@ export class LogDigest {
   images = 0;
   /** Rows on which the smoothed classifier abstained. */
   abstained = 0;
-  /** Whether radii are sides of square patches. */
-  isPatch = false;
   /** What the attacks of the run found, if it attacked. */
   attacks: AttackDigest | undefined;
   /** Whether a row has settings. */
@@ -24,6 +23,8 @@ export class LogDigest {
   /** Whether every radius of a row without settings has three significant digits at most. */
   isRounded = true;
   private readonly targets = new Set<number>();
+  private readonly kinds: RadiusKind[] = [];
+  private last: LogSettings | undefined;
   private samples = 0;
   private sampled = 0;
   private readonly radii = new NumberList();
@@ -42,7 +43,7 @@ export class LogDigest {
     if (row.attacked !== undefined) (this.attacks ??= new AttackDigest()).add(row);
     if (predict === -1) this.abstained++;
     if (settings) this.hasSettings = true;
-    if (settings?.procedure === "patch") this.isPatch = true;
+    this.addKind(settings);
     if (settings?.procedure === "at-radius") this.targets.add(Number(settings.target));
     if (!Number.isFinite(radius)) this.isFinite = false;
     if (this.isRounded && !settings) this.isRounded = Number(radius.toPrecision(3)) === radius;
@@ -51,6 +52,24 @@ export class LogDigest {
       this.sampled++;
     }
     if (correct) this.radii.push(radius);
+  }
+
+  private addKind(settings: LogSettings | undefined): void {
+    if (this.kinds.length > 0 && settings === this.last) return; // most rows share one object
+    this.last = settings;
+    const kind = kindOf(settings);
+    if (!this.kinds.some((known) => sameKind(known, kind))) this.kinds.push(kind);
+  }
+
+  /** What the radii are. */
+  kind(caller: string): RadiusKind {
+    const [kind = kindOf(undefined), other] = this.kinds;
+    if (other)
+      throw new DmaeError(
+        "argument",
+        `${caller}: the radii of all rows must be of one kind, got ${kindName(kind)} and ${kindName(other)}; give one kind at a time`,
+      );
+    return kind;
   }
 
   /** The target of a sequential test at one radius. */
@@ -76,6 +95,7 @@ export class LogDigest {
 
   /** Correct rows with a radius of at least r. */
   certifiedCount(caller: string, r: number): number {
+    this.kind(caller);
     for (const target of this.targets)
       if (target !== r)
         throw new DmaeError(
@@ -92,6 +112,7 @@ export class LogDigest {
 
   /** Mean of the radius over all rows, 0 where the prediction is wrong. */
   averageRadius(caller: string): number {
+    this.kind(caller);
     if (this.targets.size > 0)
       throw new DmaeError(
         "argument",

@@ -1,5 +1,8 @@
+import { DmaeError } from "@dmae/core";
 import { checkInteger } from "../checks.ts";
+import type { LogRow } from "../log/log-row.ts";
 import { percentText } from "./percent.ts";
+import { kindName, kindOf } from "./radius-kind.ts";
 import { type CertifiedRow, certifiedAccuracyIntervals } from "./summary.ts";
 import { formatTable } from "./table.ts";
 
@@ -29,6 +32,7 @@ export function formatPatchAccuracy(
   const asked = [0, ...sides];
   const header = ["run", "images", ...asked.map((side) => `patch ${side}`)];
   const body = Object.entries(runs).map(([name, rows]) => {
+    checkPatches(name, rows);
     const cells = certifiedAccuracyIntervals(rows as readonly CertifiedRow[], asked).map(
       ({ accuracy, low, high }) =>
         `${percentText(accuracy)} [${percentText(low)}, ${percentText(high)}]`,
@@ -36,4 +40,15 @@ export function formatPatchAccuracy(
     return [name, String(rows.length), ...cells];
   });
   return formatTable([header, ...body], format);
+}
+
+function checkPatches(name: string, rows: readonly (PatchAccuracyRow & Partial<LogRow>)[]): void {
+  const settings = rows.find(
+    ({ settings }) => settings && settings.procedure !== "patch",
+  )?.settings;
+  if (!settings) return;
+  throw new DmaeError(
+    "argument",
+    `formatPatchAccuracy: rows must be of certifyDatasetPatch, got ${kindName(kindOf(settings))} in ${name}; use formatSummaries for radii`,
+  );
 }

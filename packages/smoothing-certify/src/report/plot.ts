@@ -1,10 +1,13 @@
 import { DmaeError } from "@dmae/core";
 import { checkOptions } from "@dmae/core/checks";
-import { checkRows } from "../checks.ts";
 import { requireNode } from "../in-node.ts";
-import { checkUnits, type NamedLog } from "./analysis.ts";
+import type { NamedLog } from "./analysis.ts";
+import { checkKinds } from "./check-kinds.ts";
+import { checkLogRows } from "./check-log-rows.ts";
 import { LogDigest } from "./log-digest.ts";
 import { countBelow } from "./number-list.ts";
+import { accuracyName, radiusName } from "./radius-kind.ts";
+import { checkOnceARun } from "./repeated-image.ts";
 
 const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 const frame = { left: 62, right: 16, top: 16, bottom: 50, width: 640, height: 400 };
@@ -14,7 +17,8 @@ const frame = { left: 62, right: 16, top: 16, bottom: 50, width: 640, height: 40
  * radius of a correct image, so it shows every image. A log of a run that attacked has two curves more: the
  * accuracy under attack (dashed), an upper bound, and that without noise (dotted).
  *
- * @throws {DmaeError} "argument" for a sequential test, which knows one radius only
+ * @throws {DmaeError} "argument" for a sequential test, which knows one radius only, for radii of several kinds,
+ *   and for an image that one run has twice
  */
 export function certifiedAccuracySvg(
   logs: readonly NamedLog[],
@@ -22,7 +26,8 @@ export function certifiedAccuracySvg(
 ): string {
   checkOptions("certifiedAccuracySvg", options, { title: true });
   const digests = logs.map(({ name, rows }) => {
-    checkRows("certifiedAccuracySvg", rows);
+    checkLogRows("certifiedAccuracySvg", rows);
+    checkOnceARun("certifiedAccuracySvg", rows);
     return { name, digest: LogDigest.of(rows) };
   });
   return drawCurves(digests, options.title);
@@ -43,15 +48,20 @@ export function drawCurves(
     );
   if (logs.some(({ digest }) => !digest.isFinite))
     throw new DmaeError("argument", "certifiedAccuracySvg: every radius must be finite");
-  checkUnits("certifiedAccuracySvg", digests);
+  const kinds = logs.map(({ name, digest }) => ({
+    name,
+    kind: digest.kind("certifiedAccuracySvg"),
+  }));
+  checkKinds("certifiedAccuracySvg", kinds);
+  const { kind } = kinds[0]!;
   const curves = logs.flatMap(({ name, digest }, i) => curvesOf(name, digest, colorOf(i)));
   const most = niceCeil(Math.max(0.1, ...curves.map(({ values }) => largestOf(values))));
   const { left, right, top, bottom, width, height } = frame;
   const x = (radius: number) => left + (radius / most) * (width - left - right);
   const y = (share: number) => height - bottom - share * (height - top - bottom);
   const names = {
-    x: digests[0]!.isPatch ? "side of the square patch, in pixels" : "l2 radius",
-    y: digests.some(({ attacks }) => attacks) ? "accuracy" : "certified accuracy",
+    x: radiusName(kind),
+    y: `${digests.some(({ attacks }) => attacks) ? "" : "certified "}${accuracyName(kind)}`,
   };
   const parts = [
     grid(most, names, x, y),

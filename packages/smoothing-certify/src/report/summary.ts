@@ -1,28 +1,34 @@
 import { DmaeError } from "@dmae/core";
-import { checkAlpha, checkRadii, checkRows } from "../checks.ts";
+import { checkAlpha, checkRadii } from "../checks.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { binomialQuantile } from "../statistics/binomial-quantile.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "../statistics/clopper-pearson.ts";
+import { checkLogRows } from "./check-log-rows.ts";
 import { LogDigest } from "./log-digest.ts";
+import { checkOnce, checkOnceARun } from "./repeated-image.ts";
 
 /** The part of a row that certified accuracy depends on. */
 export type CertifiedRow = Pick<LogRow, "radius" | "correct" | "settings"> &
-  Partial<Pick<LogRow, "idx">>;
+  Partial<Pick<LogRow, "idx" | "label" | "predict">>;
 
 /**
  * Certified accuracy at each radius: the share of rows that are predicted correctly with a certified
  * radius of at least r. At r = 0 it is the accuracy of the smoothed classifier, abstentions counted
  * as wrong.
  *
- * @param rows one row for each image of the test set; those of a sequential test know only its radius
+ * @param rows one row for each image of the test set; those of a sequential test know only its radius. Rows
+ *   of several runs, e.g. of several seeds, give the mean over them.
  * @param radii radii `>= 0`
  * @returns fractions in [0, 1], one for each radius
+ * @throws {DmaeError} "argument" for a row that contradicts itself, radii of several kinds, and an image that one run
+ *   has twice
  */
 export function certifiedAccuracy(
   rows: readonly CertifiedRow[],
   radii: readonly number[],
 ): number[] {
   const digest = digestOf("certifiedAccuracy", rows);
+  checkOnceARun("certifiedAccuracy", rows);
   checkRadii("certifiedAccuracy", radii);
   return radii.map((r) => digest.certifiedShare("certifiedAccuracy", r));
 }
@@ -34,10 +40,14 @@ export function certifiedAccuracy(
  * Its weakness (arXiv:2410.06895): a few very large radii on easy images outweigh many images, so read
  * it beside the certified accuracies, not in their place.
  *
- * @throws {DmaeError} "argument" for rows of a sequential test, which know no radius but its own
+ * @param rows as those of {@link certifiedAccuracy}
+ * @throws {DmaeError} "argument" as {@link certifiedAccuracy}, and for rows of a sequential test, which know no radius
+ *   but its own
  */
 export function averageCertifiedRadius(rows: readonly CertifiedRow[]): number {
-  return digestOf("averageCertifiedRadius", rows).averageRadius("averageCertifiedRadius");
+  const digest = digestOf("averageCertifiedRadius", rows);
+  checkOnceARun("averageCertifiedRadius", rows);
+  return digest.averageRadius("averageCertifiedRadius");
 }
 
 /** A share of a test set with a confidence interval. */
@@ -54,6 +64,7 @@ export interface AccuracyInterval {
  * Certified accuracy with the two-sided Clopper-Pearson interval of the share of all images from which
  * the rows were drawn at random: what a test set of this size can tell.
  *
+ * @param rows each image once
  * @param confidence default 0.95
  */
 export function certifiedAccuracyIntervals(
@@ -63,6 +74,7 @@ export function certifiedAccuracyIntervals(
 ): AccuracyInterval[] {
   const caller = "certifiedAccuracyIntervals";
   const digest = digestOf(caller, rows);
+  checkOnce(caller, rows);
   checkAlpha(caller, confidence, "confidence");
   return accuracyIntervals(caller, digest, radii, confidence);
 }
@@ -166,7 +178,7 @@ export function roundingDoubts(
   rows: readonly CertifiedRow[],
   radii: readonly number[],
 ): RoundingDoubt[] {
-  checkRows("roundingDoubts", rows);
+  checkLogRows("roundingDoubts", rows);
   checkRadii("roundingDoubts", radii);
   return doubtsOf(LogDigest.of(rows), radii);
 }
@@ -183,7 +195,7 @@ export function doubtsOf(digest: LogDigest, radii: readonly number[]): RoundingD
 }
 
 function digestOf(caller: string, rows: readonly CertifiedRow[]): LogDigest {
-  checkRows(caller, rows);
+  checkLogRows(caller, rows);
   if (rows.length === 0)
     throw new DmaeError("argument", `${caller}: rows must be a non-empty array of log rows`);
   return LogDigest.of(rows);

@@ -3,7 +3,7 @@ import { checkAlpha, checkCounts, checkOneOf, checkPositive, checkProbability } 
 import type { NoiseDistribution } from "../noise/noise-source.ts";
 import { argMax } from "./arg-max.ts";
 import { clopperPearsonLower, clopperPearsonUpper } from "./clopper-pearson.ts";
-import { type Norm, radiusInNorm } from "./noises-and-norms.ts";
+import { type Norm, radiusInNorm, usualNorm } from "./noises-and-norms.ts";
 import { ABSTAIN, certifiedRadius } from "./radius.ts";
 
 /** How bounds on class probabilities are obtained from votes. */
@@ -121,18 +121,22 @@ function addDistance(pUpper: number, totalVariation: number): number {
 
 /** The radius for bounds on the class and, unless it is all the rest, on the others. */
 function radiusOf(
-  { sigma, distribution = "gaussian", norm, dimension }: CertificateSettings,
+  {
+    sigma,
+    distribution = "gaussian",
+    norm = usualNorm(distribution),
+    dimension,
+  }: CertificateSettings,
   pLower: number,
   pUpper?: number,
 ): number {
-  const usual = distribution === "gaussian" ? "l2" : "l1";
-  if (distribution === "gaussian" && (norm ?? usual) === "l2" && pUpper === undefined)
+  if (distribution === "gaussian" && norm === "l2" && pUpper === undefined)
     return certifiedRadius(pLower, sigma);
   return radiusInNorm({
     pLower,
     sigma,
     distribution,
-    norm: norm ?? usual,
+    norm,
     ...(pUpper !== undefined && { pUpper }),
     ...(dimension !== undefined && { dimension }),
   }).radius;

@@ -8,6 +8,10 @@ import { finiteDown, roundedDown } from "./radius.ts";
 /** Norms in which a radius is measured. */
 export type Norm = "l1" | "l2" | "linf";
 
+/** The norm in which a radius is where none is asked for. */
+export const usualNorm = (distribution: NoiseDistribution = "gaussian"): Norm =>
+  distribution === "gaussian" ? "l2" : "l1";
+
 /** What a radius is computed from. */
 export interface NormRadiusOptions {
   /** Lower bound on the probability of the class under noise, in [0, 1]. */

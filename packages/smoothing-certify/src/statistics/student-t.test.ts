@@ -44,3 +44,15 @@ it.each([
     { relative: 1e-12 },
   );
 });
+
+it("takes degrees of freedom that are not whole, as Satterthwaite's", () => {
+  expectClose([studentQuantile(0.975, 1.7)], [5.1188389882530565], { relative: 1e-12 });
+});
+
+it.each([
+  [0.5, 3, "studentQuantile: p must lie in (1/2, 1), got 0.5"],
+  [1, 3, "studentQuantile: p must lie in (1/2, 1), got 1"],
+  [0.975, 0, "studentQuantile: degreesOfFreedom must be a finite number above 0, got 0"],
+])("refuses p = %s with %s degrees of freedom", (p, df, message) => {
+  expect(() => studentQuantile(p, df)).toThrow(message);
+});
