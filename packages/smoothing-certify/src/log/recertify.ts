@@ -126,7 +126,7 @@ function recertifyRow(row: Voted, options: RecertifyOptions): LogRow {
     row.counts0,
     row.counts,
   );
-  const correct = prediction === row.label ? 1 : 0;
+  const correct = prediction === row.label && prediction !== ABSTAIN ? 1 : 0;
   return { ...row, predict: prediction, radius, correct, pLower, settings };
 }
 

@@ -311,6 +311,12 @@ describe("recertify", () => {
     );
   });
 
+  it("does not count it as correct to abstain on an image without a label", async () => {
+    const rows = (await collect()).map((row) => ({ ...row, label: -1, correct: 0 as const }));
+    for (const { correct } of recertify(rows, { alpha: 1e-9 })) expect(correct).toBe(0);
+    expect(recertify(rows, { alpha: 1e-9 }).some(({ predict }) => predict === -1)).toBe(true);
+  });
+
   it("stores what it computes: no bound beside topK, the bound of the label, topK that stays", async () => {
     const rows = await collect({ bound: "two-class" });
     const [row] = recertify(rows, { topK: 1 });
