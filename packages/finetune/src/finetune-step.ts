@@ -9,19 +9,14 @@ import {
   sgd,
   type TrainingTask,
 } from "@dmae/train";
-import {
-  checksum,
-  decayGroups,
-  layerDecayGroups,
-  stepSchedule,
-  unprefixed,
-} from "@dmae/train/tasks";
+import { checksum, decayGroups, layerDecayGroups, unprefixed } from "@dmae/train/tasks";
 import { createViT, type ViTConfig } from "@dmae/vit";
 import { layerId } from "@dmae/vit/parts";
 import type * as tf from "@tensorflow/tfjs-core";
 import { dropPathInput, finetuneInputs, type InputShape } from "./inputs.ts";
 import { mixImages } from "./mixing.ts";
 import { type FinetuneRecipe, isViT, methodOf, mixes } from "./recipe.ts";
+import { sgdSchedule } from "./sgd-schedule.ts";
 
 /** The recipe fields that determine the loss. */
 export type FinetuneLossSettings = Pick<FinetuneRecipe, "sigma" | "method">;
@@ -144,12 +139,12 @@ function optimizerOf(
   groups: ParameterGroups,
 ): { optimizer: Optimizer; schedule?: (epoch: number) => number } {
   if (!settings) return { optimizer: adamw({ beta1, beta2, groups }) };
-  const { momentum, weightDecay, steppedAt = "end", ...steps } = settings;
+  const { momentum, weightDecay } = settings;
   const names = Object.entries(groups);
   const scaled = names.map(([name, group]) => [name, { ...group, weightDecay }] as const);
   return {
     optimizer: sgd({ momentum, groups: Object.fromEntries(scaled) }),
-    schedule: stepSchedule({ ...steps, steppedAt }),
+    schedule: sgdSchedule(settings),
   };
 }
 

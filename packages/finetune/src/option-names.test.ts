@@ -27,6 +27,6 @@ testOptionNames(
   },
   [
     ...["buildModel", "checkFinetuneRecipe", "checkProbeRecipe"],
-    ...["finetuneRecipes", "finetuneTask", "linearProbeRecipes"],
+    ...["finetuneRecipes", "finetuneTask", "linearProbeRecipes", "sgdSchedule"],
   ],
 );

@@ -69,6 +69,8 @@ export interface SgdRecipe {
    * `"end"`, the default: an epoch later (alinlab/smoothing-catrs and its relatives).
    */
   readonly steppedAt?: "start" | "end";
+  /** One epoch, counted from 0, with the rate times `gamma` once more, `--lr_drop` of CAT-RS; null or left out for none. */
+  readonly dipInEpoch?: number | null;
 }
 
 /** The names of {@link FinetuneRecipe}; those of the method are its own matter. */
@@ -96,6 +98,7 @@ export const recipeNames = {
     stepSize: true,
     gamma: true,
     steppedAt: true,
+    dipInEpoch: true,
   },
   emaDecay: true,
 } satisfies OptionNames<FinetuneRecipe<Model>>;

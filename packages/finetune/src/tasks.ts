@@ -8,3 +8,4 @@ export { type FinetuneLossSettings, finetuneTask } from "./finetune-step.ts";
 export { type FinetuneInputOptions, finetuneInputs, type InputShape } from "./inputs.ts";
 export { checkProbeRecipe } from "./probe-recipe.ts";
 export { buildModel, checkFinetuneRecipe } from "./recipe.ts";
+export { sgdSchedule } from "./sgd-schedule.ts";

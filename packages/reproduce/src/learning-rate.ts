@@ -1,15 +1,13 @@
+import { sgdSchedule } from "@dmae/finetune/tasks";
 import { cosineSchedule } from "@dmae/train";
-import { scaledLearningRate, stepSchedule, trainingPosition } from "@dmae/train/tasks";
+import { scaledLearningRate, trainingPosition } from "@dmae/train/tasks";
 import type { Recipe } from "./recipe.ts";
 
-/** The learning rate by fractional epoch. */
+/** The learning rate by fractional epoch, counted from 0. */
 export function learningRateByEpoch({ training }: Recipe): (epoch: number) => number {
   const { baseLearningRate, minLearningRate, warmupEpochs, epochs, batchSize, accumulate } =
     training;
-  if ("sgd" in training && training.sgd) {
-    const { learningRate, stepSize, gamma, steppedAt = "end" } = training.sgd;
-    return stepSchedule({ learningRate, stepSize, gamma, steppedAt });
-  }
+  if ("sgd" in training && training.sgd) return sgdSchedule(training.sgd);
   const learningRate = scaledLearningRate(baseLearningRate, batchSize * accumulate);
   return cosineSchedule({ learningRate, minLearningRate, warmupEpochs, epochs });
 }

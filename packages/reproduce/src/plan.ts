@@ -67,15 +67,21 @@ function learningRates(recipe: Recipe): string {
   const { training } = recipe;
   const { warmupEpochs, epochs } = training;
   const schedule = learningRateByEpoch(recipe);
+  if ("sgd" in training && training.sgd) return stepRates(schedule, epochs);
+  const at = [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
+  return at.map((epoch) => `${schedule(epoch).toPrecision(3)} after ${epoch} epochs`).join(", ");
+}
+
+/** The rates of a schedule in steps: each with its epochs, counted from 1. */
+function stepRates(schedule: (epoch: number) => number, epochs: number): string {
   const whole = Array.from({ length: epochs }, (_, epoch) => epoch);
-  const at =
-    "sgd" in training && training.sgd
-      ? whole.filter((epoch) => epoch === 0 || schedule(epoch) !== schedule(epoch - 1))
-      : [0, warmupEpochs, (warmupEpochs + epochs) / 2, epochs];
-  const rates = at
-    .slice(0, 8)
-    .map((epoch) => `${schedule(epoch).toPrecision(3)} at epoch ${epoch}`);
-  return rates.join(", ");
+  const starts = whole.filter((epoch) => epoch === 0 || schedule(epoch) !== schedule(epoch - 1));
+  const rates = starts.map((start, i) => {
+    const end = starts[i + 1] ?? epochs;
+    const rate = schedule(start).toPrecision(3);
+    return `${rate} in ${end - start === 1 ? `epoch ${end}` : `epochs ${start + 1} to ${end}`}`;
+  });
+  return [...rates.slice(0, 8), ...(rates.length > 8 ? ["…"] : [])].join(", ");
 }
 
 /** Numbers in the model that is trained, the decoder among them in pre-training. */

@@ -1,4 +1,6 @@
 import { key } from "@dmae/core";
+import type { SgdRecipe } from "@dmae/finetune";
+import { sgdSchedule } from "@dmae/finetune/tasks";
 import { createDmae, type DmaeOptions } from "@dmae/pretrain";
 import { createViT, type ViTConfig } from "@dmae/vit";
 import { expect, test } from "vitest";
@@ -124,32 +126,51 @@ test("the plan counts parameters as the models have them", () => {
   expect(parameterCount(autoencoder)).toBe(numbers(dmae.initHost(key(0))));
 });
 
+const sgd = { learningRate: 0.01, momentum: 0.9, weightDecay: 1e-4, stepSize: 30, gamma: 0.1 };
+
+/** The plan's learning rates of a training with SGD. */
+async function plannedRates(change: Partial<SgdRecipe>, epochs: number): Promise<string> {
+  const training = { ...cr.training, ...fromScratchWithSgd, epochs, sgd: { ...sgd, ...change } };
+  const plan = await planOf({ ...cr, training } as Recipe, { from: undefined }, undefined);
+  return /^learning rate +(.*)$/m.exec(plan)![1]!;
+}
+
 test.each([
-  ["start", "0.0100 at epoch 0, 0.00100 at epoch 30, 0.000100 at epoch 60"],
-  ["end", "0.0100 at epoch 0, 0.00100 at epoch 31, 0.000100 at epoch 61"],
+  [{ steppedAt: "start" }, 90],
+  [{ steppedAt: "end" }, 90],
+  [{}, 61],
+  [{}, 62],
+  [{ dipInEpoch: 85 }, 90],
+  [{ dipInEpoch: 0 }, 1],
 ] as const)(
-  "the plan names the epochs, from 0, in which the rate drops: stepped at the %s",
-  async (steppedAt, rates) => {
-    const sgd = { learningRate: 0.01, momentum: 0.9, weightDecay: 1e-4, stepSize: 30, gamma: 0.1 };
-    const plan = async (epochs: number) => {
-      const training = {
-        ...cr.training,
-        ...fromScratchWithSgd,
-        epochs,
-        sgd: { ...sgd, steppedAt },
-      };
-      return planOf({ ...cr, training } as Recipe, { from: undefined }, undefined);
-    };
-    expect(await plan(90)).toMatch(new RegExp(`${rates}$`, "m"));
-    expect(await plan(60)).not.toContain("at epoch 6");
+  "the plan of SGD with %j says the rate of each of %i epochs",
+  async (change, epochs) => {
+    const planned = (await plannedRates(change, epochs)).split(", ").flatMap((text) => {
+      const [, rate, first, last = first] = /^(\S+) in epochs? (\d+)(?: to (\d+))?$/.exec(text)!;
+      return Array.from({ length: Number(last) - Number(first) + 1 }, () => rate);
+    });
+    const trained = sgdSchedule({ ...sgd, ...change });
+    expect(planned).toEqual(
+      Array.from({ length: epochs }, (_, epoch) => trained(epoch).toPrecision(3)),
+    );
   },
 );
+
+test("the plan of SGD counts epochs from 1, and names eight rates at most", async () => {
+  const rates = "0.0100 in epochs 1 to 31, 0.00100 in epochs 32 to 61, 0.000100 in epochs 62 to";
+  expect(await plannedRates({}, 90)).toBe(`${rates} 90`);
+  expect(await plannedRates({ dipInEpoch: 85 }, 90)).toBe(
+    `${rates} 85, 0.0000100 in epoch 86, 0.000100 in epochs 87 to 90`,
+  );
+  const many = await plannedRates({ stepSize: 1, gamma: 0.5 }, 40);
+  expect(many).toMatch(/^0\.0100 in epochs 1 to 2, 0\.00500 in epoch 3, .* in epoch 9, …$/);
+});
 
 test("the plan of the official pre-training has the official batch, steps and learning rate", async () => {
   const plan = await planOf(testRecipes.pretraining!, { from: undefined }, undefined);
   expect(plan).toContain("4,096 = 64 images x 64 micro-batches");
   expect(plan).toContain("20,018 an epoch"); // floor(1281167 / 64)
   expect(plan).toContain("312 an epoch, 343,200 in all"); // floor(20018 / 64), 1100 epochs
-  expect(plan).toContain("0.00240 at epoch 40"); // 1.5e-4 * 4096 / 256
+  expect(plan).toContain("0.00 after 0 epochs, 0.00240 after 40 epochs, "); // 1.5e-4 * 4096 / 256
   expect(plan).toContain("111.9 million"); // ViT-Base and a decoder of 8 blocks
 });

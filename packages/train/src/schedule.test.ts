@@ -17,7 +17,37 @@ const { settings }: { settings: Setting[] } = JSON.parse(
   readFileSync(new URL("./__fixtures__/schedules.json", import.meta.url), "utf8"),
 );
 
+interface StepSetting {
+  lr: number;
+  step_size: number;
+  gamma: number;
+  epochs: number;
+  stepped_at: "start" | "end";
+  dip: number | null;
+  rates: number[];
+}
+
+// Recorded from PyTorch's StepLR, stepped as the official loops do, by testing/reference/step_schedules.py.
+const { settings: stepSettings }: { settings: StepSetting[] } = JSON.parse(
+  readFileSync(new URL("./__fixtures__/step-schedules.json", import.meta.url), "utf8"),
+);
+
 describe("stepSchedule", () => {
+  it.each(stepSettings)(
+    "is StepLR: $step_size of $epochs epochs, stepped at the $stepped_at, dip $dip",
+    ({ lr, step_size, gamma, epochs, stepped_at, dip, rates }) => {
+      const schedule = stepSchedule({
+        learningRate: lr,
+        stepSize: step_size,
+        gamma,
+        steppedAt: stepped_at,
+        dipInEpoch: dip,
+      });
+      const middles = Array.from({ length: epochs }, (_, epoch) => schedule(epoch + 0.5));
+      expectClose(middles, rates, { relative: 1e-14 });
+    },
+  );
+
   const at = (steppedAt: "start" | "end") => {
     const schedule = stepSchedule({ learningRate: 0.01, stepSize: 30, steppedAt });
     return [0, 0.99, 29.5, 30, 30.9, 31, 60.5, 61, 89.9].map((epoch) => schedule(epoch));
@@ -37,6 +67,10 @@ describe("stepSchedule", () => {
     expect(make({ stepSize: 0 })).toThrow("stepSize must be a positive integer, got 0");
     expect(make({ gamma: -1 })).toThrow("gamma must be 0 or more, got -1");
     expect(make({ steppedAt: "middle" })).toThrow('steppedAt must be "start" or "end", got middle');
+    for (const dipInEpoch of [-1, 0.5, Number.NaN])
+      expect(make({ dipInEpoch })).toThrow(
+        `stepSchedule: dipInEpoch must be an epoch, counted from 0, or null for none, got ${dipInEpoch}`,
+      );
   });
 });
 

@@ -68,11 +68,17 @@ export interface StepScheduleOptions {
    * `2 stepSize`, …; `"end"` one epoch later, as the official code of SmoothMix, CAT-RS and MACER does.
    */
   readonly steppedAt?: "start" | "end" | undefined;
+  /**
+   * One epoch, counted from 0, whose rate is multiplied by `gamma` once more; null for none, the default. This is what
+   * `--lr_drop` of the official CAT-RS does: its scheduler sets the rate anew at the end of that epoch.
+   */
+  readonly dipInEpoch?: number | null | undefined;
 }
 
 /**
  * A learning rate that drops by a factor every `stepSize` epochs, `lr * gamma ** floor(e / stepSize)` in epoch e from 0
- * (`StepLR` of PyTorch), or `lr * gamma ** floor((e - 1) / stepSize)` with `steppedAt: "end"`. Float64.
+ * (`StepLR` of PyTorch), or `lr * gamma ** floor((e - 1) / stepSize)` with `steppedAt: "end"`; in the epoch
+ * `dipInEpoch` times `gamma` again. Float64.
  *
  * @throws DmaeError "argument" for a value outside its range
  * @example
@@ -86,8 +92,9 @@ export function stepSchedule(options: StepScheduleOptions): (epoch: number) => n
     stepSize: true,
     gamma: true,
     steppedAt: true,
+    dipInEpoch: true,
   });
-  const { learningRate, stepSize, gamma = 0.1, steppedAt = "start" } = options;
+  const { learningRate, stepSize, gamma = 0.1, steppedAt = "start", dipInEpoch = null } = options;
   for (const [name, value] of Object.entries({ learningRate, gamma }))
     if (!(value >= 0 && Number.isFinite(value)))
       throw new DmaeError("argument", `stepSchedule: ${name} must be 0 or more, got ${value}`);
@@ -101,9 +108,17 @@ export function stepSchedule(options: StepScheduleOptions): (epoch: number) => n
       "argument",
       `stepSchedule: steppedAt must be "start" or "end", got ${steppedAt}`,
     );
+  if (dipInEpoch !== null && !(Number.isInteger(dipInEpoch) && dipInEpoch >= 0))
+    throw new DmaeError(
+      "argument",
+      `stepSchedule: dipInEpoch must be an epoch, counted from 0, or null for none, got ${dipInEpoch}`,
+    );
   const late = steppedAt === "end" ? 1 : 0;
-  return (epoch) =>
-    learningRate * gamma ** Math.max(0, Math.floor((Math.floor(epoch) - late) / stepSize));
+  return (position) => {
+    const epoch = Math.floor(position);
+    const drops = Math.max(0, Math.floor((epoch - late) / stepSize));
+    return learningRate * gamma ** (drops + (epoch === dipInEpoch ? 1 : 0));
+  };
 }
 
 /**
