@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
 import paper from "../../../testing/paper-tables.json" with { type: "json" };
+import logs from "../../../testing/published-logs.json" with { type: "json" };
 import { recipes } from "./recipes.ts";
 
-// Every number of the paper's ImageNet tables against a transcription of its own, and the other way round.
+// Every number of the paper's ImageNet tables against a transcription of its own, and the other way round; of CAT-RS's log
+// against counts in it.
 
 type Facts = readonly [table: string, values: readonly number[]];
 
@@ -37,14 +39,25 @@ function rowOf(name: string, level: string): Facts | undefined {
   if (name === "dmae-vit-b-700-imagenet-cr") return ["Table 5", paper.table5.sigma[sigma]["700"]];
   if (name === "dmae-vit-l-imagenet-rs") return ["Table 6", paper.table6.sigma[sigma].RS];
   if (level === "0.50" && table9[name]) return ["Table 9", table9[name]];
+  if (name === "resnet50-imagenet-catrs") return catRsLog();
   return undefined;
+}
+
+function catRsLog(): Facts {
+  const { images, certified } = logs.logs["data/imagenet/noise_1.0.tsv"];
+  expect(images).toBe(500);
+  const at = paper.table2.radii.map((radius) => certified[logs.radii.indexOf(radius)]!);
+  return [
+    "log of alinlab/smoothing-catrs: data/imagenet, every 100th image, n = 100,000",
+    at.map((count) => (100 * count) / images),
+  ];
 }
 
 const percentOf = (radii: readonly number[], values: readonly number[]) =>
   Object.fromEntries(radii.map((radius, i) => [radius.toFixed(2), values[i]!]));
 
 it.each(Object.values(recipes).filter((recipe) => "published" in recipe))(
-  "$name has the paper's numbers",
+  "$name has the published numbers",
   ({ name, published }) => {
     const [, base, level] = /^(.*)-(\d\.\d\d)$/.exec(name)!;
     const row = rowOf(base!, level!);

@@ -2,8 +2,9 @@ import type { CertificationSettings, EvaluationSettings } from "@dmae/reproduce"
 import { bySigma, type Rival, type RivalSigma, rivalRecipes } from "@dmae/reproduce/rivals";
 import { publishedFor } from "./published.ts";
 
-// The methods that Tables 1 and 2 compare DMAE with, on torchvision's ResNet-50: each with the command or the defaults
-// of its own code. Not among them: Diffusion + BEiT (857 million parameters, pre-trained on other data).
+// The methods that Tables 1 and 2 compare DMAE with, and CAT-RS, on torchvision's ResNet-50: each with the command or the
+// defaults of its own code. Not among them: Diffusion + BEiT (857 million parameters, pre-trained on other data), and
+// Stability, of which no setting for ImageNet is published.
 
 /** What most of them train with. */
 const sgd = { learningRate: 0.1, momentum: 0.9, weightDecay: 1e-4, stepSize: 30, gamma: 0.1 };
@@ -92,6 +93,27 @@ const methods: Readonly<Record<string, Rival>> = {
       epochs: 90,
       batchSize: 128,
       sgd,
+    }),
+  },
+  catrs: {
+    title: "CAT-RS (Jeong et al. 2023)",
+    isInPaper: false,
+    sigmas: ["1.00"],
+    training: () => ({
+      source:
+        "train_catrs.py on ImageNet in EXPERIMENTS.MD of alinlab/smoothing-catrs, which has it at sigma 1 alone; --lr_drop as its loop acts",
+      method: {
+        name: "catRs",
+        copies: 2,
+        epsilon: 1,
+        steps: 1,
+        lambda: 2,
+        confidence: "soft labels",
+        doubleRadiusFromEpoch: 80,
+      },
+      epochs: 90,
+      batchSize: 128,
+      sgd: { ...sgd, dipInEpoch: 85 },
     }),
   },
   boosting: {

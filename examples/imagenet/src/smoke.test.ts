@@ -16,8 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => place.dispose());
 
-// The rivals' other noise levels differ from 0.25 in numbers alone.
-const smoked = Object.values(recipes).filter(({ name }) => !/^resnet.*-(0\.50|1\.00)$/.test(name));
+// The rivals' noise levels differ in numbers alone: the first of each will do.
+const methodOf = (name: string) =>
+  name.startsWith("resnet") ? name.replace(/-[\d.]+$/, "") : name;
+const names = Object.keys(recipes).map(methodOf);
+const smoked = Object.values(recipes).filter(({ name }, i) => names.indexOf(methodOf(name)) === i);
 
 test.each(smoked)("$name runs every stage with --smoke", async (recipe) => {
   const folder = join(place.folder, recipe.name);

@@ -36,13 +36,13 @@ export interface CertificationSettings {
   readonly radii: readonly number[];
 }
 
-/** One row of a table of the paper: certified accuracies. */
+/** One row of a table of the paper, or what a published log of another paper gives: certified accuracies. */
 export interface PublishedAccuracy {
-  /** Per cent by radius, the radius with two decimals: `{ "0.50": 69.6 }`. A radius that the paper leaves out is absent. */
+  /** Per cent by radius, the radius with two decimals: `{ "0.50": 69.6 }`. A radius without a number is absent. */
   readonly percent: Readonly<Record<string, number>>;
   /** Noise level of the certification; null where each number is the best over the noise levels. */
   readonly sigma: number | null;
-  /** The table, and how its protocol differs from the recipe's. */
+  /** The paper's table, `Table 2`, or the log; after a colon, how its protocol differs from the recipe's. */
   readonly source: string;
 }
 

@@ -71,7 +71,7 @@ async function allLogs(run: Run, sigmas: readonly number[]): Promise<RunLog[]> {
   return logs;
 }
 
-/** Certified accuracy of every log, the best of them, and what the paper has. */
+/** Certified accuracy of every log, the best of them, and what is published. */
 export function accuracyTable(recipe: Recipe, logs: readonly RunLog[]): AccuracyTable | undefined {
   if (!isClassifierRecipe(recipe) || logs.length === 0) return undefined;
   const { certification, published } = recipe;
@@ -102,14 +102,14 @@ export function accuracyTable(recipe: Recipe, logs: readonly RunLog[]): Accuracy
     ],
     note:
       published.length > 0
-        ? `Paper: ${published.map(({ source }) => source).join("; ")}. An empty cell: the paper has no number.`
-        : "The paper has no numbers for this row.",
+        ? `Published: ${published.map(({ source }) => source).join("; ")}. An empty cell: no number there.`
+        : "No numbers are published for this row.",
   };
 }
 
 const isOf = (row: PublishedAccuracy, log: RunLog) => log.isOwn && log.sigma === row.sigma;
 
-/** A row of the paper, and by how many points ours lies above it. */
+/** A published row, and by how many points ours lies above it. */
 export function paperRows(
   { percent, sigma, source }: PublishedAccuracy,
   radii: readonly number[],
@@ -117,7 +117,7 @@ export function paperRows(
 ): AccuracyTable["rows"] {
   const values = radii.map((radius) => percent[radius.toFixed(2)]);
   const where = sigma === null ? "best over sigma" : `sigma ${sigma}`;
-  const name = `paper, ${source.split(/[,:]/)[0]}, ${where}`;
+  const name = `${source.startsWith("Table") ? "paper" : "published"}, ${source.split(/[,:]/)[0]}, ${where}`;
   const cells = values.map((value) => (value === undefined ? "" : points(value)));
   if (!ours) return [{ name, images: "", cells }];
   const differences = values.map((value, i) =>

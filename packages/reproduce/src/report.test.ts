@@ -1,6 +1,6 @@
 import type { LogRow } from "@dmae/smoothing-certify";
 import { expect, test } from "vitest";
-import { accuracyTable } from "./report-stage.ts";
+import { accuracyTable, paperRows } from "./report-stage.ts";
 import { testRecipes } from "./testing/recipes.ts";
 
 const row = (idx: number, correct: 0 | 1, radius: number): LogRow => ({
@@ -29,7 +29,16 @@ test("the table sets our logs beside the paper's row at their sigma, and the bes
     ["paper, Table 1, best over sigma", "", "60.0", ""],
     ["difference, points", "", "−10.0", ""],
   ]);
-  expect(table.note).toContain("Paper: Table 2; Table 1. An empty cell");
+  expect(table.note).toContain("Published: Table 2; Table 1. An empty cell");
+});
+
+test("a row of a log that others published is not called the paper's", () => {
+  const [row] = paperRows(
+    { percent: { "0.50": 40 }, sigma: 0.25, source: "log of a/b: every 20th image" },
+    [0.5],
+    undefined,
+  );
+  expect(row).toMatchObject({ name: "published, log of a/b, sigma 0.25", cells: ["40.0"] });
 });
 
 test("a row of the paper at a sigma that was not certified stands without a difference", () => {

@@ -50,6 +50,8 @@ export interface Rival {
   readonly title: string;
   /** False for one that the paper's tables leave out. */
   readonly isInPaper?: boolean;
+  /** Noise levels with settings of its own; default: all. */
+  readonly sigmas?: readonly RivalSigma[];
   /** Its training at a noise level. */
   training(sigma: RivalSigma): {
     /** Where the values come from. */
@@ -81,25 +83,27 @@ export interface RivalFamily {
   published(recipe: string, sigma: RivalSigma): readonly PublishedAccuracy[];
 }
 
-/** A recipe for each method of a family at each noise level. */
+/** A recipe for each method of a family at each of its noise levels. */
 export const rivalRecipes = (family: RivalFamily): readonly FinetuningRecipe[] =>
   rivalSigmas.flatMap((sigma) =>
-    Object.entries(family.methods).map(([method, rival]): FinetuningRecipe => {
-      const { dataset, network, model, augmentation, evaluation } = family;
-      const base = `${network.name}-${method}`;
-      const name = `${base}-${sigma}`;
-      const shared = { model: createConvNet(model).config, ...fromScratchWithSgd, augmentation };
-      return {
-        name,
-        paper: `${network.title}, ${rival.title}, sigma ${sigma} (${rival.isInPaper === false ? "not in the paper" : family.tables})`,
-        dataset,
-        task: "finetune",
-        startsFrom: null,
-        training: { name, ...shared, ...rival.training(sigma), sigma: Number(sigma) },
-        ...(rival.ensemble ? { ensemble: rival.ensemble } : {}),
-        evaluation,
-        certification: family.certification(sigma),
-        published: family.published(base, sigma),
-      };
-    }),
+    Object.entries(family.methods)
+      .filter(([, { sigmas = rivalSigmas }]) => sigmas.includes(sigma))
+      .map(([method, rival]): FinetuningRecipe => {
+        const { dataset, network, model, augmentation, evaluation } = family;
+        const base = `${network.name}-${method}`;
+        const name = `${base}-${sigma}`;
+        const shared = { model: createConvNet(model).config, ...fromScratchWithSgd, augmentation };
+        return {
+          name,
+          paper: `${network.title}, ${rival.title}, sigma ${sigma} (${rival.isInPaper === false ? "not in the paper" : family.tables})`,
+          dataset,
+          task: "finetune",
+          startsFrom: null,
+          training: { name, ...shared, ...rival.training(sigma), sigma: Number(sigma) },
+          ...(rival.ensemble ? { ensemble: rival.ensemble } : {}),
+          evaluation,
+          certification: family.certification(sigma),
+          published: family.published(base, sigma),
+        };
+      }),
   );
