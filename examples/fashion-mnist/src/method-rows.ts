@@ -15,7 +15,8 @@ const sigmas = [0.25, 0.5, 1] as const;
 
 // The published repository (alinlab/smoothing-catrs) does not state its Fashion-MNIST hyperparameters. These are MNIST's,
 // from EXPERIMENTS.MD of jh-jeong/smoothing-consistency, of jh-jeong/smoothmix and, for CAT-RS, of alinlab/smoothing-catrs; its logs for
-// Fashion-MNIST pin down, with epochs from 0, the schedules (drops in 31 and 61; CAT-RS 51 and 101) and MACER's deferral (31).
+// Fashion-MNIST, whose epochs count from 0, pin down the first epochs with a lower rate (31 and 61; CAT-RS 51 and 101) and with
+// MACER's robustness term (31).
 // Chosen without a source: SmoothMix with mixStep 0 (of two published settings), and lambda 1 for CAT-RS at 0.5 and 1.
 
 /** Values for sigma 0.25, 0.5 and 1. */
