@@ -30,9 +30,10 @@ export class PickleGlobal {
 /** An object of a class that is kept as data. @internal */
 export class PickleInstance {
   state: PickleValue = null;
-  /** What was set in it, as in a subclass of dict, or added to it, as in one of list or set. */
-  readonly items: PickleValue[] = [];
-  readonly entries = new Map<PickleValue, PickleValue>();
+  /** What was added to it, as to a subclass of list or set; most have nothing. */
+  items: PickleValue[] | undefined;
+  /** What was set in it, as in a subclass of dict. */
+  entries: Map<PickleValue, PickleValue> | undefined;
   constructor(
     readonly global: PickleGlobal,
     readonly args: PickleValue[],

@@ -56,8 +56,8 @@ export function plainFromPickle(root: PickleValue, fail: Fail): PlainValue {
     if (global.name === "argparse.Namespace") return state === null ? {} : convert(state);
     return {
       ...{ global: global.name, args: args.map(convert), state: convert(state) },
-      ...(items.length > 0 ? { items: items.map(convert) } : {}),
-      ...(entries.size > 0 ? { entries: convertMap(entries) } : {}),
+      ...(items?.length ? { items: items.map(convert) } : {}),
+      ...(entries?.size ? { entries: convertMap(entries) } : {}),
     };
   };
 

@@ -168,14 +168,14 @@ class Machine {
 
   append(items: PickleValue[]): void {
     const top = this.top();
-    const list = top instanceof PickleInstance ? top.items : top;
+    const list = top instanceof PickleInstance ? (top.items ??= []) : top;
     if (!Array.isArray(list)) this.fail("it appends to what is no list");
     for (const item of items) list.push(item);
   }
 
   set(pairs: PickleValue[]): void {
     const top = this.top();
-    const map = top instanceof PickleInstance ? top.entries : top;
+    const map = top instanceof PickleInstance ? (top.entries ??= new Map()) : top;
     if (!(map instanceof Map) || pairs.length % 2 !== 0)
       this.fail("it sets entries of what is no dict");
     for (let i = 0; i < pairs.length; i += 2) map.set(pairs[i]!, pairs[i + 1]!);

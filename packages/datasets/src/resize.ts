@@ -7,9 +7,10 @@ import { resizeInWasm } from "./resize-wasm.ts";
 const mostPixels = 2 ** 28;
 
 /**
- * Resizes as `Image.resize(…, BICUBIC)` of Pillow up to version 12 does, to the bit (13 rounds some reductions otherwise): Keys' kernel with a = -0.5, widened by
- * the reduction factor (so that it also filters), coefficients in 22-bit fixed point, first along rows,
- * then along columns, with rounding to bytes in between. Colour images go through WebAssembly where it is there.
+ * Resizes as `Image.resize(…, BICUBIC)` of Pillow up to version 12 does, to the bit (13 rounds some reductions
+ * otherwise): Keys' kernel with a = -0.5, widened by the reduction factor (so that it also filters), coefficients in
+ * 22-bit fixed point, first along rows, then along columns, with rounding to bytes in between. Colour images go
+ * through WebAssembly where it is there.
  *
  * The bicubic resize of *tensors* in the models (a = -0.75, no filter) is another one: `resizeBicubic` of
  * `@dmae/nn/layers`.
