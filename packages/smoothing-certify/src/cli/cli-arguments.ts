@@ -54,6 +54,12 @@ export class Arguments {
     return this.values[name] !== undefined;
   }
 
+  /** Throws for the first of these options that is there: none may be passed over in silence. */
+  refuse(names: readonly OptionName[], reason: string): void {
+    const extra = names.find((name) => this.has(name));
+    if (extra) throw new DmaeError("argument", `--${extra} ${reason}`);
+  }
+
   /** Those of the options that are there, under the names that the library has for them. */
   pick<Name extends OptionName>(...names: readonly Name[]) {
     const found = names.filter((name) => this.has(name));

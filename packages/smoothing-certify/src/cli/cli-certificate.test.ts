@@ -35,6 +35,8 @@ it("certify writes a certificate of one image, which verify checks as far as it 
   expect(input).toMatchObject({ name: "a.png", shape: [4, 4, 3] });
   expect(made.out).toContain(`closer than ${radius} (l2)`);
   const alone = await run("verify", file);
+  const without = await run("verify", file, "--mean", "0.5");
+  expect(without.error).toContain("--mean is for --model, which is missing");
   expect(alone.out).toContain("nobody has vouched for that key");
   expect(alone.out).toContain("The votes were not counted again");
   const html = ["--html", at("one.html")];
@@ -68,6 +70,8 @@ it.each([
   [["verify", "/dev/zero"], "verify: cannot read /dev/zero: it is no regular file"],
   [["verify", "one.json", "--sigma", "1"], "unknown option --sigma"],
   [[...certify, "--skip", "2"], "--skip is for data sets"],
+  [[...certify, "--indices", "2"], "--indices is for --data"],
+  [[...certify, "--workers", "2"], "--workers is for a module"],
   [[...certify, "--key", at("key.pem")], "name its file with --certificate"],
   [[...certify, "--certificate", at("x.json"), "--key", at("none")], "--key: cannot read"],
   [[...certify, "--certificate", at("no/x.json")], "does not exist; make it"],

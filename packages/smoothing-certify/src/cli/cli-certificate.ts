@@ -39,12 +39,7 @@ const ofDataSets: readonly OptionName[] = [
 
 /** Runs `certify` on one image, and writes its certificate. */
 export async function certifyImage(args: Arguments, io: Streams): Promise<void> {
-  const foreign = ofDataSets.find((name) => args.has(name));
-  if (foreign)
-    throw new DmaeError(
-      "argument",
-      `--${foreign} is for data sets, not for one image; leave it out`,
-    );
+  args.refuse(ofDataSets, "is for data sets, not for one image; leave it out");
   const out = args.get("certificate");
   if (out !== undefined && existsSync(out))
     throw new DmaeError("file", `--certificate: ${out} exists already; choose another name`);
@@ -76,6 +71,9 @@ export async function certifyImage(args: Arguments, io: Streams): Promise<void> 
   }
 }
 
+/** Options of `verify` that a certificate without its model has no use for. */
+const ofModels: readonly OptionName[] = [...preprocessing, "export", "workers", "max-samples"];
+
 /** Runs `verify`. */
 export async function verify(args: Arguments, io: Streams): Promise<void> {
   const [file, ...more] = args.files;
@@ -86,8 +84,7 @@ export async function verify(args: Arguments, io: Streams): Promise<void> {
   const hasImage = args.has("image") || args.has("data");
   if (args.has("model") && !hasImage)
     throw new DmaeError("argument", "verify: --model needs the certified image: --image or --data");
-  const stray = preprocessing.find((name) => args.has(name) && !args.has("model"));
-  if (stray) throw new DmaeError("argument", `verify: --${stray} is for --model, which is missing`);
+  if (!args.has("model")) args.refuse(ofModels, "is for --model, which is missing");
   const publicKey = await textOf(args, "public-key");
   const x = hasImage ? (await chosenImage(args, certificate.input.shape)).x : undefined;
   const known = certificate.model.preprocessing?.[0];
@@ -124,11 +121,13 @@ async function chosenImage(args: Arguments, shape?: readonly number[]): Promise<
   if ((file === undefined) === (args.get("data") === undefined))
     throw new DmaeError("argument", "one image is needed: --image, or --data with --indices");
   if (file !== undefined) {
+    args.refuse(["split", "indices"], "is for --data, not for --image; leave it out");
     const size = args.get("image-size");
     const channels = args.get("image-channels") === "1" ? 1 : 3;
     const x = shape ? await inShape(file, shape, size) : await image(file, { size, channels });
     return { x, name: basename(file), index: 0 };
   }
+  args.refuse(["image-channels"], "is for --image, not for --data; leave it out");
   const [index, ...more] = args.get("indices") ?? [];
   if (index === undefined || more.length > 0)
     throw new DmaeError("argument", "--indices must name the one image, e.g. --indices 17");

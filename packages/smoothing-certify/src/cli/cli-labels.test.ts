@@ -63,8 +63,10 @@ it("certifies a folder of photographs by their classes' names", async () => {
       .toFile(join(root, name, "0.png"));
   }
   const map = labels({ cat: 1, dog: 2 });
-  const folder = ["--data", root, "--split", "test", "--image-size", "4", "--labels", map];
+  const folder = ["--data", root, "--image-size", "4", "--labels", map];
   const { status, out, error } = await run(...folder);
   expect(status, error).toBe(0);
+  const split = await run(...folder, "--split", "train");
+  expect(split.error).toContain("--split is for data sets with two splits");
   expect(parseLog(out).map(({ label }) => label)).toEqual([1, 2]);
 });

@@ -40,12 +40,10 @@ export async function loadModel(args: Arguments, known?: Preprocessing): Promise
   if (!existsSync(file)) throw new DmaeError("file", `--model: there is no file ${file}`, { file });
   const name = basename(file);
   const kind = extname(file);
-  if (kind === ".onnx") {
-    const classifier = await fromOnnx(file, preprocessingOf(args, known));
-    return { classifier, name, dispose: () => classifier.dispose() };
-  }
-  if (kind === ".json") {
-    const classifier = await fromModelJson(file, preprocessingOf(args, known));
+  const ofFile = { ".onnx": fromOnnx, ".json": fromModelJson }[kind];
+  if (ofFile) {
+    args.refuse(["export", "workers"], "is for a module that exports a classifier; leave it out");
+    const classifier = await ofFile(file, preprocessingOf(args, known));
     return { classifier, name, dispose: () => classifier.dispose() };
   }
   if (![".js", ".mjs", ".cjs", ".ts"].includes(kind))
@@ -53,12 +51,7 @@ export async function loadModel(args: Arguments, known?: Preprocessing): Promise
       "argument",
       `--model must be an .onnx file, a model.json of TensorFlow.js or a .js module that exports a classifier, got ${file}; wrap other models in a module`,
     );
-  const extra = preprocessing.find((option) => args.has(option));
-  if (extra)
-    throw new DmaeError(
-      "argument",
-      `--${extra} is for model files; a module prepares its own input`,
-    );
+  args.refuse(preprocessing, "is for model files; a module prepares its own input");
   const exported = args.get("export") ?? "default";
   const workers = args.get("workers");
   const fingerprint = await sha256(readFileSync(file));
@@ -104,6 +97,10 @@ function member(module: Record<string, unknown>, name: string, file: string): un
 export async function loadData(args: Arguments): Promise<ImageDataset> {
   const text = args.needed("data");
   const split = args.get("split") ?? "test";
+  const isFolder = existsSync(text) && statSync(text).isDirectory();
+  if (isFolder)
+    args.refuse(["split"], "is for data sets with two splits; name a folder with --data");
+  else args.refuse(["image-size"], "is for an image folder or --image; leave it out");
   if ([".js", ".mjs", ".ts"].includes(extname(text))) {
     const found = member(await importModule(text, "--data"), "default", text);
     return (typeof found === "function" ? await found(split) : found) as ImageDataset;
@@ -119,7 +116,7 @@ export async function loadData(args: Arguments): Promise<ImageDataset> {
   if (kind === "cifar10") return datasets.loadCifar10(needFolder(kind, folder), { split });
   if (kind === "cifar100") return datasets.loadCifar100(needFolder(kind, folder), { split });
   if (kind === "idx") return datasets.loadIdx(needFolder(kind, folder), { split });
-  if (!existsSync(text) || !statSync(text).isDirectory())
+  if (!isFolder)
     throw new DmaeError(
       "argument",
       `--data must be fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR, a module or an image folder, got ${text}`,

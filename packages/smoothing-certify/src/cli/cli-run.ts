@@ -1,4 +1,4 @@
-import { DmaeError, type ImageDataset } from "@dmae/core";
+import type { ImageDataset } from "@dmae/core";
 import { datasetName } from "@dmae/core/checks";
 import { formatHeader } from "../log/log-format.ts";
 import { tryLog } from "../log/log-writer.ts";
@@ -20,11 +20,8 @@ import { certificationOf, samplingOf, seedOf, selectionOf } from "./cli-settings
 /** Runs `certify`, `predict` or `at-radius`. */
 export async function runModel(command: string, args: Arguments, io: Streams): Promise<void> {
   if (command === "certify") checkAdaptive(args);
-  if (args.has("attack-radius") && !args.has("attack"))
-    throw new DmaeError(
-      "argument",
-      "--attack-radius is for --attack; say --attack, or leave it out",
-    );
+  if (!args.has("attack"))
+    args.refuse(["attack-radius"], "is for --attack; say --attack, or leave it out");
   const checked = runOptions(args, io);
   await withModel(args, async (model, found) => {
     const dataset = await relabelled(found, model, args);
@@ -53,20 +50,18 @@ export async function tryOutput(command: string, args: Arguments, io: Streams): 
 
 const predicted = ["label", "predict", "pValue", "correct"];
 
-/** Options that only one of certify and certify --adaptive has: none may be passed over in silence. */
+/** Options that only one of certify and certify --adaptive has. */
 function checkAdaptive(args: Arguments): void {
-  const adaptive = args.has("adaptive");
-  const foreign = adaptive
-    ? (["n", "n0", "bound", "norm", "skip-wrong-guess", "attack"] as const)
-    : (["max-samples", "relative-width", "pilot"] as const);
-  for (const name of foreign)
-    if (args.has(name))
-      throw new DmaeError(
-        "argument",
-        adaptive
-          ? `--${name} is not for --adaptive, whose options are --max-samples, --relative-width and --pilot`
-          : `--${name} is for --adaptive; say --adaptive, or leave it out`,
-      );
+  if (args.has("adaptive"))
+    args.refuse(
+      ["n", "n0", "bound", "norm", "skip-wrong-guess", "attack"],
+      "is not for --adaptive, whose options are --max-samples, --relative-width and --pilot",
+    );
+  else
+    args.refuse(
+      ["max-samples", "relative-width", "pilot"],
+      "is for --adaptive; say --adaptive, or leave it out",
+    );
 }
 
 type RunOptions = ReturnType<typeof runOptions> & {

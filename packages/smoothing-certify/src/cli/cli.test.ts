@@ -407,6 +407,11 @@ export default predict;`,
     [["certify", ...model, "--sigma", "0.5", "--shard", "3"], 1, "shard: must read i/n"],
     [["certify", ...model, "--sigma", "0.5", "--mean", "1"], 1, "--mean is for model files"],
     [
+      ["certify", ...model, "--sigma", "0.5", "--image-size", "32"],
+      1,
+      "--image-size is for an image folder or --image",
+    ],
+    [
       ["certify", ...model.with(3, "nowhere"), "--sigma", "1"],
       1,
       "--data must be fashion-mnist, cifar10:DIR",
