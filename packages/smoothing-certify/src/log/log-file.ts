@@ -4,8 +4,9 @@ import { writeAtomically } from "@dmae/core/files";
 import { requireNode } from "../in-node.ts";
 import { formatHeader, formatRow } from "./log-format.ts";
 import { bytesOfLog, isCompressed, LineSplitter } from "./log-lines.ts";
-import { LogReader, RowList } from "./log-reader.ts";
+import { LinesOfImages, LogReader, RowList } from "./log-reader.ts";
 import type { LogRow } from "./log-row.ts";
+import { rowFault } from "./row-fault.ts";
 
 /** Options of {@link readLog} and {@link readLogRows}. */
 export interface ReadLogOptions {
@@ -71,6 +72,8 @@ export function readRows(reader: LogReader, lines: readonly string[]): LogRow[] 
  * file is never overwritten, and no part of a log is left where writing fails.
  *
  * @param rows a list, or rows as they come, e.g. of {@link readLogRows} or {@link mergeLogRows}
+ * @throws {DmaeError} "argument" for rows that {@link readLog} would refuse: an image that is there twice, a radius that is
+ *   none, `correct` that contradicts the prediction; "file" where it cannot be written
  */
 export async function writeLog(
   path: string | URL,
@@ -103,7 +106,10 @@ export async function* logText(
   rows: Iterable<LogRow> | AsyncIterable<LogRow>,
 ): AsyncGenerator<string, void, void> {
   let [header, text] = ["", ""];
+  const written = new LinesOfImages();
+  let line = 1;
   for await (const row of rows) {
+    checkRow(row, written.add(row.idx, ++line));
     const own = headerOf(row);
     if (header === "") header = text = own;
     if (own !== header) throw mixed(row);
@@ -113,6 +119,14 @@ export async function* logText(
     text = "";
   }
   yield header === "" ? formatHeader(false) : text;
+}
+
+/** Throws for a row that could not be read again. */
+function checkRow(row: LogRow, before: number | undefined): void {
+  const { idx } = row;
+  const fault =
+    before === undefined ? rowFault(row) : `it is there already, in line ${before}; keep one row`;
+  if (fault) throw new DmaeError("argument", `writeLog: image ${idx}: ${fault}`, { idx });
 }
 
 const headerOf = ({ settings, attacked }: LogRow) =>

@@ -83,7 +83,7 @@ export class LogReader {
 const countsOf = ({ counts0 = [], counts = [] }: LogRow) => counts0.length + counts.length;
 
 /** Finds images that occur twice. Images in ascending order take sixteen bytes each. */
-class LinesOfImages {
+export class LinesOfImages {
   private images: number[] = [];
   private lines: number[] = [];
   private most = -1;

@@ -1,4 +1,11 @@
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
@@ -80,6 +87,18 @@ describe("writeLog", () => {
     expect(readdirSync(place).sort()).toEqual(["a.tsv", "b.tsv"]);
     await writeLog(join(place, "empty.tsv"), readRowsOf([]));
     expect(readFileSync(join(place, "empty.tsv"), "utf8")).toBe(formatHeader(false));
+  });
+
+  it("refuses what readLog would refuse, and leaves no file", async () => {
+    const path = join(folder(), "a.tsv");
+    const [first] = many as [LogRow];
+    const twice = writeLog(path, [...many, first]);
+    await expect(twice).rejects.toThrow(`image ${first.idx}: it is there already, in line 2`);
+    const contradiction = { ...first, correct: 1, predict: -1 } as LogRow;
+    await expect(writeLog(path, [contradiction])).rejects.toThrow("correct is 1");
+    const none = { ...first, radius: Number.NaN };
+    await expect(writeLog(path, [none])).rejects.toThrow("radius must be a number >= 0, got NaN");
+    expect(existsSync(path)).toBe(false);
   });
 });
 
