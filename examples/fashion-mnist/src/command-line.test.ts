@@ -19,7 +19,7 @@ async function complaint(program: string, ...options: string[]) {
 it.each([
   [
     "main",
-    ["--row", "gaussian-0.25", "--n", "0"],
+    ["--row", "gaussian-0.25", "--certify", "--n", "0"],
     "--n: must be a whole number of at least 1, got 0",
   ],
   [
@@ -28,6 +28,7 @@ it.each([
     "--epochs: is for the published methods",
   ],
   ["main", ["--row", "gaussian-0.25", "--seed", "1", "--seeds", "3"], "give one of them"],
+  ["main", ["--row", "gaussian-0.25", "--again"], "--again: is for --certify, which is missing"],
   ["main", ["--nonsense"], "there is no option --nonsense; the nearest are"],
   ["ship", ["--row", "gaussian-0.25"], "--row: must be one of dmae-adv-cr-0.25"],
   ["canvas/main", ["--n", "5"], "--n: must be a whole number of at least 25, got 5"],

@@ -88,6 +88,9 @@ function commandOf(values: Values): Command {
       "argument",
       `--${compare ? "compare" : "epochs"}: is for the published methods, got --row ${own.name}`,
     );
+  const idle = (["again", "every", "n"] as const).find((name) => values[name]);
+  if (idle && !certify)
+    throw new DmaeError("argument", `--${idle}: is for --certify, which is missing`);
   if (seeds !== undefined && values.seed !== undefined)
     throw new DmaeError("argument", "--seed and --seeds: give one of them, got both");
   return {

@@ -48,6 +48,12 @@ const row = (name: string, label: string, from: PretrainRecipe | null): Row => (
   sigmas: [0.25],
 });
 
+/** The same, fine-tuned on images as they are, none of them mirrored. */
+const withoutFlips = (name: string, label: string): Row => ({
+  ...row(name, label, base),
+  finetuning: finetuning(name, 0.25, { ...size, flip: 0 }),
+});
+
 /** The same, fine-tuned with cross entropy under noise alone. */
 const withoutConsistency = (name: string, label: string, from: PretrainRecipe | null): Row => {
   const { finetuning: recipe, ...rest } = row(name, label, from);
@@ -114,6 +120,7 @@ export const questionRows: readonly Row[] = [
       variant(`q-dmae-sigma-${sigma}`, { sigma }),
     ),
   ),
+  withoutFlips("q-no-flip", "fine-tuned without mirrored images"),
 ];
 
 const over = (better: string, ...worse: readonly string[]): Comparison[] =>
@@ -178,5 +185,11 @@ and 66.1 % with one for sigma in [0, 0.75]; at sigma 0.5, 57.3 % and 58.5 %. A m
     paper: `The paper chose sigma 0.25 for all of its rows, without a table on it.`,
     rows: ["q-mae-cr", "q-pretrain-sigma-0.1", "q-dmae-cr", "q-pretrain-sigma-0.5"],
     comparisons: over("q-dmae-cr", "q-pretrain-sigma-0.1", "q-pretrain-sigma-0.5"),
+  },
+  {
+    title: "Should half of the training images be mirrored?",
+    paper: `The paper mirrors them in pre-training and fine-tuning, without a table on it.`,
+    rows: ["q-dmae-cr", "q-no-flip"],
+    comparisons: over("q-dmae-cr", "q-no-flip"),
   },
 ];

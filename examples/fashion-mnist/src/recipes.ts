@@ -47,6 +47,8 @@ export interface FinetuneSettings {
   readonly lambda: number;
   /** Largest shift of a training image, in pixels. */
   readonly shift: number;
+  /** Probability that a training image is mirrored; default 0.5. */
+  readonly flip?: number;
   /** l2 radius of the attack that an image is moved by first, in one step; 0, the default, for none. */
   readonly attack?: number;
 }
@@ -55,7 +57,7 @@ export interface FinetuneSettings {
 export const finetuning = (
   name: string,
   sigma: FinetuneRecipe["sigma"],
-  { epochs, lambda, shift, attack = 0 }: FinetuneSettings,
+  { epochs, lambda, shift, flip = 0.5, attack = 0 }: FinetuneSettings,
 ): FinetuneRecipe => ({
   ...finetuneRecipe({ model: { ...plain, numClasses: 10, globalPool: true }, epochs }),
   name,
@@ -69,24 +71,24 @@ export const finetuning = (
   switchProbability: 0,
   warmupEpochs: epochs / 15,
   batchSize: 48,
-  augmentation: { resizedCropScale: null, cropPadding: shift, horizontalFlip: 0.5 },
+  augmentation: { resizedCropScale: null, cropPadding: shift, horizontalFlip: flip },
 });
 
 /** The main rows: SmoothAdv with consistency regularisation (Jeong & Shin 2020) from a DMAE encoder. */
 export const rows: readonly Row[] = (
   [
-    { sigma: 0.25, lambda: 10, attack: 0.5 },
-    { sigma: 0.5, lambda: 5, attack: 1 },
-    { sigma: 1, lambda: 3, attack: 1.5 },
+    { sigma: 0.25, lambda: 10, attack: 0.5, epochs: 32, shift: 1, flip: 0.5 },
+    { sigma: 0.5, lambda: 2.5, attack: 1, epochs: 40, shift: 0, flip: 0 },
+    { sigma: 1, lambda: 1.5, attack: 1.5, epochs: 40, shift: 0, flip: 0 },
   ] as const
-).map(({ sigma, lambda, attack }) => {
+).map(({ sigma, ...settings }) => {
   const name = `dmae-adv-cr-${sigma.toFixed(2)}`;
   return {
     name,
     label: "DMAE, SmoothAdv + CR",
     pretraining: pretraining("dmae-pretrain", 24),
     finetuning: {
-      ...finetuning(name, sigma, { epochs: 32, lambda, shift: 1, attack }),
+      ...finetuning(name, sigma, settings),
       layerDecay: 0.9,
     },
     sigmas: [sigma],

@@ -14,6 +14,8 @@ export interface BatchLoader {
   readonly stepsPerEpoch: number;
   /** Images in a batch (fewer in the last one of an epoch, without `dropLast`, and with `rows`). */
   readonly batchSize: number;
+  /** Images in the last batch of an epoch. */
+  readonly lastBatchSize: number;
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
   /** The operations that the images go through; absent if the transform is a function. */
@@ -84,6 +86,7 @@ export function createLoader(
   return {
     stepsPerEpoch,
     batchSize,
+    lastBatchSize: Math.min(batchSize, dataset.length - (stepsPerEpoch - 1) * batchSize),
     imageShape: renderer.imageShape,
     ...operationsOf(dataset, options),
     corrupt,

@@ -193,6 +193,11 @@ test("splits are found, and asked for where there are two", async () => {
   expect((await loadImageFolder(root, { ...small, split: "test" })).length).toBe(1);
   await expect(loadImageFolder(root, small)).rejects.toThrow('pass split: "train" or "test"');
   await rm(join(root, "val"), { recursive: true });
+  await expect(loadImageFolder(root, small)).rejects.toThrow(
+    'would be train/, which holds folders itself; pass split: "train" for the classes in it',
+  );
+  const one = await folder({ "train/1.jpg": "colour" }); // one class of that name
+  expect((await loadImageFolder(one, small)).classNames).toEqual(["train"]);
   await expect(loadImageFolder(root, { ...small, split: "test" })).rejects.toThrow(
     "has none of val/, validation/, test/; it holds train",
   );

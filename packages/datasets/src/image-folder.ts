@@ -60,6 +60,7 @@ export async function loadImageFolder(
   const file = indexFile ?? (await defaultIndexFile("folder", root));
   const index =
     (file && (await cachedIndex(root, file))) || (await newIndex(root, file || undefined));
+  if (!split) refuseSplitAsClass(root, index);
   return encodedDataset(
     "loadImageFolder",
     {
@@ -102,6 +103,19 @@ async function chooseFolder(folder: string, split: Split | undefined): Promise<s
     "file",
     `loadImageFolder: ${folder} has none of ${expected}; it holds ${names.slice(0, 8).join(", ") || "nothing"}`,
     { file: folder, expected },
+  );
+}
+
+/** `photos/train/cat` and `photos/train/dog` are two classes of the split "train", not the one class "train". */
+function refuseSplitAsClass(root: string, { classNames, folders }: FolderIndex): void {
+  const [only = "", ...more] = classNames;
+  const splits = ["train", "test"] as const;
+  const split = splits.find((name) => splitFolders[name].includes(only));
+  if (!split || more.length > 0 || !folders.some(({ path, count }) => count > 0 && path !== only))
+    return;
+  throw new DmaeError(
+    "argument",
+    `loadImageFolder: the only class of ${root} would be ${only}/, which holds folders itself; pass split: "${split}" for the classes in it`,
   );
 }
 

@@ -16,7 +16,7 @@ describe("sample", () => {
   it("keeps the proportions of the classes, without repetition, in order", () => {
     const some = sample(data, 20, { seed: 1 });
     expect(counts(some)).toEqual([12, 6, 2]);
-    expect(some.name).toBe("sorted[~20]");
+    expect([some.name, sample(data, 20).name]).toEqual(["sorted[~20#1]", "sorted[~20]"]);
     expect(positions(some)).toEqual([...new Set(positions(some))].sort((a, b) => a - b));
     expect(counts(sample(data, 5))).toEqual([3, 2, 0]); // 3, 1.5, 0.5: the larger class of equal rests first
     expect(positions(sample(data, 100))).toEqual(labels.map((_, i) => i));
@@ -52,7 +52,8 @@ describe("splitDataset", () => {
     expect([...positions(train), ...positions(test)].sort((a, b) => a - b)).toEqual(
       labels.map((_, i) => i),
     );
-    expect([train.name, test.name]).toEqual(["sorted/train", "sorted/test"]);
+    expect([train.name, test.name]).toEqual(["sorted/train~0.3#4", "sorted/test~0.3#4"]);
+    expect(splitDataset(data).train.name).toBe("sorted/train");
   });
 
   it("names shares that leave a side empty", () => {

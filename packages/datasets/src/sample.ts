@@ -35,7 +35,7 @@ export function sample<Dataset extends ImageDataset>(
   return subset(
     dataset,
     drawn("sample", dataset, count, options.seed ?? 0),
-    viewName(dataset, `[~${count}]`),
+    viewName(dataset, `[~${count}${seedOf(options)}]`),
   );
 }
 
@@ -67,13 +67,17 @@ export function splitDataset<Dataset extends ImageDataset>(
       `splitDataset: test must leave images on both sides, got ${share} of ${dataset.length} images`,
     );
   const chosen = drawn("splitDataset", dataset, count, seed);
+  const part = `${share === 0.2 ? "" : `~${share}`}${seedOf(options)}`;
   const inTest = new Set(chosen);
   const others = Array.from({ length: dataset.length }, (_, i) => i).filter((i) => !inTest.has(i));
   return {
-    train: subset(dataset, others, viewName(dataset, "/train")),
-    test: subset(dataset, chosen, viewName(dataset, "/test")),
+    train: subset(dataset, others, viewName(dataset, `/train${part}`)),
+    test: subset(dataset, chosen, viewName(dataset, `/test${part}`)),
   };
 }
+
+/** The seed as part of a name, by which run folders and logs tell data sets apart; nothing for the default. */
+const seedOf = ({ seed = 0 }: SampleOptions) => (String(seed) === "0" ? "" : `#${seed}`);
 
 /** Positions of a stratified choice, in ascending order. */
 function drawn(

@@ -21,7 +21,8 @@ test("subset keeps order and repetitions, and nests", () => {
   expect(values(subset(some, [3, 0]))).toEqual([30, 60]);
   expect(some.get(0).label).toBe(0);
   expect(some.classNames).toEqual(["a", "b", "c"]);
-  expect(some.name).toBe("seven[4]");
+  expect(some.name).toMatch(/^seven\[4#[0-9a-f]{8}\]$/);
+  expect(subset(seven, [6, 0, 3, 0]).name).not.toBe(some.name); // runs and logs know data by their names
   expect(() => some.get(4)).toThrow("[0, 4)");
 });
 

@@ -5,12 +5,14 @@ import { checkIndex, isPixelDataset, type PixelDataset } from "./dataset.ts";
 /**
  * The images of `dataset` at `indices`, in that order, as a data set (a view: nothing is copied).
  *
+ * @param name default: that of `dataset` with the number of images and a checksum of the indices; run folders and logs
+ *   tell data sets apart by their names
  * @throws DmaeError "argument" for an index outside the data set
  */
 export function subset<Dataset extends ImageDataset>(
   dataset: Dataset,
   indices: ArrayLike<number>,
-  name = viewName(dataset, `[${indices.length}]`),
+  name = viewName(dataset, `[${indices.length}#${checksumOf(indices)}]`),
 ): Dataset {
   refusePromise("subset", dataset);
   const chosen = Uint32Array.from(indices);
@@ -67,6 +69,13 @@ export function everyNth<Dataset extends ImageDataset>(
 /** The name of a view of `dataset`: none if the data set has none. */
 export const viewName = ({ name }: ImageDataset, part: string): string | undefined =>
   name === undefined ? undefined : name + part;
+
+/** Eight hexadecimal digits (FNV-1a) that tell choices of images apart. */
+function checksumOf(indices: ArrayLike<number>): string {
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < indices.length; i++) sum = Math.imul(sum ^ indices[i]!, 0x01000193);
+  return (sum >>> 0).toString(16).padStart(8, "0");
+}
 
 const range = (count: number, step: number) =>
   Uint32Array.from({ length: count }, (_, i) => i * step);

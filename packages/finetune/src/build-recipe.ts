@@ -8,9 +8,10 @@ import { type LinearProbeRecipe, probeRecipeNames } from "./probe-recipe.ts";
 import { buildModel, type FinetuneRecipe, isModel, isViT, recipeNames } from "./recipe.ts";
 
 /**
- * A fine-tuning recipe from what you want to decide; everything else has the paper's value (Table 8, with consistency
- * regularisation), with a schedule for small models on one machine. Layer-wise decay is for a ViT only. Pass the result
- * on, or change any field of it.
+ * A fine-tuning recipe from what you want to decide; the rest suits small models on one machine: the paper's method, with
+ * consistency regularisation, its optimizer and weight decay (Table 8), but no label smoothing, mixing or stochastic depth,
+ * and for a ViT a layer-wise decay of 0.75. {@link finetuneRecipes} has the paper's own values. Pass the result on, or
+ * change any field of it.
  *
  * @param fields `model` at least: `tiny(images)` of `@dmae/vit`, a name, a configuration, or a model such as
  *   `createViT("vit_small_patch16", { numClasses: 10 })`; `sigma` default 0.25
@@ -62,9 +63,9 @@ export function finetuneRecipe(
 }
 
 /**
- * A linear-probing recipe from what you want to decide; everything else is the paper's (`main_linprobe.py`): LARS without
- * weight decay, a rate of 0.1 for 256 images, a ninth of the epochs to warm up, features of the class token (`globalPool: false`) unless
- * the configuration of `model` says otherwise.
+ * A linear-probing recipe from what you want to decide; the rest is the paper's (`main_linprobe.py`), but images are mirrored
+ * and not cropped: LARS without weight decay, a rate of 0.1 for 256 images, a ninth of the epochs to warm up, features of the
+ * class token (`globalPool: false`) unless the configuration of `model` says otherwise.
  *
  * @param fields `model` at least: that of the pre-training, by name or as a configuration, with `numClasses` for other
  *   than 1000 classes; `sigma` default 0.25

@@ -54,6 +54,8 @@ export function checkDenoiserRecipe(recipe: DenoiserRecipe, hasClassifier: boole
   const { denoiser, objective, sigma } = recipe;
   if (recipe.schedule !== undefined && !["cosine", "linear"].includes(recipe.schedule))
     fail('schedule must be "cosine" or "linear"', recipe.schedule);
+  if (recipe.schedule !== undefined && objective !== "diffusion")
+    fail('schedule goes with the objective "diffusion" alone', objective);
   if (!["denoising", "stability", "diffusion"].includes(objective))
     fail('objective must be "denoising", "stability" or "diffusion"', objective);
   if (!isDenoiser(denoiser))

@@ -45,6 +45,9 @@ export function checkBatchSize(caller: string, batchSize: number): void {
     wrong(caller, "batchSize must be a positive integer", batchSize);
 }
 
+/** Half a level of 8 bits, which the batches of training allow too. */
+const rounding = 0.5 / 255;
+
 /** Throws unless an image read from a data set has the pixels and a label that it promises. */
 export function checkImage(
   caller: string,
@@ -59,6 +62,12 @@ export function checkImage(
       "shape",
       `${caller}: image ${index} must have ${pixels} values, got ${image.length}`,
     );
+  for (let i = 0; i < pixels; i++)
+    if (!(image[i]! > -rounding && image[i]! < 1 + rounding))
+      throw new DmaeError(
+        "argument",
+        `${caller}: image ${index} must lie in [0, 1], as in training, got ${image[i]} at element ${i}; scale the images, e.g. bytes by 1 / 255`,
+      );
 }
 
 const isPositiveInteger = (value: number) => Number.isSafeInteger(value) && value >= 1;

@@ -24,9 +24,11 @@ import { finetuneNames, type RobustFinetuneOptions } from "./robust-finetune.ts"
 import { type TrainedClassifier, trainedClassifier } from "./trained-classifier.ts";
 
 /** Options of {@link linearProbe}. */
-export type LinearProbeOptions = RobustFinetuneOptions & {
+export type LinearProbeOptions = Omit<RobustFinetuneOptions, "softLabels"> & {
   readonly pretrained: NonNullable<RobustFinetuneOptions["pretrained"]>;
 };
+
+const { softLabels: _, ...probeNames } = finetuneNames;
 
 /** What {@link linearProbe} returns; the running statistics are folded into the head of `params`. */
 export interface LinearProbeResult extends TrainingResult, TrainedClassifier {
@@ -53,7 +55,7 @@ export async function linearProbe(
   data: ImageDataset | BatchSource,
   options: LinearProbeOptions,
 ): Promise<LinearProbeResult> {
-  checkOptions("linearProbe", options, finetuneNames);
+  checkOptions("linearProbe", options, probeNames);
   const recipe = withDefaultBatch<LinearProbeRecipe>("linearProbe", given, data);
   checkProbeRecipe(recipe);
   const key = rootKey(options.seed);
@@ -80,11 +82,12 @@ export async function linearProbe(
       probeInputs(features, vit),
       head,
     );
-    const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
-    const { trained, ...result } = await trainModel({ ...task, ...evaluation, finish }, data, {
-      ...training,
-      executor,
-    });
+    const { pretrained, loading, evaluation: _, ...training } = options;
+    const { trained, ...result } = await trainModel(
+      { ...task, ...evaluation, finish, given: encoder },
+      data,
+      { ...training, executor },
+    );
     const ready = trainedClassifier(vit, result.params, { executor });
     return { ...result, head: trained, vit, report: loaded.report, ...ready };
   } finally {

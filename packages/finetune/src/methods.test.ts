@@ -68,7 +68,7 @@ const attack = { copies: 2, steps: 2, epsilon: 0.5 };
 const methods: Record<string, MethodSettings> = {
   gaussian: { name: "gaussian" },
   stability: { name: "stability", lambda: 2 },
-  smoothAdv: { name: "smoothAdv", ...attack, warmupEpochs: 2 },
+  smoothAdv: { name: "smoothAdv", ...attack, warmupEpochs: 1 },
   ddn: { name: "smoothAdv", ...attack, warmupEpochs: 1, attack: "ddn" },
   macer: { name: "macer", copies: 4, lambda: 2, beta: 4, margin: 8 },
   consistency: { name: "consistency", copies: 2, lambda: 5 },
@@ -204,6 +204,25 @@ it("names what does not fit", async () => {
     });
   await expect(run({ method: methods.smoothAdv, mixup: 0.8 })).rejects.toThrow(
     'robustFinetune: mixup and cutmix must be 0 with smoothAdv, got {"mixup":0.8,"cutmix":0}',
+  );
+  const late = { ...methods.macer, deferredUntilEpoch: 0 }; // of one epoch: its second term never begins
+  await expect(run({ method: late })).rejects.toThrow(
+    "robustFinetune: epochs must be 2 or more for deferredUntilEpoch of macer, got 1",
+  );
+  const catRs = { ...methods.catRs, doubleRadiusFromEpoch: 1 };
+  await expect(run({ method: catRs })).rejects.toThrow(
+    "epochs must be 2 or more for doubleRadiusFromEpoch of catRs, got 1",
+  );
+  const slow = { ...attack, epsilon: 0.5, warmupEpochs: 3 };
+  await expect(run({ method: { ...methods.smoothAdv, ...slow } })).rejects.toThrow(
+    "epochs must be 3 or more for warmupEpochs of smoothAdv, got 1",
+  );
+  const { copies: _, ...inner } = slow;
+  await expect(run({ method: { ...methods.consistency, attack: inner } })).rejects.toThrow(
+    "epochs must be 3 or more for attack.warmupEpochs of consistency, got 1",
+  );
+  await expect(run({ model: { ...own, numClasses: 1 } })).rejects.toThrow(
+    "robustFinetune: numClasses of the model must be 2 or more, got 1",
   );
   await expect(run({ dropPath: 0.1 })).rejects.toThrow(
     "dropPath must be 0 and layerDecay 1 for a model that is no ViT, got 0.1",

@@ -1,6 +1,7 @@
 import type { TrainingRecipe } from "@dmae/train";
 import { checkRecipe, trainingRecipeNames } from "@dmae/train/tasks";
 import type { ViT, ViTName, ViTOptions } from "@dmae/vit";
+import { buildModel } from "./recipe.ts";
 
 /** A linear-probing run, every field written out. */
 export interface LinearProbeRecipe extends TrainingRecipe {
@@ -37,6 +38,8 @@ export function checkProbeRecipe(recipe: LinearProbeRecipe): void {
   const example = 'linearProbeRecipes["dmae-vit-b-imagenet-probe-0.25"]';
   const own = { sigma: "be a number, 0 or more", weightDecay: "be a number, 0 or more" } as const;
   const fail = checkRecipe("linearProbe", recipe, probeRecipeNames, own, example);
+  const { numClasses } = buildModel(recipe.model);
+  if (!(numClasses >= 2)) fail("numClasses of the model must be 2 or more", numClasses);
   if (recipe.batchSize < 2) fail("batchSize must be 2 or more", recipe.batchSize);
   const { batchNormGroup = recipe.batchSize } = recipe;
   if (!Number.isInteger(batchNormGroup) || batchNormGroup < 2)

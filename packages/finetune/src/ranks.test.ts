@@ -68,7 +68,7 @@ describe("ranks give the numbers of one process", () => {
   it.each([
     { name: "gaussian" },
     { name: "stability", lambda: 2 },
-    { name: "macer", copies: 2, lambda: 4, beta: 16, margin: 8, deferredUntilEpoch: 0 },
+    { name: "macer", copies: 2, lambda: 4, beta: 16, margin: 8 },
   ] as never[])("with the method %o", (method) =>
     finetune(method, { mixup: 0, cutmix: 0, sigma: 0.2 }),
   );

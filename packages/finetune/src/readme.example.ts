@@ -29,7 +29,7 @@ const { model, params } = await robustFinetune(recipe, train, {
   executor,
   seed: 0,
   // pretrained: the encoder of pretrain(), or a checkpoint of @dmae/checkpoint
-  // folder: "runs/waves" keeps a log and checkpoints there, and resumes what it finds
+  // folder: "runs/waves-finetune" keeps a log and checkpoints there, and resumes what it finds
 });
 
 const test = synthetic({ ...shape, length: 64, split: "test" });

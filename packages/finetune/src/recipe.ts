@@ -121,12 +121,17 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
   if (typeof recipe.method !== "object" || recipe.method === null)
     fail('method must be settings like { name: "gaussian", copies: 1 }', recipe.method);
   const { copies, mixable, settings } = methodOf(recipe);
+  for (const [field, needed] of epochsOf(settings))
+    if (needed > recipe.epochs)
+      fail(`epochs must be ${needed} or more for ${field} of ${settings.name}`, recipe.epochs);
   const { mixup, cutmix } = recipe;
   if (mixes(recipe) && !mixable)
     fail(`mixup and cutmix must be 0 with ${settings.name}`, { mixup, cutmix });
   if (mixes(recipe) && (recipe.batchSize * copies) % 2 !== 0)
     fail("batchSize * copies must be even with mixup or cutmix", recipe.batchSize * copies);
-  if (!isViT(buildModel(recipe.model)) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
+  const model = buildModel(recipe.model);
+  if (!(model.numClasses >= 2)) fail("numClasses of the model must be 2 or more", model.numClasses);
+  if (!isViT(model) && (recipe.dropPath > 0 || recipe.layerDecay !== 1))
     fail("dropPath must be 0 and layerDecay 1 for a model that is no ViT", recipe.dropPath);
   if (recipe.clipNorm !== null && !(typeof recipe.clipNorm === "number" && recipe.clipNorm > 0))
     fail("clipNorm must be positive, or null for no clipping", recipe.clipNorm);
@@ -135,6 +140,21 @@ export function checkFinetuneRecipe(recipe: FinetuneRecipe<Model>): void {
   const { emaDecay = null } = recipe;
   if (emaDecay !== null && !(typeof emaDecay === "number" && emaDecay >= 0 && emaDecay < 1))
     fail("emaDecay must lie in [0, 1), or be null for no average", emaDecay);
+}
+
+/** The epochs that a method's settings take: so many that what they begin late begins, and warm-ups end. */
+function epochsOf(settings: TrainingMethod["settings"]): (readonly [string, number])[] {
+  const { deferredUntilEpoch, doubleRadiusFromEpoch, warmupEpochs, attack } = settings;
+  const { warmupEpochs: ofAttack } = (attack ?? {}) as { readonly warmupEpochs?: unknown };
+  const needed = [
+    ["deferredUntilEpoch", deferredUntilEpoch, 2], // the last epoch without, counted from 0
+    ["doubleRadiusFromEpoch", doubleRadiusFromEpoch, 1],
+    ["warmupEpochs", warmupEpochs, 0],
+    ["attack.warmupEpochs", ofAttack, 0],
+  ] as const;
+  return needed.flatMap(([field, epoch, more]) =>
+    typeof epoch === "number" ? [[field, epoch + more] as const] : [],
+  );
 }
 
 /** Whether the model of a recipe is one itself, not the name or the configuration of a ViT. */

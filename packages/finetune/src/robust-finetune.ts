@@ -45,7 +45,10 @@ export interface RobustFinetuneOptions extends TrainingOptions {
    * each row is 0 or more with the sum 1.
    */
   readonly softLabels?: HostTensor | undefined;
-  /** Regular evaluations under noise; the best state is kept as `best.safetensors`. */
+  /**
+   * Regular evaluations under noise; with `folder` the best state is kept there as `best.safetensors`. What is returned is
+   * of the last step.
+   */
   readonly evaluation?: FinetuneEvaluation | undefined;
 }
 
@@ -118,7 +121,11 @@ export async function robustFinetune(
   const { params, report } = isViT(model)
     ? await startingParams(model, key, options)
     : { params: ownParams(model, key, options), report: undefined };
-  const task = { ...finetuneTask(model, recipe, params, options.softLabels), ...evaluation };
+  const task = {
+    ...finetuneTask(model, recipe, params, options.softLabels),
+    ...evaluation,
+    given: options.pretrained && params,
+  };
   const { pretrained, loading, softLabels, evaluation: _, ...training } = options;
   const { trained, ...result } = await trainModel(task, data, training);
   const measured = result.averaged ?? result.params; // what evaluations measure

@@ -6,6 +6,7 @@ import { decodeSafetensors } from "@dmae/checkpoint";
 import { type HostTensors, type ImageDataset, key } from "@dmae/core";
 import { batchLoader, synthetic } from "@dmae/datasets";
 import { type Executor, eagerExecutor, selectBackend } from "@dmae/nn";
+import { zeros } from "@dmae/nn/layers";
 import { createDmae } from "@dmae/pretrain";
 import { createViT, type ViTOptions } from "@dmae/vit";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -156,6 +157,13 @@ describe("robustFinetune", () => {
     await expect(finetune({ model: { ...model, epsilon: 1e-5 } }, { folder })).rejects.toThrow(
       "belongs to a run with other settings (recipe.recipe.model.epsilon: 0.000001 there, 0.00001 now)",
     );
+    const other = createDmae({ ...model, ...decoder }).initHost(key(9));
+    await expect(finetune({}, { folder, pretrained: other })).rejects.toThrow(
+      /belongs to a run with other settings \(recipe.pretrained: "[0-9a-f]{16}" there, "[0-9a-f]{16}" now\)/,
+    );
+    await expect(probe({}, { folder })).rejects.toThrow(
+      'holds another kind of run ("robust-finetune" there, "linear-probe" now); give each training a folder of its own',
+    );
   });
 
   it("names what does not fit", async () => {
@@ -281,11 +289,19 @@ describe("linearProbe", () => {
     expect(readdirSync(folder).filter((name) => name.startsWith("step-"))).not.toEqual([]);
     expect(resumed.resumedFrom).toBe(5);
     expect(values(resumed.params)).toEqual(values(whole.params));
+    const other = createDmae({ ...model, ...decoder }).initHost(key(9)); // the head is of the first encoder
+    await expect(probe({}, { folder, pretrained: other })).rejects.toThrow("recipe.pretrained: ");
   });
 
   it("names what does not fit", async () => {
     await expect(probe({ batchSize: 1 })).rejects.toThrow(
       "linearProbe: batchSize must be 2 or more, got 1",
+    );
+    await expect(probe({ model: { ...model, numClasses: 1 } })).rejects.toThrow(
+      "linearProbe: numClasses of the model must be 2 or more, got 1",
+    );
+    await expect(probe({}, { softLabels: zeros([96, 3]) } as never)).rejects.toThrow(
+      'linearProbe: unknown option "softLabels"',
     );
   });
 });
@@ -379,6 +395,15 @@ describe("evaluate", () => {
       );
     const short = { ...test, get: () => ({ image: new Float32Array(3), label: 0 }) };
     await expect(on(short)).rejects.toThrow("evaluate: image 0 must have 144 values, got 3");
+    for (const value of [200, -0.1, Number.NaN]) {
+      const unscaled = {
+        ...test,
+        get: () => ({ image: new Float32Array(144).fill(value), label: 0 }),
+      };
+      await expect(on(unscaled)).rejects.toThrow(
+        /evaluate: image 0 must lie in \[0, 1\], as in training, got .* scale the images/,
+      );
+    }
   });
 
   it("names logits that are no numbers", async () => {

@@ -172,6 +172,12 @@ it("names what does not fit", async () => {
     "batchSize must be a positive integer, got 0",
   );
   await expect(run({ schedule: "sqrt" })).rejects.toThrow('schedule must be "cosine" or "linear"');
+  await expect(run({ schedule: "linear" })).rejects.toThrow(
+    'schedule goes with the objective "diffusion" alone, got "denoising"',
+  );
+  await expect(run({}, { onEvaluation: () => {} })).rejects.toThrow(
+    'trainDenoiser: unknown option "onEvaluation"',
+  );
   await expect(run({ sigma: 0 })).rejects.toThrow("sigma must be positive, got 0");
   await expect(run({ objective: "l1" })).rejects.toThrow('objective must be "denoising"');
   const lenet = createConvNet("lenet");

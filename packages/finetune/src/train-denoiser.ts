@@ -14,7 +14,7 @@ import {
   type Key,
   uniform,
 } from "@dmae/core";
-import { checkOptions, defined } from "@dmae/core/checks";
+import { checkOptions, defined, type OptionNames } from "@dmae/core/checks";
 import type { Model, Tensors } from "@dmae/nn";
 import {
   adam,
@@ -41,10 +41,16 @@ import { type DenoiserUse, hostDenoiser, type TrainedDenoiser } from "./host-den
 import { refuseBatchNorm } from "./refuse-batch-norm.ts";
 
 /** Options of {@link trainDenoiser}. */
-export interface TrainDenoiserOptions extends TrainingOptions {
+export interface TrainDenoiserOptions extends Omit<TrainingOptions, "onEvaluation"> {
   /** The frozen classifier of `"stability"`, and its parameters. */
   readonly classifier?: { readonly model: Model | ConvNet; readonly params: HostTensors };
 }
+
+const { onEvaluation: _, ...runNames } = trainingNames;
+const denoiserNames = {
+  ...runNames,
+  classifier: { model: true, params: true },
+} satisfies OptionNames<TrainDenoiserOptions>;
 
 /** What {@link trainDenoiser} returns. */
 export interface TrainDenoiserResult extends TrainingResult {
@@ -77,10 +83,7 @@ export async function trainDenoiser(
   data: ImageDataset | BatchSource,
   options: TrainDenoiserOptions = {},
 ): Promise<TrainDenoiserResult> {
-  checkOptions("trainDenoiser", options, {
-    ...trainingNames,
-    classifier: { model: true, params: true },
-  });
+  checkOptions("trainDenoiser", options, denoiserNames);
   const recipe = withDefaultBatch<DenoiserRecipe>("trainDenoiser", given, data);
   checkDenoiserRecipe(recipe, options.classifier !== undefined);
   const { classifier, ...training } = options;

@@ -141,6 +141,12 @@ describe("pretrain", () => {
 
   it("goes on from given parameters, and from an optimizer's state", async () => {
     const first = await run({ epochs: 1 });
+    const folder = scratch();
+    await run({ epochs: 1 }, { folder, initialParams: first.params });
+    const begun = createDmae({ ...model }).initHost(key(5));
+    await expect(run({ epochs: 1 }, { folder, initialParams: begun })).rejects.toThrow(
+      "recipe.pretrained: ",
+    );
     const warm = await run({ epochs: 1, baseLearningRate: 0 }, { initialParams: first.params });
     for (const [name, { data }] of Object.entries(warm.params)) // no learning rate, no decay
       expect(data).toEqual(first.params[name]!.data);
@@ -210,8 +216,17 @@ describe("the checks of pretrain", () => {
     await expect(run({ normPixLoss: "no" as never })).rejects.toThrow(
       'pretrain: normPixLoss must be true or false, got "no"',
     );
+    await expect(run({ model: { ...model, imageSize: 12, patchSize: 1 } })).rejects.toThrow(
+      "pretrain: normPixLoss needs patches of 2 values or more, got patchSize 1 of 1 channel",
+    );
+    const orphan = { initialOptimizer: { tensors: {}, step: 1 } };
+    await expect(run({}, orphan)).rejects.toThrow(
+      "pretrain: initialOptimizer belongs to initialParams, which are missing",
+    );
     for (const step of [-1, Number.NaN])
-      await expect(run({}, { initialOptimizer: { tensors: {}, step } })).rejects.toThrow(
+      await expect(
+        run({}, { initialParams: {}, initialOptimizer: { tensors: {}, step } }),
+      ).rejects.toThrow(
         `pretrain: initialOptimizer.step must be the number of updates made, got ${step}`,
       );
   });

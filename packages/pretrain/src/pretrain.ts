@@ -80,6 +80,17 @@ export async function pretrain(
   checkPretrainRecipe(recipe);
   const { initialParams, initialOptimizer, ...training } = options;
   const dmae = createDmae(recipe.model, { sigma: recipe.sigma });
+  const { patchSize, channels } = dmae.config;
+  if (recipe.normPixLoss && patchSize * patchSize * channels < 2)
+    throw new DmaeError(
+      "argument",
+      "pretrain: normPixLoss needs patches of 2 values or more, got patchSize 1 of 1 channel; set normPixLoss: false, or a larger patchSize",
+    );
+  if (initialOptimizer !== undefined && initialParams === undefined)
+    throw new DmaeError(
+      "argument",
+      "pretrain: initialOptimizer belongs to initialParams, which are missing",
+    );
   if (initialOptimizer !== undefined && !(initialOptimizer?.step >= 0))
     throw new DmaeError(
       "argument",
@@ -89,9 +100,12 @@ export async function pretrain(
   const params = initialParams
     ? inOrderOf(dmae.initHost({ high: 0, low: 0 }), initialParams, ownNames)
     : dmae.initHost(foldIn(rootKey(options.seed), "init"));
-  const task = pretrainTask(dmae, recipe, params);
   const { trained: _, ...result } = await trainModel(
-    initialOptimizer ? { ...task, initialOptimizer } : task,
+    {
+      ...pretrainTask(dmae, recipe, params),
+      ...(initialParams && { given: { ...params, ...initialOptimizer?.tensors } }),
+      ...(initialOptimizer && { initialOptimizer }),
+    },
     data,
     training,
   );

@@ -4,7 +4,8 @@ import { applySettings } from "./settings.ts";
 
 /**
  * The recipe with a tiny model, one epoch and a few noisy copies: the same code in seconds. Augmentation, mixing,
- * consistency, accumulation, schedule and decay stay as they are; attacks take two steps.
+ * consistency, accumulation, schedule and decay stay as they are; attacks take two steps, and what a method begins in a
+ * later epoch it begins in the first.
  */
 export function smokeRecipe(recipe: Recipe, numClasses: number): Recipe {
   const settings = [
@@ -48,4 +49,7 @@ const tinyConvNet = ({ model, method }: ConvNetRecipe): string[] => [
   `training.model.blocks=${model.name === "resnet50" ? "[1,1,1,1]" : "[1,1,1]"}`,
   ...("copies" in method && method.copies! > 2 ? ["training.method.copies=2"] : []),
   ...("steps" in method && method.steps > 2 ? ["training.method.steps=2"] : []),
+  ...("deferredUntilEpoch" in method ? ["training.method.deferredUntilEpoch=null"] : []),
+  ...("doubleRadiusFromEpoch" in method ? ["training.method.doubleRadiusFromEpoch=null"] : []),
+  ...("warmupEpochs" in method ? ["training.method.warmupEpochs=1"] : []),
 ];

@@ -11,6 +11,8 @@ export interface BatchSource {
   readonly stepsPerEpoch: number;
   /** Images in each batch, if known in advance; compared with the recipe's `batchSize`. */
   readonly batchSize?: number;
+  /** Images in the last batch of an epoch, if known in advance; it must be `batchSize`. */
+  readonly lastBatchSize?: number;
   /** Shape of the images in the batches. */
   readonly imageShape: ImageShape;
   /** The operations that the images go through; compared with the recipe's `augmentation`. */
@@ -36,6 +38,7 @@ export function withBatchSize(source: BatchSource, batchSize: number, caller: st
       );
   };
   if (source.batchSize !== undefined) check(source.batchSize, "the batches of the source");
+  if (source.lastBatchSize !== undefined) check(source.lastBatchSize, "the last batch of an epoch");
   return {
     ...source,
     batchSize,

@@ -53,6 +53,12 @@ export function openImages(
   const { caller, images, recipe, rows } = settings;
   requireFit(data, caller, images);
   if ("at" in data) {
+    for (const name of ["workers", "onCorrupt"] as const)
+      if (settings[name])
+        throw new DmaeError(
+          "argument",
+          `${caller}: ${name} is for data sets; a batch source has its own: give it to the batchLoader`,
+        );
     requireAugmentation(caller, data, recipe.augmentation);
     const { numClasses } = images;
     const labelled = numClasses === undefined ? data : withBatchLabels(data, caller, numClasses);

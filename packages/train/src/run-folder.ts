@@ -182,6 +182,9 @@ function decodeState(file: string, bytes: Uint8Array) {
 /** The key of a run is what its seed is turned into. */
 const nameOf = (path: string) => (/\.key\.(low|high)$/.test(path) ? `seed (${path})` : path);
 
+/** Which training a `run.json` is of: `pretrain`, `robust-finetune`, …; undefined for a loop of one's own. */
+const taskOf = (run: unknown) => (run as { recipe?: { task?: string } } | null)?.recipe?.task;
+
 /** Writes `run.json`, or compares the one that is there. */
 async function claim(folder: string, recipe: unknown): Promise<void> {
   const { join } = await import("node:path");
@@ -200,6 +203,13 @@ async function claim(folder: string, recipe: unknown): Promise<void> {
       { cause },
     );
   }
+  const [tasks] = differences(taskOf(other), taskOf(JSON.parse(wanted)));
+  if (tasks)
+    throw new DmaeError(
+      "resume",
+      `fit: ${folder} holds another kind of run (${tasks.before} there, ${tasks.after} now); give each training a folder of its own`,
+      { folder },
+    );
   const found = differences(other, JSON.parse(wanted)).map(
     ({ path, before, after }) => `${nameOf(path)}: ${before} there, ${after} now`,
   );

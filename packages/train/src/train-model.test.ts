@@ -156,10 +156,18 @@ describe("openImages", () => {
       "the batches of the source must hold the batchSize of the recipe, 5 images, got 4",
     );
     await loader.close();
-    const ragged = { ...batchLoader(data, { batchSize: 5 }), batchSize: undefined };
-    await expect(open({}, ragged as never).at(4)).rejects.toThrow(
+    const ragged = batchLoader(data, { batchSize: 5 });
+    expect(() => open({}, ragged as never)).toThrow(
+      "the last batch of an epoch must hold the batchSize of the recipe, 5 images, got 2",
+    );
+    const silent = { ...ragged, batchSize: undefined, lastBatchSize: undefined };
+    await expect(open({}, silent as never).at(4)).rejects.toThrow(
       "batch 4 must hold the batchSize of the recipe, 5 images, got 2",
     );
+    for (const option of [{ workers: 2 }, { onCorrupt: () => {} }])
+      expect(() => open(option, silent as never)).toThrow(
+        `${Object.keys(option)} is for data sets; a batch source has its own`,
+      );
     for (const label of [Number.NaN, 1.5, undefined as unknown as number, 2 ** 31, -1, 3]) {
       const odd: ImageDataset = {
         ...{ length: 22, imageShape: [4, 4, 1], numClasses: 3 },

@@ -14,6 +14,7 @@ import type { ImageWorkers } from "@dmae/datasets";
 import type { Executor } from "@dmae/nn";
 import { type Augmentation, augmentationNames } from "./augmentation.ts";
 import type { BatchSource } from "./batch-source.ts";
+import { checksum } from "./checksum.ts";
 import { dataFacts } from "./data-facts.ts";
 import { fit } from "./fit.ts";
 import { checkpointSteps, stepsBetween } from "./fit-options.ts";
@@ -129,6 +130,8 @@ export interface TrainingTask {
   readonly objective: Objective;
   /** Initial parameters. */
   readonly params: HostTensors;
+  /** Tensors that the user gave to begin with; `run.json` has their checksum, so that a run goes on with no others. */
+  readonly given?: HostTensors | undefined;
   /** Names of the parameters that the optimizer trains; the others stay, or change by the loss's `updates`. */
   readonly trainable: readonly string[];
   /** Names of those that change by the loss's `updates`; with `emaDecay` they must be given. */
@@ -231,6 +234,7 @@ export async function trainModel(
       recipe: {
         ...{ task: task.task, data: "name" in data ? (data.name ?? null) : null },
         ...{ recipe, key, stepsPerEpoch },
+        ...(task.given ? { pretrained: checksum(task.given) } : {}),
         ...(initialOptimizer ? { updateOffset: initialOptimizer.step } : {}),
       },
       ...checkpoints,

@@ -171,8 +171,17 @@ describe("what does not fit", () => {
 });
 
 test.each([
-  ["a promise", () => Promise.resolve(pretrained), "got object Promise"],
-  ["an object with other values", () => ({ name: "vit", params: pretrained }), "got object Object"],
+  ["a promise", () => Promise.resolve(pretrained), "got an object with nothing in it"],
+  [
+    "an object with other values",
+    () => ({ name: "vit", params: pretrained }),
+    "got an object with name, params",
+  ],
+  [
+    "the result of pretrain",
+    () => ({ params: {}, encoder: pretrained }),
+    "got the whole result of pretrain; pass its encoder",
+  ],
   ["a path", () => "encoder.safetensors", "got encoder.safetensors"],
 ])("%s is no checkpoint", async (_, value, got) => {
   const { message } = await problem(fromPretrained(createViT(small), value() as never));

@@ -84,7 +84,7 @@ export async function fromPretrained(
   if (!(isObject(checkpoint) && (isSource(checkpoint) || isRecord(checkpoint))))
     throw new DmaeError(
       "argument",
-      `fromPretrained: the checkpoint must be one of loadCheckpoint or a record of tensors, got ${isObject(checkpoint) ? Object.prototype.toString.call(checkpoint).slice(1, -1) : checkpoint}`,
+      `fromPretrained: the checkpoint must be one of loadCheckpoint or a record of tensors, got ${described(checkpoint)}`,
     );
   const source = renamed(checkpoint, options.rename);
   const expected = new Map(Object.entries(parameterShapes(vit.config)));
@@ -94,6 +94,13 @@ export async function fromPretrained(
   for (const name of expected.keys())
     params[name] = fresh[name] ?? (await take(vit, source.get(name)!, name, plan));
   return { params, report: plan };
+}
+
+/** What came in place of a checkpoint; of the result of `pretrain`, what was meant. */
+function described(value: unknown): string {
+  if (!isObject(value)) return String(value);
+  if ("encoder" in value) return "the whole result of pretrain; pass its encoder";
+  return `an object with ${Object.keys(value).slice(0, 4).join(", ") || "nothing in it"}`;
 }
 
 type Source = ReadonlyMap<

@@ -22,11 +22,16 @@ describe("tiny", () => {
   });
 
   it("cuts about 8 x 8 patches, whatever the side", () => {
-    const cut = (side: number) => {
-      const { patchSize, imageSize } = tiny(images(side, 3, [0.5]));
+    const cut = (side: number, channels = 3) => {
+      const { patchSize, imageSize } = tiny(images(side, channels, [0.5]));
       return [patchSize, imageSize];
     };
-    expect([8, 12, 32, 96, 224].map(cut)).toEqual([
+    expect([8, 10, 13].map((side) => cut(side, 1))).toEqual([
+      [2, 8],
+      [2, 10],
+      [2, 14],
+    ]); // no patch of one number
+    expect([8, 12, 32, 96, 224].map((side) => cut(side))).toEqual([
       [1, 8],
       [2, 12],
       [4, 32],

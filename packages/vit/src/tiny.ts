@@ -38,7 +38,7 @@ export function tiny(images: ImageDataset, overrides: Given<ViTOptions> = {}): V
     );
   return {
     ...{ width: 128, depth: 4, heads: 4 },
-    ...patchesOf(height),
+    ...patchesOf(height, channels === 1 ? 2 : 1),
     inputSize: height,
     channels,
     numClasses: images.numClasses,
@@ -47,14 +47,20 @@ export function tiny(images: ImageDataset, overrides: Given<ViTOptions> = {}): V
   };
 }
 
-/** Patches of a side that cuts the image into about 8 x 8; if none divides it, the image is resized a little. */
-function patchesOf(side: number): { patchSize: number; imageSize: number } {
-  const divisors = Array.from({ length: side }, (_, i) => i + 1).filter((p) => side % p === 0);
+/**
+ * Patches of a side that cuts the image into about 8 x 8; if none divides it, the image is resized a little.
+ *
+ * @param smallest 2 for grey images: a patch of one number has no variance to normalise the target of a reconstruction by
+ */
+function patchesOf(side: number, smallest: number): { patchSize: number; imageSize: number } {
+  const divisors = Array.from({ length: side }, (_, i) => i + 1).filter(
+    (p) => p >= smallest && side % p === 0,
+  );
   const fits = divisors.filter((p) => side / p >= 5 && side / p <= 16);
   const distance = (p: number) => Math.abs(side / p - 8);
   const [best] = fits.sort((a, b) => distance(a) - distance(b));
   if (best !== undefined) return { patchSize: best, imageSize: side };
-  const patchSize = Math.max(1, Math.round(side / 8));
+  const patchSize = Math.max(smallest, Math.round(side / 8));
   return { patchSize, imageSize: patchSize * Math.max(1, Math.round(side / patchSize)) };
 }
 
@@ -68,7 +74,7 @@ function normalization(images: ImageDataset): Pick<ViTOptions, "mean" | "std"> &
     return { mean: Array(channels).fill(GREY.mean), std: Array(channels).fill(GREY.std) };
   }
   const [sums, squares] = [new Float64Array(channels), new Float64Array(channels)];
-  const step = Math.max(1, Math.floor(images.length / MEASURED));
+  const step = Math.max(1, Math.ceil(images.length / MEASURED));
   let pixels = 0;
   for (let index = 0; index < images.length; index += step) {
     const { image } = images.get(index) as { image: Float32Array };
