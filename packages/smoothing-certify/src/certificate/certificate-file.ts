@@ -25,7 +25,7 @@ export interface CertificateFile {
   readonly sigma: number;
   /** Law of the noise. */
   readonly distribution: NoiseDistribution;
-  /** Whether the noise lies on the 8-bit grid; see `soundNoise`. */
+  /** Whether the noise lies on the 8-bit grid, and the claim is about the model after rounding; see `soundNoise`. */
   readonly sound: boolean;
   /** Selection samples. */
   readonly n0: number;

@@ -1,5 +1,5 @@
 import type { CertificateFile } from "./certificate-file.ts";
-import { checksOf, claimOf } from "./report-lines.ts";
+import { checksOf, claimOf, smoothingOf } from "./report-lines.ts";
 import type { CertificateReport } from "./verify-certificate.ts";
 
 /**
@@ -24,8 +24,7 @@ export function certificateHtml(report: CertificateReport): string {
 <body>
 <h1>Certificate of robustness</h1>
 <p class="claim">${claimOf(certificate)}</p>
-<p>The smoothed classifier answers with the class that the model gives most often under noise of standard deviation
-${certificate.sigma}. A certificate does not say whether the class is right, and it holds only if nobody knew the seed when
+<p>${smoothingOf(certificate)} A certificate does not say whether the class is right, and it holds only if nobody knew the seed when
 the input was chosen.</p>
 <h2>Checked</h2>
 <ul>${checksOf(report).map(item).join("")}</ul>

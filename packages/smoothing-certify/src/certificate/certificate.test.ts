@@ -6,6 +6,7 @@ import { canonicalJson } from "./canonical-json.ts";
 import type { CertificateFile } from "./certificate-file.ts";
 import { certificateHtml } from "./certificate-html.ts";
 import { issueCertificate } from "./issue-certificate.ts";
+import { claimOf } from "./report-lines.ts";
 import { verifyCertificate } from "./verify-certificate.ts";
 
 /** Class 1 where the first of three pixels is above 0. */
@@ -91,6 +92,21 @@ describe("a certificate", () => {
     expect(found).toMatchObject({ ...more, index: 3 });
     const report = await verifyCertificate(found, { x: image, classifier: firsts });
     expect(report.isRecounted).toBe(true);
+  });
+
+  it("of sound noise is about the model after rounding, and says so", async () => {
+    const onGrid = (batch: Float32Array) =>
+      batch.map((v) => (Math.abs(255 * v - Math.round(255 * v)) < 1e-3 ? 1 : 0));
+    const found = await issueCertificate(onGrid, [0.2], { ...run, sound: true, n: 100 });
+    expect(found.prediction).toBe(1); // without rounding, noise leaves the grid and the class is 0
+    expect(claimOf(found)).toMatch(
+      /closer than [\d.]+ \(l2\) to the image whose pixels are the nearest k \/ 255/,
+    );
+    const page = certificateHtml(await verifyCertificate(found));
+    expect(page).toContain("each noisy pixel has been rounded to the nearest k / 255");
+    const plain = certificateHtml(await verifyCertificate(certificate));
+    expect(plain).toContain("the model gives most often under noise of standard deviation");
+    expect(plain).not.toContain("k / 255");
   });
 
   it("that abstains claims nothing, and is one too", async () => {

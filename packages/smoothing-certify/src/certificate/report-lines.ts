@@ -2,9 +2,19 @@ import type { CertificateFile } from "./certificate-file.ts";
 import type { CertificateReport } from "./verify-certificate.ts";
 
 /** What a certificate claims, as a sentence. */
-export function claimOf({ prediction, radius, norm, alpha }: CertificateFile): string {
+export function claimOf({ prediction, radius, norm, alpha, sound }: CertificateFile): string {
   if (prediction < 0) return "The smoothed classifier abstains: nothing is claimed.";
-  return `With probability at least 1 - ${alpha} over the noise, the smoothed classifier predicts class ${prediction} at every input closer than ${radius} (${norm}) to the certified one.`;
+  const centre = sound ? "the image whose pixels are the nearest k / 255" : "the certified one";
+  return `With probability at least 1 - ${alpha} over the noise, the smoothed classifier predicts class ${prediction} at every input closer than ${radius} (${norm}) to ${centre}.`;
+}
+
+/** What the smoothed classifier of a certificate is, as a sentence. */
+export function smoothingOf({ sigma, sound }: CertificateFile): string {
+  const rounding = sound ? " and each noisy pixel has been rounded to the nearest k / 255" : "";
+  const noise = `noise of standard deviation ${sigma}`;
+  return sound
+    ? `The smoothed classifier answers with the class that the model gives most often once ${noise} is added${rounding}.`
+    : `The smoothed classifier answers with the class that the model gives most often under ${noise}.`;
 }
 
 /** What was checked about a certificate and what was not, a sentence each. */

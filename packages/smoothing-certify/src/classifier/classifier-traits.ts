@@ -14,6 +14,8 @@ export interface ClassifierTraits {
   readonly rowMixers?: readonly string[];
   /** Parts of it that are known to draw random numbers, each as a phrase for people. */
   readonly randomParts?: readonly string[];
+  /** Its logits are counts of votes, which tell no more of a row than a class id does. */
+  readonly votesOnly?: boolean;
   /** What it does to its input; scale, mean and std must suit the declared range of the images. */
   readonly preprocessing?: readonly CheckedPreprocessing[];
   /** Name for logs. */

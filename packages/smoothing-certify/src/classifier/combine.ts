@@ -139,6 +139,7 @@ export function ensemble(
       ...identities,
     ]),
     input: "array",
+    ...(how === "vote" && { votesOnly: true }),
     ...(numClasses && { numClasses }),
     async predict(batch: Float32Array, shape: number[]) {
       const all = await prepared;
@@ -249,6 +250,7 @@ function pickTraits(parts: readonly ClassifierTraits[]): ClassifierTraits {
   return {
     ...(rowMixers.length > 0 && { rowMixers }),
     ...(randomParts.length > 0 && { randomParts }),
+    ...(parts.some(({ votesOnly }) => votesOnly) && { votesOnly: true }),
     ...(preprocessing.length > 0 && { preprocessing }),
     ...(new Set(shapes.map(String)).size === 1 && { imageShape: shapes[0]! }),
     ...(classes.size === 1 && { numClasses: [...classes][0]! }),

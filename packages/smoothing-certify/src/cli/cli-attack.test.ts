@@ -82,7 +82,9 @@ it("plan compares runs and names one", async () => {
   expect(out).toMatch(/procedure +sigma +n +accuracy at r=0.1 +samples/);
   expect(out.match(/recommended/g)).toHaveLength(1);
   expect(out).toMatch(/\nsmoothing-certify (certify|at-radius) .*--sigma 0\.[12] /);
-  expect(error).toContain("of 2 images, which a run should leave out");
+  expect(error).toMatch(/of 2 images, which a run should leave out: \d+,\d+\n$/);
+  const careful = await run("plan", ...model, ...goal, "--alpha", "0.01");
+  expect(careful.out).toMatch(/ --alpha 0\.01 \.\.\.\n/); // what the table is about
   const none = await run("plan", ...model, "--radius", "5", "--sigmas", "0.1");
   expect(none.out).toContain("no run reaches the goal");
 });

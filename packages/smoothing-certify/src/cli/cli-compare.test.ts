@@ -1,5 +1,9 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
+import { writeLog } from "../log/log-file.ts";
 import { main } from "./cli-main.ts";
 
 const log = (method: string) =>
@@ -31,6 +35,22 @@ it("compare finds no difference between a log and itself", async () => {
   expect(out).toMatch(
     /\nr=0.5(\t0\.\d{4}){3}\t-0\.0003\t0\.0003\nACR(\t1\.\d{4}){2}(\t-?0\.0000){3}\n$/,
   );
+});
+
+it("compare refuses numbers for logs that say their own", async () => {
+  const ours = join(mkdtempSync(join(tmpdir(), "smoothing-compare-")), "log.tsv");
+  await writeLog(ours, [
+    {
+      ...{ idx: 0, label: 1, predict: 1, radius: 0.5, correct: 1, time: 0, pLower: 0.9 },
+      ...{ samples: 110, counts0: [0, 10], counts: [1, 99] },
+      settings: {
+        ...{ procedure: "certify", sigma: 0.5, alpha: 0.001, n0: 10, n: 100 },
+        ...{ seed: "1", generator: "g", dataset: "d", model: "m" },
+      },
+    },
+  ]);
+  const { status, error } = await run("compare", ours, ours, "--alpha", "0.01");
+  expect([status, error]).toEqual([1, "\nerror: --alpha is for logs that do not say theirs\n"]);
 });
 
 it("compare names its own options where a log does not say its numbers", async () => {

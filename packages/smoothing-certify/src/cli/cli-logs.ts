@@ -70,9 +70,10 @@ async function compareTwo(args: Arguments, io: Streams): Promise<void> {
 /** What a log of another tool does not say, as the options of the command. */
 function publishedOf(args: Arguments, logs: readonly ComparedLog[]) {
   const { sigma, votes, alpha = 0.001 } = args.pick("sigma", "votes", "alpha");
-  if (sigma !== undefined && votes !== undefined) return { published: { sigma, n: votes, alpha } };
   const bare = logs.findIndex((log) => log.lacksSettings);
+  if (bare === -1) args.refuse(["sigma", "votes", "alpha"], "is for logs that do not say theirs");
   if (bare === -1) return {};
+  if (sigma !== undefined && votes !== undefined) return { published: { sigma, n: votes, alpha } };
   throw new DmaeError(
     "argument",
     `compare: ${args.files[bare]} does not say its sigma, n and alpha; give --sigma, --votes (its n) and --alpha (default: 0.001)`,

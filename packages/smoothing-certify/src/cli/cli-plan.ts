@@ -23,9 +23,12 @@ export function runPlan(args: Arguments, io: Streams): Promise<void> {
     const header = ["procedure", "sigma", "n", `accuracy at r=${goal.radius}`, "samples", ""];
     const body = runs.map((run) => cells(run, run === recommended));
     await io.out(formatTable([header, ...body], "text"));
-    await io.out(recommended ? adviceOn(recommended, goal.radius) : noRun);
-    const seen = dataset.length - indices.length;
-    io.error(`${drawn} noisy images of ${seen} images, which a run should leave out\n`);
+    await io.out(recommended ? adviceOn(recommended, goal.radius, args.get("alpha")) : noRun);
+    const left = new Set(indices);
+    const seen = Array.from({ length: dataset.length }, (_, i) => i).filter((i) => !left.has(i));
+    io.error(
+      `${drawn} noisy images of ${seen.length} images, which a run should leave out: ${seen.join(",")}\n`,
+    );
   });
 }
 
@@ -34,10 +37,12 @@ function cells({ procedure, sigma, n, accuracy, samples }: PlannedRun, chosen: b
   return [procedure, ...numbers, chosen ? "recommended" : ""];
 }
 
-function adviceOn({ procedure, sigma, n }: PlannedRun, radius: number): string {
-  return procedure === "certify"
-    ? `smoothing-certify certify --sigma ${sigma} --n ${n} ...\n`
-    : `smoothing-certify at-radius --radius ${radius} --sigma ${sigma} --max-samples ${n} ...\n`;
+function adviceOn({ procedure, sigma, n }: PlannedRun, radius: number, alpha?: number): string {
+  const run =
+    procedure === "certify"
+      ? `certify --sigma ${sigma} --n ${n}`
+      : `at-radius --radius ${radius} --sigma ${sigma} --max-samples ${n}`;
+  return `smoothing-certify ${run}${alpha === undefined ? "" : ` --alpha ${alpha}`} ...\n`;
 }
 
 const noRun = "no run reaches the goal: try other --sigmas, larger --sizes or a smaller --radius\n";

@@ -31,7 +31,7 @@ export async function runModel(command: string, args: Arguments, io: Streams): P
     const noise = await threads(args, options);
     try {
       const run = { ...options, ...(noise && { noise }) };
-      if (!args.has("no-preflight")) await warnOfProblems(model, dataset, args, run, io);
+      if (!args.has("no-preflight")) await warnOfProblems(command, model, dataset, args, run, io);
       if (command === "predict") await predictAll(model, dataset, args, run, io);
       else await certifyAll(command, args, model, dataset, run, io);
     } finally {
@@ -89,6 +89,7 @@ async function threads(
 }
 
 async function warnOfProblems(
+  command: string,
   { classifier }: LoadedModel,
   dataset: ImageDataset,
   args: Arguments,
@@ -97,12 +98,14 @@ async function warnOfProblems(
 ): Promise<void> {
   const radius = args.get("radius");
   const grows = radius !== undefined || args.has("adaptive");
+  const predicts = command === "predict";
   const n = grows ? (args.get("max-samples") ?? 100_000) : args.get("n");
-  const report = await preflight(classifier, dataset, { ...options, n, radius });
+  const mode = radius === undefined ? undefined : (args.get("mode") ?? "evaluate");
+  const report = await preflight(classifier, dataset, { ...options, n, radius, mode });
   for (const warning of report.warnings) io.error(`warning: ${warning}\n`);
   if (args.has("quiet")) return;
   io.error(
-    `${datasetName(dataset)}: accuracy ${percentText(report.cleanAccuracy)} % clean, ${percentText(report.noisyAccuracy)} % under noise on ${report.images} images; largest radius that can be certified ${report.largestRadius.toPrecision(4)}\n`,
+    `${datasetName(dataset)}: accuracy ${percentText(report.cleanAccuracy)} % clean, ${percentText(report.noisyAccuracy)} % under noise on ${report.images} images${predicts ? "" : `; largest radius that can be certified ${report.largestRadius.toPrecision(4)}`}\n`,
   );
 }
 

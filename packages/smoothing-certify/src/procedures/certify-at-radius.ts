@@ -26,14 +26,14 @@ export interface SequentialOptions {
   /** Allowed probability of a wrong certificate; default 0.001. */
   readonly alpha?: number | undefined;
   /**
-   * Allowed probability of giving up on an input that is worth certifying; default 0.01. Costs power, not
-   * validity.
+   * Allowed probability of giving up early, by its votes so far, on an input that is worth certifying; default 0.01. Costs
+   * power, not validity. An input whose votes do not suffice at `maxSamples` is not certified either.
    */
   readonly beta?: number | undefined;
   /**
    * Votes that an input is worth: it is given up once its votes say that so many could not certify it.
    * Default 1600 / (1 - Phi(radius / sigma)), 10,085 at radius = sigma: on published test sets that gives
-   * up 0.25 % of the images next to the threshold, for half of all votes. `maxSamples` for full power.
+   * up 0.25 % of the images next to the threshold, for half of all votes. `maxSamples` gives up least.
    */
   readonly patience?: number | undefined;
   /** Most estimation samples; default 100,000. */
@@ -104,6 +104,8 @@ export async function certifyAtRadius(
   checkOptions("certifyAtRadius", options, atRadiusNames);
   const { label, batchSize, numClasses } = options;
   if (label !== undefined) checkInteger("certifyAtRadius", "label", label, 0);
+  if (label !== undefined)
+    refuseSelection("certifyAtRadius", options, "label, whose class is tested");
   if (label !== undefined && numClasses !== undefined) checkLabel(label, numClasses);
   const firstLook = typeof batchSize === "number" ? batchSize : 32;
   return runOne("certifyAtRadius", classifier, x, options, (known) => {
@@ -130,6 +132,12 @@ export function certifyDatasetAtRadius(
   return rowsOf(atRadiusRows(classifier, dataset, options));
 }
 
+/** Throws for selection samples where the class is known: none would be drawn. */
+function refuseSelection(caller: string, { n0 }: SequentialOptions, reason: string): void {
+  if (n0 === undefined) return;
+  throw new DmaeError("argument", `${caller}: n0 must be left out with ${reason}, got ${n0}`);
+}
+
 async function* atRadiusRows(
   classifier: Classifier,
   dataset: ImageDataset,
@@ -141,6 +149,8 @@ async function* atRadiusRows(
   const known = inDimension(options, dataset.imageShape);
   const { settings, test, numbers } = prepare("certifyDatasetAtRadius", options, 8, known);
   checkOneOf("certifyDatasetAtRadius", "mode", mode, ["evaluate", "deploy"]);
+  if (mode === "evaluate")
+    refuseSelection("certifyDatasetAtRadius", options, 'mode "evaluate", which tests the label');
   const { radius, alpha, beta, patience, maxSamples: n } = numbers;
   const n0 = mode === "evaluate" ? 0 : settings.n0;
   yield* runDataset<AtRadiusResult>(classifier, dataset, options, {

@@ -6,7 +6,7 @@ import { ABSTAIN } from "../statistics/radius.ts";
 export interface CertifyResult {
   /** The class, or `ABSTAIN` (-1). */
   readonly prediction: number;
-  /** No change of the input shorter than this, in l2, alters the class; 0 when abstaining. */
+  /** No change of the input shorter than this, in the norm asked for, alters the class; 0 when abstaining. */
   readonly radius: number;
   /** Lower bound on the probability of the class guessed by the selection, at confidence 1 - alpha. */
   readonly pLower: number;
@@ -14,7 +14,7 @@ export interface CertifyResult {
   readonly counts0: readonly number[];
   /** Votes by class of the n estimation samples. */
   readonly counts: readonly number[];
-  /** Whether `prediction` is `ABSTAIN`: the bound does not exceed 1/2. */
+  /** Whether `prediction` is `ABSTAIN`: the bounds do not separate the class from the others. */
   readonly abstained: boolean;
   /** Noisy samples drawn in all. */
   readonly samples: number;

@@ -39,8 +39,8 @@ export const certifyNames = {
  * N(0, sigma^2 I), at one input (CERTIFY; Cohen, Rosenfeld and Kolter 2019, arXiv:1902.02918).
  *
  * With probability at least 1 - alpha over the noise, either the result abstains or g predicts
- * `prediction` at every input closer to x than `radius` in l2. The radius is `sigma Phi^-1(pLower)`
- * with the Clopper-Pearson bound `pLower`, as in the published protocol; bound and radius are rounded
+ * `prediction` at every input closer to x than `radius` in the norm asked for. By default that is l2 and the radius is
+ * `sigma Phi^-1(pLower)` with the Clopper-Pearson bound `pLower`, as in the published protocol; bound and radius are rounded
  * down. There is no label in it: whether the prediction is right is another question.
  *
  * @param classifier function or model; see {@link Classifier}

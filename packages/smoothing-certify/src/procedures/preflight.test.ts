@@ -6,6 +6,7 @@ import { certificate } from "../statistics/certificate.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
 import { certifiedRadius } from "../statistics/radius.ts";
 import { certify } from "./certify.ts";
+import { certifyAtRadius } from "./certify-at-radius.ts";
 import { preflight } from "./preflight.ts";
 
 describe("preflight", () => {
@@ -49,6 +50,23 @@ describe("preflight", () => {
     expect((await preflight(halves, steps(100), { seed: 0, sigma: 0.25, n: 10 })).warnings).toEqual(
       [],
     );
+    const twoClass = { seed: 0, sigma: 0.25, n: 10, bound: "two-class" } as const;
+    expect((await preflight(halves, steps(100), twoClass)).warnings[0]).toMatch(/it takes 11\.$/);
+  });
+
+  it("knows the samples and the share of alpha of other procedures than CERTIFY", async () => {
+    const atRadius = { sigma: 0.25, maxSamples: 1000, radius: 0.61 };
+    const { warnings, largestRadius } = await preflight(halves, steps(100), {
+      ...atRadius,
+      mode: "evaluate",
+    });
+    expect(warnings[0]).toContain("so radius 0.61 cannot be certified");
+    await expect(certifyAtRadius(halves, [0.9], atRadius)).rejects.toThrow(
+      "1000 samples cannot certify radius 0.61",
+    );
+    expect(largestRadius).toBe(certifiedRadius(clopperPearsonLower(1000, 1000, 0.0005), 0.25));
+    const adaptive = { sigma: 0.25, relativeWidth: 0.05, radius: 0.85 };
+    expect((await preflight(halves, steps(100), adaptive)).warnings).toEqual([]); // 100,000 samples at most
   });
 
   it("notices classes in another order, one class only, foreign units and collapse under noise", async () => {

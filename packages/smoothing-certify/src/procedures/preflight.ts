@@ -9,6 +9,7 @@ import { certificateOf } from "../statistics/certificate.ts";
 import { type CertifyOptions, certifyNames, certifySettings } from "./certify.ts";
 import { type AdaptiveDatasetOptions, adaptiveNames } from "./certify-adaptive.ts";
 import { type AtRadiusDatasetOptions, atRadiusDatasetNames } from "./certify-at-radius.ts";
+import type { CertifySettings } from "./certify-procedure.ts";
 
 /** Options of {@link preflight}: those of the run, and how many images to look at. */
 export interface PreflightOptions
@@ -51,7 +52,8 @@ export interface PreflightReport {
  * Looks at a run before hours are spent on it: which radius n and alpha can reach at all, clean and
  * noisy accuracy on a few images, number and order of classes, pixel range against sigma.
  *
- * @param given the options of the run; the samples are n, else maxSamples
+ * @param given the options of the run, which is taken for one of `certifyDatasetAtRadius` with `mode`, `beta` or
+ *   `patience`, for an adaptive one with `relativeWidth` or `pilot`, and else for one of CERTIFY
  * @example
  * const { warnings } = await preflight(classify, test, { sigma: 0.25, n: 10_000 });
  */
@@ -64,10 +66,11 @@ export async function preflight(
   checkSampling("preflight", given);
   const { images = 16, radius = 1 } = given;
   checkNumbers("preflight", { images, radius });
-  const options = { ...given, n: given.n ?? given.maxSamples };
+  const { n, alpha } = samplesOf(given);
+  const options = { ...given, n };
   checkDataset("preflight", dataset);
   const known = inDimension(options, dataset.imageShape);
-  const settings = { ...certifySettings("preflight", options), ...known };
+  const settings = { ...certifySettings("preflight", { ...options, alpha }), ...known };
   const selected = selectIndices("preflight", dataset, options);
   const count = Math.min(images, selected.length);
   const indices = Array.from(
@@ -76,9 +79,32 @@ export async function preflight(
   );
   const looked = await look(classifier, dataset, indices, options);
   const largestRadius = certificateOf(settings, [1], [settings.n, 0]).radius;
-  const report = { ...looked, largestRadius, images: count };
-  return { ...report, warnings: warn(report, dataset, options, looked.predicted) };
+  const needed = largestRadius > 0 ? settings.n : fewestSamples(settings);
+  const report = { ...looked, largestRadius, needed, images: count };
+  const { needed: _, ...shown } = report;
+  return { ...shown, warnings: warn(report, dataset, options, looked.predicted) };
 }
+
+/** The most samples of the run, and the share of alpha that its last look has; undefined for CERTIFY's own. */
+function samplesOf(options: PreflightOptions) {
+  const { n, maxSamples, mode, beta, patience, relativeWidth, pilot, alpha = 0.001 } = options;
+  const atRadius = [mode, beta, patience].some((value) => value !== undefined);
+  const grows = atRadius || relativeWidth !== undefined || pilot !== undefined;
+  return {
+    n: n ?? maxSamples ?? (grows ? 100_000 : undefined),
+    alpha: atRadius ? alpha / 2 : options.alpha,
+  };
+}
+
+/** The fewest samples that certify something where all agree. */
+function fewestSamples(settings: CertifySettings): number {
+  let n = settings.n + 1;
+  while (n < MOST_SEARCHED && certificateOf(settings, [1], [n, 0]).radius === 0) n++;
+  return n;
+}
+
+/** Enough for any alpha: 2^-n is below the smallest float64 long before. */
+const MOST_SEARCHED = 10_000;
 
 interface Looked {
   readonly cleanAccuracy: number;
@@ -150,17 +176,17 @@ async function look(
 }
 
 function warn(
-  report: Omit<PreflightReport, "warnings">,
+  report: Omit<PreflightReport, "warnings"> & { readonly needed: number },
   dataset: ImageDataset,
   { sigma, radius, n = 10_000, alpha = 0.001 }: PreflightOptions,
   predicted: readonly number[],
 ): string[] {
   const warnings: string[] = [];
-  const { cleanAccuracy, noisyAccuracy, largestRadius, pixels, images } = report;
+  const { cleanAccuracy, noisyAccuracy, largestRadius, needed, pixels, images } = report;
   const percent = (share: number) => `${Math.round(100 * share)} %`;
   if (largestRadius === 0)
     warnings.push(
-      `n = ${n} samples can never certify anything at alpha = ${alpha}, even if all agree: it takes ${Math.floor(-Math.log2(alpha)) + 1}.`,
+      `n = ${n} samples can never certify anything at alpha = ${alpha}, even if all agree: it takes ${needed}.`,
     );
   if (radius !== undefined && radius > largestRadius)
     warnings.push(

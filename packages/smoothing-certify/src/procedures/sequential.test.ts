@@ -3,7 +3,7 @@ import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
 import { expectClose } from "../../../../testing/expect-close.ts";
 import { atMost, simulate } from "../__fixtures__/simulate.ts";
-import { halves } from "../__fixtures__/steps.ts";
+import { halves, steps } from "../__fixtures__/steps.ts";
 import type { LogRow } from "../log/log-row.ts";
 import { logBeta, logBetaCdf, logBetaSurvival } from "../statistics/beta.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
@@ -233,6 +233,16 @@ describe("certifyAtRadius", () => {
       rows.filter((row) => row.correct).length,
     );
   });
+});
+
+it("refuses selection samples where the class is known: none would be drawn", async () => {
+  const run = { sigma: 0.5, radius: 0.1, n0: 20 };
+  await expect(certifyAtRadius(halves, [0.9], { ...run, label: 1 })).rejects.toThrow(
+    "certifyAtRadius: n0 must be left out with label, whose class is tested, got 20",
+  );
+  await expect(certifyDatasetAtRadius(halves, steps(2), run).toArray()).rejects.toThrow(
+    'certifyDatasetAtRadius: n0 must be left out with mode "evaluate", which tests the label, got 20',
+  );
 });
 
 describe("samples saved", () => {

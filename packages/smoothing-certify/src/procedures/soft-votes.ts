@@ -64,7 +64,7 @@ export interface SoftResult {
  */
 export function hoeffdingLower(mean: number, n: number, alpha: number): number {
   checkMean("hoeffdingLower", mean, n, alpha);
-  return down(mean - Math.sqrt(-Math.log(alpha) / (2 * n)));
+  return down(mean - Math.sqrt(-Math.log(alpha) / (2 * n)), n);
 }
 
 /**
@@ -81,7 +81,7 @@ export function bernsteinLower(mean: number, variance: number, n: number, alpha:
       `bernsteinLower: needs n >= 2 and a variance >= 0, got ${n} and ${show(variance)}`,
     );
   const log = Math.log(2 / alpha);
-  return down(mean - Math.sqrt((2 * variance * log) / n) - (7 * log) / (3 * (n - 1)));
+  return down(mean - Math.sqrt((2 * variance * log) / n) - (7 * log) / (3 * (n - 1)), n);
 }
 
 function checkMean(caller: string, mean: number, n: number, alpha: number): void {
@@ -91,9 +91,9 @@ function checkMean(caller: string, mean: number, n: number, alpha: number): void
     throw new DmaeError("argument", `${caller}: mean must lie in [0, 1], got ${show(mean)}`);
 }
 
-/** A bound below the rounding of the sums it came from. */
-function down(bound: number): number {
-  return Math.max(0, bound - 1e-12);
+/** A bound below the rounding of the sums of `n` votes that it came from. */
+function down(bound: number, n: number): number {
+  return Math.max(0, bound - 1e-12 - n * Number.EPSILON);
 }
 
 /**

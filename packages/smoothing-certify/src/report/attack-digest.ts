@@ -7,7 +7,6 @@ export class AttackDigest {
   /** Attacked images. */
   images = 0;
   private clean = 0;
-  private tested = 0;
   private inside = 0;
   private alpha = 0;
   private readonly list = new NumberList();
@@ -24,10 +23,7 @@ export class AttackDigest {
     this.images++;
     this.clean += clean;
     if (attacked > 0) this.list.push(attacked);
-    if (correct && radius > 0) {
-      this.tested++;
-      if (attacked < radius) this.inside++;
-    }
+    if (correct && attacked < radius) this.inside++;
     const alpha = (settings?.alpha ?? 0) + Number(settings?.attackAlpha ?? 0);
     this.alpha = Math.max(this.alpha, alpha);
   }
@@ -51,6 +47,6 @@ export class AttackDigest {
   /** Whether more attacks succeeded within certified radii than alpha allows; undefined without an alpha. */
   test(): CertificateTest | undefined {
     if (!(this.alpha > 0 && this.alpha < 1)) return undefined;
-    return testCounts(this.tested, this.inside, this.alpha);
+    return testCounts(this.images, this.inside, this.alpha);
   }
 }

@@ -9,12 +9,15 @@ const rows = (inside: number, outside: number) => [
   })),
 ];
 
-it("counts attacks within certified radii, of images that are certified", () => {
+it("counts attacks within certified radii among all images: alpha bounds certified and wrong together", () => {
   const abstained = { certified: 0, attacked: 0 };
   expect(testCertificates([...rows(1, 99), abstained], 0.01)).toMatchObject({
-    tested: 100,
+    tested: 101,
     inside: 1,
   });
+  // p = 0.45, n = 100, alpha = 0.01: few images are certified, and those that are are wrong
+  const few = [...rows(4, 0), ...Array.from({ length: 9996 }, () => abstained)];
+  expect(testCertificates(few, 0.011)).toMatchObject({ tested: 10_000, inside: 4, isFault: false });
   expect(testCertificates([], 0.01)).toEqual({ tested: 0, inside: 0, pValue: 1, isFault: false });
 });
 

@@ -12,11 +12,11 @@ export interface AttackedRow {
 
 /** What {@link testCertificates} found. */
 export interface CertificateTest {
-  /** Images with a certified radius above 0. */
+  /** All images, those that abstain among them: alpha bounds how often one is certified *and* wrong. */
   readonly tested: number;
   /** Attacks that succeeded within the certified radius. */
   readonly inside: number;
-  /** Probability of so many or more if every certificate is wrong with probability alpha; rounded up. */
+  /** Probability of so many or more if each image gets a wrong certificate with probability alpha; rounded up. */
   readonly pValue: number;
   /** Whether that is less than 0.001: there is a fault in the certificate, the classifier or the noise. */
   readonly isFault: boolean;
@@ -26,7 +26,7 @@ export interface CertificateTest {
  * Counts the attacks that succeeded within certified radii and tests the count against alpha. A few are what
  * alpha allows; more are a fault of the certificate.
  *
- * @param rows one row for each image, of independent noise
+ * @param rows one row for each image that was attacked, of independent noise, whether it was certified or not
  * @param alpha the alphas of `certify` and `attack` together: either may be what is wrong
  * @example
  * const { radius: certified } = await certify(classify, image, { sigma, alpha: 0.001 });
@@ -41,9 +41,8 @@ export function testCertificates(rows: readonly AttackedRow[], alpha: number): C
         "argument",
         `testCertificates: certified and attacked must be radii >= 0, got ${show(certified)} and ${show(attacked)}`,
       );
-  const positive = rows.filter(({ certified }) => certified > 0);
-  const inside = positive.filter(({ certified, attacked }) => attacked < certified).length;
-  return testCounts(positive.length, inside, alpha);
+  const inside = rows.filter(({ certified, attacked }) => attacked < certified).length;
+  return testCounts(rows.length, inside, alpha);
 }
 
 /** The test of {@link testCertificates}, given the counts. */

@@ -51,6 +51,22 @@ it("brings published logs to the same images and a common n", async () => {
   }
 });
 
+it("counts on an image on which a log abstains that fewer of its votes might certify it", () => {
+  const settings = {
+    ...{ procedure: "certify", sigma: 0.5, alpha: 0.001, n0: 10 },
+    ...{ generator: "g", seed: "1", dataset: "d", model: "m" },
+  };
+  const rowOf = (votes: number, n: number, label = 1): LogRow => ({
+    ...{ idx: 0, label, predict: -1, correct: 0, radius: 0, time: 0, pLower: 0.5, samples: n },
+    ...{ counts0: [0, 10], counts: [n - votes, votes], settings: { ...settings, n } },
+  });
+  const [many, few] = [[rowOf(50_400, 100_000)], [rowOf(50, 100)]];
+  const { accuracy } = compare(many, few, { radii: [0] });
+  expect(accuracy[0]!.a).toBeCloseTo(0.0011633470494794, 12); // mpmath 1.4.1: 66 votes of 100 or more
+  const other = compare([rowOf(50_400, 100_000, 0)], [rowOf(50, 100, 0)], { radii: [0] });
+  expect(other.accuracy[0]!.a).toBe(0); // class 1 was guessed: the label is never certified
+});
+
 it("finds no difference between a log and itself, and no interval on one image", async () => {
   const cat = await log("cat-rs");
   const { averageRadius, accuracy } = compare(cat, cat, { published, radii: [0] });

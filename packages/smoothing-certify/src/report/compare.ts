@@ -34,8 +34,9 @@ export interface Comparison {
 
 /**
  * Compares two logs on their common images and at a common n. A row with more votes counts with its
- * expectation over draws of n of them, without replacement (hypergeometric), which needs no seed. The votes
- * of a log that has none are read off its radius: those whose radius is nearest to the printed one.
+ * expectation over draws of n of them, without replacement (hypergeometric), which needs no seed; that fewer votes
+ * would certify an image on which all abstain is part of it. The votes of a log that has none are read off its radius:
+ * those whose radius is nearest to the printed one, and where it abstains it counts as 0, a little too low.
  *
  * The intervals are paired ones over images: Student's t for the average radius, Bonett and Price (2012)
  * for accuracies. They cover the choice of the images, not alpha, and not training: logs of one seed

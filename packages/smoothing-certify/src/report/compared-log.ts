@@ -1,8 +1,11 @@
 import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { argMax } from "../statistics/arg-max.ts";
 
 /** The votes of a row for its label, as far as a comparison needs them. */
 export interface VoteRow {
   readonly correct: 0 | 1;
+  /** Whether the label was the class to certify, so that another number of votes may certify it. */
+  readonly guessed: boolean;
   readonly radius: number;
   /** Votes for the label among `total`; undefined where the row does not say, and `total` is 0 then. */
   readonly votes: number | undefined;
@@ -30,16 +33,18 @@ export class ComparedLog {
   }
 
   /** Adds a row. */
-  add({ idx, label, correct, radius, counts, settings }: LogRow): void {
+  add({ idx, label, correct, radius, counts0, counts, settings }: LogRow): void {
     const sum = counts?.reduce((sum, count) => sum + count, 0) ?? 0;
     const votes = sum > 0 ? counts?.[label] : undefined;
     const total = votes === undefined ? 0 : sum;
     this.images.push(idx);
     this.labels.push(label);
     const shared = this.known(settings);
-    const name = correct ? (votes === undefined ? `r${radius}` : `${votes} ${total}`) : "wrong";
+    const abstained = correct === 0 && counts0 !== undefined && argMax(counts0) === label;
+    const guessed = correct === 1 || (abstained && votes !== undefined);
+    const name = guessed ? (votes === undefined ? `r${radius}` : `${votes} ${total}`) : "wrong";
     let row = shared.get(name);
-    if (!row) shared.set(name, (row = { correct, radius, votes, total, settings }));
+    if (!row) shared.set(name, (row = { correct, guessed, radius, votes, total, settings }));
     this.votes.push(row);
   }
 

@@ -3,7 +3,7 @@ import { expectClose } from "../../../../testing/expect-close.ts";
 import { radiusTable, thinnedRow, votesOf } from "./thinned.ts";
 
 const rowOf = (radius: number) =>
-  ({ correct: 1, radius, votes: undefined, total: 0, settings: undefined }) as const;
+  ({ correct: 1, guessed: true, radius, votes: undefined, total: 0, settings: undefined }) as const;
 
 describe("the votes of a printed radius", () => {
   it("are 99,999 of 100,000 where 0.93478 was printed as 0.935", () => {

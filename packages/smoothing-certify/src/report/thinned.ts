@@ -20,11 +20,11 @@ export interface LogNumbers {
 }
 
 /**
- * The votes of a correct row for its class; undefined where it is wrong or abstained. Without votes in the
- * log: those whose radius is nearest to the printed one, which rounding may have raised or lowered.
+ * The votes of a row for its label; undefined where another class was guessed. Without votes in the log: those whose
+ * radius is nearest to the printed one, which rounding may have raised or lowered, and undefined where it abstained.
  */
 export function votesOf(row: VoteRow, numbers: LogNumbers): Votes | undefined {
-  if (!row.correct) return undefined;
+  if (!row.guessed) return undefined;
   if (row.total > 0) return { k: row.votes!, n: row.total };
   const { sigma, alpha, n } = numbers;
   const above = votesNeeded(n, normalCdf(row.radius / sigma), alpha); // n + 1 above the largest radius

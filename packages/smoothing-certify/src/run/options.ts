@@ -42,8 +42,9 @@ export interface SamplingOptions extends ClassifierOptions {
   /** Law of the noise; default `"gaussian"`. The others certify in l1. */
   readonly distribution?: NoiseDistribution | undefined;
   /**
-   * Draw the noise on the grid of 8-bit pixels, so that floating point cannot break the guarantee; see
-   * `soundNoise` for what that takes. Gaussian noise and inputs k / 255 only. Default false.
+   * Draw the noise on the grid of 8-bit pixels, so that floating point cannot break the guarantee. What is smoothed is
+   * then the classifier after each noisy pixel was rounded to the nearest k / 255; see `soundNoise`. Gaussian noise and
+   * inputs k / 255 only. Default false.
    */
   readonly sound?: boolean | undefined;
   /** Another source of noise than the built-in one, e.g. recorded samples in a test. */

@@ -2,6 +2,8 @@ import { key } from "@dmae/core";
 import { generator } from "@dmae/core/random";
 import { describe, expect, it } from "vitest";
 import { atMost } from "../__fixtures__/simulate.ts";
+import type { Classifier } from "../classifier/classifier.ts";
+import { ensemble } from "../classifier/combine.ts";
 import { certify } from "../procedures/certify.ts";
 import { clopperPearsonLower } from "../statistics/clopper-pearson.ts";
 import { normalQuantile } from "../statistics/normal.ts";
@@ -26,14 +28,15 @@ const rowsOf = (batch: Float32Array, [n = 0]: number[]) =>
 const plain = (batch: Float32Array, shape: number[]) => rowsOf(batch, shape).map(logits);
 
 /** Subtracts mean and divides by deviation over the batch, as batch normalization does in training. */
-function batchNorm(batch: Float32Array, shape: number[]) {
-  const rows = rowsOf(batch, shape);
+function normalized(rows: readonly Float32Array[]) {
   const mean = [0, 1, 2, 3].map((i) => rows.reduce((sum, row) => sum + row[i]!, 0) / rows.length);
   const deviation = mean.map((m, i) =>
     Math.sqrt(rows.reduce((sum, row) => sum + (row[i]! - m) ** 2, 0) / rows.length + 1e-5),
   );
-  return rows.map((row) => logits(mean.map((m, i) => (row[i]! - m) / deviation[i]!)));
+  return rows.map((row) => mean.map((m, i) => (row[i]! - m) / deviation[i]!));
 }
+const batchNorm = (batch: Float32Array, shape: number[]) =>
+  normalized(rowsOf(batch, shape)).map(logits);
 
 /** Rounds activations to 8 bits with one scale for the whole batch. */
 function dynamicQuantization(batch: Float32Array, shape: number[]) {
@@ -52,6 +55,25 @@ const dropout = (batch: Float32Array, shape: number[]) =>
   rowsOf(batch, shape).map((row) => logits([...row].map((v) => (draw() < 0.1 ? 0 : v / 0.9))));
 
 describe("the check that rows are independent", () => {
+  it("asks a vote of members as thoroughly as the members themselves", async () => {
+    const draws = generator(key("vote"));
+    for (let trial = 0; trial < 12; trial++) {
+      const own = weight.map(() => 2 * draws() - 1);
+      const ids = (batch: Float32Array, shape: number[]) =>
+        normalized(rowsOf(batch, shape)).map((row) =>
+          own.slice(0, 4).reduce((sum, w, i) => sum + w * row[i]!, own[4]!) > 0 ? 1 : 0,
+        );
+      const two = { ...options, n0: 16, numClasses: 2 };
+      const outcome = (classifier: Classifier) =>
+        certify(classifier, x, two).then(
+          () => "accepted",
+          () => "refused",
+        );
+      const vote = ensemble([ids], "vote", { numClasses: 2 });
+      expect(await outcome(vote)).toBe(await outcome(ids));
+    }
+  });
+
   it.each([
     ["batch normalization in training mode", batchNorm],
     ["dynamic quantization", dynamicQuantization],

@@ -48,7 +48,7 @@ export interface FirstBatch {
  * order and in a batch of another size, behind rows of the opposite noise, four times as large, which
  * move any mean, variance or range over the batch. At the end of the run the second batch must still give the answers of the
  * first. That is two small batches a run; if they differ, a third one locates the fault. Class ids say less
- * than logits, so where there are no logits the rows of {@link ClassIdCheck} come on top.
+ * than logits, and so do votes, so where there are no logits the rows of {@link ClassIdCheck} come on top.
  *
  * It is a check, no proof: dependence that these batches do not show is missed, with class ids more easily.
  */
@@ -77,7 +77,8 @@ export class RowCheck {
     const first = enough ? { batch, answers } : await this.ownBatch(image, index);
     this.first = { image: image.slice(), ...first };
     this.kept = rowsOf(first.batch, this.size);
-    if (!first.answers.logits && this.batchRows > 1) this.ids = this.startIdCheck();
+    const hasLogits = first.answers.logits && !this.settings.classifier.traits.votesOnly;
+    if (!hasLogits && this.batchRows > 1) this.ids = this.startIdCheck();
     await this.compareInOtherCompany("");
     this.hasBegun = true;
   }

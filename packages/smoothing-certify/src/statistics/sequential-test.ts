@@ -70,7 +70,7 @@ export class SequentialTest {
   /** Fewest successes that certify at the last vote; more than `maxSamples` where none do. */
   readonly needed: number;
 
-  /** Where `p` is at least this, it gives up with probability beta at most. */
+  /** Where `p` is at least this, it gives up by `lower` with probability beta at most; the last vote may still not suffice. */
   readonly worthwhile: number;
 
   constructor(private readonly settings: SequentialTestSettings) {

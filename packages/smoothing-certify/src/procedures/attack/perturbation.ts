@@ -12,7 +12,8 @@ export function distance(from: FloatArray, to: FloatArray, norm: AttackNorm): nu
     sum += change * change;
     most = Math.max(most, Math.abs(change));
   }
-  return (norm === "l2" ? Math.sqrt(sum) : most) * (1 + 1e-12);
+  const rounding = from.length * Number.EPSILON; // of a sum of so many squares
+  return (norm === "l2" ? Math.sqrt(sum) : most) * (1 + 1e-12 + rounding);
 }
 
 /** The steepest direction for a gradient: of length 1 in l2, its sign in linf. */
@@ -32,9 +33,18 @@ export function moved(
 ): Float32Array {
   const length = Math.sqrt(change.reduce((sum, v) => sum + v * v, 0));
   const scale = norm === "l2" && length > radius ? radius / length : 1;
+  const [least, most] = [-atMost(-low), atMost(high)];
   return Float32Array.from(x, (value, i) => {
     const limited =
       norm === "l2" ? change[i]! * scale : Math.max(-radius, Math.min(radius, change[i]!));
-    return Math.max(low, Math.min(high, value + limited));
+    return Math.max(least, Math.min(most, value + limited));
   });
+}
+
+/** A float32 of at most `value`, one or two steps below it where it is none itself. */
+function atMost(value: number): number {
+  const nearest = Math.fround(value);
+  return nearest <= value
+    ? nearest
+    : Math.fround(nearest - Math.max(Math.abs(nearest) * 2 ** -23, 2 ** -149));
 }
