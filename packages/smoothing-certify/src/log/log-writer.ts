@@ -137,6 +137,17 @@ async function isNew(handle: FileHandle, header: string): Promise<boolean> {
   return header.startsWith(buffer.toString("utf8"));
 }
 
+/** Whether there is more than the beginning of a first line, after which a process may have been killed. */
+export async function hasRows(file: string, settings: LogSettings): Promise<boolean> {
+  const { open } = await import("node:fs/promises");
+  const handle = await open(file);
+  try {
+    return !(await isNew(handle, headerOf(settings)));
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Repairs the end of a log after a crash. */
 async function moveTorn(
   handle: FileHandle,

@@ -52,7 +52,8 @@ export interface DatasetOptions extends SamplingOptions, SelectionOptions {
   readonly fingerprint?: string | undefined;
   /**
    * The processes that certify together, `await world()` of `@dmae/distributed`; default: this one alone. Each yields the
-   * rows of its shard; at the end rank 0 puts their logs together as `log`, which all machines must see.
+   * rows of its shard; at the end rank 0 puts their logs together as `log`, which all machines must see. Rows of other
+   * images in such a log are an error.
    */
   readonly world?: World | undefined;
   /** Called after every batch. */
@@ -123,6 +124,8 @@ export async function* runDataset<R>(
     ...{ caller, world, seed, images },
     log: log === undefined ? undefined : await pathOf(log),
     hasSeed: seed !== undefined || given.noise !== undefined,
+    settings: async (seed) =>
+      (await prepareRun(classifier, dataset, { ...options, seed }, plan)).settings,
     settingsOf: (shard) => shardSettings(shard, images, given),
     seedOf: seedOfLog,
     run: (own) => runShard(classifier, dataset, { ...options, ...own }, plan),
@@ -151,13 +154,12 @@ async function* runShard<R>(
   plan: DatasetPlan<R>,
 ): AsyncGenerator<LogRow, void, void> {
   const { caller, encoded = asTheyAre(dataset) } = plan;
-  checkSampling(caller, given);
-  const options = await withSeedOfLog(given);
-  const indices = selectIndices(caller, dataset, options);
-  const numClasses = options.numClasses ?? dataset.numClasses;
-  const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
-  checkPreprocessings(caller, prepared.traits.preprocessing, options.range);
-  const settings = await logSettings(dataset, prepared, options, plan);
+  const { options, indices, numClasses, prepared, settings } = await prepareRun(
+    classifier,
+    dataset,
+    given,
+    plan,
+  );
   const log = options.log === undefined ? undefined : await openLog(options.log, settings);
   try {
     const isOld = (index: number) => log?.images.has(index) ?? false;
@@ -197,6 +199,24 @@ async function* runShard<R>(
   } finally {
     await log?.close();
   }
+}
+
+/** What is known of a run before it begins. */
+async function prepareRun<R>(
+  classifier: Classifier,
+  dataset: ImageDataset,
+  given: DatasetOptions,
+  plan: DatasetPlan<R>,
+) {
+  const { caller } = plan;
+  checkSampling(caller, given);
+  const options = await withSeedOfLog(given);
+  const indices = selectIndices(caller, dataset, options);
+  const numClasses = options.numClasses ?? dataset.numClasses;
+  const prepared = await prepareClassifier(caller, classifier, { ...options, numClasses }, false);
+  checkPreprocessings(caller, prepared.traits.preprocessing, options.range);
+  const settings = await logSettings(dataset, prepared, options, plan);
+  return { options, indices, numClasses, prepared, settings };
 }
 
 /** The rows of an earlier session, of the images that are asked for. */

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { DmaeError } from "@dmae/core";
 import { describe, expect, it } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { localWorlds } from "../../../../testing/worlds.ts";
@@ -36,6 +37,22 @@ async function onRanks(
 }
 const alone = async (more: Partial<CertifyDatasetOptions> = {}) =>
   certifyDataset(halves, steps(40), { ...options, ...more }).toArray();
+
+/** What a job is ended with before a row is there, whose ranks never meet. */
+async function refusal(size: number, more: Partial<CertifyDatasetOptions>) {
+  const { worlds, aborted } = localWorlds(size);
+  const runs = worlds.map((world) =>
+    certifyDataset(halves, steps(40), { ...options, ...more, world }).next(),
+  );
+  for (const run of runs.slice(1)) run.catch(() => {}); // they wait for rank 0
+  const error = await runs[0]!.catch((error) => error);
+  expect(aborted).toEqual([[0, error]]);
+  return error as DmaeError;
+}
+const filesOf = (folder: string) =>
+  Object.fromEntries(
+    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]),
+  );
 
 describe("certifyDataset on several ranks", () => {
   it("gives each rank its images, and one log with the rows of one process", async () => {
@@ -101,4 +118,54 @@ describe("certifyDataset on several ranks", () => {
     expect(await other).toContain("rank 1");
     expect(aborted.map(([rank]) => rank).sort()).toEqual([0, 1]);
   });
+});
+
+describe("an earlier log that a run on ranks cannot go on with", () => {
+  const python = `idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t0\t0\t0.5\t1\t0:00:01\n`;
+
+  it.each<[string, Partial<CertifyDatasetOptions>, string]>([
+    ["of other settings", { sigma: 0.25 }, "(sigma 0.5 there, 0.25 now)"],
+    ["of another seed", { seed: 8 }, "(seed 7 there, 8 now)"],
+    ["with more images", { max: 4 }, "must have rows of the selected images only, got image 12"],
+  ])("stays as it is: %s", async (_, more, message) => {
+    const log = join(folder(), "log.tsv");
+    await alone({ seed: 7, log });
+    const before = filesOf(dirname(log));
+    const error = await refusal(2, { log, ...more });
+    expect(error).toMatchObject({ code: "resume" });
+    expect(error.message).toContain(message);
+    expect(filesOf(dirname(log))).toEqual(before);
+  });
+
+  it("stays as it is: of other numbers of ranks", async () => {
+    const log = join(folder(), "log.tsv");
+    await onRanks(3, { seed: 7, log }, () => 2);
+    const before = filesOf(dirname(log));
+    expect(Object.keys(before)).toHaveLength(3);
+    const error = await refusal(2, { log, n: 200 });
+    expect(error.message).toContain("(n 100 there, 200 now)");
+    expect(filesOf(dirname(log))).toEqual(before);
+  });
+
+  it("stays as it is: of the Python tools", async () => {
+    const log = join(folder(), "log.tsv");
+    writeFileSync(log, python);
+    const error = await refusal(2, { log });
+    expect(error).toMatchObject({ code: "resume" });
+    expect(error.message).toContain("does not say with which settings it was made");
+    expect(filesOf(dirname(log))).toEqual({ "log.tsv": python });
+  });
+});
+
+describe("a log of a rank that was killed", () => {
+  it.each(["", "idx\tlabel\tpre"])(
+    "before its first line was written (%j) has no rows",
+    async (text) => {
+      const log = join(folder(), "log.tsv");
+      await onRanks(3, { seed: 7, log }, () => 2);
+      writeFileSync(`${log}.1-of-3`, text);
+      await onRanks(2, { seed: 7, log });
+      expect(timeless(await readLog(log))).toEqual(timeless(await alone({ seed: 7 })));
+    },
+  );
 });

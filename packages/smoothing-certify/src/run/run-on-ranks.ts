@@ -1,7 +1,7 @@
 import { DmaeError, type World } from "@dmae/core";
 import { gatherTexts } from "@dmae/core/ranks";
-import type { LogRow } from "../log/log-row.ts";
-import { dealRows, mergeRankLogs, rankLog } from "../log/rank-logs.ts";
+import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { dealRows, logsOf, mergeRankLogs, rankLog } from "../log/rank-logs.ts";
 import type { Shard } from "../log/shard.ts";
 import { formatSeed, freshSeed, parseSeed, type Seed } from "../noise/fresh-seed.ts";
 
@@ -15,6 +15,8 @@ export interface RankRun {
   readonly hasSeed: boolean;
   /** All selected images. */
   readonly images: readonly number[];
+  /** What the rows depend on, given the seed. */
+  readonly settings: (seed: Seed | undefined) => Promise<LogSettings>;
   /** Settings that a row of a shard has besides those of the run. */
   readonly settingsOf: (shard: Shard) => object;
   /** The seed of a log that is there. */
@@ -47,32 +49,25 @@ export async function* runOnRanks(what: RankRun): AsyncGenerator<LogRow, void, v
   }
 }
 
-/** Deals the rows that are there, and settles on a seed. */
-async function begin({ world, log, seed, hasSeed, ...what }: RankRun): Promise<Seed | undefined> {
-  let own: Seed | undefined = seed;
-  if (world.rank === 0 && log !== undefined) {
-    const places = new Map(what.images.map((idx, place) => [idx, place % world.size]));
-    await dealRows(log, world.size, (idx) => {
-      const index = places.get(idx);
-      if (index === undefined) return undefined;
-      return { index, more: what.settingsOf({ index, count: world.size }) };
-    });
-  }
-  if (world.rank === 0 && !hasSeed) {
-    const known = log === undefined ? undefined : await firstSeed(log, world.size, what.seedOf);
-    own = known ?? freshSeed();
-  }
+/** Settles on a seed, and deals the rows that are there. */
+async function begin(what: RankRun): Promise<Seed | undefined> {
+  const { world, hasSeed } = what;
+  const own = world.rank === 0 ? await beginFirst(what) : undefined;
   const [text] = await gatherTexts(world, own === undefined ? "" : formatSeed(own));
-  return hasSeed ? seed : parseSeed(text!);
+  return hasSeed ? what.seed : parseSeed(text!);
 }
 
-async function firstSeed(
-  log: string,
-  count: number,
-  seedOf: RankRun["seedOf"],
-): Promise<Seed | undefined> {
-  const logs = Array.from({ length: count }, (_, index) => rankLog(log, { index, count }));
-  for (const file of logs) {
+/** What rank 0 does for all. */
+async function beginFirst({ world, log, hasSeed, ...what }: RankRun): Promise<Seed | undefined> {
+  const known = log === undefined ? undefined : await firstSeed(log, what.seedOf);
+  const seed = hasSeed ? what.seed : (known ?? freshSeed());
+  if (log !== undefined)
+    await dealRows(log, { ...what, count: world.size, settings: () => what.settings(seed) });
+  return seed;
+}
+
+async function firstSeed(log: string, seedOf: RankRun["seedOf"]): Promise<Seed | undefined> {
+  for (const file of await logsOf(log)) {
     const seed = await seedOf(file);
     if (seed !== undefined) return seed;
   }
