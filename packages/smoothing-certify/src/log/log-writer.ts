@@ -33,20 +33,9 @@ const CALLER = "certifyDataset";
  *   to it; "file" where it cannot be written
  */
 export async function openLog(path: string | URL, settings: LogSettings): Promise<LogWriter> {
-  requireNode(CALLER, "logs");
-  if (isCompressed(path))
-    throw new DmaeError(
-      "argument",
-      `certifyDataset: a log is written line by line, not compressed; leave .gz out of ${path}`,
-      { file: String(path) },
-    );
+  const file = await pathOf(path);
+  const lock = await lockLog(file);
   const { open } = await import("node:fs/promises");
-  const { dirname } = await import("node:path");
-  const { fileURLToPath } = await import("node:url");
-  const file = path instanceof URL ? fileURLToPath(path) : path;
-  await checkRegular(file);
-  await makeFolder(CALLER, dirname(file));
-  const lock = await lockFile(`${file}.lock`, { caller: CALLER, guarded: file });
   let handle: FileHandle | undefined;
   const close = async () => {
     await handle?.close();
@@ -63,6 +52,31 @@ export async function openLog(path: string | URL, settings: LogSettings): Promis
     await close();
     throw fileError(CALLER, "write", file, error);
   }
+}
+
+/**
+ * Keeps other writers away from a log, whose folder is made where it is missing.
+ *
+ * @throws {DmaeError} as {@link openLog}, but for what is in the log
+ */
+export async function lockLog(file: string): Promise<FileLock> {
+  if (isCompressed(file))
+    throw new DmaeError(
+      "argument",
+      `certifyDataset: a log is written line by line, not compressed; leave .gz out of ${file}`,
+      { file },
+    );
+  const { dirname } = await import("node:path");
+  await checkRegular(file);
+  await makeFolder(CALLER, dirname(file));
+  return lockFile(`${file}.lock`, { caller: CALLER, guarded: file });
+}
+
+/** The path of a log. */
+export async function pathOf(log: string | URL): Promise<string> {
+  requireNode(CALLER, "logs");
+  const { fileURLToPath } = await import("node:url");
+  return log instanceof URL ? fileURLToPath(log) : log;
 }
 
 /** Checks that a log could be opened, and leaves nothing behind. */

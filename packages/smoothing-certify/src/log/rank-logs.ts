@@ -1,8 +1,8 @@
 import { DmaeError } from "@dmae/core";
-import { writeAtomically } from "@dmae/core/files";
+import { type FileLock, writeAtomically } from "@dmae/core/files";
 import { logText, readLog } from "./log-file.ts";
 import type { LogRow, LogSettings } from "./log-row.ts";
-import { hasRows } from "./log-writer.ts";
+import { hasRows, lockLog } from "./log-writer.ts";
 import { mergeLogs } from "./merge.ts";
 import { checkSame } from "./same-settings.ts";
 import type { Shard } from "./shard.ts";
@@ -27,18 +27,30 @@ export interface Dealing {
  * Deals the rows of an earlier session, which may have had another number of ranks, to the logs of `count` ranks. May be
  * interrupted: no row is removed before it is written elsewhere.
  *
+ * @param log whose lock is held; those of the ranks are taken here
  * @throws {DmaeError} "resume", before anything is changed, where a row that is there depends on something else or is of
- *   an image that is not selected
+ *   an image that is not selected, or another process writes to its log
  */
 export async function dealRows(log: string, run: Dealing): Promise<void> {
+  const found = await logsOf(log);
+  const own = ownLogs(log, run.count);
+  if (found.every((file) => own.includes(file))) return; // each rank checks its own
+  const locks: FileLock[] = [];
+  try {
+    for (const file of found) if (file !== log) locks.push(await lockLog(file));
+    await moveRows(log, found, run);
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+}
+
+async function moveRows(log: string, files: readonly string[], run: Dealing): Promise<void> {
   const { rm } = await import("node:fs/promises");
   const { count } = run;
-  const found = await logsOf(log);
-  const own = ownLogs(log, count);
-  if (found.every((file) => own.includes(file))) return; // each rank checks its own
-  for (const [index, rows] of (await dealt(found, run)).entries())
+  for (const [index, rows] of (await dealt(files, run)).entries())
     if (rows.length > 0) await writeRows(rankLog(log, { index, count }), rows);
-  for (const file of found) if (!own.includes(file)) await rm(file, { force: true });
+  const own = ownLogs(log, count);
+  for (const file of files) if (!own.includes(file)) await rm(file, { force: true });
 }
 
 /** The rows of these logs by rank, each with the settings that it has in the log of its rank. */

@@ -8,7 +8,7 @@ import {
 } from "../classifier/classifier.ts";
 import { checkPreprocessings, UNIT_RANGE } from "../classifier/range.ts";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
-import { type LogWriter, openLog } from "../log/log-writer.ts";
+import { type LogWriter, openLog, pathOf } from "../log/log-writer.ts";
 import { seedOfLog } from "../log/seed-of-log.ts";
 import type { Shard } from "../log/shard.ts";
 import { formatSeed, type Seed } from "../noise/fresh-seed.ts";
@@ -130,11 +130,6 @@ export async function* runDataset<R>(
     seedOf: seedOfLog,
     run: (own) => runShard(classifier, dataset, { ...options, ...own }, plan),
   });
-}
-
-async function pathOf(log: string | URL): Promise<string> {
-  const { fileURLToPath } = await import("node:url");
-  return log instanceof URL ? fileURLToPath(log) : log;
 }
 
 /** What the rows of a shard say of it. */

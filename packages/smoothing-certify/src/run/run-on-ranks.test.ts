@@ -7,6 +7,7 @@ import { localWorlds } from "../../../../testing/worlds.ts";
 import { halves, steps } from "../__fixtures__/steps.ts";
 import { readLog } from "../log/log-file.ts";
 import type { LogRow } from "../log/log-row.ts";
+import { lockLog } from "../log/log-writer.ts";
 import { type CertifyDatasetOptions, certifyDataset } from "../procedures/certify-dataset.ts";
 
 const folder = temporaryFolders("smoothing-ranks");
@@ -168,4 +169,52 @@ describe("a log of a rank that was killed", () => {
       expect(timeless(await readLog(log))).toEqual(timeless(await alone({ seed: 7 })));
     },
   );
+});
+
+describe("a log that ranks share has one writer", () => {
+  it("a run of one process, which ranks do not disturb", async () => {
+    const log = join(folder(), "log.tsv");
+    const single = certifyDataset(halves, steps(40), { ...options, seed: 7, log });
+    for (let i = 0; i < 5; i++) await single.next();
+    const error = await refusal(2, { seed: 7, log });
+    expect(error).toMatchObject({ code: "resume" });
+    expect(error.message).toContain(`${log} is being written by process ${process.pid}`);
+    for await (const _ of single);
+    expect(timeless(await readLog(log))).toEqual(timeless(await alone({ seed: 7 })));
+    expect(readdirSync(dirname(log))).toEqual(["log.tsv"]);
+  });
+
+  it("the job, which keeps others away from its begin to its end", async () => {
+    const log = join(folder(), "log.tsv");
+    const { worlds } = localWorlds(2);
+    const job = worlds.map((world) =>
+      certifyDataset(halves, steps(40), { ...options, seed: 7, log, world }),
+    );
+    await Promise.all(job.map((rank) => rank.next()));
+    await expect(alone({ seed: 7, log })).rejects.toThrow(`${log} is being written by process`);
+    const error = await refusal(3, { seed: 7, log });
+    expect(error.message).toContain(`${log} is being written by process`);
+    await Promise.all(job.map((rank) => rank.toArray()));
+    expect(timeless(await readLog(log))).toEqual(timeless(await alone({ seed: 7 })));
+    expect(readdirSync(dirname(log))).toEqual(["log.tsv"]);
+  });
+
+  it("a rank of another job, whose log is not dealt", async () => {
+    const log = join(folder(), "log.tsv");
+    await onRanks(3, { seed: 7, log }, () => 2);
+    const before = filesOf(dirname(log));
+    const lock = await lockLog(`${log}.1-of-3`); // as a rank that outlived its job holds it
+    const error = await refusal(2, { seed: 7, log });
+    expect(error).toMatchObject({ code: "resume" });
+    expect(error.message).toContain(`${log}.1-of-3 is being written by process`);
+    await lock.release();
+    expect(filesOf(dirname(log))).toEqual(before);
+    await onRanks(2, { seed: 7, log });
+    expect(readdirSync(dirname(log))).toEqual(["log.tsv"]);
+  });
+
+  it("and is not compressed", async () => {
+    const error = await refusal(2, { log: join(folder(), "log.tsv.gz") });
+    expect(error.message).toContain("a log is written line by line, not compressed");
+  });
 });

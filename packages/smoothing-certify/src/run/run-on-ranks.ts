@@ -1,6 +1,8 @@
 import { DmaeError, type World } from "@dmae/core";
+import type { FileLock } from "@dmae/core/files";
 import { gatherTexts } from "@dmae/core/ranks";
 import type { LogRow, LogSettings } from "../log/log-row.ts";
+import { lockLog } from "../log/log-writer.ts";
 import { dealRows, logsOf, mergeRankLogs, rankLog } from "../log/rank-logs.ts";
 import type { Shard } from "../log/shard.ts";
 import { formatSeed, freshSeed, parseSeed, type Seed } from "../noise/fresh-seed.ts";
@@ -31,21 +33,24 @@ export interface RankRun {
 
 /** Certifies one shard on each rank, with one seed; rank 0 then puts the logs together. An error ends the job. */
 export async function* runOnRanks(what: RankRun): AsyncGenerator<LogRow, void, void> {
-  const { world, log, images } = what;
+  const { world, log } = what;
   const { rank, size } = world;
+  let lock: FileLock | undefined; // of the log of all: rank 0 keeps other writers away until the end
   let isDone = false;
   let hasFailed = false;
   try {
+    if (rank === 0 && log !== undefined) lock = await lockLog(log);
     const seed = await begin(what);
     const shard = { index: rank, count: size };
     yield* what.run({ shard, log: log && rankLog(log, shard), seed });
     isDone = true;
   } catch (error) {
     hasFailed = true;
+    await lock?.release(); // here: abort ends the process
     await world.abort(error);
   } finally {
     // also where the caller takes no more rows: the other ranks need not wait for the rest
-    if (!hasFailed) await end(what, isDone, images.length);
+    if (!hasFailed) await end(what, isDone, lock);
   }
 }
 
@@ -74,16 +79,20 @@ async function firstSeed(log: string, seedOf: RankRun["seedOf"]): Promise<Seed |
   return undefined;
 }
 
-async function end({ world, log }: RankRun, isDone: boolean, images: number): Promise<void> {
+async function end(what: RankRun, isDone: boolean, lock: FileLock | undefined): Promise<void> {
+  const { world, log, images } = what;
   const states = await gatherTexts(world, isDone ? "1" : "0");
-  if (log === undefined || states.includes("0")) return;
-  if (world.rank === 0)
+  const isComplete = log !== undefined && !states.includes("0");
+  if (isComplete && world.rank === 0)
     try {
-      await mergeRankLogs(log, world.size, images);
+      await lock?.check();
+      await mergeRankLogs(log, world.size, images.length);
     } catch (error) {
+      await lock?.release();
       await world.abort(error);
     }
-  await world.barrier(); // the log is there when a rank goes on
+  await lock?.release();
+  if (isComplete) await world.barrier(); // the log is there when a rank goes on
 }
 
 /** Throws where the ranks share the images, and somebody else does too. */
