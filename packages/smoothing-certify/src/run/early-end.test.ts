@@ -72,6 +72,56 @@ describe("a loop that is left early", () => {
   });
 });
 
+describe("a run whose caller's function fails", () => {
+  const run = async (classify: typeof halves, log: string) => {
+    const onProgress = ({ done }: { done: number }) => {
+      if (done === 16) throw new Error("no room for progress");
+    };
+    const rows = certifyDataset(classify, steps(40), { ...options, log, onProgress });
+    for await (const _ of rows);
+  };
+
+  it("has its rows checked, and taken back", async () => {
+    const log = join(folder(), "log.tsv");
+    await expect(run(mixingLater(), log)).rejects.toThrow("do not use the rows of this run");
+    await expect(readLog(log)).rejects.toThrow("its rows are no certificates");
+  });
+
+  it("keeps its rows where they are fine, and reports that error", async () => {
+    const log = join(folder(), "log.tsv");
+    await expect(run(halves, log)).rejects.toThrow("no room for progress");
+    expect(await readLog(log)).toHaveLength(16);
+  });
+
+  it("reports that error where the classifier fails too", async () => {
+    const log = join(folder(), "log.tsv");
+    let hasFailed = false;
+    const classify = (batch: Float32Array, shape: number[]) => {
+      if (hasFailed) throw new Error("out of memory");
+      return halves(batch, shape);
+    };
+    const onProgress = ({ done }: { done: number }) => {
+      hasFailed = done === 16;
+      if (hasFailed) throw new Error("no room for progress");
+    };
+    const rows = certifyDataset(classify, steps(40), { ...options, log, onProgress });
+    await expect(rows.toArray()).rejects.toThrow("no room for progress");
+    expect(await readLog(log)).toHaveLength(16);
+  });
+});
+
+describe("a caller that throws into the rows", () => {
+  it("has them checked, and taken back", async () => {
+    const log = join(folder(), "log.tsv");
+    const rows = certifyDataset(mixingLater(), steps(40), { ...options, log });
+    for (let i = 0; i < 16; i++) await rows.next();
+    await expect(rows.throw(new Error("enough"))).rejects.toThrow(
+      "do not use the rows of this run",
+    );
+    await expect(readLog(log)).rejects.toThrow("its rows are no certificates");
+  });
+});
+
 describe("a synchronous classifier", () => {
   const slow = (batch: Float32Array, shape: number[]) => {
     for (const start = performance.now(); performance.now() - start < 5; );

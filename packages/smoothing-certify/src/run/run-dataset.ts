@@ -1,4 +1,4 @@
-import { DmaeError, type FloatArray, type ImageDataset, type World } from "@dmae/core";
+import type { DmaeError, FloatArray, ImageDataset, World } from "@dmae/core";
 import type { OptionNames } from "@dmae/core/checks";
 import { ranksOf } from "@dmae/core/ranks";
 import {
@@ -33,8 +33,9 @@ import {
 } from "./options.ts";
 import type { Procedure } from "./procedure.ts";
 import { type Progress, ProgressMeter } from "./progress.ts";
+import { endAfterError, saysRowsInvalid } from "./row-check.ts";
 import { refuseShard, runOnRanks } from "./run-on-ranks.ts";
-import { checkRowsOf, type RunSettings, runTasks, type Task } from "./run-tasks.ts";
+import { checkRowsOf, type Finished, type RunSettings, runTasks, type Task } from "./run-tasks.ts";
 
 /** Options of the functions that go through a data set. */
 export interface DatasetOptions extends SamplingOptions, SelectionOptions {
@@ -177,7 +178,7 @@ async function* runShard<R>(
         options.onProgress?.(meter.read());
       },
     };
-    for await (const { index, result } of runTasks(tasks, run)) {
+    const take = async ({ index, result }: Finished<R>) => {
       const label = labels.get(index)!;
       labels.delete(index);
       const found = plan.row(result, label);
@@ -186,10 +187,18 @@ async function* runShard<R>(
       const row = toRow(index, label, time, { ...found, ...more }, settings);
       await log?.append(row);
       options.onProgress?.(meter.read());
-      yield row;
-    }
+      return row;
+    };
+    const results = runTasks(tasks, run);
+    for await (const finished of results)
+      try {
+        yield await take(finished);
+      } catch (error) {
+        await endAfterError(() => results.return()); // the loop itself would drop what the end says about the rows
+        throw error;
+      }
   } catch (error) {
-    if (DmaeError.isInstance(error) && error.details.rowsInvalid) await invalidateLog(log, error);
+    if (saysRowsInvalid(error)) await invalidateLog(log, error);
     throw error;
   } finally {
     await log?.close();

@@ -1,4 +1,4 @@
-import { DmaeError, type FloatArray } from "@dmae/core";
+import type { FloatArray } from "@dmae/core";
 import type { PreparedClassifier } from "../classifier/classifier.ts";
 import { checkFinite } from "../classifier/finite.ts";
 import type { Outputs } from "../classifier/outputs.ts";
@@ -6,7 +6,7 @@ import type { NoiseSource } from "../noise/noise-source.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import { Breather } from "./breather.ts";
 import type { Draw, Procedure } from "./procedure.ts";
-import { type FirstBatch, RowCheck } from "./row-check.ts";
+import { endAfterError, type FirstBatch, RowCheck } from "./row-check.ts";
 
 /** One input and what is to be done with it. */
 export interface Task<R> {
@@ -81,21 +81,12 @@ export async function* runTasks<R>(
     yield* runBatches(tasks, settings, check);
   } catch (error) {
     failed = true;
-    await endAfterError(check);
+    await endAfterError(() => check?.end());
     throw error;
   } finally {
     if (!failed) await check?.end(); // also after an abort, or where the caller's loop was left: what was yielded is checked
   }
   signal?.throwIfAborted();
-}
-
-/** The check at the end where a run fails: only what it says about the rows matters more than the run's own error. */
-async function endAfterError(check: RowCheck | undefined): Promise<void> {
-  try {
-    await check?.end();
-  } catch (error) {
-    if (DmaeError.isInstance(error) && error.details.rowsInvalid) throw error;
-  }
 }
 
 async function* runBatches<R>(
