@@ -70,10 +70,11 @@ export async function fetchRest(transfer: Transfer): Promise<Attempt> {
     await response.body?.cancel().catch(() => {});
     return refused(transfer, response, offset);
   }
-  await writeOrigin(part, { url, version: versionOf(response) });
   const { open } = await import("node:fs/promises");
   const file = await open(part, start === 0 ? "w" : "r+");
   try {
+    // once nothing of another version is there: a kill must not leave its bytes with this note
+    if (start === 0) await writeOrigin(part, { url, version: versionOf(response) });
     return await receive(transfer, response, file, start);
   } finally {
     await file.close();

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import fs, { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire, syncBuiltinESMExports } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,6 +101,43 @@ describe("download", () => {
     await writeFile(`${to}.part.json`, JSON.stringify({ url, ...origin }));
     await download(url, { to });
     expect(requests[0]!.range).toBe(range);
+    expect(Buffer.compare(await readFile(to), body)).toBe(0);
+  });
+
+  test.each([
+    ["before the old bytes are removed", "open", `.part`],
+    ["before the new version is noted", "writeFile", `.part.json`],
+  ] as const)("a kill %s mixes no versions", async (_, step, suffix) => {
+    const { url } = await cutting([]); // serves version "1"
+    await writeFile(`${to}.part`, new Uint8Array(400).fill(9));
+    await writeFile(`${to}.part.json`, JSON.stringify({ url, version: '"0"' }));
+    const { [step]: real } = fs;
+    const spy = vi.spyOn(fs, step).mockImplementation((async (file: string, ...rest: never[]) => {
+      if (file === `${to}${suffix}`) throw new Error("killed");
+      return (real as (...all: unknown[]) => unknown)(file, ...rest);
+    }) as never);
+    syncBuiltinESMExports();
+    try {
+      await expect(download(url, { to, size: body.length })).rejects.toThrow("killed");
+    } finally {
+      spy.mockRestore();
+      syncBuiltinESMExports();
+    }
+    await download(url, { to, size: body.length });
+    expect(Buffer.compare(await readFile(to), body)).toBe(0);
+  });
+
+  test("the note of a partial file keeps the version that its first bytes had", async () => {
+    const { url } = await cutting([]); // has a version by now
+    await writeFile(`${to}.part`, new Uint8Array(400).fill(9));
+    await writeFile(`${to}.part.json`, JSON.stringify({ url, version: null }));
+    const stop = new AbortController();
+    const onProgress = ({ received }: { received: number }) => {
+      if (received > 400) stop.abort(new Error("enough"));
+    };
+    const first = download(url, { to, sha256, signal: stop.signal, onProgress });
+    await expect(first).rejects.toThrow("enough");
+    await download(url, { to, size: body.length });
     expect(Buffer.compare(await readFile(to), body)).toBe(0);
   });
 
