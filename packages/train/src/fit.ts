@@ -40,18 +40,24 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   return endingJob(ranks.world, (stop) => fitFolder(options, stop));
 }
 
-/** Ends the job with an error of this rank, unless all ranks stopped together. */
+/**
+ * Ends the job with an error of this rank, unless all ranks stopped together. They go on together as well: a launcher
+ * ends every rank once one has failed, and rank 0 may still be writing the checkpoint.
+ */
 async function endingJob<T>(world: World, body: (stop: Stop) => Promise<T>): Promise<T> {
   const stop: Stop = { isAgreed: false };
   try {
-    return await body(stop);
+    const result = await body(stop);
+    await world.barrier();
+    return result;
   } catch (error) {
-    if (stop.isAgreed) throw error;
-    return world.abort(error);
+    if (!stop.isAgreed) return world.abort(error);
+    await world.barrier();
+    throw error;
   }
 }
 
-/** Whether the ranks have agreed to stop after the step that they have made. */
+/** Whether the ranks have stopped together, with nothing left to do. */
 interface Stop {
   isAgreed: boolean;
 }
@@ -220,10 +226,11 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     });
     if (name === "last") context.savedAt = done;
   };
-  stop.isAgreed = false;
+  let isStopping = false; // on every rank, or on none
   for (let step = resumedFrom; step < steps; step++) {
-    if (stop.isAgreed || (signal?.aborted && ranks === undefined)) {
+    if (isStopping || (signal?.aborted && ranks === undefined)) {
       if (context.savedAt < step) await checkpoint(step);
+      stop.isAgreed = isStopping;
       throw signal?.reason ?? new DOMException("fit: another rank was stopped", "AbortError");
     }
     const batch = inputs ?? (await batches.get(step));
@@ -233,7 +240,7 @@ async function loop(options: FitOptions, context: Running): Promise<FitResult> {
     const made = await running.catch((error) => inStep(error, step, options, context));
     metrics = made.metrics;
     const done = step + 1;
-    stop.isAgreed = made.stop && ranks !== undefined && done < steps;
+    isStopping = made.stop && ranks !== undefined && done < steps;
     await requireFinite(metrics, step, options, context);
     meter.tick();
     if (run !== undefined && done % logEvery === 0)

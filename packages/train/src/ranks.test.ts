@@ -1,6 +1,7 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { decodeSafetensors } from "@dmae/checkpoint";
 import { type HostTensor, key } from "@dmae/core";
 import { batchLoader, synthetic } from "@dmae/datasets";
 import { eagerExecutor, selectBackend, type Tensors } from "@dmae/nn";
@@ -177,6 +178,44 @@ describe("trainModel on several ranks", () => {
       { status: "rejected", reason: { name: "AbortError" } },
       { status: "rejected", reason: { message: "enough" } },
     ]);
+  });
+
+  it.each([
+    ["is stopped", 2],
+    ["ends", 8],
+  ])("leaves no rank alone with its checkpoint where the run %s", async (_, until) => {
+    const folder = scratch();
+    const last = () => {
+      const { metadata } = decodeSafetensors(readFileSync(join(folder, "last.safetensors")));
+      return Number(metadata.step);
+    };
+    const { worlds } = localWorlds(2);
+    const found = await Promise.all(
+      worlds.map(async (world) => {
+        const stop = new AbortController();
+        const onProgress = ({ step }: { step: number }) => {
+          if (step === until - 1 && until < 8) stop.abort(new Error("stopped"));
+        };
+        const run = { executor, world, folder, signal: stop.signal, onProgress };
+        await trainModel(task, data, run).catch(() => {});
+        return [last(), existsSync(join(folder, "run.lock"))]; // at once: the process may exit here
+      }),
+    );
+    expect(found).toEqual(new Array(2).fill([until, false]));
+  });
+
+  it("ends the job where one rank fails in the step in which they agree to stop", async () => {
+    const { worlds, aborted } = localWorlds(2);
+    const stop = new AbortController();
+    const asked = { signal: stop.signal, onProgress: () => stop.abort(new Error("stopped")) };
+    const onProgress = ({ step }: { step: number }) => {
+      if (step === 2) throw new Error("no room for progress"); // the stop of rank 0 is agreed on in it
+    };
+    void trainModel(task, data, { executor, world: worlds[0]!, ...asked }); // waits for ever
+    await expect(
+      trainModel(task, data, { executor, world: worlds[1]!, onProgress }),
+    ).rejects.toThrow("no room for progress");
+    expect(aborted).toMatchObject([[1, { message: "no room for progress" }]]);
   });
 
   it("names what differs between ranks, and where, before it begins", async () => {
