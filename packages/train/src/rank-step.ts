@@ -80,6 +80,7 @@ function rankStep(
       const own = await steps.run("gradients", inputs);
       requireFinite(own);
       const means = joinMetrics(world, own, share, wantsStop);
+      means.catch(() => {}); // awaited below, unless the exchange fails first
       areSummed = update !== null;
       if (update === null) return means;
       await steps.exchange(async (arrays) => {
