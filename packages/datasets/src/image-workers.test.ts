@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { foldIn, key, normal } from "@dmae/core";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { batchLoader } from "./batch-loader.ts";
 import { batches } from "./batches.ts";
-import { createImageWorkers } from "./image-workers.ts";
+import { createImageWorkers, createPool, type WorkerPool } from "./image-workers.ts";
+import type { NoiseTask } from "./noise.ts";
 import { randAugment, randomErasing } from "./operations.ts";
 import { synthetic } from "./synthetic.ts";
 
@@ -51,6 +52,44 @@ test("an error inside a worker keeps its kind and its facts", async () => {
     code: "file",
     details: { file: "/nonexistent.jpg" },
   });
+});
+
+const noise = { keys: [key(1)], indices: [0], size: 3 };
+/** What a pool draws for {@link noise}. */
+const drawn = async (pool: WorkerPool) => {
+  let values: Float32Array | undefined;
+  await pool.noise(noise, (received) => {
+    values = received.slice();
+  });
+  return values;
+};
+
+test("a task that cannot be sent fails, and the thread takes the next ones", async () => {
+  const pool = createPool(1);
+  const unsendable = { ...noise, keys: [() => {}] } as unknown as NoiseTask;
+  const sent = [unsendable, unsendable].map((task) => pool.noise(task, () => {}));
+  for (const task of sent) await expect(task).rejects.toThrow("could not be cloned");
+  expect(await drawn(pool)).toEqual(normal(key(1), 3, { index: 0 }));
+  await pool.close();
+});
+
+test("a thread that ends without an error fails its task, and another one takes the next", async () => {
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
+  let started = 0;
+  class Ending extends Worker {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      const exits = `require("node:worker_threads").parentPort.on("message", () => process.exit(3))`;
+      if (++started === 1) super(exits, { eval: true });
+      else super(...given);
+    }
+  }
+  const modules = vi.spyOn(process, "getBuiltinModule");
+  modules.mockReturnValue({ Worker: Ending } as never);
+  const pool = createPool(1);
+  modules.mockRestore();
+  await expect(pool.noise(noise, () => {})).rejects.toThrow("it ended with exit code 3");
+  expect(await drawn(pool)).toEqual(normal(key(1), 3, { index: 0 }));
+  await pool.close();
 });
 
 test("what workers cannot do is refused", async () => {

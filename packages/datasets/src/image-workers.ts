@@ -152,10 +152,13 @@ function startLane(
       spare.push(reply.memory);
       finish();
     });
-    started.on("error", (error) => {
+    const end = (error: unknown) => {
+      if (worker !== started) return; // stopped, or its end is known already
       worker = undefined;
       finish(error);
-    });
+    };
+    started.on("error", end);
+    started.on("exit", (code) => end(ended(code)));
     return started;
   };
 
@@ -163,10 +166,15 @@ function startLane(
     idle: () => pending === undefined,
     start(task: Pending) {
       pending = task;
-      worker ??= open();
-      worker.ref();
-      const memory = takeMemory(spare, task.bytes);
-      worker.postMessage({ ...task.request, id: ++id, memory }, [memory]);
+      try {
+        worker ??= open();
+        worker.ref();
+        const memory = takeMemory(spare, task.bytes);
+        worker.postMessage({ ...task.request, id: ++id, memory }, [memory]);
+      } catch (error) {
+        // not within the loop that hands out tasks, which finish goes on with
+        queueMicrotask(() => pending === task && finish(error));
+      }
     },
     async stop(error: unknown) {
       const stopped = worker;
@@ -176,6 +184,14 @@ function startLane(
     },
   };
 }
+
+/** A thread can end without an error, e.g. by `process.exit` in what a data set loads there. */
+const ended = (code: number) =>
+  new DmaeError(
+    "unsupported",
+    `createImageWorkers: a thread must run until it is closed, but it ended with exit code ${code}; look for process.exit in what your data set or transform loads`,
+    { code },
+  );
 
 /** Spare memory of exactly this size, or new; of other sizes only the latest few are kept. */
 function takeMemory(spare: ArrayBuffer[], bytes: number): ArrayBuffer {
