@@ -21,11 +21,13 @@ import {
   type OnnxRuntime,
   type OnnxSession,
   type OnnxValue,
+  pathOfModel,
   readModel,
 } from "./onnx-runtime.ts";
 import { checkPreprocessing, type Preprocessing, preprocessingNames } from "./preprocessing.ts";
 import { sha256, sha256File } from "./sha256.ts";
 import { inTurn } from "./turns.ts";
+import { UnchangedFiles } from "./unchanged-files.ts";
 
 /** Options of {@link fromOnnx}. */
 export interface OnnxOptions extends Preprocessing {
@@ -211,16 +213,14 @@ interface LoadedModel {
   lastOperator(output: string): string | undefined;
 }
 
-/** Hashes of the files of weights beside a model that was given by its path, by name; none elsewhere. */
-async function weightHashes(
-  source: string | Uint8Array,
+/** The files of weights beside a model that was given by its path, by name; none elsewhere. */
+async function weightPaths(
+  model: string | undefined,
   files: ReadonlySet<string>,
 ): Promise<string[]> {
-  if (typeof source !== "string" || files.size === 0) return [];
+  if (model === undefined) return [];
   const { dirname, join } = await import("node:path");
-  return Promise.all(
-    [...files].sort().map(async (file) => sha256File(join(dirname(source), file))),
-  );
+  return [...files].sort().map((file) => join(dirname(model), file));
 }
 
 /** Throws for what names no model. */
@@ -242,11 +242,20 @@ async function open(
 ): Promise<LoadedModel> {
   const name = labelOf(model);
   try {
+    const files = new UnchangedFiles(); // the runtime reads for itself what the fingerprint is made of
+    const path = await pathOfModel(model);
+    if (path !== undefined) await files.note([path]);
     const { bytes, source } = await readModel(model);
     const graph = readGraph(bytes);
+    const weights = await weightPaths(path, graph.weightFiles);
+    await files.note(weights);
     const own = runsNatively(options) ? nativeSession() : {};
     const session = await runtime.InferenceSession.create(source, { ...own, ...options.session });
-    const hash = await sha256(bytes, ...(await weightHashes(source, graph.weightFiles)));
+    const hash = await sha256(bytes, ...(await Promise.all(weights.map(sha256File))));
+    await files.check().catch(async (error) => {
+      await session.release?.();
+      throw error;
+    });
     const lastOperator = (output: string) => lastOperatorOf(graph, output);
     return { session, suspects: findSuspects(graph), hash, lastOperator };
   } catch (cause) {

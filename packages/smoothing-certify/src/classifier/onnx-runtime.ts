@@ -67,11 +67,17 @@ export async function readModel(
   if (model instanceof Uint8Array) return checkedBytes(model);
   if (model instanceof ArrayBuffer) return checkedBytes(new Uint8Array(model));
   if (model instanceof Blob) return checkedBytes(new Uint8Array(await model.arrayBuffer()));
-  if (!inNode) return download(model);
+  const path = await pathOfModel(model);
+  if (path === undefined) return download(model);
+  return { bytes: await readRegularFile(path, 2 ** 31 - 1), source: path };
+}
+
+/** The path of a model that is a file of this machine; none for bytes and in browsers. */
+export async function pathOfModel(model: OnnxFile): Promise<string | undefined> {
+  if (!inNode || (typeof model !== "string" && !(model instanceof URL))) return undefined;
   const { fileURLToPath } = await import("node:url");
   const isAddress = model instanceof URL || /^file:/i.test(model);
-  const path = isAddress ? fileURLToPath(model) : model;
-  return { bytes: await readRegularFile(path, 2 ** 31 - 1), source: path };
+  return isAddress ? fileURLToPath(model) : model;
 }
 
 async function download(address: string | URL) {
