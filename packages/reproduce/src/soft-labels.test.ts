@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeSafetensors, saveSafetensors } from "@dmae/checkpoint";
 import { createConvNet } from "@dmae/convnet";
@@ -75,6 +75,45 @@ test("counts the answers of a classifier to 100 noisy copies, and goes on with w
     await expect(makeSoftLabels(model, weights, images, { ...unused, ...change })).rejects.toThrow(
       `makeSoftLabels: ${file} must be of the ${message}`,
     );
+});
+
+test("of two at once one makes each label, and the other waits for it", async () => {
+  const model = createConvNet("lenet", { inputSize: 16, numClasses: 3 });
+  const params = model.initHost(key(2));
+  const data = synthetic({ key: key(1), imageShape: [16, 16, 1], numClasses: 3, length: 3 });
+  const [file, eager] = [at("shared", "labels.safetensors"), eagerExecutor()];
+  await mkdir(at("shared"));
+  let counted = 0;
+  const prepareFunction: typeof eager.prepareFunction = async (definition) => {
+    const prepared = await eager.prepareFunction(definition);
+    const counting = (...inputs: Parameters<typeof prepared>) => {
+      counted++;
+      return prepared(...inputs);
+    };
+    return Object.assign(counting, { dispose: () => prepared.dispose() });
+  };
+  const options = { executor: { ...eager, prepareFunction }, sigma: 0.25, file };
+  const make = () => makeSoftLabels(model, params, data, options);
+  const [one, two] = await Promise.all([make(), make()]);
+  expect(counted).toBe(3);
+  expect(two).toEqual(one);
+  expect((await readSoftLabels(file)).data).toEqual(one.data);
+  expect(await readdir(at("shared"))).toEqual(["labels.safetensors"]);
+});
+
+test("an error loses none of the labels that are made", async () => {
+  const model = createConvNet("lenet", { inputSize: 16, numClasses: 3 });
+  const params = model.initHost(key(2));
+  const whole = synthetic({ key: key(1), imageShape: [16, 16, 1], numClasses: 3, length: 3 });
+  const get = (index: number) => {
+    if (index === 2) throw new Error("damaged image");
+    return whole.get(index);
+  };
+  const file = at("damaged.safetensors");
+  const options = { executor: eagerExecutor(), sigma: 0.25, file };
+  const made = makeSoftLabels(model, params, { ...whole, get }, options);
+  await expect(made).rejects.toThrow("damaged image");
+  expect((await readSoftLabels(file)).shape).toEqual([2, 3]);
 });
 
 async function run(...args: string[]): Promise<string[]> {

@@ -10,6 +10,7 @@ import {
   normal,
 } from "@dmae/core";
 import { checkOptions, datasetName } from "@dmae/core/checks";
+import { type FileLock, lockFile } from "@dmae/core/files";
 import type { Executor, Model } from "@dmae/nn";
 import { checksum } from "@dmae/train/tasks";
 import * as tf from "@tensorflow/tfjs-core";
@@ -25,15 +26,16 @@ export interface SoftLabelOptions {
   readonly sigma: number;
   /** Where they are kept, with the name `softLabels`, and what made them; a file of the first images is continued. */
   readonly file: string;
-  /** Called after each image. */
+  /** Called after each image, and with what is there while another process makes the same file. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Stops with the signal's reason; what is done is kept. */
+  /** Stops with the signal's reason; what is done is kept, as it is after an error. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The soft labels that CAT-RS needs: how often a classifier, trained under Gaussian noise, answers each class to
- * 100 noisy copies of an image. The noise depends on the index of the image and the copy alone.
+ * 100 noisy copies of an image. The noise depends on the index of the image and the copy alone. Of several processes
+ * that name the same file one makes it, and the others wait for it.
  *
  * @param params those of the classifier, in ordinary memory
  * @param data the images to train on, in their order, of the shape that the classifier takes
@@ -57,35 +59,70 @@ export async function makeSoftLabels(
     onProgress: "function",
     signal: "signal",
   });
-  const { executor, sigma, file, onProgress, signal } = options;
-  const classes = model.numClasses;
-  const labels = new Float32Array(data.length * classes);
+  const { sigma, file, onProgress, signal } = options;
   const origin = await originOf(params, data, sigma);
-  const known = await kept(file, labels, origin);
-  const tensor = (length: number): HostTensor => ({
-    dtype: "float32",
-    shape: [length, classes],
-    data: labels.subarray(0, length * classes),
-  });
-  if (known === data.length) return tensor(known);
+  const labels = new Float32Array(data.length * model.numClasses);
+  const work: Work = { model, params, data, options, labels, origin };
+  if ((await kept(file, labels, origin)) < data.length) {
+    const onWait = async () => onProgress?.(await rowsIn(file), data.length);
+    const wait = { caller: "makeSoftLabels", guarded: file, wait: true, signal, onWait };
+    const lock = await lockFile(`${file}.lock`, wait);
+    try {
+      await makeRest(work, lock);
+    } finally {
+      await lock.release();
+    }
+  }
+  return firstRows(work, data.length);
+}
+
+/** What is made, of what, into what. */
+interface Work {
+  readonly model: Model;
+  readonly params: HostTensors;
+  readonly data: ImageDataset;
+  readonly options: SoftLabelOptions;
+  /** The labels of all images. */
+  readonly labels: Float32Array;
+  /** See {@link originOf}. */
+  readonly origin: Readonly<Record<string, string>>;
+}
+
+/** The labels of the first images. */
+function firstRows({ model, labels }: Work, rows: number): HostTensor {
+  const shape = [rows, model.numClasses];
+  return { dtype: "float32", shape, data: labels.subarray(0, rows * model.numClasses) };
+}
+
+/** Makes the labels that the file does not hold, and keeps them in it, whatever it is that stops it. */
+async function makeRest(work: Work, lock: FileLock): Promise<void> {
+  const { model, params, data, options, labels, origin } = work;
+  const { executor, sigma, file, onProgress, signal } = options;
+  const known = await kept(file, labels, origin); // another process may have gone on with it
+  if (known === data.length) return;
   const votes = await prepareVotes(model, params, executor);
   const every = Math.max(1000, Math.ceil(data.length / 50)); // images between two files
-  let done = known;
-  const keep = () => saveSafetensors(file, { softLabels: tensor(done) }, origin);
+  let [done, saved] = [known, known];
+  const keep = async () => {
+    await lock.check();
+    await saveSafetensors(file, { softLabels: firstRows(work, done) }, origin);
+    saved = done;
+  };
   try {
-    while (done < data.length && !signal?.aborted) {
+    while (done < data.length) {
+      signal?.throwIfAborted();
       const { image } = await data.get(done);
-      labels.set(await votes.of(image, done, sigma), done * classes);
+      labels.set(await votes.of(image, done, sigma), done * model.numClasses);
       done++;
       onProgress?.(done, data.length);
-      if (done % every === 0 && done < data.length) await keep();
+      if (done === data.length || done - saved >= every) await keep();
     }
-    if (done > known) await keep();
+  } catch (error) {
+    if (done > saved) await keep().catch(() => {}); // the first error is the one to report
+    throw error;
   } finally {
     votes.dispose();
   }
-  signal?.throwIfAborted();
-  return tensor(done);
 }
 
 /** Soft labels from a file, `[rows, K]`. */
@@ -106,6 +143,17 @@ async function readLabels(file: string) {
       `soft labels: ${file} must hold a tensor softLabels, got ${checkpoint.names.slice(0, 4).join(", ") || "none"}`,
       { file },
     );
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** How many rows a file holds, without reading them. */
+async function rowsIn(file: string): Promise<number> {
+  if (!existsSync(file)) return 0;
+  const checkpoint = await loadCheckpoint(file);
+  try {
+    return checkpoint.spec("softLabels").shape[0] ?? 0;
   } finally {
     await checkpoint.close();
   }
