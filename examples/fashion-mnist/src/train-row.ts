@@ -144,7 +144,7 @@ export async function trainMethod(
     },
   });
   return run.catch((error: unknown) => {
-    if (enough.signal.aborted && !training.signal.aborted) return undefined; // after a checkpoint
+    if (enough.signal.aborted && error === enough.signal.reason) return undefined; // after a checkpoint
     throw error;
   });
 }
