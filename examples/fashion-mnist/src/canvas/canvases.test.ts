@@ -1,14 +1,20 @@
 import "@tensorflow/tfjs-backend-cpu";
-import { readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ImageDataset, key, uniform } from "@dmae/core";
+import { lockFile } from "@dmae/core/files";
 import { disposeTensors, selectBackend, toTensors } from "@dmae/nn";
 import * as tf from "@tensorflow/tfjs-core";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { temporaryFolders } from "../../../../testing/temporary-folder.ts";
 import { background, canvases, side } from "./canvases.ts";
 import { certifyCanvases, resultsIn } from "./certify-canvases.ts";
 import { applyDense, initDense } from "./dense-vit.ts";
+
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  return { ...real, readFile: vi.fn(real.readFile) };
+});
 
 const folder = temporaryFolders("canvas");
 
@@ -71,6 +77,40 @@ test("certified canvases are kept one by one, and those that are there are not c
   expect(await run(2)).toEqual(both);
   expect(await readFile(file, "utf8")).toBe(before);
   await expect(run(2, 3)).rejects.toThrow(/is of model \w{16}, and this is \w{16}; move the file/);
+});
+
+/** A file of results of the given canvases. */
+async function resultsOf(...indices: number[]): Promise<string> {
+  const file = join(folder(), "canvases.tsv");
+  await resultsIn(file); // writes the header
+  for (const index of indices) await appendFile(file, `${index}\t1\t0\t1\t0\t0.2\tm\n`);
+  return file;
+}
+
+test("a file that cannot be read is left as it is", async () => {
+  const file = await resultsOf(0, 1);
+  const text = await readFile(file, "utf8");
+  const refusal = Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" });
+  vi.mocked(readFile).mockRejectedValueOnce(refusal);
+  await expect(resultsIn(file)).rejects.toThrow(`canvas: cannot read ${file}: EIO`);
+  expect(await readFile(file, "utf8")).toBe(text);
+  expect(await resultsIn(file)).toHaveLength(2);
+});
+
+test("a canvas that is there twice is not counted twice", async () => {
+  const file = await resultsOf(0, 1, 1);
+  await expect(resultsIn(file)).rejects.toThrow(
+    `canvas: line 4 of ${file} must be of canvas 2, got 1; move the file away`,
+  );
+});
+
+test("one process at a time certifies into a file", async () => {
+  const file = await resultsOf();
+  const lock = await lockFile(`${file}.lock`, { caller: "test", guarded: file });
+  const options = { count: 1, n: 32, seed: 1, signal: new AbortController().signal };
+  const second = certifyCanvases({}, canvases(items, 1, "t"), file, options);
+  await expect(second).rejects.toThrow(`canvas: ${file} is being written by`);
+  await lock.release();
 });
 
 test("the dense ViT puts the classes of a patch back where the patch lies", async () => {

@@ -1,7 +1,8 @@
-import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { compiledExecutor } from "@dmae/compile";
 import { DmaeError, type HostTensors } from "@dmae/core";
+import { fileError, lockFile, writeAtomically } from "@dmae/core/files";
 import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyMultiLabel, certifySegmentation } from "@dmae/smoothing-certify";
 import { checksum } from "@dmae/train/tasks";
@@ -56,18 +57,44 @@ const columns = [
   ...(["labelsAbstained", "radius", "model"] as const),
 ];
 
-/** The lines of a file of results; without a last one that was cut off, which is taken out of the file. */
+/** The text of a file; none for one that is not there yet. */
+const textOf = (file: string): Promise<string> =>
+  readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return "";
+    throw fileError("canvas", "read", file, cause);
+  });
+
+/**
+ * The lines of a file of results; without a last one that was cut off, which is taken out of the file.
+ *
+ * @throws {DmaeError} "resume" for a file that does not hold the first canvases, one a line, "file" for one that cannot
+ *   be read
+ */
 export async function resultsIn(file: string): Promise<readonly CanvasResult[]> {
-  const text = await readFile(file, "utf8").catch(() => "");
+  const text = await textOf(file);
   const whole = text.slice(0, text.lastIndexOf("\n") + 1) || `${columns.join("\t")}\n`;
-  if (whole !== text) await writeFile(file, whole);
+  if (whole !== text) await writeAtomically("canvas", file, whole);
   const [, ...lines] = whole.trimEnd().split("\n");
-  return lines.map((line) => {
+  return lines.map((line, position) => {
     const cells = line.split("\t");
-    return Object.fromEntries(
+    const result = Object.fromEntries(
       columns.map((name, i) => [name, name === "model" ? cells[i] : Number(cells[i])]),
     ) as unknown as CanvasResult;
+    if (result.index === position) return result;
+    throw new DmaeError(
+      "resume",
+      `canvas: line ${position + 2} of ${file} must be of canvas ${position}, got ${cells[0]}; move the file away`,
+      { file },
+    );
   });
+}
+
+/** What is certified, and with how many noisy copies. */
+interface CanvasCertification {
+  readonly count: number;
+  readonly n: number;
+  readonly seed: number;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -75,15 +102,31 @@ export async function resultsIn(file: string): Promise<readonly CanvasResult[]> 
  * line for each to a file; those that are in it are not certified again.
  *
  * @param n noisy copies; tau 0.75 gives the radius sigma 0.674
- * @throws DmaeError "resume" for a file of another model
+ * @throws DmaeError "resume" for a file of another model, or one that another process writes
  */
 export async function certifyCanvases(
   params: HostTensors,
   test: Canvases,
   file: string,
-  { count, n, seed, signal }: { count: number; n: number; seed: number; signal: AbortSignal },
+  certification: CanvasCertification,
 ): Promise<readonly CanvasResult[]> {
   await mkdir(dirname(file), { recursive: true });
+  const lock = await lockFile(`${file}.lock`, { caller: "canvas", guarded: file });
+  try {
+    const signal = AbortSignal.any([certification.signal, lock.signal]);
+    return await certifyRest(params, test, file, { ...certification, signal });
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Certifies what is missing from a file that nobody else writes. */
+async function certifyRest(
+  params: HostTensors,
+  test: Canvases,
+  file: string,
+  { count, n, seed, signal }: CanvasCertification,
+): Promise<readonly CanvasResult[]> {
   const results = [...(await resultsIn(file))].slice(0, count);
   const model = checksum(params);
   const other = results.find((result) => result.model !== model);
@@ -114,6 +157,7 @@ export async function certifyCanvases(
       radius: Math.min(segments.radius, labels.radius),
       model,
     };
+    signal.throwIfAborted(); // the file may be another process's by now
     await appendFile(file, `${columns.map((name) => result[name]).join("\t")}\n`);
     results.push(result);
     line.update(index + 1, count, "");
