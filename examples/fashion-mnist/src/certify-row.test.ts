@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { isCertified, recipeOf, results } from "./certify-row.ts";
@@ -41,4 +41,7 @@ it("a run that was begun in one precision is not continued in another", () => {
   start("bfloat16");
   start("bfloat16");
   expect(() => start("float32")).toThrow("was begun in bfloat16, got float32");
+  writeFileSync(`${runFolder(folder, 0)}.precision`, ""); // killed before it was written
+  start("float32");
+  expect(() => start("bfloat16")).toThrow("was begun in float32, got bfloat16");
 });

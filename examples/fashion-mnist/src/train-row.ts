@@ -55,12 +55,13 @@ export function running({ seed, precision, signal }: Training, name: string, fol
 /** Notes the precision of a run beside its folder, and refuses another one. */
 function claimPrecision(folder: string, precision: Precision): void {
   const file = `${folder}.precision`;
-  if (!existsSync(file)) {
+  const before = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+  if (before === "") {
+    // or killed between making the file and filling it: nothing was begun
     mkdirSync(runs, { recursive: true });
-    writeFileSync(file, `${precision}\n`);
+    writeFileSync(file, `${precision}\n`, { flush: true });
     return;
   }
-  const before = readFileSync(file, "utf8").trim();
   if (before !== precision)
     throw new DmaeError(
       "resume",
