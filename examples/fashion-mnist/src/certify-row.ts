@@ -9,11 +9,12 @@ import { gzipSync } from "node:zlib";
 import { DmaeError } from "@dmae/core";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { progressLine } from "@dmae/reproduce/progress";
-import { certifyDataset, ensemble, fromOnnx, type LogRow, readLog } from "@dmae/smoothing-certify";
+import { certifyDataset, ensemble, fromOnnx } from "@dmae/smoothing-certify";
 import { int8Onnx } from "./int8.ts";
 import type { MethodRow } from "./method-rows.ts";
 import type { Row } from "./recipes.ts";
 import type { ResultFacts } from "./result-facts.ts";
+import { secondsInLog } from "./seconds-in-log.ts";
 import { runFolder, runs, type Training, trainingSeconds } from "./train-row.ts";
 
 /** Finished certifications: committed, and what `npm run results` reads. */
@@ -39,15 +40,6 @@ export const resultName = (
   { name, members, sigma, n, every }: Omit<RowCertification, "recipe" | "precision">,
   seed: number,
 ) => `${name}${members > 1 ? `-x${members}` : ""}-at-${sigma}-n-${n}-every-${every}-seed-${seed}`;
-
-/** Seconds that the certifications in a log took, one after the other. */
-function secondsIn(rows: readonly LogRow[]): number {
-  const seconds = ({ time }: LogRow) =>
-    typeof time === "number"
-      ? time
-      : time.split(":").reduce((sum, part) => 60 * sum + Number(part), 0); // h:mm:ss.ffffff
-  return rows.reduce((sum, row) => sum + seconds(row), 0);
-}
 
 /** First digits of the SHA-256 of a row's recipes. */
 export const recipeOf = (row: Row | MethodRow): string => {
@@ -104,7 +96,7 @@ export async function certifyRow(
     );
   const line = progressLine(`certify ${name} at sigma ${sigma}`, "images");
   const log = join(runs, `${file}.tsv`);
-  const earlier = existsSync(log) ? secondsIn(await readLog(log)) : 0;
+  const earlier = await secondsInLog(log);
   const started = Date.now();
   const rows = await certifyDataset(classifier, test, {
     ...{ sigma, n, n0: 100, alpha: 0.001, seed, skip: every, log, signal },

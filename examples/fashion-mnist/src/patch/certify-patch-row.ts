@@ -7,6 +7,7 @@ import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyDatasetPatch } from "@dmae/smoothing-certify";
 import { visibleTokens } from "@dmae/vit/parts";
 import { results } from "../certify-row.ts";
+import { secondsInLog } from "../seconds-in-log.ts";
 import { runFolder, runs, type Training, trainingSeconds } from "../train-row.ts";
 import { columns, convolutional, type PatchRow, vit } from "./patch-rows.ts";
 
@@ -44,9 +45,10 @@ export async function certifyPatchRow(
 ): Promise<void> {
   const { classifier, dispose } = await classifierOf(row, params);
   const line = progressLine(`certify ${row.name}`, "images");
-  const started = Date.now();
   const name = `${row.name}-every-${every}-seed-${seed}`;
   const log = join(runs, `${name}.tsv`);
+  const earlier = await secondsInLog(log);
+  const started = Date.now();
   const rows = await certifyDatasetPatch(classifier, test, {
     ...{ ablation: { columns }, encoding: "mask", skip: every, batchSize: copies, log, signal },
     model: `${row.name} of seed ${seed}`,
@@ -61,7 +63,7 @@ export async function certifyPatchRow(
     seconds: {
       pretraining: row.from ? Math.round(trainingSeconds(runFolder(row.from.name!, seed))) : 0,
       training: Math.round(trainingSeconds(runFolder(row.name, seed))),
-      certification: Math.round((Date.now() - started) / 1000),
+      certification: Math.round(earlier + (Date.now() - started) / 1000),
     },
     date: new Date().toISOString().slice(0, 10),
   };
