@@ -1,16 +1,15 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import { DmaeError } from "@dmae/core";
 import type { TrainedClassifier } from "@dmae/finetune";
 import { progressLine } from "@dmae/reproduce/progress";
 import { certifyDataset, ensemble, fromOnnx } from "@dmae/smoothing-certify";
 import { int8Onnx } from "./int8.ts";
+import { keepResult, removeKeptLog, resultFiles } from "./keep-result.ts";
 import type { MethodRow } from "./method-rows.ts";
 import type { Row } from "./recipes.ts";
 import type { ResultFacts } from "./result-facts.ts";
@@ -53,7 +52,7 @@ export const recipeOf = (row: Row | MethodRow): string => {
  * @throws DmaeError "resume" for a result of another recipe
  */
 export function isCertified(certification: RowCertification, seed: number): boolean {
-  const file = join(results, `${resultName(certification, seed)}.json`);
+  const { facts: file } = resultFiles(results, resultName(certification, seed));
   if (!existsSync(file)) return false;
   const { recipe, date } = JSON.parse(readFileSync(file, "utf8")) as ResultFacts;
   if (recipe !== certification.recipe)
@@ -68,8 +67,9 @@ export function isCertified(certification: RowCertification, seed: number): bool
 }
 
 /**
- * Certifies a trained row and keeps its log and facts in {@link results}; started again, it goes on. Of several members, the third and
- * later ones are asked about the copies on which the first two disagree.
+ * Certifies a trained row and keeps its log and facts in {@link results}; started again, it goes on, or begins anew where
+ * these are there already. Of several members, the third and later ones are asked about the copies on which the first
+ * two disagree.
  *
  * @param trained the members, of successive seeds
  */
@@ -80,7 +80,6 @@ export async function certifyRow(
 ): Promise<void> {
   const { name, recipe, sigma, n, every, precision, pretraining } = certification;
   const { seed, train, test, signal } = training;
-  const file = resultName(certification, seed);
   const members = await Promise.all(
     trained.map(async (member) =>
       precision === "int8"
@@ -95,7 +94,9 @@ export async function certifyRow(
       trained.reduce((sum, _, i) => sum + trainingSeconds(runFolder(folder, seed + i)), 0),
     );
   const line = progressLine(`certify ${name} at sigma ${sigma}`, "images");
-  const log = join(runs, `${file}.tsv`);
+  const result = resultName(certification, seed);
+  const [log, kept] = [join(runs, `${result}.tsv`), resultFiles(results, result)];
+  await removeKeptLog(log, kept); // with --again
   const earlier = await secondsInLog(log);
   const started = Date.now();
   const rows = await certifyDataset(classifier, test, {
@@ -119,7 +120,5 @@ export async function certifyRow(
     machine: `${cores} ${cores === 1 ? "core" : "cores"} of ${cpus()[0]?.model.trim() ?? "an unknown processor"}`,
     date: new Date().toISOString().slice(0, 10),
   };
-  await mkdir(results, { recursive: true });
-  await writeFile(join(results, `${file}.tsv.gz`), gzipSync(await readFile(log), { level: 9 }));
-  await writeFile(join(results, `${file}.json`), `${JSON.stringify(facts, null, 2)}\n`);
+  await keepResult(kept, { log, facts });
 }

@@ -1,12 +1,11 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { compiledExecutor } from "@dmae/compile";
 import type { HostTensors } from "@dmae/core";
 import { progressLine } from "@dmae/reproduce/progress";
 import { type Classifier, certifyDatasetPatch } from "@dmae/smoothing-certify";
 import { visibleTokens } from "@dmae/vit/parts";
 import { results } from "../certify-row.ts";
+import { keepResult, resultFiles } from "../keep-result.ts";
 import { secondsInLog } from "../seconds-in-log.ts";
 import { runFolder, runs, type Training, trainingSeconds } from "../train-row.ts";
 import { columns, convolutional, type PatchRow, vit } from "./patch-rows.ts";
@@ -56,8 +55,6 @@ export async function certifyPatchRow(
   }).toArray();
   dispose();
   line.end(`${rows.length} test images`);
-  await mkdir(results, { recursive: true });
-  await writeFile(join(results, `${name}.tsv.gz`), gzipSync(await readFile(log), { level: 9 }));
   const facts = {
     ...{ row: row.name, seed, every, columns },
     seconds: {
@@ -67,5 +64,5 @@ export async function certifyPatchRow(
     },
     date: new Date().toISOString().slice(0, 10),
   };
-  await writeFile(join(results, `${name}.patch.json`), `${JSON.stringify(facts, null, 2)}\n`);
+  await keepResult(resultFiles(results, name, ".patch.json"), { log, facts });
 }
