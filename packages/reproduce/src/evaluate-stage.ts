@@ -1,7 +1,8 @@
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { foldIn, type ImageDataset } from "@dmae/core";
 import { datasetName } from "@dmae/core/checks";
+import { lockFile, makeFolder } from "@dmae/core/files";
 import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
 import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune/tasks";
 import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
@@ -24,19 +25,43 @@ export interface Measurement {
   readonly loss: number;
 }
 
-/** A part of a measurement, as `evaluate/parts.jsonl` keeps it. */
-interface Part extends Measurement {
+/** Tells one part of a measurement from all others. */
+interface PartIdentity extends Pick<Measurement, "what" | "sigma"> {
   readonly model: string;
   readonly from: number;
   readonly seed: number;
   readonly dataset: string;
 }
 
+/** A part of a measurement, as `evaluate/parts.jsonl` keeps it. */
+interface Part extends Measurement, PartIdentity {}
+
 /** Images in a part; an interrupted stage goes on with the next part. */
 const partSize = 2000;
 
-/** Clean accuracy, accuracy on noisy images, and accuracy of the vote of many noisy copies, in parts that are resumed. */
+/**
+ * Clean accuracy, accuracy on noisy images, and accuracy of the vote of many noisy copies, in parts that are resumed. Of
+ * several processes, such as shards of one certification, one measures, and the others wait and find what it has measured.
+ */
 export async function evaluateStage(run: Run, recipe: ClassifierRecipe): Promise<Measurement[]> {
+  const folder = join(run.folder, "evaluate");
+  await makeFolder("run folder", folder);
+  let isTold = false;
+  const onWait = () => {
+    if (!isTold) run.say(`evaluate: another process evaluates in ${run.folder}, waiting for it`);
+    isTold = true;
+  };
+  const wait = { caller: "run folder", guarded: folder, wait: true, signal: run.signal, onWait };
+  const lock = await lockFile(join(folder, "run.lock"), wait);
+  try {
+    const signal = AbortSignal.any([run.signal, lock.signal]);
+    return await evaluateAll({ ...run, signal }, recipe);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function evaluateAll(run: Run, recipe: ClassifierRecipe): Promise<Measurement[]> {
   const { test } = run.data;
   const { images, votes, voteEvery } = recipe.evaluation;
   const trained = await trainedClassifier(run, recipe);
@@ -149,17 +174,16 @@ async function readParts(folder: string): Promise<Part[]> {
     .map((line) => JSON.parse(line) as Part);
 }
 
-async function knownPart(
-  folder: string,
-  identity: Omit<Part, "images" | "accuracy" | "loss">,
-): Promise<Part | undefined> {
-  const keys = ["model", "what", "sigma", "from", "seed", "dataset"] as const;
+/** The same text for the same part. */
+const nameOf = ({ model, what, sigma, from, seed, dataset }: PartIdentity): string =>
+  JSON.stringify([model, what, sigma, from, seed, dataset]);
+
+async function knownPart(folder: string, identity: PartIdentity): Promise<Part | undefined> {
   const parts = await readParts(folder);
-  return parts.find((part) => keys.every((key) => part[key] === identity[key]));
+  return parts.find((part) => nameOf(part) === nameOf(identity));
 }
 
 async function keepPart(folder: string, part: Part): Promise<void> {
-  await mkdir(join(folder, "evaluate"), { recursive: true });
   await appendFile(partsFile(folder), `\n${JSON.stringify(part)}\n`);
 }
 
@@ -169,7 +193,10 @@ export async function readMeasurements(folder: string, model: string): Promise<M
     string,
     { what: Measurement["what"]; sigma: number; images: number; right: number; loss: number }
   >();
+  const seen = new Set<string>();
   for (const part of (await readParts(folder)).filter((one) => one.model === model)) {
+    if (seen.has(nameOf(part))) continue; // two processes measured it
+    seen.add(nameOf(part));
     const name = `${part.what} ${part.sigma} ${part.seed} ${part.dataset}`;
     const sum = sums.get(name) ?? {
       what: part.what,

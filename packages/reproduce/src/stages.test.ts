@@ -115,8 +115,12 @@ test("shards certify what one process certifies, and the report puts them togeth
   const settings = ["--data", at("binary"), "--set", "certification.every=2"];
   await smoke("cr", "whole", ...settings);
   await smoke("cr", "parts", ...settings, "--stage", "finetune");
-  for (const shard of ["0/2", "1/2"])
-    await smoke("cr", "parts", ...settings, "--stage", "certify", "--shard", shard);
+  const shards = (stage: string) =>
+    ["0/2", "1/2"].map((shard) => ["--stage", stage, "--shard", shard]);
+  await Promise.all(shards("evaluate").map((stage) => smoke("cr", "parts", ...settings, ...stage)));
+  const measured = await jsonLines(at("parts", "evaluate", "parts.jsonl"));
+  expect(measured.map(({ what }) => what)).toEqual(["clean", "noisy", "vote"]);
+  for (const stage of shards("certify")) await smoke("cr", "parts", ...settings, ...stage);
   await smoke("cr", "parts", ...settings, "--stage", "report");
   const names = (await readdir(at("parts", "certify"))).map((name) => at("parts", "certify", name));
   expect(names).toHaveLength(2);
