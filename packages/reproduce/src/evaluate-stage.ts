@@ -6,6 +6,7 @@ import { lockFile, makeFolder } from "@dmae/core/files";
 import { everyNth, type PixelDataset, subset } from "@dmae/datasets";
 import { type PreparedEvaluation, prepareEvaluation } from "@dmae/finetune/tasks";
 import { type TrainedClassifier, trainedClassifier } from "./classifier.ts";
+import { evenlySpread } from "./evenly-spread.ts";
 import { progressLine } from "./progress.ts";
 import { readAhead } from "./read-ahead.ts";
 import type { ClassifierRecipe } from "./recipe.ts";
@@ -65,8 +66,7 @@ async function evaluateAll(run: Run, recipe: ClassifierRecipe): Promise<Measurem
   const { test } = run.data;
   const { images, votes, voteEvery } = recipe.evaluation;
   const trained = await trainedClassifier(run, recipe);
-  const looked =
-    images === null ? test : everyNth(test, Math.max(1, Math.floor(test.length / images)));
+  const looked = images === null ? test : evenlySpread(test, images);
   const sigmas = recipe.certification.sigmas;
   const tasks: readonly Task[] = [
     { what: "clean", sigma: 0, samples: 1, dataset: looked },

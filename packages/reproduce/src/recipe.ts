@@ -8,7 +8,7 @@ export type DatasetName = "imagenet" | "cifar10";
 
 /** How the trained classifier is looked at before it is certified. */
 export interface EvaluationSettings {
-  /** Validation images whose clean and noisy accuracy is measured; null for all. */
+  /** How many validation images, evenly spread, have their clean and noisy accuracy measured; null for all. */
   readonly images: number | null;
   /** Noisy copies that vote on an image (radius-0 accuracy without a proof); 0 for no vote. */
   readonly votes: number;
