@@ -1,7 +1,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DmaeError, type Key, type World } from "@dmae/core";
-import { writeAtomically } from "@dmae/core/files";
+import { fileError, writeAtomically } from "@dmae/core/files";
 import type { Executor } from "@dmae/nn";
 import type { Data } from "./data.ts";
 import type { Options } from "./options.ts";
@@ -50,7 +50,10 @@ export async function claimFolder(
   precision: Precision = "float32",
 ): Promise<void> {
   const file = join(folder, "recipe.json");
-  const text = await readFile(file, "utf8").catch(() => undefined);
+  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined; // a new folder
+    throw fileError("run folder", "read", file, cause);
+  });
   if (text !== undefined) {
     const before = JSON.parse(text) as {
       recipe: Recipe;
