@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { crc32c, maskedCrc32c } from "./crc32c.ts";
@@ -74,4 +74,22 @@ test("a resumed run's file has every step once", async () => {
   const parsed = await parse(file);
   expect(parsed.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
   expect(parsed.map(({ value }) => value)).toEqual([1, 2, 30, 40, 50]);
+});
+
+test("a write that fails loses no step", async () => {
+  const file = join(place.folder, "events.out.tfevents.y");
+  const log = join(place.folder, "failed.jsonl");
+  const writer = eventWriter(file, log);
+  await writer.add(1, { "train/loss": 1 });
+  await rm(file);
+  await mkdir(file); // no file can be written where a folder is
+  await expect(writer.close()).rejects.toThrow("EISDIR");
+  await rm(file, { recursive: true });
+  await writeFile(log, `${JSON.stringify({ kind: "step", step: 1, loss: 1 })}\n`);
+  await writer.add(2, { "train/loss": 2 });
+  await writer.close();
+  expect((await parse(file)).map(({ step, value }) => [step, value])).toEqual([
+    [1, 1],
+    [2, 2],
+  ]);
 });

@@ -23,7 +23,7 @@ export interface EventWriter {
 
 /**
  * An event file that follows the log of a run folder. A resumed run writes the file anew from the log up to the step
- * it goes on from, so that no step is in it twice.
+ * it goes on from, so that no step is in it twice; so does the step after a failed write.
  *
  * @param file path with `tfevents` in its name
  * @param log the run folder's `log.jsonl`
@@ -36,7 +36,11 @@ export function eventWriter(file: string, log: string): EventWriter {
     const bytes = Buffer.concat(waiting);
     waiting = [];
     flushed = Date.now();
-    if (bytes.length > 0) await appendFile(file, bytes);
+    if (bytes.length === 0) return;
+    await appendFile(file, bytes).catch((error) => {
+      started = false; // a part may have been written: the next step begins the file anew
+      throw error;
+    });
   };
   return {
     async add(step, values) {
