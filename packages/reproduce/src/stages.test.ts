@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -178,6 +179,30 @@ test("a damaged JPEG is named, counted and replaced", async () => {
   expect(lines.filter((line) => line.includes("3.JPEG"))).toHaveLength(1);
   const log = await jsonLines(at("of-damaged", "log.jsonl"));
   expect(log.find((line) => line.event === "end")?.damaged).toBe(1);
+});
+
+test("a log that cannot be written stops no training, and is told", async () => {
+  await writeImageFolder(at("worn"));
+  await writeFile(at("worn", "train", "n00000001", "3.JPEG"), "no image");
+  const [folder, lines] = [at("of-worn"), [] as string[]];
+  const say = (line: string) => {
+    lines.push(line);
+    if (!line.includes("3.JPEG")) return;
+    rmSync(join(folder, "log.jsonl"));
+    mkdirSync(join(folder, "log.jsonl")); // no line can be added to a folder
+  };
+  const args = ["--recipe", "pretraining", "--smoke", "--folder", folder, "--data", at("worn")];
+  const work = reproduce({ name: "test", recipes: testRecipes, runs: at("runs"), say }, args);
+  expect(await failure(work)).toMatchObject({
+    code: "file",
+    message: expect.stringContaining("EISDIR"),
+  });
+  expect(lines).toContainEqual(
+    expect.stringMatching(
+      /^pretrain: the training goes on, though its log cannot be written: .*EISDIR/,
+    ),
+  );
+  expect(await readdir(join(folder, "pretrain"))).toContain("model.safetensors");
 });
 
 test("missing data, a wrong folder and data of other classes are errors of one sentence", async () => {

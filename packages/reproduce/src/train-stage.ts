@@ -22,6 +22,7 @@ import { isFirst, logLine, type Run } from "./run.ts";
 import { softLabelsFor } from "./soft-label-source.ts";
 import { type Start, startOf } from "./start.ts";
 import { type EventWriter, eventFile, eventWriter } from "./tensorboard.ts";
+import { writeQueue } from "./write-queue.ts";
 
 /** Trains: pre-training (afresh or continued), fine-tuning or probing; goes on where an earlier process was. */
 export async function trainStage(run: Run): Promise<void> {
@@ -39,12 +40,6 @@ async function trainPart(run: Run, part: string): Promise<void> {
   const start = await startOf(recipe, options.from, smoke);
   const stageKey = foldIn(key, part);
   const stepsPerEpoch = stepsOf(recipe, data);
-  let damaged = 0;
-  const onCorrupt = (error: DmaeError) => {
-    damaged++;
-    run.say(error.message);
-    void logLine(run, { stage: part, event: "damaged image", message: error.message });
-  };
   const stageFolder = join(folder, part);
   const events = isFirst(run.world)
     ? eventWriter(eventFile(folder, part), join(stageFolder, "log.jsonl"))
@@ -52,17 +47,12 @@ async function trainPart(run: Run, part: string): Promise<void> {
   const watch = watcher(run, part, events, stepsPerEpoch);
   await logLine(run, { stage: part, event: "start", executor: run.executor.name });
   try {
-    const training = { run, start, onCorrupt, seed: stageKey, folder: stageFolder, watch };
+    const training = { run, start, seed: stageKey, folder: stageFolder, watch };
     const result = await (isClassifierRecipe(recipe)
       ? runClassifier(recipe, training)
       : runPretraining(recipe, training));
-    await watch.end(result);
-    await logLine(run, {
-      stage: part,
-      event: "end",
-      ...result,
-      damaged,
-    });
+    const damaged = await watch.end(result);
+    await logLine(run, { stage: part, event: "end", ...result, damaged });
   } finally {
     await events.close();
     await start?.close();
@@ -92,7 +82,6 @@ function stepsOf({ training }: Recipe, { train }: Run["data"]): number {
 interface Training {
   readonly run: Run;
   readonly start: Start | undefined;
-  readonly onCorrupt: (error: DmaeError) => void;
   readonly seed: Run["key"];
   readonly folder: string;
   readonly watch: ReturnType<typeof watcher>;
@@ -142,11 +131,11 @@ function requireStart(start: Start | undefined): Start["source"] {
   throw new DmaeError("argument", "--from: a linear probe needs a pre-trained encoder");
 }
 
-function common({ run, onCorrupt, seed, folder, watch }: Training) {
+function common({ run, seed, folder, watch }: Training) {
   const { keepEvery, checkpointEvery, workers } = run.options;
   return {
     executor: run.executor,
-    ...{ seed, workers, onCorrupt },
+    ...{ seed, workers, onCorrupt: watch.damaged },
     folder,
     checkpointEveryEpochs: checkpointEvery,
     ...(keepEvery === undefined ? {} : { keepEveryEpochs: keepEvery }),
@@ -156,7 +145,7 @@ function common({ run, onCorrupt, seed, folder, watch }: Training) {
   };
 }
 
-/** Follows a training: progress line, TensorBoard, a line of the log for each epoch. */
+/** Follows a training: progress line, TensorBoard, a line of the log for each epoch and each damaged image. */
 function watcher(
   run: Run,
   task: string,
@@ -167,18 +156,18 @@ function watcher(
   const line = progressLine(task, "micro-batches", run.say);
   const learningRate = learningRateByStep(run.recipe, stepsPerEpoch);
   const epochs = epochMeans();
-  let pending: Promise<unknown> = Promise.resolve();
-  const later = (work: () => Promise<unknown>) => {
-    pending = pending.then(work);
-    pending.catch(() => {}); // told by `end`
-  };
+  const writes = writeQueue((error) => {
+    const { message } = error as Error;
+    run.say(`${task}: the training goes on, though its log cannot be written: ${message}`);
+  });
+  let damaged = 0;
   return {
     step(progress: TrainingProgress) {
       const { step, steps, metrics, stepsPerSecond } = progress;
       line.update(step, steps, `loss ${metrics.loss?.toFixed(4)}`);
       const imagesPerSecond = stepsPerSecond * training.batchSize;
       const values = Object.entries(metrics).map(([name, value]) => [`train/${name}`, value]);
-      later(() =>
+      writes.add(() =>
         events.add(step, {
           ...Object.fromEntries(values),
           "train/learningRate": learningRate(step - 1),
@@ -187,16 +176,25 @@ function watcher(
       );
       const finished = epochs.add(progress);
       if (finished)
-        later(() => logLine(run, { stage: task, event: "epoch", ...finished, imagesPerSecond }));
+        writes.add(() =>
+          logLine(run, { stage: task, event: "epoch", ...finished, imagesPerSecond }),
+        );
     },
     evaluation(metrics: Readonly<Record<string, number>>, step: number) {
-      later(() => logLine(run, { stage: task, event: "evaluation", step, ...metrics }));
+      writes.add(() => logLine(run, { stage: task, event: "evaluation", step, ...metrics }));
       const values = Object.entries(metrics).map(([name, value]) => [`evaluation/${name}`, value]);
-      later(() => events.add(step, Object.fromEntries(values)));
+      writes.add(() => events.add(step, Object.fromEntries(values)));
     },
+    damaged({ message }: DmaeError) {
+      damaged++;
+      run.say(message);
+      writes.add(() => logLine(run, { stage: task, event: "damaged image", message }));
+    },
+    /** Waits until all is written, and returns how many images were damaged. */
     async end({ step, resumedFrom }: { step: number; resumedFrom: number }) {
-      await pending;
+      await writes.end();
       line.end(`${step} micro-batches${resumedFrom > 0 ? `, ${resumedFrom} of them before` : ""}`);
+      return damaged;
     },
   };
 }
