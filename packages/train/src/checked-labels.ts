@@ -34,7 +34,8 @@ export function withBatchLabels(
   };
 }
 
-const isPixelDataset = (dataset: ImageDataset): dataset is PixelDataset => "pixels" in dataset;
+const isPixelDataset = (dataset: ImageDataset): dataset is PixelDataset =>
+  typeof (dataset as Partial<PixelDataset>).pixels === "function";
 
 /** What a data set of bytes has besides, its labels checked. */
 function checkedPixels(

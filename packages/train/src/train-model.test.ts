@@ -181,6 +181,8 @@ describe("openImages", () => {
       const { numClasses: _, ...unlabelled } = task.images;
       expect((await open({ images: unlabelled }, odd as never).at(0)).size).toBe(5);
     }
+    const read = { ...data, pixels: undefined }; // a field that is undefined is none: images come from get
+    expect((await open({}, read as never).at(0)).size).toBe(5);
     const far = batchLoader(data, { batchSize: 5, dropLast: true });
     const at = async (step: number) => ({
       ...(await far.at(step)),
