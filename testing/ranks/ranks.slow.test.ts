@@ -83,7 +83,7 @@ describe.runIf(hasMpi)("training on ranks", () => {
 
   it.each([
     ["throw", "rank 1 of 3: a fault in step 4"],
-    ["nan", /rank 1 of 3: fit: images holds NaN at element 0 in step \d+/],
+    ["nan", /rank 1 of 3: batches: image \d+ of .* must lie in \[0, 1\], got NaN at element 0/],
     [
       "recipe",
       "rank 0 of 3: fit: every rank must run the same training, but these differ: recipe.recipe.baseLearningRate: 0.05 on rank 0, 0.06 on rank 1",
