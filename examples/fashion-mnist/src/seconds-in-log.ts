@@ -8,8 +8,8 @@ const secondsOf = ({ time }: LogRow): number =>
     : time.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
 
 /**
- * Seconds that the certifications in a log took, one after the other; 0 where there is none yet. A last row that was cut
- * off does not count: it is made again.
+ * Seconds that the certifications in a log took in all; 0 for a log that is not there yet. A last row that was cut off does
+ * not count, as its image is certified again.
  */
 export async function secondsInLog(log: string): Promise<number> {
   const isBegun = existsSync(log) && readFileSync(log, "utf8").includes("\n"); // with a whole header

@@ -72,7 +72,7 @@ export function checkIndex(dataset: ImageDataset, index: number): void {
   );
 }
 
-/** True for data sets that hand out bytes. */
+/** True for data sets that hand out bytes, as all of this package do; a field `pixels` that is undefined is none. */
 export function isPixelDataset(dataset: ImageDataset): dataset is PixelDataset {
   return typeof (dataset as Partial<PixelDataset>).pixels === "function";
 }

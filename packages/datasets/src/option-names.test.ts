@@ -37,6 +37,7 @@ testOptionNames(
     "createImageWorkers",
     "evaluationTransform",
     "everyNth",
+    "isPixelDataset",
     "randomHorizontalFlip",
     "resize",
     "resizePixels",

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset, type ImageShape, type Key } from "@dmae/core";
-import { datasetName } from "@dmae/core/checks";
+import { datasetName, outsideUnit } from "@dmae/core/checks";
 import { outputShape } from "./apply-operations.ts";
 import type { BatchOptions, ImageTransform } from "./batch-options.ts";
 import { isPixelDataset, type PixelDataset } from "./dataset.ts";
@@ -162,10 +162,8 @@ function checkSize(dataset: ImageDataset, index: number, image: Float32Array, si
   );
 }
 
-/** Throws for a value whose nearest level is none of the 256: such images were not scaled to [0, 1]. */
 function checkUnit(dataset: ImageDataset, index: number, image: Float32Array): void {
-  const half = 0.5 / 255;
-  const at = image.findIndex((value) => !(value > -half && value < 1 + half));
+  const at = outsideUnit(image);
   if (at < 0) return;
   throw new DmaeError(
     "argument",

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset } from "@dmae/core";
-import { datasetName, refusePromise } from "@dmae/core/checks";
+import { datasetName, outsideUnit, refusePromise } from "@dmae/core/checks";
 
 /** Throws for a setting that would end a measurement in nonsense: no image, no copy, noise that is no number. */
 export function checkMeasure(
@@ -45,9 +45,6 @@ export function checkBatchSize(caller: string, batchSize: number): void {
     wrong(caller, "batchSize must be a positive integer", batchSize);
 }
 
-/** Half a level of 8 bits, which the batches of training allow too. */
-const rounding = 0.5 / 255;
-
 /** Throws unless an image read from a data set has the pixels and a label that it promises. */
 export function checkImage(
   caller: string,
@@ -62,12 +59,12 @@ export function checkImage(
       "shape",
       `${caller}: image ${index} must have ${pixels} values, got ${image.length}`,
     );
-  for (let i = 0; i < pixels; i++)
-    if (!(image[i]! > -rounding && image[i]! < 1 + rounding))
-      throw new DmaeError(
-        "argument",
-        `${caller}: image ${index} must lie in [0, 1], as in training, got ${image[i]} at element ${i}; scale the images, e.g. bytes by 1 / 255`,
-      );
+  const at = outsideUnit(image);
+  if (at >= 0)
+    throw new DmaeError(
+      "argument",
+      `${caller}: image ${index} must lie in [0, 1], as in training, got ${image[at]} at element ${at}; scale the images, e.g. bytes by 1 / 255`,
+    );
 }
 
 const isPositiveInteger = (value: number) => Number.isSafeInteger(value) && value >= 1;

@@ -1,5 +1,5 @@
 import { DmaeError, type ImageDataset, type LabeledImage } from "@dmae/core";
-import type { PixelDataset } from "@dmae/datasets";
+import { isPixelDataset, type PixelDataset } from "@dmae/datasets";
 import type { BatchSource } from "./batch-source.ts";
 
 /** A data set whose labels are checked as they are read: typed arrays turn a NaN into class 0. */
@@ -33,9 +33,6 @@ export function withBatchLabels(
     },
   };
 }
-
-const isPixelDataset = (dataset: ImageDataset): dataset is PixelDataset =>
-  typeof (dataset as Partial<PixelDataset>).pixels === "function";
 
 /** What a data set of bytes has besides, its labels checked. */
 function checkedPixels(

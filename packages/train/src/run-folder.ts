@@ -182,7 +182,7 @@ function decodeState(file: string, bytes: Uint8Array) {
 /** The key of a run is what its seed is turned into. */
 const nameOf = (path: string) => (/\.key\.(low|high)$/.test(path) ? `seed (${path})` : path);
 
-/** Which training a `run.json` is of: `pretrain`, `robust-finetune`, …; undefined for a loop of one's own. */
+/** The kind of training in a `run.json`, such as `pretrain`; undefined where `fit` was called with a recipe of the user's. */
 const taskOf = (run: unknown) => (run as { recipe?: { task?: string } } | null)?.recipe?.task;
 
 /** Writes `run.json`, or compares the one that is there. */

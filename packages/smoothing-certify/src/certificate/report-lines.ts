@@ -10,11 +10,11 @@ export function claimOf({ prediction, radius, norm, alpha, sound }: CertificateF
 
 /** What the smoothed classifier of a certificate is, as a sentence. */
 export function smoothingOf({ sigma, sound }: CertificateFile): string {
-  const rounding = sound ? " and each noisy pixel has been rounded to the nearest k / 255" : "";
   const noise = `noise of standard deviation ${sigma}`;
-  return sound
-    ? `The smoothed classifier answers with the class that the model gives most often once ${noise} is added${rounding}.`
-    : `The smoothed classifier answers with the class that the model gives most often under ${noise}.`;
+  const input = sound
+    ? `once ${noise} is added and each noisy pixel has been rounded to the nearest k / 255`
+    : `under ${noise}`;
+  return `The smoothed classifier answers with the class that the model gives most often ${input}.`;
 }
 
 /** What was checked about a certificate and what was not, a sentence each. */

@@ -20,7 +20,7 @@ export class UnchangedFiles {
   }
 }
 
-/** What changes with a file's bytes; empty where there is no file, which reading it reports. */
+/** A text that is another one once the file was written to or replaced; empty for a file that does not exist. */
 async function stampOf(file: string): Promise<string> {
   const { stat } = await import("node:fs/promises");
   try {

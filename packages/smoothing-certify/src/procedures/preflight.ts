@@ -79,10 +79,9 @@ export async function preflight(
   );
   const looked = await look(classifier, dataset, indices, options);
   const largestRadius = certificateOf(settings, [1], [settings.n, 0]).radius;
-  const needed = largestRadius > 0 ? settings.n : fewestSamples(settings);
-  const report = { ...looked, largestRadius, needed, images: count };
-  const { needed: _, ...shown } = report;
-  return { ...shown, warnings: warn(report, dataset, options, looked.predicted) };
+  const report = { ...looked, largestRadius, images: count };
+  const warnings = warn(report, dataset, options, settings, looked.predicted);
+  return { ...report, warnings };
 }
 
 /** The most samples of the run, and the share of alpha that its last look has; undefined for CERTIFY's own. */
@@ -176,17 +175,18 @@ async function look(
 }
 
 function warn(
-  report: Omit<PreflightReport, "warnings"> & { readonly needed: number },
+  report: Omit<PreflightReport, "warnings">,
   dataset: ImageDataset,
   { sigma, radius, n = 10_000, alpha = 0.001 }: PreflightOptions,
+  settings: CertifySettings,
   predicted: readonly number[],
 ): string[] {
   const warnings: string[] = [];
-  const { cleanAccuracy, noisyAccuracy, largestRadius, needed, pixels, images } = report;
+  const { cleanAccuracy, noisyAccuracy, largestRadius, pixels, images } = report;
   const percent = (share: number) => `${Math.round(100 * share)} %`;
   if (largestRadius === 0)
     warnings.push(
-      `n = ${n} samples can never certify anything at alpha = ${alpha}, even if all agree: it takes ${needed}.`,
+      `n = ${n} samples can never certify anything at alpha = ${alpha}, even if all agree: it takes ${fewestSamples(settings)}.`,
     );
   if (radius !== undefined && radius > largestRadius)
     warnings.push(
