@@ -3,7 +3,7 @@ export { type ArrayDataset, type ArrayDatasetOptions, arrayDataset } from "./arr
 export { type BatchLoader, batchLoader } from "./batch-loader.ts";
 export type { BatchOptions, ImageTransform, TransformContext } from "./batch-options.ts";
 export { batches } from "./batches.ts";
-export { isPixelDataset, type PixelDataset, type Split, type Splits } from "./dataset.ts";
+export type { PixelDataset, Split, Splits } from "./dataset.ts";
 export type { ImageWorkers } from "./image-workers.ts";
 export type { ImageOperation } from "./operations.ts";
 export type { LabeledPixels, PixelImage } from "./pixels.ts";

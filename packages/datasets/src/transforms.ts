@@ -1,4 +1,5 @@
-/** Operations on images, composed into the `transform` of a data set's batches. */
+/** Operations on images, composed into the `transform` of a data set's batches; and which data sets have the bytes for them. */
+export { isPixelDataset } from "./dataset.ts";
 export {
   centerCrop,
   evaluationTransform,

@@ -1,5 +1,6 @@
 import { DmaeError, type ImageDataset, type LabeledImage } from "@dmae/core";
-import { isPixelDataset, type PixelDataset } from "@dmae/datasets";
+import type { PixelDataset } from "@dmae/datasets";
+import { isPixelDataset } from "@dmae/datasets/transforms";
 import type { BatchSource } from "./batch-source.ts";
 
 /** A data set whose labels are checked as they are read: typed arrays turn a NaN into class 0. */
